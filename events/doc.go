@@ -1,0 +1,24 @@
+// Package events is rollcall's vocabulary on the wire: what servers say of themselves
+// (Heartbeat), what an API server knows of them (Server), and what it tells the world
+// (the lifecycle events), each with its codec and limits.
+//
+//	topic data_server_addr          Heartbeat, JSON or a bare host:port   DecodeHeartbeat
+//	topic data_server_addr.invalid  Rejected: the body with its reason    encoding/json
+//	topic server_events             lifecycle events, CloudEvents 1.0     Encode, Decode
+//
+// The package holds no goroutine, clock or socket. It imports the standard library and
+// jsontext alone; the latter is the tokenizer of the coming encoding/json/v2, taken from its
+// own module until Go ships it by default, because encoding/json accepts duplicate names and
+// invalid UTF-8 and costs four times as much on the way of a heartbeat.
+package events
+
+// Topics and names that peers rely on.
+const (
+	HeartbeatTopic = "data_server_addr"
+	EventTopic     = "server_events"
+	InvalidSuffix  = ".invalid" // of the heartbeat topic: where rejected bodies go
+	DefaultService = "data"     // the service of a bare address
+)
+
+// IdentityHeader is the HTTP response header in which a server tells its id to a health check.
+const IdentityHeader = "X-Rollcall-Id"

@@ -1,0 +1,56 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrInvalid is what every *InvalidError is: a message that no retry can repair.
+var ErrInvalid = errors.New("events: invalid message")
+
+// Reason says why a heartbeat was not taken; it is the label of
+// rollcall_heartbeats_rejected_total.
+type Reason string
+
+const (
+	ReasonMalformed   Reason = "malformed"
+	ReasonTooLarge    Reason = "toolarge"
+	ReasonVersion     Reason = "version"
+	ReasonService     Reason = "service"
+	ReasonAddress     Reason = "address"
+	ReasonDenied      Reason = "denied"
+	ReasonMeta        Reason = "meta"
+	ReasonWeight      Reason = "weight"
+	ReasonSeq         Reason = "seq"
+	ReasonIncarnation Reason = "incarnation"
+	ReasonInterval    Reason = "interval"
+	ReasonStale       Reason = "stale"
+	ReasonDuplicate   Reason = "duplicate"
+)
+
+// InvalidError is an ErrInvalid with its reason and a sentence for people.
+type InvalidError struct {
+	Reason Reason
+	Detail string
+}
+
+func (e *InvalidError) Error() string { return string(e.Reason) + ": " + e.Detail }
+
+// Is makes errors.Is(err, ErrInvalid) true.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Invalid returns an *InvalidError.
+func Invalid(r Reason, format string, args ...any) error {
+	return &InvalidError{Reason: r, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Rejected is what goes to the .invalid topic: the body as it was received, with the reason
+// around it.
+type Rejected struct {
+	Reason Reason    `json:"reason"`
+	Detail string    `json:"detail"`
+	Time   time.Time `json:"time"`
+	Via    string    `json:"via"`  // nsqd it came through
+	Body   []byte    `json:"body"` // base64 in JSON: it may be anything
+}

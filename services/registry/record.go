@@ -1,0 +1,150 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unique"
+
+	"rollcall/events"
+)
+
+// key names a server.
+type key struct{ service, id string }
+
+// record is what the state knows of one server. Its size times the size of the roll is most of the
+// memory of an API server (BenchmarkMemoryPerServer).
+type record struct {
+	// view is what readers see. They share it, so it is never changed, only replaced; its vitals
+	// (seq, last seen, load, via) are those of the moment it was made.
+	view *events.Server
+
+	stamp    time.Duration         // the lease runs from here: when the newest heartbeat was published
+	lastSeen int64                 // the same moment on the wall, Unix nanoseconds
+	ordinal  uint64                // of the newest heartbeat; see ordinal
+	via      unique.Handle[string] // nsqd it came through
+	load     *events.Load
+
+	due        time.Duration // next look at the lease; kept by the wheel, like slot, next and prev
+	slot       int64
+	next, prev *record
+
+	beats   [keptBeats]beat // a ring
+	heard   uint64          // heartbeats so far
+	changes []change        // newest last, at most keptChanges
+}
+
+// beat and change are what explain remembers, as small as they can be.
+type beat struct {
+	at      int64 // receipt, Unix nanoseconds
+	ordinal uint64
+	delay   time.Duration
+	via     unique.Handle[string]
+}
+
+type change struct {
+	at   int64 // Unix nanoseconds
+	step step
+}
+
+// What explain remembers of each server: enough to see a rhythm and where it broke.
+const (
+	keptBeats   = 5
+	keptChanges = 8
+)
+
+func (r *record) key() key { return key{r.view.Service, r.view.ID} }
+
+func (r *record) suspect() bool { return r.view.State == events.StateSuspect }
+
+func (r *record) ttl() time.Duration { return time.Duration(r.view.TTLMS) * time.Millisecond }
+
+// suspectAfter is how long the server may be silent before it is suspect.
+func (r *record) suspectAfter() time.Duration {
+	return r.ttl() * suspectNumerator / suspectDenominator
+}
+
+func (r *record) remember(b beat) {
+	r.beats[r.heard%keptBeats] = b
+	r.heard++
+}
+
+func (r *record) changed(c change) {
+	if len(r.changes) == keptChanges {
+		r.changes = slices.Delete(r.changes, 0, 1)
+	}
+	r.changes = append(r.changes, c)
+}
+
+// seq is that of the newest heartbeat, 0 for a sender that states none.
+func (r *record) seq() uint64 {
+	if r.view.Incarnation == 0 {
+		return 0
+	}
+	return r.ordinal
+}
+
+func (r *record) vitals(now time.Duration) Vitals {
+	return Vitals{
+		Seq:      r.seq(),
+		LastSeen: wall(r.lastSeen),
+		Age:      max(0, now-r.stamp),
+		Load:     r.load,
+		Via:      r.via.Value(),
+	}
+}
+
+// wall is the form of a moment in views and events: UTC, to the millisecond.
+func wall(unixNano int64) time.Time { return time.Unix(0, unixNano).UTC().Truncate(time.Millisecond) }
+
+// newView makes the view of a server from a heartbeat that was checked. Strings are copied: those of
+// a heartbeat hold its whole body.
+func newView(h *events.Heartbeat) *events.Server {
+	s := &events.Server{
+		Service:     strings.Clone(h.Service),
+		ID:          strings.Clone(h.ID),
+		Addr:        strings.Clone(h.Addr),
+		Incarnation: h.Incarnation,
+		IntervalMS:  h.IntervalMS,
+		TTLMS:       h.TTLMS,
+		Weight:      h.Weight,
+		Zone:        strings.Clone(h.Zone),
+		Version:     strings.Clone(h.Version),
+		Tags:        make([]string, len(h.Tags)),
+		Meta:        make(events.Meta, len(h.Meta)),
+		State:       aliveState(h.Weight),
+	}
+	if h.ID == h.Addr {
+		s.ID = s.Addr
+	}
+	for i, t := range h.Tags {
+		s.Tags[i] = strings.Clone(t)
+	}
+	for i, e := range h.Meta {
+		s.Meta[i] = events.MetaEntry{Key: strings.Clone(e.Key), Value: strings.Clone(e.Value)}
+	}
+	return s
+}
+
+func aliveState(weight int) events.State {
+	if weight == 0 {
+		return events.StateDraining
+	}
+	return events.StateAlive
+}
+
+// says reports whether the heartbeat describes the server just as the view does.
+func says(h *events.Heartbeat, v *events.Server) bool {
+	return h.Addr == v.Addr && h.Weight == v.Weight && h.Zone == v.Zone && h.Version == v.Version &&
+		h.IntervalMS == v.IntervalMS && h.TTLMS == v.TTLMS &&
+		slices.Equal(h.Tags, v.Tags) && slices.Equal(h.Meta, v.Meta)
+}
+
+// ordinal orders the heartbeats of one incarnation: by seq, or by the broker's stamp where the sender
+// states none.
+func ordinal(h *events.Heartbeat, r events.Receipt) uint64 {
+	if h.Seq > 0 {
+		return h.Seq
+	}
+	return uint64(max(0, r.PublishedAt.UnixNano()))
+}

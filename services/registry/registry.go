@@ -1,0 +1,207 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rollcall/events"
+)
+
+var (
+	// ErrStopped is returned by every method once Run has ended.
+	ErrStopped = errors.New("registry: stopped")
+	// ErrNotFound says that no such server is on the roll.
+	ErrNotFound = errors.New("registry: no such server")
+)
+
+// Registry is the actor: a mailbox, and a goroutine (Run) that owns the state. All methods are safe for
+// concurrent use; each one ends with its answer, with its context, or with ErrStopped.
+type Registry struct {
+	mailbox chan message
+	calls   chan func(*state)
+	events  chan events.Event
+	done    chan struct{} // closed when Run has ended
+
+	// Owned by Run's goroutine.
+	state    *state
+	watchers map[watcher]struct{}
+	told     *Snapshot // what the watchers know
+}
+
+// message is a heartbeat on its way to the state.
+type message struct {
+	heartbeat *events.Heartbeat
+	receipt   events.Receipt
+}
+
+// New starts nothing. The error is that of cfg.Validate.
+func New(cfg Config) (*Registry, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	return &Registry{
+		mailbox: make(chan message, cfg.Mailbox),
+		calls:   make(chan func(*state)),
+		events:  make(chan events.Event),
+		done:    make(chan struct{}),
+
+		state:    newState(cfg),
+		watchers: make(map[watcher]struct{}),
+	}, nil
+}
+
+// Observe hands a checked heartbeat, or a leave, to the registry, which owns h from then on. It does not wait
+// until it is applied, but blocks while the mailbox is full.
+func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt events.Receipt) error {
+	select {
+	case r.mailbox <- message{h, receipt}:
+		return nil
+	default:
+	}
+	select {
+	case r.mailbox <- message{h, receipt}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return ErrStopped
+	}
+}
+
+// Tick tells the registry what time it is; suspicion and expiry come from it alone. It returns when every
+// heartbeat that was in the mailbox before is applied and every lease is judged.
+func (r *Registry) Tick(ctx context.Context, now time.Time) error {
+	_, err := ask(ctx, r, func(s *state) struct{} {
+		s.tick(now)
+		return struct{}{}
+	})
+	return err
+}
+
+// Members returns the membership that q selects. It costs the registry the same whatever the size of
+// the roll, as long as the membership does not change; the selection is done by the caller's goroutine.
+func (r *Registry) Members(ctx context.Context, q Query) (*Snapshot, error) {
+	snapshot, err := ask(ctx, r, (*state).members)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Select(q), nil
+}
+
+// List is Members with the vitals of the last tick, for people. The first call after a tick costs the registry
+// a walk over the roll. The values belong to the caller.
+func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Snapshot, error) {
+	type answer struct {
+		snapshot *Snapshot
+		vitals   []Vitals
+	}
+	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.since(now))} })
+	if err != nil {
+		return nil, err
+	}
+	part := &Snapshot{Revision: a.snapshot.Revision, Mode: a.snapshot.Mode}
+	for i, srv := range a.snapshot.Servers {
+		if q.Matches(srv) {
+			current := *srv
+			a.vitals[i].apply(&current)
+			part.Servers = append(part.Servers, &current)
+		}
+	}
+	return part, nil
+}
+
+// Explain tells why a server is in its state. Where it is not on the roll the error is an ErrNotFound that tells
+// what is known of its end.
+func (r *Registry) Explain(ctx context.Context, service, id string, now time.Time) (*Explanation, error) {
+	type answer struct {
+		found *Explanation
+		gone  string
+	}
+	a, err := ask(ctx, r, func(s *state) answer {
+		found, gone := s.explain(key{service, id}, s.since(now))
+		return answer{found, gone}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.found == nil {
+		return nil, fmt.Errorf("%w: %s/%s: %s", ErrNotFound, service, id, a.gone)
+	}
+	return a.found, nil
+}
+
+// Events are all transitions, in order. There is one reader: what it takes is its own. While nobody reads they wait
+// in the outbox. The channel is closed when Run returns; Unsent has what was left.
+func (r *Registry) Events() <-chan events.Event { return r.events }
+
+// Unsent gives the events that nobody took. Call it after Run has returned.
+func (r *Registry) Unsent() []events.Event { return r.state.outbox.queue }
+
+// batch bounds how many heartbeats are applied before the events, watchers and calls get their turn.
+const batch = 512
+
+// Run owns the roll until ctx ends. It is called once; it returns nil.
+func (r *Registry) Run(ctx context.Context) error {
+	s := r.state
+	defer func() {
+		for w := range r.watchers {
+			close(w)
+		}
+		close(r.events)
+		close(r.done)
+	}()
+	for {
+		var out chan events.Event // nil, and so never ready, while the outbox is empty
+		var next events.Event
+		if len(s.outbox.queue) > 0 {
+			out, next = r.events, s.outbox.queue[0]
+		}
+		select {
+		case m := <-r.mailbox:
+			s.observe(m.heartbeat, m.receipt)
+			r.drain(s)
+		case call := <-r.calls:
+			r.drain(s)
+			call(s)
+		case out <- next:
+			s.outbox.pop()
+		case <-ctx.Done():
+			return nil
+		}
+		r.tellWatchers()
+	}
+}
+
+// drain applies the heartbeats that wait, so that no lease is judged while the answer is in the mailbox.
+func (r *Registry) drain(s *state) {
+	for range max(batch, len(r.mailbox)) {
+		select {
+		case m := <-r.mailbox:
+			s.observe(m.heartbeat, m.receipt)
+		default:
+			return
+		}
+	}
+}
+
+// ask runs f in the registry's goroutine and brings its answer back.
+func ask[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error) {
+	reply := make(chan T, 1)
+	var none T
+	select {
+	case r.calls <- func(s *state) { reply <- f(s) }:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-r.done:
+		return none, ErrStopped
+	}
+	select { // what Run took it answers, even when it stops
+	case answer := <-reply:
+		return answer, nil
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}

@@ -1,0 +1,91 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/events"
+)
+
+// Mode is how far the registry trusts its own ears.
+type Mode string
+
+const (
+	ModeWarming Mode = "warming" // not yet listening for an interval: the roll may be incomplete
+	ModeNormal  Mode = "normal"
+)
+
+// Snapshot is the membership at one revision. It is immutable and may be kept and shared.
+type Snapshot struct {
+	Revision uint64
+	Mode     Mode
+	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
+	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.
+	// Registry.List has the current ones.
+	Servers []*events.Server
+}
+
+// Vitals is what each heartbeat renews.
+type Vitals struct {
+	Seq      uint64
+	LastSeen time.Time
+	Age      time.Duration // of the lease
+	Load     *events.Load
+	Via      string
+}
+
+func (v Vitals) apply(s *events.Server) {
+	s.Seq, s.LastSeen, s.AgeMS, s.Load, s.Via = v.Seq, v.LastSeen, v.Age.Milliseconds(), v.Load, v.Via
+}
+
+// Query selects servers. The zero Query selects all; each field that is set narrows it.
+type Query struct {
+	Service string
+	State   events.State
+	Zone    string
+	Tag     string
+	Meta    events.Meta // each entry must be there
+}
+
+// Matches reports whether q selects s.
+func (q *Query) Matches(s *events.Server) bool {
+	if q.Service != "" && q.Service != s.Service ||
+		q.State != "" && q.State != s.State ||
+		q.Zone != "" && q.Zone != s.Zone ||
+		q.Tag != "" && !s.HasTag(q.Tag) {
+		return false
+	}
+	for _, e := range q.Meta {
+		if v, ok := s.Meta.Get(e.Key); !ok || v != e.Value {
+			return false
+		}
+	}
+	return true
+}
+
+func (q *Query) all() bool {
+	return q.Service == "" && q.State == "" && q.Zone == "" && q.Tag == "" && len(q.Meta) == 0
+}
+
+// Select returns the part of the snapshot that q selects.
+func (s *Snapshot) Select(q Query) *Snapshot {
+	if q.all() {
+		return s
+	}
+	part := &Snapshot{Revision: s.Revision, Mode: s.Mode}
+	for _, srv := range s.Servers {
+		if q.Matches(srv) {
+			part.Servers = append(part.Servers, srv)
+		}
+	}
+	return part
+}
+
+// Service returns the servers of one service, by binary search. The caller must not change them.
+func (s *Snapshot) Service(name string) []*events.Server {
+	before := func(srv *events.Server, name string) int { return strings.Compare(srv.Service, name) }
+	first, _ := slices.BinarySearchFunc(s.Servers, name, before)
+	n, _ := slices.BinarySearchFunc(s.Servers[first:], name+"\x00", before)
+	return s.Servers[first : first+n : first+n]
+}

@@ -1,0 +1,359 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unique"
+
+	"rollcall/events"
+)
+
+// state is the roll and what may happen to it. It is pure: no goroutine, channel, clock, lock or
+// logger. Its own time is a Duration since the first moment it was told of, on the monotonic clock.
+type state struct {
+	cfg   Config
+	epoch time.Time
+
+	servers map[key]*record
+	byAddr  map[key]*record // key.id is an address here
+	order   []*record       // by service and id, as in a snapshot
+	wheel   wheel
+	graves  graveyard
+	due     []*record // scratch of tick
+
+	outbox   outbox
+	revision uint64
+	mode     Mode
+
+	snapshot *Snapshot // nil after the membership changed
+	vitals   []Vitals  // nil after a tick or a change
+	counts   counts
+}
+
+// verdict is what became of a heartbeat.
+type verdict uint8
+
+const (
+	taken     verdict = iota // renewed or changed something
+	outdated                 // older than what is known, or its incarnation is gone
+	stale                    // waited for its whole TTL
+	refused                  // the roll is full
+	unmatched                // a leave of nobody that is here
+	verdicts
+)
+
+func (v verdict) String() string {
+	return [verdicts]string{"taken", "outdated", "stale", "refused", "unmatched"}[v]
+}
+
+type counts struct {
+	verdicts [verdicts]uint64
+	steps    [steps]uint64
+}
+
+func newState(cfg Config) *state {
+	return &state{
+		cfg:     cfg,
+		servers: make(map[key]*record),
+		byAddr:  make(map[key]*record),
+		wheel:   wheel{tick: cfg.Tick},
+		graves:  graveyard{stones: make(map[key]tombstone), max: cfg.MaxServers},
+		outbox:  outbox{max: cfg.Outbox},
+		mode:    ModeWarming,
+	}
+}
+
+// since places t on the state's own time.
+func (s *state) since(t time.Time) time.Duration {
+	if s.epoch.IsZero() {
+		s.epoch = t
+	}
+	return t.Sub(s.epoch)
+}
+
+// observe applies one heartbeat or leave.
+func (s *state) observe(h *events.Heartbeat, receipt events.Receipt) verdict {
+	v := s.place(h, receipt)
+	s.counts.verdicts[v]++
+	return v
+}
+
+func (s *state) place(h *events.Heartbeat, receipt events.Receipt) verdict {
+	s.fillLease(h)
+	b := &arrival{h, receipt, s.since(receipt.ReceivedAt), receipt.QueueDelay(), ordinal(h, receipt)}
+	r := s.servers[key{h.Service, h.ID}]
+	if h.Type == events.KindLeave {
+		return s.leave(b, r)
+	}
+	if b.delay >= h.TTL() {
+		return stale
+	}
+	if r == nil || h.Incarnation > r.view.Incarnation {
+		return s.register(b, r)
+	}
+	return s.renew(b, r)
+}
+
+// arrival is a heartbeat with what follows from its receipt.
+type arrival struct {
+	*events.Heartbeat
+	events.Receipt
+	now   time.Duration
+	delay time.Duration
+	nth   uint64 // its ordinal
+}
+
+// fillLease gives a server that states no interval or TTL those of the configuration. A TTL alone may
+// come out below the default interval; then half of it is the interval.
+func (s *state) fillLease(h *events.Heartbeat) {
+	if h.TTLMS == 0 {
+		h.TTLMS = max(s.cfg.TTL.Milliseconds(), 2*h.IntervalMS)
+	}
+	if h.IntervalMS == 0 {
+		h.IntervalMS = min(s.cfg.Interval.Milliseconds(), h.TTLMS/2)
+	}
+}
+
+// register puts an incarnation on the roll, in place of older (which may be nil), unless it is a ghost,
+// its address belongs to a newer server, or the roll is full.
+func (s *state) register(b *arrival, older *record) verdict {
+	stone, dead := s.graves.stones[key{b.Service, b.ID}]
+	holder := s.holder(b, older)
+	switch {
+	case dead && stone.bars(b.Incarnation, b.nth):
+		return outdated
+	case holder != nil && holder.view.Incarnation >= b.Incarnation:
+		return outdated
+	case holder == nil && older == nil && len(s.servers) >= s.cfg.MaxServers:
+		return refused
+	}
+	s.replace(older, stepRestarted, b)
+	s.replace(holder, stepDisplaced, b)
+
+	r := &record{view: newView(b.Heartbeat)}
+	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
+	s.insert(r)
+	s.hear(b, r)
+	// The first registration of an incarnation is one event, whichever heartbeat an API server heard first.
+	first := uint64(0)
+	if dead && stone.incarnation == b.Incarnation {
+		first = b.nth
+	}
+	s.tellAt(r, stepRegistered, first, b.ReceivedAt, b.now)
+	return taken
+}
+
+// holder is the server other than r that has the address of b.
+func (s *state) holder(b *arrival, r *record) *record {
+	if h := s.byAddr[key{b.Service, b.Addr}]; h != r {
+		return h
+	}
+	return nil
+}
+
+func (s *state) replace(r *record, why step, b *arrival) {
+	if r != nil {
+		s.bury(r, why, b.ReceivedAt, b.now)
+	}
+}
+
+// renew applies a heartbeat of the incarnation that is on the roll, or of an older one.
+func (s *state) renew(b *arrival, r *record) verdict {
+	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
+	if b.Incarnation < r.view.Incarnation || b.Incarnation > 0 && b.nth <= r.ordinal {
+		return outdated
+	}
+	if b.nth > r.ordinal && !says(b.Heartbeat, r.view) {
+		if holder := s.holder(b, r); holder != nil && holder.view.Incarnation >= b.Incarnation {
+			return outdated
+		}
+		s.hear(b, r)
+		s.update(b, r)
+	} else {
+		s.hear(b, r)
+	}
+	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now.
+	if r.suspect() && b.now-r.stamp < r.suspectAfter() {
+		s.enter(r, aliveState(r.view.Weight))
+		s.tell(r, stepRecovered, b.ReceivedAt, b.now)
+	}
+	return taken
+}
+
+func (s *state) hear(b *arrival, r *record) {
+	if r.heard == 0 || b.Via != r.via.Value() {
+		r.via = unique.Make(b.Via)
+	}
+	at := b.ReceivedAt.UnixNano()
+	if stamp := b.now - b.delay; r.heard == 0 || stamp > r.stamp {
+		r.stamp, r.lastSeen = stamp, at-int64(b.delay)
+	}
+	if b.nth > r.ordinal {
+		r.ordinal, r.load = b.nth, b.Load
+	}
+	r.remember(beat{at: at, ordinal: b.nth, delay: b.delay, via: r.via})
+	s.schedule(r)
+}
+
+// schedule sets the next look at the lease: when the server would be suspect, or else expire.
+func (s *state) schedule(r *record) {
+	after := r.suspectAfter()
+	if r.suspect() {
+		after = r.ttl()
+	}
+	s.wheel.place(r, r.stamp+after)
+}
+
+// update takes over what the server now says of itself.
+func (s *state) update(b *arrival, r *record) {
+	s.replace(s.holder(b, r), stepDisplaced, b)
+	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	view := newView(b.Heartbeat)
+	view.RegisteredAt = r.view.RegisteredAt
+	if r.suspect() {
+		view.State = events.StateSuspect
+	}
+	r.view = view
+	s.byAddr[key{view.Service, view.Addr}] = r
+	s.schedule(r)
+	s.tell(r, stepUpdated, b.ReceivedAt, b.now)
+}
+
+// leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard.
+func (s *state) leave(b *arrival, r *record) verdict {
+	if r == nil || b.Incarnation > r.view.Incarnation {
+		s.graves.bury(key{b.Service, b.ID}, tombstone{
+			incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(),
+		}, b.now)
+	}
+	switch {
+	case r == nil:
+		return unmatched
+	case b.Incarnation < r.view.Incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
+		return outdated
+	}
+	r.ordinal = max(r.ordinal, b.nth)
+	s.bury(r, stepLeft, b.ReceivedAt, b.now)
+	return taken
+}
+
+// tick looks at the servers whose lease asks for it at now, and only at those.
+func (s *state) tick(at time.Time) {
+	now := s.since(at)
+	s.vitals = nil
+	if s.mode == ModeWarming && now >= s.cfg.Interval {
+		s.mode, s.snapshot = ModeNormal, nil
+	}
+	s.graves.forget(now)
+	s.due = s.wheel.collect(now, s.due[:0])
+	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines
+		if a.due != b.due {
+			return int(a.due - b.due)
+		}
+		return byKey(a, b)
+	})
+	for _, r := range s.due {
+		s.judge(r, at, now)
+	}
+	clear(s.due)
+}
+
+// judge decides on a server whose silence is due for a look.
+func (s *state) judge(r *record, at time.Time, now time.Duration) {
+	if !r.suspect() {
+		s.enter(r, events.StateSuspect)
+		s.tell(r, stepSuspected, at, now)
+	}
+	if now-r.stamp >= r.ttl() {
+		s.bury(r, stepExpired, at, now)
+		return
+	}
+	s.schedule(r)
+}
+
+// enter changes the state in which readers see the server.
+func (s *state) enter(r *record, to events.State) {
+	view := *r.view
+	view.State = to
+	r.view = &view
+	s.schedule(r)
+}
+
+// bury takes a server off the roll and tells why.
+func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
+	s.graves.bury(r.key(), tombstone{
+		incarnation: r.view.Incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
+	}, now)
+	s.wheel.remove(r)
+	delete(s.servers, r.key())
+	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
+		s.order = slices.Delete(s.order, i, i+1)
+	}
+	s.tell(r, why, at, now)
+}
+
+func (s *state) insert(r *record) {
+	s.servers[r.key()] = r
+	s.byAddr[key{r.view.Service, r.view.Addr}] = r
+	i, _ := slices.BinarySearchFunc(s.order, r, byKey)
+	s.order = slices.Insert(s.order, i, r)
+}
+
+// tell makes the event of a step, and with it a new revision.
+func (s *state) tell(r *record, why step, at time.Time, now time.Duration) {
+	s.tellAt(r, why, r.ordinal, at, now)
+}
+
+// tellAt is tell for a step that did not happen at the newest heartbeat.
+func (s *state) tellAt(r *record, why step, ordinal uint64, at time.Time, now time.Duration) {
+	s.revision++
+	s.counts.steps[why]++
+	s.snapshot, s.vitals = nil, nil
+	view := *r.view
+	r.vitals(now).apply(&view)
+	r.view = &view
+	r.changed(change{at.UnixNano(), why})
+	typ, cause := why.event()
+	e, _ := events.New(typ, events.Transition{
+		ID:       events.EventID(typ, view.Service, view.ID, view.Incarnation, ordinal),
+		Time:     wall(at.UnixNano()),
+		Server:   view,
+		Cause:    cause,
+		Revision: s.revision,
+		LastSeen: view.LastSeen,
+		Observer: s.cfg.Observer,
+	})
+	s.outbox.push(e)
+}
+
+// members returns the snapshot, made anew only if the membership changed.
+func (s *state) members() *Snapshot {
+	if s.snapshot == nil {
+		servers := make([]*events.Server, len(s.order))
+		for i, r := range s.order {
+			servers[i] = r.view
+		}
+		s.snapshot = &Snapshot{Revision: s.revision, Mode: s.mode, Servers: servers}
+	}
+	return s.snapshot
+}
+
+// currentVitals are parallel to the servers of members, made at most once a tick and membership.
+func (s *state) currentVitals(now time.Duration) []Vitals {
+	if s.vitals == nil {
+		s.vitals = make([]Vitals, len(s.order))
+		for i, r := range s.order {
+			s.vitals[i] = r.vitals(now)
+		}
+	}
+	return s.vitals
+}
+
+func byKey(a, b *record) int {
+	if c := strings.Compare(a.view.Service, b.view.Service); c != 0 {
+		return c
+	}
+	return strings.Compare(a.view.ID, b.view.ID)
+}

@@ -1,0 +1,48 @@
+package registry
+
+import (
+	"context"
+
+	"rollcall/events"
+)
+
+// Stats are the registry's own figures, for metrics and status.
+type Stats struct {
+	Revision    uint64
+	Mode        Mode
+	Heartbeats  map[string]uint64      // by what became of them: taken, outdated, stale, refused, unmatched
+	Transitions map[events.Type]uint64 // since the start
+	Mailbox     int                    // heartbeats that wait
+	Outbox      int                    // events that wait for a broker
+	Dropped     uint64                 // events that waited too long; each is a gap in the revisions
+	Tombstones  int
+}
+
+// Stats asks the registry for its figures.
+func (r *Registry) Stats(ctx context.Context) (Stats, error) {
+	return ask(ctx, r, func(s *state) Stats {
+		st := s.stats()
+		st.Mailbox = len(r.mailbox)
+		return st
+	})
+}
+
+func (s *state) stats() Stats {
+	st := Stats{
+		Revision:    s.revision,
+		Mode:        s.mode,
+		Heartbeats:  make(map[string]uint64, verdicts),
+		Transitions: make(map[events.Type]uint64, steps),
+		Outbox:      len(s.outbox.queue),
+		Dropped:     s.outbox.dropped,
+		Tombstones:  len(s.graves.stones),
+	}
+	for v := range verdicts {
+		st.Heartbeats[v.String()] = s.counts.verdicts[v]
+	}
+	for why := range steps {
+		typ, _ := why.event()
+		st.Transitions[typ] += s.counts.steps[why]
+	}
+	return st
+}

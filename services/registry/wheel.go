@@ -1,0 +1,73 @@
+package registry
+
+import "time"
+
+// wheelSlots times the tick is one turn of the wheel, 256 s by default. A record that is due later
+// than that is passed over, once a turn, until its turn comes.
+const wheelSlots = 1024
+
+// wheel is a timing wheel of records by the moment they are due: O(1) to move a record when its
+// server is heard, and a tick looks only at the slots that time has passed. A heap costs
+// 17 cache misses for each heartbeat at 100 000 servers, a sweep looks at everybody.
+type wheel struct {
+	slots [wheelSlots]*record // heads of doubly linked, circular lists
+	tick  time.Duration
+	done  int64 // number of the newest slot that has been looked at
+}
+
+// place puts r where it is due, out of where it was. A moment that has passed is due at the next tick.
+func (w *wheel) place(r *record, due time.Duration) {
+	slot := max(int64(due/w.tick), w.done)
+	r.due = due
+	if r.next != nil && r.slot == slot {
+		return
+	}
+	w.remove(r)
+	r.slot = slot
+	head := &w.slots[slot%wheelSlots]
+	if *head == nil {
+		r.next, r.prev = r, r
+		*head = r
+		return
+	}
+	r.next, r.prev = *head, (*head).prev
+	r.prev.next, r.next.prev = r, r
+}
+
+// remove takes r out of the wheel, if it is in it.
+func (w *wheel) remove(r *record) {
+	if r.next == nil {
+		return
+	}
+	head := &w.slots[r.slot%wheelSlots]
+	switch {
+	case r.next == r:
+		*head = nil
+	case *head == r:
+		*head = r.next
+	}
+	r.prev.next, r.next.prev = r.next, r.prev
+	r.next, r.prev = nil, nil
+}
+
+// collect appends the records that are due at now to into. They stay in the wheel until they are placed
+// again or removed.
+func (w *wheel) collect(now time.Duration, into []*record) []*record {
+	last := int64(now / w.tick)
+	for slot := max(w.done, last-wheelSlots+1); slot <= last; slot++ {
+		head := w.slots[slot%wheelSlots]
+		if head == nil {
+			continue
+		}
+		for r := head; ; r = r.next {
+			if r.due <= now {
+				into = append(into, r)
+			}
+			if r.next == head {
+				break
+			}
+		}
+	}
+	w.done = max(w.done, last)
+	return into
+}
