@@ -16,16 +16,16 @@ var ErrUnknownType = errors.New("events: unknown event type")
 
 const sourcePrefix = "/rollcall/apiserver/"
 
-// cloudEvent is CloudEvents 1.0 in structured JSON.
+// cloudEvent is CloudEvents 1.0 in structured JSON, as far as all types have it in common.
 type cloudEvent struct {
-	SpecVersion     string    `json:"specversion"`
-	ID              string    `json:"id"`
-	Source          string    `json:"source"`
-	Type            Type      `json:"type"`
-	Subject         string    `json:"subject"`
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
-	Data            eventData `json:"data"`
+	SpecVersion     string          `json:"specversion"`
+	ID              string          `json:"id"`
+	Source          string          `json:"source"`
+	Type            Type            `json:"type"`
+	Subject         string          `json:"subject"`
+	Time            time.Time       `json:"time"`
+	DataContentType string          `json:"datacontenttype"`
+	Data            json.RawMessage `json:"data"`
 }
 
 type eventData struct {
@@ -39,6 +39,10 @@ type eventData struct {
 // Encode writes e as one line of CloudEvents JSON.
 func Encode(e Event) ([]byte, error) {
 	t := e.Details()
+	data, err := json.Marshal(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
+	if err != nil {
+		return nil, fmt.Errorf("events: encode data of %s: %w", e.Type(), err)
+	}
 	b, err := json.Marshal(cloudEvent{
 		SpecVersion:     "1.0",
 		ID:              t.ID,
@@ -47,7 +51,7 @@ func Encode(e Event) ([]byte, error) {
 		Subject:         t.Server.Key(),
 		Time:            t.Time,
 		DataContentType: "application/json",
-		Data:            eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer},
+		Data:            data,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("events: encode %s: %w", e.Type(), err)
@@ -56,11 +60,11 @@ func Encode(e Event) ([]byte, error) {
 }
 
 // Decode reads what Encode wrote. The error is an *InvalidError, or wraps ErrUnknownType where the
-// message is a CloudEvent of another type. Unknown fields are ignored.
+// message is a CloudEvent of another type, whatever its data. Unknown fields are ignored.
 func Decode(body []byte) (Event, error) {
 	var ce cloudEvent
 	if err := json.Unmarshal(body, &ce); err != nil {
-		return nil, Invalid(ReasonMalformed, "%v", err)
+		return nil, Invalid(ReasonMalformed, "%.200v", err)
 	}
 	switch {
 	case ce.SpecVersion != "1.0":
@@ -68,24 +72,36 @@ func Decode(body []byte) (Event, error) {
 	case ce.ID == "" || ce.Source == "":
 		return nil, Invalid(ReasonMalformed, "id or source is missing")
 	}
-	t := Transition{
-		ID:       ce.ID,
-		Time:     ce.Time,
-		Server:   ce.Data.Server,
-		Cause:    ce.Data.Reason,
-		Revision: ce.Data.Revision,
-		LastSeen: ce.Data.LastSeen,
-		Observer: ce.Data.Observer,
-	}
-	if t.Observer == "" {
-		t.Observer = strings.TrimPrefix(ce.Source, sourcePrefix)
-	}
+	t, err := ce.transition()
 	e, known := New(ce.Type, t)
-	if !known {
+	switch {
+	case !known:
 		return nil, fmt.Errorf("%w: %.64q", ErrUnknownType, string(ce.Type))
-	}
-	if t.Server.Service == "" || t.Server.ID == "" {
-		return nil, Invalid(ReasonMalformed, "data.server names no server")
+	case err != nil:
+		return nil, err
 	}
 	return e, nil
+}
+
+// transition reads the data that all types known here have.
+func (ce *cloudEvent) transition() (Transition, error) {
+	var data eventData
+	if err := json.Unmarshal(ce.Data, &data); err != nil {
+		return Transition{}, Invalid(ReasonMalformed, "data: %.200v", err)
+	}
+	if data.Server.Service == "" || data.Server.ID == "" {
+		return Transition{}, Invalid(ReasonMalformed, "data.server names no server")
+	}
+	if data.Observer == "" {
+		data.Observer = strings.TrimPrefix(ce.Source, sourcePrefix)
+	}
+	return Transition{
+		ID:       ce.ID,
+		Time:     ce.Time,
+		Server:   data.Server,
+		Cause:    data.Reason,
+		Revision: data.Revision,
+		LastSeen: data.LastSeen,
+		Observer: data.Observer,
+	}, nil
 }

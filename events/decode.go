@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -33,9 +32,9 @@ func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 func decodeBare(body []byte) (Heartbeat, error) {
 	text := strings.TrimSpace(string(body))
 	switch {
-	case text == "" || jsontext.Value(text).IsValid():
+	case text == "" || len(text) > MaxID || jsontext.Value(text).IsValid():
 		return Heartbeat{}, Invalid(ReasonMalformed, "%.32q is neither a JSON object nor an address", text)
-	case !utf8.ValidString(text) || !printable(text):
+	case !printable(text):
 		return Heartbeat{}, Invalid(ReasonMalformed, "%d bytes that are neither JSON nor text", len(body))
 	}
 	return Heartbeat{V: 1, Type: KindHeartbeat, Service: DefaultService, ID: text, Addr: text, Weight: DefaultWeight}, nil
@@ -187,7 +186,8 @@ func (d *decoder) time(to *time.Time, name string) error {
 		return err
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
+	_, offset := t.Zone()
+	if err != nil || offset/(24*60*60) != 0 { // Parse takes +24:00, which nobody can write again
 		return Invalid(ReasonMalformed, "%s %.40q, want RFC 3339", name, s)
 	}
 	*to = t
@@ -216,8 +216,8 @@ func integer[T int | int64](d *decoder, to *T, r Reason, name string) error {
 		return err
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		return Invalid(r, "%s %.32s, want an integer of 64 bits", name, raw)
+	if err != nil || int64(T(n)) != n {
+		return Invalid(r, "%s %.32s, want an integer in range", name, raw)
 	}
 	*to = T(n)
 	return nil
@@ -265,5 +265,5 @@ func malformed(err error) error {
 	case io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
-	return Invalid(ReasonMalformed, "%v", err)
+	return Invalid(ReasonMalformed, "%.200v", err) // it may quote a name as long as the body
 }

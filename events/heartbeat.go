@@ -2,6 +2,7 @@ package events
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -77,6 +78,17 @@ func (h *Heartbeat) Interval() time.Duration { return time.Duration(h.IntervalMS
 // TTL is how long the server may stay silent.
 func (h *Heartbeat) TTL() time.Duration { return time.Duration(h.TTLMS) * time.Millisecond }
 
+// FillLease gives a heartbeat that states no interval or no TTL the one given here, and keeps the TTL at two
+// intervals or more where only one of them was stated.
+func (h *Heartbeat) FillLease(interval, ttl time.Duration) {
+	if h.TTLMS == 0 {
+		h.TTLMS = max(ttl.Milliseconds(), 2*h.IntervalMS)
+	}
+	if h.IntervalMS == 0 {
+		h.IntervalMS = min(interval.Milliseconds(), h.TTLMS/2)
+	}
+}
+
 // MaxLease bounds interval_ms and ttl_ms: nobody is kept for a day after the last word.
 const MaxLease = 24 * time.Hour
 
@@ -90,6 +102,8 @@ func (h *Heartbeat) Validate() error {
 		return Invalid(ReasonMalformed, "type %.32q, want heartbeat or leave", string(h.Type))
 	case !ValidService(h.Service):
 		return Invalid(ReasonService, "service %.80q, want a DNS label in lower case", h.Service)
+	case h.Addr == "" || !printable(h.Addr):
+		return Invalid(ReasonAddress, "addr %.80q, want a printable one", h.Addr)
 	case h.ID == "" || len(h.ID) > MaxID || !printable(h.ID):
 		return Invalid(ReasonMeta, "id of %d bytes, want 1 to %d printable ones", len(h.ID), MaxID)
 	case h.Weight < 0 || h.Weight > MaxWeight:
@@ -146,13 +160,12 @@ func ParseAddr(s string) (netip.AddrPort, error) {
 	switch {
 	case err != nil:
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: want an IP address and a port", s)
-	case ap.Port() == 0:
-		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: port 0", s)
+	case s[strings.LastIndexByte(s, ':')+1] == '0': // netip takes 08080
+		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: port 0 or a leading zero", s)
 	case ap.Addr().Zone() != "":
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: zone id", s)
 	}
-	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	return ap, nil
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
 // ValidService reports whether s is a legal name of a service: a DNS label in lower case,
@@ -184,10 +197,5 @@ func printable(s string) bool {
 }
 
 func printableUnicode(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || unicode.IsControl(r) {
-			return false
-		}
-	}
-	return true
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

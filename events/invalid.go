@@ -29,6 +29,12 @@ const (
 	ReasonDuplicate   Reason = "duplicate"
 )
 
+// Reasons returns every reason.
+func Reasons() []Reason {
+	return []Reason{ReasonMalformed, ReasonTooLarge, ReasonVersion, ReasonService, ReasonAddress, ReasonDenied, ReasonMeta,
+		ReasonWeight, ReasonSeq, ReasonIncarnation, ReasonInterval, ReasonStale, ReasonDuplicate}
+}
+
 // InvalidError is an ErrInvalid with its reason and a sentence for people.
 type InvalidError struct {
 	Reason Reason

@@ -13,8 +13,11 @@ type Meta []MetaEntry
 // MetaEntry is one key with its value.
 type MetaEntry struct{ Key, Value string }
 
-// NewMeta copies m.
+// NewMeta copies m; of an empty map it is nil, as of none.
 func NewMeta(m map[string]string) Meta {
+	if len(m) == 0 {
+		return nil
+	}
 	meta := make(Meta, 0, len(m))
 	for k, v := range m {
 		meta = append(meta, MetaEntry{k, v})

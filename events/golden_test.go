@@ -1,0 +1,118 @@
+package events_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// full states every field of a heartbeat.
+var full = events.Heartbeat{
+	V: 1, Type: events.KindHeartbeat, Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080",
+	Incarnation: 1763812345678, Seq: 42, IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2",
+	Tags: []string{"blue", "canary"}, Meta: events.Meta{{"note", "<b> & ü"}, {"rack", "r7"}},
+	Load: &events.Load{InFlight: 3}, SentAt: time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC),
+}
+
+// transition states every field of a lifecycle event.
+var transition = events.Transition{
+	ID:   events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42),
+	Time: time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC),
+	Server: events.Server{
+		Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080", State: events.StateSuspect, Incarnation: 1763812345678, Seq: 42,
+		IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2", Tags: []string{"blue", "canary"},
+		Meta: events.Meta{{"note", "<b> & ü"}, {"rack", "r7"}}, Load: &events.Load{InFlight: 3},
+		RegisteredAt: time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC), LastSeen: time.Date(2026, 11, 22, 12, 0, 0, 125e6, time.UTC),
+		AgeMS: 10125, Via: "127.0.0.1:4150",
+	},
+	Cause: events.CauseTTL, Revision: 118, LastSeen: time.Date(2026, 11, 22, 12, 0, 0, 125e6, time.UTC), Observer: "api-1",
+}
+
+func TestGoldenHeartbeats(t *testing.T) {
+	leave := full
+	leave.Type, leave.Seq, leave.Load = events.KindLeave, 43, nil
+	for name, want := range map[string]events.Heartbeat{
+		"heartbeat_full.json":    full,
+		"heartbeat_minimal.json": minimal,
+		"leave.json":             leave,
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := golden(t, name, mustJSON(t, want))
+			if got := mustAcceptBytes(t, body); !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestGoldenBareAddress(t *testing.T) {
+	body := golden(t, "bare.txt", []byte(minimal.Addr))
+	if got := mustAcceptBytes(t, body); !reflect.DeepEqual(got, minimal) {
+		t.Errorf("got  %+v\nwant %+v", got, minimal)
+	}
+}
+
+func TestGoldenLifecycleEvents(t *testing.T) {
+	for typ := range lifecycle {
+		name := strings.TrimPrefix(string(typ), "rollcall.") + ".json"
+		t.Run(name, func(t *testing.T) {
+			told := transition
+			told.ID = events.EventID(typ, "data", "9f0c2c5e", 1763812345678, 42)
+			want, _ := events.New(typ, told)
+			encoded, err := events.Encode(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := events.Decode(golden(t, name, encoded))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestGoldenRejected(t *testing.T) {
+	want := events.Rejected{
+		Reason: events.ReasonMalformed, Detail: "bytes that are neither JSON nor text",
+		Time: time.Date(2026, 11, 22, 12, 0, 0, 125e6, time.UTC), Via: "127.0.0.1:4150", Body: []byte("\x1f\x8b\x00{\"v\":"),
+	}
+	var got events.Rejected
+	if err := json.Unmarshal(golden(t, "rejected.json", mustJSON(t, want)), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// golden returns the content of a file in testdata, which must be encoded with a line end.
+func golden(t *testing.T, name string, encoded []byte) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	encoded = append(encoded, '\n')
+	if *update {
+		if err := os.WriteFile(path, encoded, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(encoded) != string(b) {
+		t.Errorf("encoded as\n%sbut %s is\n%s", encoded, path, b)
+	}
+	return b
+}
