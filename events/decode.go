@@ -22,9 +22,20 @@ func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 || first[0] != '{' {
 		return decodeBare(body)
 	}
-	d := decoders.Get().(*decoder)
-	defer decoders.Put(d)
-	return d.decode(body)
+	text := string(body)
+	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
+	if p := (plain{text: text}); !p.heartbeat(&h) {
+		d := decoders.Get().(*decoder)
+		defer decoders.Put(d)
+		var err error
+		if h, err = d.decode(body, text); err != nil {
+			return Heartbeat{}, err
+		}
+	}
+	if h.ID == "" {
+		h.ID = h.Addr
+	}
+	return h, nil
 }
 
 // decodeBare reads a body such as 10.0.0.7:8080, with or without a line end. Whether a name in
@@ -40,7 +51,7 @@ func decodeBare(body []byte) (Heartbeat, error) {
 	return Heartbeat{V: 1, Type: KindHeartbeat, Service: DefaultService, ID: text, Addr: text, Weight: DefaultWeight}, nil
 }
 
-// decoder reads tokens, because that allocates nothing where decoding into a struct allocates for
+// decoder is strict and knows what is wrong. It reads tokens, because that allocates nothing where decoding into a struct allocates for
 // each field (BenchmarkDecodeHeartbeat), and because it can name the field that is wrong.
 type decoder struct {
 	in   bytes.Buffer
@@ -50,10 +61,11 @@ type decoder struct {
 
 var decoders = sync.Pool{New: func() any { return &decoder{json: jsontext.NewDecoder(&bytes.Buffer{})} }}
 
-func (d *decoder) decode(body []byte) (Heartbeat, error) {
+// decode reads body, of which text is a copy.
+func (d *decoder) decode(body []byte, text string) (Heartbeat, error) {
 	d.in = *bytes.NewBuffer(body)
 	d.json.Reset(&d.in)
-	d.text = string(body)
+	d.text = text
 	defer func() { d.in, d.text = bytes.Buffer{}, "" }()
 
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
@@ -62,9 +74,6 @@ func (d *decoder) decode(body []byte) (Heartbeat, error) {
 	}
 	if _, err := d.json.ReadToken(); err != io.EOF {
 		return Heartbeat{}, Invalid(ReasonMalformed, "more than one JSON value")
-	}
-	if h.ID == "" {
-		h.ID = h.Addr
 	}
 	return h, nil
 }
@@ -185,13 +194,20 @@ func (d *decoder) time(to *time.Time, name string) error {
 	if err := d.string(&s, ReasonMalformed, name); err != nil || s == "" {
 		return err
 	}
+	if !parseTime(s, to) {
+		return Invalid(ReasonMalformed, "%s %.40q, want RFC 3339", name, s)
+	}
+	return nil
+}
+
+func parseTime(s string, to *time.Time) bool {
 	t, err := time.Parse(time.RFC3339, s)
 	_, offset := t.Zone()
 	if err != nil || offset/(24*60*60) != 0 { // Parse takes +24:00, which nobody can write again
-		return Invalid(ReasonMalformed, "%s %.40q, want RFC 3339", name, s)
+		return false
 	}
 	*to = t
-	return nil
+	return true
 }
 
 // string reads a JSON string. Without escapes, which is nearly always, it is a part of d.text.

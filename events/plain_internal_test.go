@@ -1,0 +1,59 @@
+package events
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// The fast way must be no other way: whatever plain accepts, the strict decoder accepts and reads the same.
+func FuzzPlainReadsWhatTheDecoderReads(f *testing.F) {
+	golden, err := filepath.Glob("testdata/heartbeat*.json")
+	if err != nil || len(golden) == 0 {
+		f.Fatal("no golden heartbeats", err)
+	}
+	for _, path := range golden {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b))
+	}
+	for _, body := range []string{
+		`{}`, `{"v":1,"v":1}`, `{"meta":{"a":"b","a":"c"}}`, `{"load":{"in_flight":1,"in_flight":2}}`, `{"load":{}}`, `{"tags":[]}`,
+		`{"seq":00}`, `{"seq":1e3}`, `{"seq":-1}`, `{"seq":1234567890123456789}`, `{"zone":null}`, `{"zone":"\u0061"}`, `{"tags":["a",]}`, `{"v":1,}`,
+		`{"v":1}{}`, ` {"v" : 1 , "tags" : [ "a" , "b" ] } `, `{"sent_at":""}`, `{"sent_at":"2026-11-22T12:00:00+24:00"}`, "{\"zone\":\"\x7f\"}",
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		fast := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
+		if p := (plain{text: body}); !p.heartbeat(&fast) {
+			return
+		}
+		d := decoders.Get().(*decoder)
+		defer decoders.Put(d)
+		strict, err := d.decode([]byte(body), body)
+		if err != nil || !reflect.DeepEqual(fast, strict) {
+			t.Fatalf("plain read %+v\nthe decoder %+v, %v", fast, strict, err)
+		}
+	})
+}
+
+// The way is fast only if it is taken: what an agent says of an ordinary server must be plain.
+func TestAnOrdinaryHeartbeatIsPlain(t *testing.T) {
+	b, err := json.Marshal(Heartbeat{
+		V: 1, Type: KindHeartbeat, Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080", Incarnation: 1763812345678, Seq: 42,
+		IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2", Tags: []string{"blue", "canary"},
+		Meta: NewMeta(map[string]string{"rack": "r7", "row": "2"}), Load: &Load{InFlight: 3}, SentAt: time.Unix(1763812345, 678e6).UTC(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := (plain{text: string(b)}); !p.heartbeat(&Heartbeat{}) {
+		t.Errorf("%s is not plain from byte %d on", b, p.pos)
+	}
+}
