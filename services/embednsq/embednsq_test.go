@@ -1,0 +1,274 @@
+package embednsq_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+	"go.uber.org/goleak"
+
+	"rollcall/services/embednsq"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNSQDServesWhenStartReturns(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	if got := get(t, n.HTTPAddr(), "/ping"); got != "OK" {
+		t.Errorf("ping: got %q, want OK", got)
+	}
+	conn, err := net.Dial("tcp", n.TCPAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+}
+
+func TestATakenPortIsNamedAndTheOtherSetFree(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	free := freeAddress(t)
+
+	starts := map[string]func() error{
+		"nsqd": func() error {
+			_, err := embednsq.StartNSQD(embednsq.NSQDConfig{TCPAddress: free, HTTPAddress: taken.Addr().String()})
+			return err
+		},
+		"nsqlookupd": func() error {
+			_, err := embednsq.StartLookupd(embednsq.LookupdConfig{TCPAddress: free, HTTPAddress: taken.Addr().String()})
+			return err
+		},
+	}
+	for name, start := range starts {
+		t.Run(name, func(t *testing.T) {
+			err := start()
+			if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+				t.Errorf("got error %v, want one that names %s", err, taken.Addr())
+			}
+			again, err := net.Listen("tcp", free)
+			if err != nil {
+				t.Fatalf("the first port is still held: %v", err)
+			}
+			_ = again.Close()
+		})
+	}
+}
+
+func TestADataPathInUseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	mustNSQD(t, embednsq.NSQDConfig{DataPath: dir})
+	if _, err := embednsq.StartNSQD(embednsq.NSQDConfig{DataPath: dir}); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got error %v, want one that names %s", err, dir)
+	}
+}
+
+func TestMessagesSurviveARestartOnTheSamePortsAndDataPath(t *testing.T) {
+	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
+	n := mustNSQD(t, cfg)
+	post(t, n.HTTPAddr(), "/topic/create?topic=t", "")
+	post(t, n.HTTPAddr(), "/channel/create?topic=t&channel=c", "")
+	post(t, n.HTTPAddr(), "/pub?topic=t", "hello")
+	cfg.TCPAddress, cfg.HTTPAddress = n.TCPAddr(), n.HTTPAddr()
+	mustStop(t, n.Stop)
+
+	n = mustNSQD(t, cfg)
+	eventually(t, func() bool {
+		return strings.Contains(get(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"message_count":0`) &&
+			strings.Contains(get(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"depth":1`)
+	})
+}
+
+func TestATemporaryDataPathIsRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	mustStop(t, n.Stop)
+	left, err := os.ReadDir(os.TempDir())
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the temporary directory: %v, %v", left, err)
+	}
+}
+
+func TestNodeID(t *testing.T) {
+	for name, configured := range map[string]int64{"follows the TCP port": 0, "is as configured": 7} {
+		t.Run(name, func(t *testing.T) {
+			var opts *nsqd.Options
+			n := mustNSQD(t, embednsq.NSQDConfig{NodeID: configured, Tune: func(o *nsqd.Options) { opts = o }})
+			want := configured
+			if want == 0 {
+				want = int64(netip.MustParseAddrPort(n.TCPAddr()).Port() % 1024)
+			}
+			if opts.ID != want {
+				t.Errorf("got node ID %d, want %d", opts.ID, want)
+			}
+		})
+	}
+}
+
+func TestLookupdNamesAnNSQDUntilItStops(t *testing.T) {
+	l := mustLookupd(t)
+	n := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	eventually(t, func() bool { return len(nodes(t, l)) == 1 })
+	if got := nodes(t, l)[0]; got != n.TCPAddr() {
+		t.Errorf("nsqlookupd names %s, want %s", got, n.TCPAddr())
+	}
+	mustStop(t, n.Stop)
+	eventually(t, func() bool { return len(nodes(t, l)) == 0 })
+}
+
+func TestStopIsIdempotent(t *testing.T) {
+	n, l := mustNSQD(t, embednsq.NSQDConfig{}), mustLookupd(t)
+	for range 3 {
+		mustStop(t, n.Stop)
+		mustStop(t, l.Stop)
+	}
+}
+
+func TestStopEndsInTimeWithASilentClient(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	conn, err := net.Dial("tcp", n.TCPAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// nsqd counts this client only when it has accepted it.
+	accepted := time.Now()
+	for time.Since(accepted) < 50*time.Millisecond {
+		get(t, n.HTTPAddr(), "/ping")
+	}
+	start := time.Now()
+	if err := n.Stop(); err == nil {
+		t.Error("stop did not tell that nsqd still waits for a client")
+	}
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("stop took %v", took)
+	}
+	_ = conn.Close()
+}
+
+func TestLogLinesCarryTheirLevel(t *testing.T) {
+	var infos, bad atomic.Int32
+	n := mustNSQD(t, embednsq.NSQDConfig{Logf: func(level, msg string) {
+		if level == "INFO" && !strings.HasPrefix(msg, "INFO") {
+			infos.Add(1)
+		} else {
+			bad.Add(1)
+		}
+	}})
+	mustStop(t, n.Stop)
+	if infos.Load() == 0 || bad.Load() != 0 {
+		t.Errorf("got %d lines of level INFO and %d others", infos.Load(), bad.Load())
+	}
+}
+
+func mustNSQD(t *testing.T, cfg embednsq.NSQDConfig) *embednsq.NSQD {
+	t.Helper()
+	n, err := embednsq.StartNSQD(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Stop() })
+	return n
+}
+
+func mustLookupd(t *testing.T) *embednsq.Lookupd {
+	t.Helper()
+	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Stop() })
+	return l
+}
+
+func mustStop(t *testing.T, stop func() error) {
+	t.Helper()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+func get(t *testing.T, addr, path string) string {
+	t.Helper()
+	resp, err := client().Get("http://" + addr + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body(t, resp)
+}
+
+func post(t *testing.T, addr, path, payload string) {
+	t.Helper()
+	resp, err := client().Post("http://"+addr+path, "text/plain", bytes.NewBufferString(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, resp); resp.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: %s %s", path, resp.Status, got)
+	}
+}
+
+func body(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func nodes(t *testing.T, l *embednsq.Lookupd) []string {
+	t.Helper()
+	var answer struct {
+		Producers []struct {
+			Host string `json:"broadcast_address"`
+			Port int    `json:"tcp_port"`
+		} `json:"producers"`
+	}
+	if err := json.Unmarshal([]byte(get(t, l.HTTPAddr(), "/nodes")), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var addrs []string
+	for _, p := range answer.Producers {
+		addrs = append(addrs, net.JoinHostPort(p.Host, fmt.Sprint(p.Port)))
+	}
+	return addrs
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !ok() {
+		if (<-poll.C).After(deadline) {
+			t.Fatal("did not come true within 5 s")
+		}
+	}
+}
