@@ -1,0 +1,178 @@
+package nsqpubsub_test
+
+import (
+	"context"
+	"io"
+	"log"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nsqio/go-nsq"
+
+	"rollcall/pipeline/nsqpubsub"
+)
+
+// Each benchmark consumes b.N messages of 250 bytes from an nsqd in another process and tells the CPU
+// that this process spent on each, user and system, in microseconds. BenchmarkHandler is the floor: a
+// handler on go-nsq's Consumer. Compare within one run: go test -run=^$ -bench=. -benchtime=200000x.
+
+const benchInFlight = 256
+
+func BenchmarkHandler(b *testing.B) {
+	benchmark(b, func(addr string, consumed func()) (stop func()) {
+		conf := nsq.NewConfig()
+		conf.MaxInFlight = benchInFlight
+		conf.OutputBufferTimeout = 25 * time.Millisecond
+		c, err := nsq.NewConsumer("t", "c", conf)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.SetLogger(log.New(io.Discard, "", 0), nsq.LogLevelError)
+		c.AddConcurrentHandlers(nsq.HandlerFunc(func(*nsq.Message) error {
+			consumed()
+			return nil
+		}), 1)
+		if err := c.ConnectToNSQD(addr); err != nil {
+			b.Fatal(err)
+		}
+		return func() {
+			c.Stop()
+			<-c.StopChan
+		}
+	})
+}
+
+func BenchmarkConsumer(b *testing.B) {
+	benchmark(b, func(addr string, consumed func()) (stop func()) {
+		c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
+			Cluster: nsqpubsub.Cluster{NSQD: []string{addr}}, Topic: "t", Channel: "c", MaxInFlight: benchInFlight,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- c.Run(ctx, func(context.Context, *nsqpubsub.Delivery) error {
+				consumed()
+				return nil
+			})
+		}()
+		return func() {
+			cancel()
+			<-ended
+		}
+	})
+}
+
+func BenchmarkSubscriber(b *testing.B) {
+	benchmark(b, func(addr string, consumed func()) (stop func()) {
+		s := benchSubscriber(b, addr)
+		messages := mustSubscribe(b, s, b.Context())
+		go func() {
+			for m := range messages {
+				consumed()
+				m.Ack()
+			}
+		}()
+		return func() { _ = s.Close() }
+	})
+}
+
+func BenchmarkRouter(b *testing.B) {
+	benchmark(b, func(addr string, consumed func()) (stop func()) {
+		router, err := message.NewRouter(message.RouterConfig{}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		router.AddConsumerHandler("bench", "t", benchSubscriber(b, addr), func(*message.Message) error {
+			consumed()
+			return nil
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- router.Run(b.Context()) }()
+		return func() {
+			_ = router.Close()
+			<-ended
+		}
+	})
+}
+
+func benchSubscriber(b *testing.B, addr string) *nsqpubsub.Subscriber {
+	b.Helper()
+	return mustSubscriber(b, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
+		Cluster: nsqpubsub.Cluster{NSQD: []string{addr}}, Channel: "c", MaxInFlight: benchInFlight,
+	}})
+}
+
+func BenchmarkPublish(b *testing.B) {
+	n := mustNSQDProcess(b, "")
+	p := mustProducer(b, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
+	body := make([]byte, 250)
+	if err := p.Publish(b.Context(), "t", body); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	before := cpu(b)
+	for b.Loop() {
+		if err := p.Publish(b.Context(), "t", body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
+}
+
+// benchmark fills nsqd with b.N messages and measures while start consumes them.
+func benchmark(b *testing.B, start func(addr string, consumed func()) (stop func())) {
+	n := mustNSQDProcessWithQueue(b, "", b.N+1)
+	fill(b, n.TCPAddr(), b.N)
+	var count atomic.Int64
+	done := make(chan struct{})
+	consumed := func() {
+		if count.Add(1) == int64(b.N) {
+			close(done)
+		}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpu(b)
+	stop := start(n.TCPAddr(), consumed)
+	<-done
+	b.StopTimer()
+	b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
+	stop()
+}
+
+func fill(b *testing.B, addr string, n int) {
+	b.Helper()
+	p, err := nsq.NewProducer(addr, nsq.NewConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.SetLogger(nil, nsq.LogLevelError)
+	defer p.Stop()
+	body := make([]byte, 250)
+	for n > 0 {
+		batch := make([][]byte, min(n, 1000))
+		for i := range batch {
+			batch[i] = body
+		}
+		if err := p.MultiPublish("t", batch); err != nil {
+			b.Fatal(err)
+		}
+		n -= len(batch)
+	}
+}
+
+// cpu is what this process has used so far.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,53 @@
+package nsqpubsub_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/pipeline/nsqpubsub"
+)
+
+func TestValidateNamesTheField(t *testing.T) {
+	rows := map[string]struct {
+		field string
+		spoil func(*nsqpubsub.ConsumerConfig)
+	}{
+		"no nsqd and no nsqlookupd":        {"NSQD and Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.NSQD, c.Lookupd = nil, nil }},
+		"an nsqd without port":             {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{"nsqd"} }},
+		"an nsqd without host":             {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{":4150"} }},
+		"a nsqlookupd without port":        {"Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.Lookupd = []string{"http://lookupd"} }},
+		"an unknown compression":           {"Compression", func(c *nsqpubsub.ConsumerConfig) { c.Compression = 3 }},
+		"a negative interval":              {"LookupdPollInterval", func(c *nsqpubsub.ConsumerConfig) { c.LookupdPollInterval = -1 }},
+		"a topic with a slash":             {"Topic", func(c *nsqpubsub.ConsumerConfig) { c.Topic = "a/b" }},
+		"no channel":                       {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = "" }},
+		"a channel of 65 characters":       {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = strings.Repeat("x", 55) + "#ephemeral" }},
+		"negative messages in flight":      {"MaxInFlight", func(c *nsqpubsub.ConsumerConfig) { c.MaxInFlight = -1 }},
+		"a read timeout below a heartbeat": {"ReadTimeout", func(c *nsqpubsub.ConsumerConfig) { c.ReadTimeout = time.Second }},
+		"a negative delay":                 {"RequeueDelay", func(c *nsqpubsub.ConsumerConfig) { c.RequeueDelay = -1 }},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			cfg := nsqpubsub.ConsumerConfig{
+				Cluster: nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:4150"}, Lookupd: []string{"127.0.0.1:4161", "https://lookupd:443"}},
+				Topic:   "t",
+				Channel: strings.Repeat("x", 54) + "#ephemeral",
+			}
+			if _, err := nsqpubsub.NewConsumer(cfg); err != nil {
+				t.Fatalf("unspoilt: %v", err)
+			}
+			row.spoil(&cfg)
+			if _, err := nsqpubsub.NewConsumer(cfg); err == nil || !strings.Contains(err.Error(), row.field+":") {
+				t.Errorf("got %v, want an error that names %s", err, row.field)
+			}
+		})
+	}
+}
+
+func TestSubscriberTakesItsTopicFromSubscribe(t *testing.T) {
+	cfg := subscriberConfig(nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:4150"}})
+	cfg.Topic = "t"
+	if _, err := nsqpubsub.NewSubscriber(cfg); err == nil || !strings.Contains(err.Error(), "Topic:") {
+		t.Errorf("got %v, want an error that names Topic", err)
+	}
+}

@@ -1,0 +1,157 @@
+package nsqpubsub_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestRoundTripOverEachKindOfConnection(t *testing.T) {
+	certFile, keyFile, pool := mustCertificate(t)
+	secure := func(o *nsqd.Options) {
+		o.TLSCert, o.TLSKey, o.TLSRequired = certFile, keyFile, nsqd.TLSRequiredExceptHTTP
+		o.TLSMinVersion = tls.VersionTLS12
+	}
+	auth := mustAuthServer(t, "s3cret")
+	guarded := func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }
+	both := func(o *nsqd.Options) { secure(o); guarded(o) }
+
+	rows := map[string]struct {
+		tune    func(*nsqd.Options)
+		cluster nsqpubsub.Cluster
+		stats   string // what nsqd says of the connection
+	}{
+		"plain":           {nil, nsqpubsub.Cluster{}, `"tls":false`},
+		"TLS":             {secure, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}}, `"tls":true`},
+		"auth secret":     {guarded, nsqpubsub.Cluster{AuthSecret: "s3cret"}, `"authed":true`},
+		"snappy":          {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Snappy}, `"snappy":true`},
+		"deflate":         {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Deflate}, `"deflate":true`},
+		"names":           {nil, nsqpubsub.Cluster{ClientID: "me", UserAgent: "mine/1"}, `"user_agent":"mine/1"`},
+		"all of it":       {both, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret", Compression: nsqpubsub.Snappy}, `"snappy":true`},
+		"TLS and deflate": {secure, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, Compression: nsqpubsub.Deflate}, `"deflate":true`},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			n := mustNSQD(t, embednsq.NSQDConfig{Tune: row.tune})
+			row.cluster.NSQD = []string{n.TCPAddr()}
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: row.cluster})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: row.cluster})
+			body := strings.Repeat("x", 100_000)
+			mustPublish(t, p, body)
+			mustPublish(t, p, "y")
+			eventually(t, 2*time.Second, func() bool { return c.has(body) && c.has("y") })
+			stats := mustGet(t, n.HTTPAddr(), "/stats?format=json")
+			if got := strings.Count(stats, row.stats); got != 2 {
+				t.Errorf("%s holds for %d connections, want the producer's and the consumer's", row.stats, got)
+			}
+		})
+	}
+}
+
+func TestAWrongSecretIsToldByBothSides(t *testing.T) {
+	auth := mustAuthServer(t, "s3cret")
+	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }})
+	for name, secret := range map[string]string{"a wrong one": "guess", "none": "", "one for another topic": "other"} {
+		t.Run(name, func(t *testing.T) {
+			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, AuthSecret: secret}
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
+				t.Error("published without the secret")
+			}
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
+			eventually(t, 3*time.Second, func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
+			if c.connected(n.TCPAddr()) {
+				t.Error("the consumer counts as connected")
+			}
+		})
+	}
+}
+
+func TestAnUnknownCertificateIsRefused(t *testing.T) {
+	certFile, keyFile, _ := mustCertificate(t)
+	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
+		NSQD: []string{n.TCPAddr()},
+		TLS:  &tls.Config{RootCAs: x509.NewCertPool()},
+	}})
+	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("got %v, want an error about the certificate", err)
+	}
+}
+
+// mustAuthServer returns the address of a server that allows everything to those with the secret, and
+// another topic only to the secret "other".
+func mustAuthServer(t *testing.T, secret string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		topic := ".*"
+		switch r.FormValue("secret") {
+		case secret:
+		case "other":
+			topic = "^other$"
+		default:
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		fmt.Fprintf(w, `{"ttl":3600,"identity":"test","authorizations":[
+			{"permissions":["subscribe","publish"],"topic":%q,"channels":[".*"]}]}`, topic)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// mustCertificate writes a certificate for 127.0.0.1 and its key, and returns a pool that trusts it.
+func mustCertificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AddCert(cert)
+	return mustWritePEM(t, "CERTIFICATE", der), mustWritePEM(t, "PRIVATE KEY", keyDER), pool
+}
+
+func mustWritePEM(t *testing.T, kind string, der []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "x.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

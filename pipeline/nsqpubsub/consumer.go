@@ -1,0 +1,247 @@
+package nsqpubsub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/nsqio/go-nsq"
+)
+
+// ConsumerConfig describes a Consumer.
+type ConsumerConfig struct {
+	Cluster
+	Topic   string
+	Channel string // consumers of one channel share its messages; "…#ephemeral" goes with its last consumer
+
+	// MaxInFlight bounds the messages handled at once, one goroutine each. It is spread evenly over the
+	// nsqd, at least one to each. Default 256 or 64 for each nsqd, whichever is more.
+	MaxInFlight int
+
+	// Initialize consumes from every nsqd, which creates topic and channel there; otherwise from those
+	// that have the topic. Static nsqd are always consumed from.
+	Initialize bool
+
+	// RequeueDelay is how long a failed message stays away, default 100 ms. Nsqd looks every 100 ms, but
+	// at a channel it has just made only after up to 5 s.
+	RequeueDelay time.Duration
+
+	HeartbeatInterval time.Duration // default 5 s; 1 s loses messages of an ephemeral channel in a pause of 6 s
+	ReadTimeout       time.Duration // silence that ends a connection, default 12 s
+	Logger            watermill.LoggerAdapter
+}
+
+func (c *ConsumerConfig) setDefaults() {
+	c.Cluster.setDefaults()
+	c.RequeueDelay = cmp.Or(c.RequeueDelay, 100*time.Millisecond)
+	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 12*time.Second)
+	if c.Logger == nil {
+		c.Logger = watermill.NopLogger{}
+	}
+}
+
+// Validate names the first field that cannot work.
+func (c *ConsumerConfig) Validate() error {
+	if !nsq.IsValidTopicName(c.Topic) {
+		return fmt.Errorf("nsqpubsub: Topic: %w: %q", ErrTopic, c.Topic)
+	}
+	return c.validateAnyTopic()
+}
+
+func (c *ConsumerConfig) validateAnyTopic() error {
+	if !nsq.IsValidChannelName(c.Channel) {
+		return fmt.Errorf("nsqpubsub: Channel: invalid name %q", c.Channel)
+	}
+	if c.MaxInFlight < 0 {
+		return errors.New("nsqpubsub: MaxInFlight: negative")
+	}
+	if c.ReadTimeout <= c.HeartbeatInterval {
+		return errors.New("nsqpubsub: ReadTimeout: not above HeartbeatInterval")
+	}
+	return errors.Join(
+		c.Cluster.Validate(),
+		notNegative("RequeueDelay", c.RequeueDelay),
+		notNegative("HeartbeatInterval", c.HeartbeatInterval),
+	)
+}
+
+// Handler handles a message and ends with ctx. It owns d until it returns; d.Body it may keep.
+type Handler func(ctx context.Context, d *Delivery) error
+
+// queued is how many messages may wait for a handler. It exceeds what nsqd sends before it is told that
+// messages are handled, so that go-nsq goes on answering heartbeats while every handler is busy.
+const queued = 4096
+
+// Consumer receives a topic's messages from the nsqd of a cluster. It keeps one connection to each,
+// supervised on its own: go-nsq's own Consumer waits for one nsqd before it tries the next, moves RDY
+// between them, and may panic if it is stopped while it connects.
+type Consumer struct {
+	cfg  ConsumerConfig
+	conf *nsq.Config
+
+	ran      atomic.Bool
+	queue    chan *nsq.Message
+	links    sync.WaitGroup // supervisors and open connections: all that sends on queue
+	handlers sync.WaitGroup
+	handling int // handlers started; discovery's goroutine alone uses it
+
+	settled    chan struct{} // closed when discovery has settled
+	settleOnce sync.Once
+
+	mu     sync.Mutex
+	linked map[string]*link // by address
+}
+
+// NewConsumer starts nothing.
+func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
+	cfg.setDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	conf, err := cfg.connection(cfg.HeartbeatInterval, cfg.ReadTimeout)
+	if err != nil {
+		return nil, err
+	}
+	conf.OutputBufferTimeout = 25 * time.Millisecond
+	return &Consumer{
+		cfg:     cfg,
+		conf:    conf,
+		queue:   make(chan *nsq.Message, max(queued, 2*cfg.MaxInFlight)),
+		settled: make(chan struct{}),
+		linked:  make(map[string]*link),
+	}, nil
+}
+
+// Run consumes until ctx ends, and then returns nil once its goroutines and handlers have; what they had
+// in hand is delivered again. A handler's nil finishes the message; its error has it delivered again after
+// RequeueDelay, without slowing down the others. A connection attempt to a hung nsqd may outlast Run,
+// and ends by itself within ReadTimeout. Run can be called once.
+func (c *Consumer) Run(ctx context.Context, h Handler) error {
+	if c.ran.Swap(true) {
+		return errors.New("nsqpubsub: consumer ran already")
+	}
+	d := nodesOf(&c.cfg.Cluster, c.cfg.Topic)
+	if c.cfg.Initialize {
+		d = allNodes(&c.cfg.Cluster)
+	}
+	d.log = func(lookupd string, err error) {
+		c.cfg.Logger.Debug("nsqlookupd does not answer", watermill.LogFields{"lookupd": lookupd, "err": err})
+	}
+	d.run(ctx, func(addrs []string, settled bool) { c.found(ctx, h, addrs, settled) })
+
+	c.links.Wait()
+	close(c.queue)
+	c.handlers.Wait()
+	return nil
+}
+
+// found brings links and handlers in line with what discovery knows.
+func (c *Consumer) found(ctx context.Context, h Handler, addrs []string, settled bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for addr, l := range c.linked {
+		if _, ok := slices.BinarySearch(addrs, addr); !ok && !l.connected.Load() {
+			delete(c.linked, addr)
+			l.end()
+		}
+	}
+	for _, addr := range addrs {
+		if c.linked[addr] == nil {
+			c.linked[addr] = c.startLink(ctx, addr)
+		}
+	}
+	total := cmp.Or(c.cfg.MaxInFlight, max(256, 64*len(c.linked)))
+	for ; c.handling < total; c.handling++ {
+		c.handlers.Go(func() { c.handle(ctx, h) })
+	}
+	for _, l := range c.linked {
+		l.allow(max(1, total/len(c.linked)))
+	}
+	if settled {
+		c.settleOnce.Do(func() { close(c.settled) })
+	}
+}
+
+func (c *Consumer) startLink(ctx context.Context, addr string) *link {
+	ctx, end := context.WithCancel(ctx)
+	l := &link{c: c, addr: addr, end: end, tried: make(chan struct{}), resized: make(chan struct{}, 1)}
+	c.links.Go(func() {
+		defer end()
+		l.run(ctx)
+	})
+	return l
+}
+
+// handle answers messages until the queue is closed. After ctx it only gives them back.
+func (c *Consumer) handle(ctx context.Context, h Handler) {
+	var d Delivery
+	for m := range c.queue {
+		if ctx.Err() != nil {
+			m.RequeueWithoutBackoff(0)
+			continue
+		}
+		d = Delivery{
+			ID:        m.ID,
+			Body:      m.Body,
+			Timestamp: time.Unix(0, m.Timestamp),
+			Attempts:  m.Attempts,
+			NSQD:      m.NSQDAddress,
+		}
+		switch err := h(ctx, &d); {
+		case err == nil:
+			m.Finish()
+		case ctx.Err() != nil:
+			m.RequeueWithoutBackoff(0)
+		default:
+			m.RequeueWithoutBackoff(c.cfg.RequeueDelay)
+		}
+	}
+}
+
+// awaitLinks returns when each nsqd known has been tried once, at the latest when ctx ends.
+func (c *Consumer) awaitLinks(ctx context.Context) {
+	select {
+	case <-c.settled:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	links := slices.Collect(maps.Values(c.linked))
+	c.mu.Unlock()
+	for _, l := range links {
+		select {
+		case <-l.tried:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ConsumerNode is the state of one nsqd as consuming sees it.
+type ConsumerNode struct {
+	Topic       string
+	Address     string
+	Connected   bool      // subscribed, and nothing has told otherwise since
+	LastMessage time.Time // zero if none came
+	Received    uint64    // messages since Run began
+	Err         error     // what ended the last connection or attempt, nil while connected
+}
+
+// Nodes returns the nsqd known, sorted by address.
+func (c *Consumer) Nodes() []ConsumerNode {
+	c.mu.Lock()
+	nodes := make([]ConsumerNode, 0, len(c.linked))
+	for _, l := range c.linked {
+		nodes = append(nodes, l.state())
+	}
+	c.mu.Unlock()
+	slices.SortFunc(nodes, func(a, b ConsumerNode) int { return strings.Compare(a.Address, b.Address) })
+	return nodes
+}

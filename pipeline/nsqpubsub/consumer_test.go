@@ -1,0 +1,235 @@
+package nsqpubsub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestAHungNSQDListedFirstDelaysNoOther(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	hung := mustBlackHole(t)
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, n.TCPAddr()}}})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
+	mustPublish(t, p, "x")
+	eventually(t, time.Second, func() bool { return c.has("x") })
+	if c.connected(hung) {
+		t.Error("the hung nsqd counts as connected")
+	}
+	start := time.Now()
+	if err := c.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("the hung nsqd held up the stop for %v", took)
+	}
+}
+
+func TestANewNSQDIsHeardIn1500ms(t *testing.T) {
+	for name, initialize := range map[string]bool{"every nsqd": true, "those with the topic": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := mustLookupd(t)
+			mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+			awaitNodes(t, l, 1)
+			c := mustRun(t, nsqpubsub.ConsumerConfig{
+				Cluster:    nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr(), deadAddress(t)}},
+				Initialize: initialize,
+			})
+			joined := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{joined.TCPAddr()}}})
+			mustPublish(t, p, "x")
+			took := eventually(t, 1500*time.Millisecond, func() bool { return c.has("x") })
+			t.Logf("heard after %v", took)
+		})
+	}
+}
+
+func TestInitializeMakesTopicAndChannelOnEveryNSQD(t *testing.T) {
+	l := mustLookupd(t)
+	var addrs []string
+	for range 2 {
+		addrs = append(addrs, mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}}).HTTPAddr())
+	}
+	awaitNodes(t, l, 2)
+	mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}, Initialize: true})
+	for _, addr := range addrs {
+		eventually(t, 2*time.Second, func() bool {
+			return strings.Contains(mustGet(t, addr, "/stats?format=json&topic=t"), `"channel_name":"c"`)
+		})
+	}
+}
+
+func TestTheConsumerIsBackIn3sAfterARestart(t *testing.T) {
+	n := mustNSQDProcess(t, "")
+	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	mustPublish(t, p, "before")
+	eventually(t, time.Second, func() bool { return c.has("before") })
+	n.mustStop(t)
+	eventually(t, time.Second, func() bool { return !c.connected(n.TCPAddr()) })
+	n.mustStart(t)
+	took := eventually(t, 3*time.Second, func() bool {
+		_ = p.Publish(t.Context(), "t", []byte("after"))
+		return c.has("after")
+	})
+	t.Logf("back after %v", took)
+}
+
+func TestAHungConnectionIsGivenUpAndMadeAgain(t *testing.T) {
+	n := mustNSQDProcess(t, "")
+	c := mustRun(t, nsqpubsub.ConsumerConfig{
+		Cluster:           nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
+		HeartbeatInterval: time.Second,
+		ReadTimeout:       1500 * time.Millisecond,
+	})
+	eventually(t, time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	n.mustHang(t)
+	eventually(t, 2*time.Second, func() bool { return !c.connected(n.TCPAddr()) })
+	if c.Nodes()[0].Err == nil {
+		t.Error("nothing tells why")
+	}
+	n.mustResume(t)
+	eventually(t, 3*time.Second, func() bool { return c.connected(n.TCPAddr()) })
+}
+
+func TestConsumingGoesOnWithoutLookupd(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Lookupd: []string{deadAddress(t), mustBlackHole(t)}}
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	start := time.Now()
+	mustPublish(t, p, "x")
+	eventually(t, time.Second, func() bool { return c.has("x") })
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestAFailedMessageComesAgainAndSlowsDownNoOther(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.QueueScanRefreshInterval = 100 * time.Millisecond }})
+	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
+	var good atomic.Int32
+	var attempts sync.Map
+	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{Cluster: cluster, Topic: "t", Channel: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runInBackground(t, c, func(_ context.Context, d *nsqpubsub.Delivery) error {
+		if string(d.Body) == "good" {
+			good.Add(1)
+			return nil
+		}
+		attempts.Store(int(d.Attempts), true)
+		return errors.New("bad")
+	})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	for range 50 {
+		mustPublish(t, p, "bad")
+	}
+	for range 500 {
+		mustPublish(t, p, "good")
+	}
+	eventually(t, 2*time.Second, func() bool { return good.Load() == 500 })
+	// Past five attempts, after which go-nsq's default gives up.
+	eventually(t, 10*time.Second, func() bool { _, ok := attempts.Load(7); return ok })
+}
+
+func TestDeliveryTellsWhereFromAndWhen(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
+	got := make(chan nsqpubsub.Delivery, 1)
+	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{Cluster: cluster, Topic: "t", Channel: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runInBackground(t, c, func(_ context.Context, d *nsqpubsub.Delivery) error {
+		got <- *d
+		return nil
+	})
+	before := time.Now()
+	mustPublish(t, mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster}), "x")
+	d := <-got
+	if d.NSQD != n.TCPAddr() || d.Attempts != 1 || d.ID == [16]byte{} || string(d.Body) != "x" {
+		t.Errorf("got %+v", d)
+	}
+	if d.Timestamp.Before(before) || d.Timestamp.After(time.Now()) {
+		t.Errorf("got timestamp %v, published at %v", d.Timestamp, before)
+	}
+	nodes := c.Nodes()
+	if len(nodes) != 1 {
+		t.Fatalf("got nodes %+v", nodes)
+	}
+	if n := nodes[0]; !n.Connected || n.Received != 1 || n.LastMessage.Before(before) || n.Topic != "t" || n.Err != nil {
+		t.Errorf("got node %+v", n)
+	}
+}
+
+func TestMaxInFlightIsSharedByTheNSQD(t *testing.T) {
+	var addrs []string
+	for range 2 {
+		addrs = append(addrs, mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr())
+	}
+	cluster := nsqpubsub.Cluster{NSQD: addrs}
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	for i := range 200 {
+		mustPublish(t, p, fmt.Sprint(i))
+	}
+	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{Cluster: cluster, Topic: "t", Channel: "c", MaxInFlight: 6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy, most atomic.Int32
+	release := make(chan struct{})
+	runInBackground(t, c, func(ctx context.Context, _ *nsqpubsub.Delivery) error {
+		if n := busy.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer busy.Add(-1)
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	eventually(t, 3*time.Second, func() bool { return busy.Load() == 6 })
+	close(release)
+	eventually(t, 3*time.Second, func() bool { return c.Nodes()[0].Received+c.Nodes()[1].Received == 200 })
+	if most.Load() > 6 {
+		t.Errorf("%d messages were handled at once, want at most 6", most.Load())
+	}
+}
+
+func TestRunRunsOnce(t *testing.T) {
+	n := mustNSQD(t, embednsq.NSQDConfig{})
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
+	eventually(t, time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	if err := c.Run(t.Context(), c.receive); err == nil {
+		t.Error("a second run was accepted")
+	}
+}
+
+// runInBackground runs c until the test ends.
+func runInBackground(t *testing.T, c *nsqpubsub.Consumer, h nsqpubsub.Handler) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx, h) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

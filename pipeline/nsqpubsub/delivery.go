@@ -1,0 +1,51 @@
+package nsqpubsub
+
+import (
+	"context"
+	"time"
+)
+
+// Delivery is a message as nsqd handed it over.
+type Delivery struct {
+	ID        [16]byte // nsqd's, in ASCII; the same when delivered again
+	Body      []byte
+	Timestamp time.Time // when nsqd got the message, by its clock
+	Attempts  uint16    // deliveries so far, this one included
+	NSQD      string    // TCP address of the nsqd it came through
+}
+
+// messageContext is the context of one message: that of the subscription, with the delivery, and ended
+// by the goroutine that waits for the message's ack. A context.WithCancel for each message would put
+// them all into one locked map in the subscription's context.
+type messageContext struct {
+	context.Context
+	delivery Delivery
+	done     chan struct{}
+}
+
+type deliveryKey struct{}
+
+func (c *messageContext) Done() <-chan struct{} { return c.done }
+
+func (c *messageContext) Err() error {
+	select {
+	case <-c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+func (c *messageContext) Value(key any) any {
+	if key == (deliveryKey{}) {
+		return &c.delivery
+	}
+	return c.Context.Value(key)
+}
+
+// DeliveryFromContext returns how a message that Subscriber emitted was delivered, given the message's
+// context or one derived from it. The delivery must not be changed.
+func DeliveryFromContext(ctx context.Context) (*Delivery, bool) {
+	d, ok := ctx.Value(deliveryKey{}).(*Delivery)
+	return d, ok
+}

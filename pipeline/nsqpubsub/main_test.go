@@ -1,0 +1,73 @@
+package nsqpubsub_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"rollcall/services/embednsq"
+)
+
+// The test binary is also two small programs: an nsqd that can be restarted, and the command that asks
+// for it.
+const (
+	nsqdVerb    = "nsqd"
+	restartVerb = "restart"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 6 && os.Args[1] == nsqdVerb {
+		os.Exit(runNSQD(os.Args[2], os.Args[3], os.Args[4], os.Args[5]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == restartVerb {
+		os.Exit(askForRestart(os.Args[2]))
+	}
+	goleak.VerifyTestMain(m,
+		// nsqd asks nsqlookupd over HTTP when it makes a topic, and both keep that connection for 90 s.
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		// Watermill's suite ranges over a channel that it never closes.
+		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"),
+	)
+}
+
+// runNSQD tells its address on stdout and stops when stdin is closed.
+func runNSQD(tcpAddr, lookupd, dataPath, memQueue string) int {
+	size, _ := strconv.ParseInt(memQueue, 10, 64)
+	cfg := embednsq.NSQDConfig{TCPAddress: tcpAddr, DataPath: dataPath, MemQueueSize: size}
+	if lookupd != "" {
+		cfg.Lookupd = []string{lookupd}
+	}
+	n, err := embednsq.StartNSQD(cfg)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(n.TCPAddr())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if err := n.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func askForRestart(url string) int {
+	resp, err := http.Post(url, "text/plain", nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, resp.Status)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,85 @@
+//go:build !race
+
+package nsqpubsub_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"rollcall/pipeline/nsqpubsub"
+)
+
+// The suite's TestReconnect, which restarts nsqd twice under 100 publishers. It notes in one goroutine what
+// it has published and reads that in another without a lock, so it cannot run under the race detector;
+// TestNothingIsLostOverRestarts is the like of it there.
+func TestSuiteReconnect(t *testing.T) {
+	l := mustLookupd(t)
+	for name, setup := range map[string]struct {
+		lookupd     string
+		maxInFlight int
+	}{
+		"on nsqd":         {"", 10},
+		"through lookupd": {l.TCPAddr(), 10},
+		"in order":        {"", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := mustNSQDProcess(t, setup.lookupd)
+			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
+			if setup.lookupd != "" {
+				cluster = nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}
+				awaitNodes(t, l, 1)
+			}
+			features := tests.Features{
+				ConsumerGroups:        true,
+				Persistent:            true,
+				GuaranteedOrder:       setup.maxInFlight == 1,
+				RestartServiceCommand: n.restartCommand(t),
+			}
+			slow := func(s *nsqpubsub.Subscriber) message.Subscriber { return &lastHeldBack{Subscriber: s} }
+			tests.TestReconnect(t, tests.TestContext{TestID: tests.NewTestID(), Features: features},
+				pubSubs{cluster, setup.maxInFlight, slow}.one)
+		})
+	}
+}
+
+// lastHeldBack hands out the last of TestReconnect's messages a little late: the test compares received and
+// published as soon as it has received them all, by when it may not have noted the last as published.
+type lastHeldBack struct {
+	*nsqpubsub.Subscriber
+	forwarding sync.WaitGroup
+}
+
+func (s *lastHeldBack) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	in, err := s.Subscriber.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	s.forwarding.Go(func() {
+		defer close(out)
+		seen := make(map[string]bool)
+		for m := range in {
+			seen[m.UUID] = true
+			if len(seen) == 10_000 {
+				<-time.After(250 * time.Millisecond)
+			}
+			select {
+			case out <- m:
+			case <-m.Context().Done():
+			}
+		}
+	})
+	return out, nil
+}
+
+func (s *lastHeldBack) Close() error {
+	err := s.Subscriber.Close()
+	s.forwarding.Wait()
+	return err
+}
