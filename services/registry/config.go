@@ -9,8 +9,7 @@ import (
 // Config of a Registry. The zero value is useful but for Observer.
 type Config struct {
 	Observer   string        // id of this API server, told in every event
-	Interval   time.Duration // of servers that state none; default 5 s
-	TTL        time.Duration // of servers that state none; default 10 s
+	Interval   time.Duration // between heartbeats, as most servers have it: for so long the roll is incomplete after a start; default 5 s
 	Tick       time.Duration // how often Tick is called: the precision of suspicion and expiry; default 250 ms
 	MaxServers int           // beyond it new servers are refused, known ones stay; default 100 000
 	Outbox     int           // events kept while nobody takes them, then the oldest are dropped; default 65 536
@@ -26,7 +25,6 @@ const (
 
 func (c *Config) setDefaults() {
 	setDefault(&c.Interval, 5*time.Second)
-	setDefault(&c.TTL, 10*time.Second)
 	setDefault(&c.Tick, 250*time.Millisecond)
 	setDefault(&c.MaxServers, 100_000)
 	setDefault(&c.Outbox, 1<<16)
@@ -51,8 +49,7 @@ func (c Config) Validate() error {
 	}
 	check(c.Observer != "", "observer is empty")
 	check(c.Interval > 0, "interval %v is not positive", c.Interval)
-	check(c.TTL >= 2*c.Interval, "ttl %v is under two intervals of %v", c.TTL, c.Interval)
-	check(c.Tick > 0 && c.Tick <= c.TTL/4, "tick %v, want more than 0 and at most a quarter of the ttl %v", c.Tick, c.TTL)
+	check(c.Tick > 0 && c.Tick <= c.Interval, "tick %v, want more than 0 and at most the interval %v", c.Tick, c.Interval)
 	check(c.MaxServers > 0, "maxservers %d is not positive", c.MaxServers)
 	check(c.Outbox > 0, "outbox %d is not positive", c.Outbox)
 	check(c.Mailbox > 0, "mailbox %d is not positive", c.Mailbox)

@@ -34,7 +34,7 @@ type Change struct {
 func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	r := s.servers[k]
 	if r == nil {
-		stone, ok := s.graves.stones[k]
+		stone, ok := s.graves.find(k)
 		if !ok {
 			return nil, "never heard of"
 		}

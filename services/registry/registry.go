@@ -53,10 +53,15 @@ func New(cfg Config) (*Registry, error) {
 	}, nil
 }
 
-// Observe hands a checked heartbeat, or a leave, to the registry, which owns h from then on. It does not wait
-// until it is applied, but blocks while the mailbox is full.
+// Observe hands a heartbeat, or a leave, to the registry: one that is valid and states its interval and TTL. Nobody
+// may change h from then on. Observe does not wait until it is applied, but blocks while the mailbox is full.
 func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt events.Receipt) error {
-	select {
+	select { // apart from the others: a mailbox with room is no sign of a reader
+	case <-r.done:
+		return ErrStopped
+	default:
+	}
+	select { // apart from the last: one case locks one channel, three lock three
 	case r.mailbox <- message{h, receipt}:
 		return nil
 	default:

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func newState(cfg Config) *state {
 		servers: make(map[key]*record),
 		byAddr:  make(map[key]*record),
 		wheel:   wheel{tick: cfg.Tick},
-		graves:  graveyard{stones: make(map[key]tombstone), max: cfg.MaxServers},
+		graves:  newGraveyard(cfg.MaxServers),
 		outbox:  outbox{max: cfg.Outbox},
 		mode:    ModeWarming,
 	}
@@ -80,7 +81,6 @@ func (s *state) observe(h *events.Heartbeat, receipt events.Receipt) verdict {
 }
 
 func (s *state) place(h *events.Heartbeat, receipt events.Receipt) verdict {
-	s.fillLease(h)
 	b := &arrival{h, receipt, s.since(receipt.ReceivedAt), receipt.QueueDelay(), ordinal(h, receipt)}
 	r := s.servers[key{h.Service, h.ID}]
 	if h.Type == events.KindLeave {
@@ -104,21 +104,10 @@ type arrival struct {
 	nth   uint64 // its ordinal
 }
 
-// fillLease gives a server that states no interval or TTL those of the configuration. A TTL alone may
-// come out below the default interval; then half of it is the interval.
-func (s *state) fillLease(h *events.Heartbeat) {
-	if h.TTLMS == 0 {
-		h.TTLMS = max(s.cfg.TTL.Milliseconds(), 2*h.IntervalMS)
-	}
-	if h.IntervalMS == 0 {
-		h.IntervalMS = min(s.cfg.Interval.Milliseconds(), h.TTLMS/2)
-	}
-}
-
 // register puts an incarnation on the roll, in place of older (which may be nil), unless it is a ghost,
 // its address belongs to a newer server, or the roll is full.
 func (s *state) register(b *arrival, older *record) verdict {
-	stone, dead := s.graves.stones[key{b.Service, b.ID}]
+	stone, dead := s.graves.find(key{b.Service, b.ID})
 	holder := s.holder(b, older)
 	switch {
 	case dead && stone.bars(b.Incarnation, b.nth):
@@ -223,9 +212,9 @@ func (s *state) update(b *arrival, r *record) {
 // leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard.
 func (s *state) leave(b *arrival, r *record) verdict {
 	if r == nil || b.Incarnation > r.view.Incarnation {
-		s.graves.bury(key{b.Service, b.ID}, tombstone{
-			incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(),
-		}, b.now)
+		s.graves.bury(tombstone{
+			key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(),
+		}, b.now, b.TTL())
 	}
 	switch {
 	case r == nil:
@@ -233,7 +222,9 @@ func (s *state) leave(b *arrival, r *record) verdict {
 	case b.Incarnation < r.view.Incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
 		return outdated
 	}
-	r.ordinal = max(r.ordinal, b.nth)
+	if b.Incarnation == r.view.Incarnation {
+		r.ordinal = max(r.ordinal, b.nth)
+	}
 	s.bury(r, stepLeft, b.ReceivedAt, b.now)
 	return taken
 }
@@ -245,13 +236,10 @@ func (s *state) tick(at time.Time) {
 	if s.mode == ModeWarming && now >= s.cfg.Interval {
 		s.mode, s.snapshot = ModeNormal, nil
 	}
-	s.graves.forget(now)
+	s.graves.expire(now)
 	s.due = s.wheel.collect(now, s.due[:0])
 	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines
-		if a.due != b.due {
-			return int(a.due - b.due)
-		}
-		return byKey(a, b)
+		return cmp.Or(cmp.Compare(a.due, b.due), byKey(a, b))
 	})
 	for _, r := range s.due {
 		s.judge(r, at, now)
@@ -282,9 +270,9 @@ func (s *state) enter(r *record, to events.State) {
 
 // bury takes a server off the roll and tells why.
 func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
-	s.graves.bury(r.key(), tombstone{
-		incarnation: r.view.Incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
-	}, now)
+	s.graves.bury(tombstone{
+		key: r.key(), incarnation: r.view.Incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
+	}, now, r.ttl())
 	s.wheel.remove(r)
 	delete(s.servers, r.key())
 	delete(s.byAddr, key{r.view.Service, r.view.Addr})

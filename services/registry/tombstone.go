@@ -1,14 +1,18 @@
 package registry
 
-import "time"
+import (
+	"container/list"
+	"time"
+)
 
-// tombstoneLife is how long a server that is gone is remembered, so that what it sent before does
-// not bring it back. The age gate stops anything older than a TTL; the rest is for explain and for a
-// server that says leave and goes on beating.
+// tombstoneLife is how long a server that is gone is remembered, or for its TTL where that is longer, so
+// that what it sent before does not bring it back. The age gate stops anything older than a TTL; the rest
+// is for explain and for a server that says leave and goes on beating.
 const tombstoneLife = time.Hour
 
 // tombstone remembers how one incarnation ended.
 type tombstone struct {
+	key         key
 	incarnation int64
 	ordinal     uint64 // of its last heartbeat
 	why         step
@@ -28,42 +32,51 @@ func (t tombstone) bars(incarnation int64, ordinal uint64) bool {
 	return final && incarnation > 0 || ordinal <= t.ordinal
 }
 
-// graveyard holds tombstones in the order in which they end. At most max of them: then the oldest
-// is forgotten.
+// graveyard holds the last max tombstones in the order of burial. One with a TTL longer than tombstoneLife
+// holds up the end of those behind it.
 type graveyard struct {
-	stones map[key]tombstone
-	queue  []grave
+	stones map[key]*list.Element
+	order  *list.List // of tombstone, oldest first
 	max    int
 }
 
-type grave struct {
-	key   key
-	until time.Duration
+func newGraveyard(max int) graveyard {
+	return graveyard{stones: make(map[key]*list.Element), order: list.New(), max: max}
 }
 
-func (g *graveyard) bury(k key, t tombstone, now time.Duration) {
-	t.until = now + tombstoneLife
-	if old, ok := g.stones[k]; ok && old.incarnation > t.incarnation {
-		return
+func (g *graveyard) find(k key) (tombstone, bool) {
+	e, ok := g.stones[k]
+	if !ok {
+		return tombstone{}, false
 	}
-	g.stones[k] = t
-	g.queue = append(g.queue, grave{k, t.until})
-	if len(g.queue) > g.max {
-		g.forgetFirst()
+	return e.Value.(tombstone), true
+}
+
+// bury remembers the end of an incarnation, unless that of a newer one is known.
+func (g *graveyard) bury(t tombstone, now, ttl time.Duration) {
+	if old, ok := g.find(t.key); ok {
+		switch {
+		case old.incarnation > t.incarnation:
+			return
+		case old.incarnation == t.incarnation:
+			t.ordinal = max(t.ordinal, old.ordinal) // a leave may arrive after one that was sent later
+		}
+		g.order.Remove(g.stones[t.key])
+	}
+	t.until = now + max(tombstoneLife, ttl)
+	g.stones[t.key] = g.order.PushBack(t)
+	if g.order.Len() > g.max {
+		g.forget(g.order.Front())
 	}
 }
 
-// forget drops what has ended at now.
-func (g *graveyard) forget(now time.Duration) {
-	for len(g.queue) > 0 && g.queue[0].until <= now {
-		g.forgetFirst()
+// expire forgets what has ended at now.
+func (g *graveyard) expire(now time.Duration) {
+	for e := g.order.Front(); e != nil && e.Value.(tombstone).until <= now; e = g.order.Front() {
+		g.forget(e)
 	}
 }
 
-func (g *graveyard) forgetFirst() {
-	first := g.queue[0]
-	g.queue = g.queue[1:]
-	if g.stones[first.key].until == first.until { // else it was buried again since
-		delete(g.stones, first.key)
-	}
+func (g *graveyard) forget(e *list.Element) {
+	delete(g.stones, g.order.Remove(e).(tombstone).key)
 }

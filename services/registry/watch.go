@@ -12,8 +12,10 @@ type watcher chan *Snapshot
 func (r *Registry) Watch(ctx context.Context) <-chan *Snapshot {
 	w := make(watcher, 1)
 	enter := func(s *state) {
+		r.tellWatchers() // the others, so that nobody is told the same twice
 		r.watchers[w] = struct{}{}
-		w <- s.members()
+		r.told = s.members()
+		w <- r.told
 	}
 	select {
 	case r.calls <- enter:

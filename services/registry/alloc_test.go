@@ -1,0 +1,61 @@
+package registry
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// allocServers are enough to fill several slots of the wheel, and maps beyond their first bucket.
+const allocServers = 1000
+
+func plainBeat(i int, seq uint64) *events.Heartbeat {
+	return &events.Heartbeat{Type: events.KindHeartbeat, Service: "data", ID: fmt.Sprint(i), Addr: fmt.Sprint(i), Incarnation: 1, Seq: seq,
+		IntervalMS: 5000, TTLMS: 10000, Weight: 100, Tags: []string{"blue"}, Load: &events.Load{InFlight: 1}}
+}
+
+func filledState(t *testing.T, now time.Time) *state {
+	t.Helper()
+	s := mustState(t, Config{})
+	for i := range allocServers {
+		s.observe(plainBeat(i, 1), events.Receipt{Via: "nsqd-1", PublishedAt: now.Round(0), ReceivedAt: now})
+	}
+	return s
+}
+
+func TestRenewalAllocatesNothing(t *testing.T) {
+	now := time.Now()
+	s := filledState(t, now)
+	beats := make([]*events.Heartbeat, allocServers)
+	for i := range beats {
+		beats[i] = plainBeat(i, 1)
+	}
+	vias := [2]string{"nsqd-1", "nsqd-2"}
+	if got := testing.AllocsPerRun(5, func() {
+		now = now.Add(time.Second)
+		for i, h := range beats {
+			h.Seq++
+			if v := s.observe(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now}); v != taken {
+				t.Fatalf("the beat is %v", v)
+			}
+		}
+	}); got != 0 {
+		t.Errorf("%d renewals allocate %v times, want 0", allocServers, got)
+	}
+}
+
+func TestTickWithNobodyDueAllocatesNothing(t *testing.T) {
+	now := time.Now()
+	s := filledState(t, now)
+	if got := testing.AllocsPerRun(20, func() {
+		now = now.Add(250 * time.Millisecond)
+		s.tick(now)
+	}); got != 0 {
+		t.Errorf("a tick allocates %v times, want 0", got)
+	}
+	if s.revision != allocServers {
+		t.Error("somebody was due")
+	}
+}

@@ -1,0 +1,139 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// Everybody at once, and the end in the middle of it: -race finds what is shared, goleak what is left, and the counts what is lost.
+func TestEverybodyAtOnce(t *testing.T) {
+	const observers, beats, servers = 8, 5000, 200
+	r, stop := mustRun(t, registry.Config{Mailbox: 64, Outbox: 1 << 16})
+	var crowd sync.WaitGroup
+	join := func(f func(t *testing.T, r *registry.Registry) error) {
+		crowd.Go(func() {
+			for {
+				if err := f(t, r); err != nil {
+					if !errors.Is(err, registry.ErrStopped) {
+						t.Errorf("got %v, want nil or ErrStopped", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	for name, call := range methods {
+		if name != "Observe" && name != "Explain" {
+			join(func(t *testing.T, r *registry.Registry) error { return call(t.Context(), r) })
+		}
+	}
+	join(func(t *testing.T, r *registry.Registry) error { // comes and goes
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w := r.Watch(ctx)
+		if s, open := <-w; !open {
+			return registry.ErrStopped
+		} else if len(s.Servers) > servers {
+			t.Errorf("%d servers, want at most %d", len(s.Servers), servers)
+		}
+		return nil
+	})
+	crowd.Go(func() { // never goes
+		revision := uint64(0)
+		for s := range r.Watch(t.Context()) {
+			if s.Revision < revision {
+				t.Errorf("revision %d after %d", s.Revision, revision)
+			}
+			revision = s.Revision
+		}
+	})
+	r.Watch(t.Context()) // never looks
+
+	revision := uint64(0)
+	crowd.Go(func() { // slow: it asks something after each event
+		for e := range r.Events() {
+			if got := e.Details().Revision; got != revision+1 {
+				t.Errorf("event %d after %d", got, revision)
+			}
+			revision++
+			if _, err := r.Stats(t.Context()); err != nil && !errors.Is(err, registry.ErrStopped) {
+				t.Error(err)
+			}
+		}
+	})
+
+	var sent sync.WaitGroup
+	for o := range observers {
+		sent.Go(func() { observeMany(t, r, o, beats, servers) })
+	}
+	sent.Wait()
+	stats, err := r.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard uint64
+	for _, n := range stats.Heartbeats {
+		heard += n
+	}
+	if heard != observers*beats {
+		t.Errorf("%d heartbeats were applied, want %d", heard, observers*beats)
+	}
+
+	for o := range observers { // the end comes in the middle of these
+		crowd.Go(func() { observeMany(t, r, o, 1<<30, servers) })
+	}
+	mustTick(t, r, time.Now())
+	stop()
+	crowd.Wait()
+	for _, e := range r.Unsent() {
+		if revision++; e.Details().Revision != revision {
+			t.Fatalf("event %d is unsent, want %d", e.Details().Revision, revision)
+		}
+	}
+}
+
+// observeMany sends beats, restarts and leaves of all servers, until the registry stops.
+func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers int) {
+	for i := range beats {
+		h := heartbeatOf(i%servers, uint64(i/servers+1))
+		h.Incarnation += int64(i / (10 * servers))
+		if i%97 == observer {
+			h.Type = events.KindLeave
+		}
+		if err := r.Observe(t.Context(), h, receiptAt(time.Now())); err != nil {
+			if !errors.Is(err, registry.ErrStopped) {
+				t.Errorf("got %v, want nil or ErrStopped", err)
+			}
+			return
+		}
+	}
+}
+
+// Handing over a heartbeat costs no more than the heartbeat itself, which is made here.
+func TestObserveAllocatesTheHeartbeatAlone(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	now := time.Now()
+	first := heartbeatOf(1, 1)
+	mustObserve(t, r, first, now)
+	ctx, receipt, seq := t.Context(), receiptAt(now), uint64(1)
+	const beats = 100
+	if got := testing.AllocsPerRun(20, func() {
+		for range beats {
+			h := *first
+			seq++
+			h.Seq = seq
+			if err := r.Observe(ctx, &h, receipt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); got > beats {
+		t.Errorf("%v allocations for %d heartbeats", got, beats)
+	}
+	mustTick(t, r, now)
+}

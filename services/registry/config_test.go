@@ -1,0 +1,36 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/services/registry"
+)
+
+func TestConfigNamesWhatIsWrong(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		cfg  registry.Config
+		want []string // in the error; none if there is none
+	}{
+		{"the zero value is useful but for the observer", registry.Config{}, []string{"observer is empty"}},
+		{"an observer is enough", registry.Config{Observer: "api-1"}, nil},
+		{"a tick as long as the interval", registry.Config{Observer: "api-1", Interval: time.Second, Tick: time.Second}, nil},
+		{"a tick longer than the interval", registry.Config{Observer: "api-1", Interval: time.Second, Tick: time.Second + 1}, []string{"tick 1.000000001s"}},
+		{"all that is wrong at once", registry.Config{Interval: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
+			[]string{"observer", "interval", "tick", "maxservers", "outbox", "mailbox"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := registry.New(test.cfg)
+			if (err == nil) != (len(test.want) == 0) || (r == nil) != (err != nil) {
+				t.Fatalf("got %v, %v", r, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), "registry: "+want) {
+					t.Errorf("%q does not name %q", err, want)
+				}
+			}
+		})
+	}
+}

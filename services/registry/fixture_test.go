@@ -1,0 +1,75 @@
+package registry_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+func mustNew(t testing.TB, cfg registry.Config) *registry.Registry {
+	t.Helper()
+	cfg.Observer = "api-1"
+	r, err := registry.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// mustRun starts a registry and gives what ends it and waits until it has ended.
+func mustRun(t testing.TB, cfg registry.Config) (r *registry.Registry, stop func()) {
+	t.Helper()
+	r = mustNew(t, cfg)
+	return r, mustStart(t, r)
+}
+
+func mustStart(t testing.TB, r *registry.Registry) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func mustObserve(t testing.TB, r *registry.Registry, h *events.Heartbeat, at time.Time) {
+	t.Helper()
+	if err := r.Observe(t.Context(), h, receiptAt(at)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustTick(t testing.TB, r *registry.Registry, now time.Time) {
+	t.Helper()
+	if err := r.Tick(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustMembers(t testing.TB, r *registry.Registry, q registry.Query) *registry.Snapshot {
+	t.Helper()
+	s, err := r.Members(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// leaveOf is the leave of what heartbeatOf says.
+func leaveOf(i int, seq uint64) *events.Heartbeat {
+	h := heartbeatOf(i, seq)
+	h.Type = events.KindLeave
+	return h
+}

@@ -1,0 +1,274 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall/events"
+)
+
+// TestModel plays random words and ticks to the registry and to the naive model of it: both must tell the same events and
+// keep the same roll. Then it checks what must hold whatever the rules are.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPlay(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"beat":  func(t *rapid.T) { p.hear(drawWord(t, p.now)) },
+			"again": p.again,
+			"leave": func(t *rapid.T) {
+				w := drawWord(t, p.now)
+				w.leave = true
+				p.hear(w)
+			},
+			"step": func(t *rapid.T) {
+				p.advance(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
+			},
+			"tick": func(*rapid.T) { p.tick() },
+			"pause": func(t *rapid.T) {
+				p.advance(rapid.SampledFrom([]time.Duration{30 * time.Second, 256 * time.Second, 10 * time.Minute, 61 * time.Minute}).Draw(t, "pause"))
+				p.tick()
+			},
+			"": func(t *rapid.T) { p.check(t) },
+		})
+	})
+}
+
+// play is the registry, its model, and what was said so far.
+type play struct {
+	state  *state
+	model  *naive
+	start  time.Time
+	now    time.Duration
+	said   []word // the last ones, to be said again
+	events []events.Event
+}
+
+func newPlay(t *rapid.T) *play {
+	cfg := Config{Observer: "api-1", MaxServers: rapid.IntRange(2, 6).Draw(t, "max")}
+	cfg.setDefaults()
+	p := &play{
+		state: newState(cfg),
+		model: &naive{max: cfg.MaxServers, servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone)},
+		start: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+	}
+	p.state.graves.max = 1 << 20 // the model forgets by time alone; TestGraveyardIsBounded has the rest
+	p.tick()                     // the state's own time starts here
+	return p
+}
+
+func drawWord(t *rapid.T, now time.Duration) word {
+	w := word{
+		key:         key{rapid.SampledFrom([]string{"data", "web"}).Draw(t, "service"), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "id")},
+		addr:        rapid.SampledFrom([]string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}).Draw(t, "addr"),
+		zone:        rapid.SampledFrom([]string{"", "", "", "z"}).Draw(t, "zone"),
+		incarnation: rapid.Int64Range(0, 3).Draw(t, "inc"),
+		// Mostly near to now, so that beats of one server go forward, backward, and repeat.
+		ordinal: uint64(max(1, int64(now/time.Second)+rapid.Int64Range(-4, 4).Draw(t, "seq"))),
+		delay:   time.Duration(rapid.SampledFrom([]int{0, 0, 0, 500, 1500, 6999, 7000, 8000, 9999, 10000, 60000}).Draw(t, "delay")) * time.Millisecond,
+		ttl:     rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Second, 100 * time.Millisecond, 400 * time.Second}).Draw(t, "ttl"),
+		weight:  rapid.SampledFrom([]int{100, 100, 100, 0}).Draw(t, "weight"),
+	}
+	return w
+}
+
+// again says one of the last words once more: a duplicate, or one that was overtaken.
+func (p *play) again(t *rapid.T) {
+	if len(p.said) == 0 {
+		t.Skip("nothing was said")
+	}
+	p.hear(rapid.SampledFrom(p.said).Draw(t, "again"))
+}
+
+func (p *play) hear(w word) {
+	p.said = append(p.said[max(0, len(p.said)-8):], w)
+	received := p.start.Add(p.now)
+	h := &events.Heartbeat{
+		V: 1, Type: events.KindHeartbeat, Service: w.service, ID: w.id, Addr: w.addr, Incarnation: w.incarnation, Seq: w.ordinal,
+		Zone: w.zone, Weight: w.weight, IntervalMS: 1, TTLMS: w.ttl.Milliseconds(),
+	}
+	if w.leave {
+		h.Type = events.KindLeave
+	}
+	if w.incarnation == 0 { // its stamp orders it
+		h.Seq = 0
+		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
+	}
+	p.state.observe(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Add(-w.delay), ReceivedAt: received})
+	p.model.hear(w, p.now)
+	p.collect()
+}
+
+func (p *play) advance(d time.Duration) { p.now += d }
+
+func (p *play) tick() {
+	p.state.tick(p.start.Add(p.now))
+	p.model.tick(p.now)
+	p.collect()
+}
+
+func (p *play) collect() {
+	p.events = append(p.events, p.state.outbox.queue...)
+	p.state.outbox.queue = nil
+}
+
+func (p *play) check(t *rapid.T) {
+	if got, want := p.told(), p.model.events; !slices.Equal(got, want) {
+		t.Fatalf("events at %v:\n got %q\nwant %q", p.now, tail(got), tail(want))
+	}
+	if got, want := p.roll(), p.model.roll(); !slices.Equal(got, want) {
+		t.Fatalf("roll at %v:\n got %q\nwant %q", p.now, got, want)
+	}
+	checkState(t, p.state)
+	checkLives(t, p.events)
+}
+
+func tail(lines []string) []string { return lines[max(0, len(lines)-6):] }
+
+func (p *play) told() []string {
+	lines := make([]string, len(p.events))
+	for i, e := range p.events {
+		d := e.Details()
+		s := d.Server
+		lines[i] = fmt.Sprintf("#%d %s %s inc=%d %s %s", d.Revision, string(e.Type())[len("rollcall.server."):], s.Key(), s.Incarnation, s.State, s.Addr)
+	}
+	return lines
+}
+
+func (p *play) roll() []string {
+	lines := make([]string, 0, len(p.state.order))
+	for _, r := range p.state.order {
+		v := r.view
+		lines = append(lines, fmt.Sprintf("%s inc=%d newest=%d %s zone=%s weight=%d suspect=%v stamp=%v",
+			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect(), r.stamp))
+	}
+	return lines
+}
+
+// checkState checks that the indexes of the state agree with each other, and its bounds.
+func checkState(t *rapid.T, s *state) {
+	if len(s.servers) > s.cfg.MaxServers {
+		t.Fatalf("%d servers, want at most %d", len(s.servers), s.cfg.MaxServers)
+	}
+	if len(s.order) != len(s.servers) || len(s.byAddr) != len(s.servers) || inWheel(&s.wheel) != len(s.servers) {
+		t.Fatalf("%d servers, but %d in order, %d by address, %d in the wheel", len(s.servers), len(s.order), len(s.byAddr), inWheel(&s.wheel))
+	}
+	if !slices.IsSortedFunc(s.order, byKey) {
+		t.Fatal("the roll is out of order")
+	}
+	for _, r := range s.order {
+		if s.servers[r.key()] != r || s.byAddr[key{r.view.Service, r.view.Addr}] != r {
+			t.Fatalf("%s is not found by its key and address", r.view.Key())
+		}
+	}
+	snapshot := s.members()
+	if snapshot.Revision != s.revision || len(snapshot.Servers) != len(s.order) {
+		t.Fatalf("the snapshot has revision %d and %d servers, want %d and %d", snapshot.Revision, len(snapshot.Servers), s.revision, len(s.order))
+	}
+	for i, r := range s.order {
+		if snapshot.Servers[i] != r.view {
+			t.Fatalf("the snapshot has another %s", r.view.Key())
+		}
+	}
+}
+
+func inWheel(w *wheel) int {
+	n := 0
+	for _, head := range w.slots {
+		if head == nil {
+			continue
+		}
+		n++
+		for r := head.next; r != head; r = r.next {
+			n++
+		}
+	}
+	return n
+}
+
+// checkLives checks the grammar of events: for each incarnation registered, then updated, suspected and recovered, then at
+// most one end; revisions grow by one; who left or was restarted never comes back within the hour; ids are unique in that hour.
+func checkLives(t *rapid.T, all []events.Event) {
+	type life struct {
+		key
+		incarnation int64
+	}
+	here := make(map[life]bool)
+	final := make(map[life]time.Time)
+	ids := make(map[string]time.Time)
+	for i, e := range all {
+		d := e.Details()
+		l := life{key{d.Server.Service, d.Server.ID}, d.Server.Incarnation}
+		if d.Revision != uint64(i)+1 {
+			t.Fatalf("event %d has revision %d", i+1, d.Revision)
+		}
+		if told, ok := ids[d.ID]; ok && l.incarnation > 0 && d.Time.Sub(told) < time.Hour {
+			t.Fatalf("event %d has the id of an earlier one", i+1)
+		}
+		ids[d.ID] = d.Time
+		if registers := e.Type() == events.TypeRegistered; registers == here[l] {
+			t.Fatalf("event %d of %v is %s, on the roll: %v", i+1, l, e.Type(), here[l])
+		}
+		if end, ok := final[l]; ok && l.incarnation > 0 && d.Time.Sub(end) < time.Hour {
+			t.Fatalf("event %d: %v came back after its end", i+1, l)
+		}
+		switch e.Type() {
+		case events.TypeExpired, events.TypeLeft, events.TypeReplaced:
+			delete(here, l)
+			if d.Cause == events.CauseLeave || d.Cause == events.CauseIncarnation {
+				final[l] = d.Time
+			}
+			if d.Cause == events.CauseIncarnation {
+				checkSuccessor(t, all[i+1:], d.Server)
+			}
+		default:
+			here[l] = true
+		}
+	}
+}
+
+// checkSuccessor: the next event, but for the end of one that held the address, registers the newer incarnation.
+func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
+	if len(next) > 0 && next[0].Details().Cause == events.CauseAddress {
+		next = next[1:]
+	}
+	if len(next) > 0 && next[0].Type() == events.TypeRegistered {
+		if s := next[0].Details().Server; s.Service == old.Service && s.ID == old.ID && s.Incarnation > old.Incarnation {
+			return
+		}
+	}
+	t.Fatalf("no newer incarnation of %s was registered after it was replaced", old.Key())
+}
+
+// Burials of any kind and order never make the graveyard larger than its bound, and time empties it.
+func TestGraveyardIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := newGraveyard(rapid.IntRange(1, 5).Draw(t, "max"))
+		now := time.Duration(0)
+		t.Repeat(map[string]func(*rapid.T){
+			"bury": func(t *rapid.T) {
+				k := key{"data", rapid.StringMatching("[a-h]").Draw(t, "id")}
+				g.bury(tombstone{key: k, incarnation: rapid.Int64Range(0, 2).Draw(t, "inc")}, now, time.Second)
+				if _, ok := g.find(k); !ok {
+					t.Fatalf("%v was forgotten at once", k)
+				}
+			},
+			"forget": func(t *rapid.T) {
+				now += time.Duration(rapid.IntRange(0, 50).Draw(t, "minutes")) * time.Minute
+				g.expire(now)
+			},
+			"": func(t *rapid.T) {
+				if len(g.stones) > g.max || g.order.Len() > g.max {
+					t.Fatalf("%d tombstones and %d in order, want at most %d", len(g.stones), g.order.Len(), g.max)
+				}
+			},
+		})
+		g.expire(now + tombstoneLife)
+		if len(g.stones) != 0 || g.order.Len() != 0 {
+			t.Fatalf("%d tombstones and %d in order are left for ever", len(g.stones), g.order.Len())
+		}
+	})
+}

@@ -1,0 +1,230 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// methods are all that wait for the registry, and end with their context.
+var methods = map[string]func(context.Context, *registry.Registry) error{
+	"Observe": func(ctx context.Context, r *registry.Registry) error {
+		return r.Observe(ctx, heartbeatOf(1, 1), receiptAt(time.Now()))
+	},
+	"Tick": func(ctx context.Context, r *registry.Registry) error { return r.Tick(ctx, time.Now()) },
+	"Members": func(ctx context.Context, r *registry.Registry) error {
+		_, err := r.Members(ctx, registry.Query{})
+		return err
+	},
+	"List": func(ctx context.Context, r *registry.Registry) error {
+		_, err := r.List(ctx, registry.Query{}, time.Now())
+		return err
+	},
+	"Explain": func(ctx context.Context, r *registry.Registry) error {
+		_, err := r.Explain(ctx, "data", "a", time.Now())
+		return err
+	},
+	"Stats": func(ctx context.Context, r *registry.Registry) error {
+		_, err := r.Stats(ctx)
+		return err
+	},
+}
+
+func TestStopped(t *testing.T) {
+	r, stop := mustRun(t, registry.Config{})
+	mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+	mustTick(t, r, time.Now())
+	watching := r.Watch(t.Context())
+	stop()
+	for name, call := range methods {
+		t.Run(name, func(t *testing.T) {
+			for range 20 { // where several cases of a select are ready, any of them may win
+				if err := call(t.Context(), r); !errors.Is(err, registry.ErrStopped) {
+					t.Fatalf("got %v, want ErrStopped", err)
+				}
+			}
+		})
+	}
+	t.Run("Watch gives a closed channel", func(t *testing.T) {
+		if s, open := <-r.Watch(t.Context()); open {
+			t.Errorf("got %v", s)
+		}
+	})
+	t.Run("a channel of Watch is closed", func(t *testing.T) {
+		if s := <-watching; len(s.Servers) != 1 {
+			t.Errorf("got %v, want the last membership first", s)
+		}
+		if s, open := <-watching; open {
+			t.Errorf("got %v", s)
+		}
+	})
+	t.Run("Events is closed, and Unsent has what nobody took", func(t *testing.T) {
+		if e, open := <-r.Events(); open {
+			t.Errorf("got %v", e)
+		}
+		if unsent := r.Unsent(); len(unsent) != 1 || unsent[0].Type() != events.TypeRegistered {
+			t.Errorf("unsent %v, want one registered", unsent)
+		}
+	})
+}
+
+func TestContextEndsWaits(t *testing.T) {
+	for name, call := range methods {
+		t.Run(name+" before Run", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := mustNew(t, registry.Config{Mailbox: 1})
+				mustObserve(t, r, heartbeatOf(1, 1), time.Now()) // fills the mailbox
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				start := time.Now()
+				if err := call(ctx, r); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want the error of the context", err)
+				}
+				if waited := time.Since(start); waited != time.Minute {
+					t.Errorf("waited %v, want a minute", waited)
+				}
+			})
+		})
+	}
+	t.Run("Watch before Run", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := mustNew(t, registry.Config{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if s, open := <-r.Watch(ctx); open {
+				t.Errorf("got %v, want a closed channel", s)
+			}
+		})
+	})
+}
+
+func TestObserveWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustNew(t, registry.Config{Mailbox: 2})
+		mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+		mustObserve(t, r, heartbeatOf(2, 1), time.Now())
+		observed := make(chan error, 1)
+		go func() { observed <- r.Observe(t.Context(), heartbeatOf(3, 1), receiptAt(time.Now())) }()
+		synctest.Wait()
+		if len(observed) > 0 {
+			t.Fatal("a full mailbox took a heartbeat")
+		}
+		stop := mustStart(t, r)
+		if err := <-observed; err != nil {
+			t.Fatal(err)
+		}
+		if s := mustMembers(t, r, registry.Query{}); len(s.Servers) != 3 {
+			t.Errorf("%d servers, want 3", len(s.Servers))
+		}
+		stop()
+	})
+}
+
+// Whichever Run looks at first, the mailbox or the calls, a call finds applied what was observed before it.
+func TestCallFollowsWhatWasObserved(t *testing.T) {
+	const beats = 2000 // several batches
+	for range 10 {
+		r := mustNew(t, registry.Config{Mailbox: beats})
+		for i := range beats {
+			mustObserve(t, r, heartbeatOf(i, 1), time.Now())
+		}
+		synced := make(chan int, 1)
+		go func() {
+			s, err := r.Members(t.Context(), registry.Query{})
+			if err != nil {
+				t.Error(err)
+				s = &registry.Snapshot{}
+			}
+			synced <- len(s.Servers)
+		}()
+		stop := mustStart(t, r)
+		if got := <-synced; got != beats {
+			t.Fatalf("a call saw %d of %d heartbeats", got, beats)
+		}
+		stop()
+	}
+}
+
+func TestNobodyTakesEvents(t *testing.T) {
+	r, stop := mustRun(t, registry.Config{Outbox: 3})
+	for i := range 5 {
+		mustObserve(t, r, heartbeatOf(i, 1), time.Now())
+	}
+	stats, err := r.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats.Outbox != 3 || stats.Dropped != 2 || stats.Revision != 5 || stats.Transitions[events.TypeRegistered] != 5 || stats.Heartbeats["taken"] != 5 {
+		t.Errorf("got %+v, want 3 in the outbox, 2 dropped of 5", stats)
+	}
+	if e := <-r.Events(); e.Details().Revision != 3 {
+		t.Errorf("the first event left is %d, want 3", e.Details().Revision)
+	}
+	stop()
+	unsent := r.Unsent()
+	if len(unsent) != 2 || unsent[0].Details().Revision != 4 || unsent[1].Details().Revision != 5 {
+		t.Errorf("unsent %v, want the revisions 4 and 5", unsent)
+	}
+}
+
+// The life of a server by the clock: beats every 5 s for a minute, then silence.
+func TestLifeByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, stop := mustRun(t, registry.Config{})
+		start := time.Now()
+		var playing sync.WaitGroup
+		playing.Go(func() {
+			for seq := uint64(1); seq <= 12; seq++ {
+				mustObserve(t, r, heartbeatOf(1, seq), time.Now())
+				time.Sleep(5 * time.Second)
+			}
+		})
+		playing.Go(func() {
+			time.Sleep(time.Millisecond) // never at the instant of a beat
+			for time.Since(start) < 70*time.Second {
+				mustTick(t, r, time.Now())
+				time.Sleep(250 * time.Millisecond)
+			}
+		})
+		last := 55 * time.Second
+		for _, want := range []struct {
+			typ events.Type
+			at  time.Duration
+		}{
+			{events.TypeRegistered, 0},
+			{events.TypeSuspected, last + 7*time.Second + time.Millisecond},
+			{events.TypeExpired, last + 10*time.Second + time.Millisecond},
+		} {
+			e := <-r.Events()
+			if at := e.Details().Time.Sub(start); e.Type() != want.typ || at != want.at || time.Since(start) != want.at {
+				t.Errorf("%s at %v, told after %v; want %s at %v", e.Type(), at, time.Since(start), want.typ, want.at)
+			}
+		}
+		playing.Wait()
+		stop()
+	})
+}
+
+func TestExplainTellsHowItEnded(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+	id := heartbeatOf(1, 1).ID
+	e, err := r.Explain(t.Context(), "data", id, time.Now())
+	if err != nil || e.Server.ID != id || len(e.Beats) != 1 || len(e.Transitions) != 1 {
+		t.Errorf("got %+v, %v; want one beat and one transition", e, err)
+	}
+	mustObserve(t, r, leaveOf(1, 2), time.Now())
+	for name, want := range map[string]string{id: "rollcall.server.left (leave) at ", "nobody": "never heard of"} {
+		_, err := r.Explain(t.Context(), "data", name, time.Now())
+		prefix := "registry: no such server: data/" + name + ": " + want
+		if !errors.Is(err, registry.ErrNotFound) || len(err.Error()) < len(prefix) || err.Error()[:len(prefix)] != prefix {
+			t.Errorf("got %q, want %q", err, prefix)
+		}
+	}
+}

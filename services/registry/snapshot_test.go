@@ -1,0 +1,211 @@
+package registry_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// What was answered once is never changed, by whatever happens to its servers.
+func TestSnapshotNeverChanges(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	start := time.Now()
+	var snapshots []*registry.Snapshot
+	var then []string
+	keep := func() {
+		s := mustMembers(t, r, registry.Query{})
+		snapshots, then = append(snapshots, s), append(then, mustJSON(t, s))
+		part := mustMembers(t, r, registry.Query{Zone: "a"})
+		snapshots, then = append(snapshots, part), append(then, mustJSON(t, part))
+	}
+	for round := range 12 {
+		now := start.Add(time.Duration(round) * 4 * time.Second)
+		for i := range 20 {
+			h := heartbeatOf(i, uint64(round+1))
+			switch {
+			case i%5 == round%5: // silent
+				continue
+			case i%7 == round%7:
+				h.Weight, h.Tags, h.Load = 0, []string{"green"}, &events.Load{InFlight: int64(round)}
+			case i == round:
+				h.Type = events.KindLeave
+			case i == round+1:
+				h.Incarnation++
+			}
+			mustObserve(t, r, h, now)
+		}
+		keep()
+		mustTick(t, r, now)
+		keep()
+	}
+	if first, last := snapshots[0].Revision, snapshots[len(snapshots)-1].Revision; last < first+40 {
+		t.Fatalf("only %d changes: the test shows nothing", last-first)
+	}
+	for i, s := range snapshots {
+		if now := mustJSON(t, s); now != then[i] {
+			t.Errorf("snapshot %d changed\nfrom %s\n  to %s", i, then[i], now)
+		}
+	}
+}
+
+func TestMembersAreSharedUntilTheyChange(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	now := time.Now()
+	mustObserve(t, r, heartbeatOf(1, 1), now)
+	first := mustMembers(t, r, registry.Query{})
+	for seq := uint64(2); seq < 10; seq++ {
+		now = now.Add(100 * time.Millisecond)
+		mustObserve(t, r, heartbeatOf(1, seq), now)
+		mustTick(t, r, now)
+		if s := mustMembers(t, r, registry.Query{}); s != first {
+			t.Fatalf("a renewal made a new snapshot")
+		}
+	}
+	mustObserve(t, r, heartbeatOf(2, 1), now)
+	if s := mustMembers(t, r, registry.Query{}); s == first || len(s.Servers) != 2 || s.Revision != first.Revision+1 {
+		t.Errorf("got %d servers at revision %d, want a new snapshot with 2 at %d", len(s.Servers), s.Revision, first.Revision+1)
+	}
+}
+
+func TestListHasTheVitalsOfTheTick(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	now := time.Now()
+	list := func() events.Server {
+		t.Helper()
+		s, err := r.List(t.Context(), registry.Query{Service: "data"}, now)
+		if err != nil || len(s.Servers) != 1 {
+			t.Fatalf("got %+v, %v", s, err)
+		}
+		return *s.Servers[0]
+	}
+	mustObserve(t, r, heartbeatOf(1, 1), now)
+	list()
+
+	h := heartbeatOf(1, 2)
+	h.Load = &events.Load{InFlight: 99}
+	receipt := events.Receipt{Via: "127.0.0.1:5150", PublishedAt: now.Add(time.Second).Round(0), ReceivedAt: now.Add(1500 * time.Millisecond)}
+	if err := r.Observe(t.Context(), h, receipt); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(2 * time.Second)
+	if got := list(); got.Seq != 1 {
+		t.Errorf("seq %d before the tick, want that of the tick before: 1", got.Seq)
+	}
+	mustTick(t, r, now)
+	got := list()
+	seen := receipt.PublishedAt.UTC().Truncate(time.Millisecond)
+	if got.Seq != 2 || got.Via != receipt.Via || got.Load.InFlight != 99 || got.AgeMS != 1000 || !got.LastSeen.Equal(seen) {
+		t.Errorf("got %+v, want seq 2 via %s, load 99, age 1 s, last seen %v", got, receipt.Via, seen)
+	}
+	if old := mustMembers(t, r, registry.Query{}).Servers[0]; old.Seq != 1 || old.Load.InFlight != 3 {
+		t.Errorf("Members has seq %d and load %d, want those of the last transition: 1 and 3", old.Seq, old.Load.InFlight)
+	}
+
+	mine, err := r.List(t.Context(), registry.Query{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine.Servers[0].Addr = "mine"
+	if got := list(); got.Addr == "mine" {
+		t.Error("what a caller does to its list is seen by another")
+	}
+}
+
+func TestQuery(t *testing.T) {
+	server := func(id, service, zone string, state events.State, tags []string, meta map[string]string) *events.Server {
+		return &events.Server{ID: id, Service: service, Zone: zone, State: state, Tags: tags, Meta: events.NewMeta(meta)}
+	}
+	all := &registry.Snapshot{Revision: 7, Mode: registry.ModeNormal, Servers: []*events.Server{
+		server("1", "data", "a", events.StateAlive, []string{"blue", "ssd"}, map[string]string{"rack": "r1", "os": "x"}),
+		server("2", "data", "b", events.StateSuspect, []string{"blue"}, map[string]string{"rack": "r2"}),
+		server("3", "data", "a", events.StateDraining, nil, map[string]string{"rack": "r1", "empty": ""}),
+		server("4", "web", "a", events.StateAlive, []string{"green"}, nil),
+	}}
+	meta := func(pairs ...string) registry.Query {
+		var q registry.Query
+		for i := 0; i < len(pairs); i += 2 {
+			q.Meta = append(q.Meta, events.MetaEntry{Key: pairs[i], Value: pairs[i+1]})
+		}
+		return q
+	}
+	for _, test := range []struct {
+		name  string
+		query registry.Query
+		want  []string
+	}{
+		{"the zero query selects all", registry.Query{}, []string{"1", "2", "3", "4"}},
+		{"by service", registry.Query{Service: "web"}, []string{"4"}},
+		{"a service is not a prefix", registry.Query{Service: "dat"}, nil},
+		{"by state", registry.Query{State: events.StateAlive}, []string{"1", "4"}},
+		{"by zone", registry.Query{Zone: "b"}, []string{"2"}},
+		{"by one of several tags", registry.Query{Tag: "ssd"}, []string{"1"}},
+		{"by metadata", meta("rack", "r1"), []string{"1", "3"}},
+		{"each entry must be there", meta("rack", "r1", "os", "x"), []string{"1"}},
+		{"another value is no match", meta("rack", "r3"), nil},
+		{"an empty value is not an absent key", meta("empty", ""), []string{"3"}},
+		{"each field narrows", registry.Query{Service: "data", Zone: "a", State: events.StateAlive, Tag: "blue"}, []string{"1"}},
+		{"fields that exclude each other", registry.Query{Service: "web", Tag: "blue"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			part := all.Select(test.query)
+			var got []string
+			for _, s := range part.Servers {
+				got = append(got, s.ID)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			if part.Revision != 7 || part.Mode != registry.ModeNormal {
+				t.Errorf("the part is of revision %d and mode %s, want those of the whole", part.Revision, part.Mode)
+			}
+		})
+	}
+}
+
+func TestServiceIsFoundAmongItsNeighbours(t *testing.T) {
+	r, _ := mustRun(t, registry.Config{})
+	counts := map[string]int{"dat": 2, "data": 3, "data-2": 1, "data0": 2, "database": 1, "z": 1}
+	n := 0
+	for service, count := range counts {
+		for range count {
+			h := heartbeatOf(n, 1)
+			h.Service = service
+			mustObserve(t, r, h, time.Now())
+			n++
+		}
+	}
+	s := mustMembers(t, r, registry.Query{})
+	for _, absent := range []string{"", "a", "da", "data-", "data-1", "data-22", "dataa", "zz"} {
+		counts[absent] = 0
+	}
+	for service, want := range counts {
+		t.Run(fmt.Sprintf("%q", service), func(t *testing.T) {
+			got := s.Service(service)
+			if len(got) != want {
+				t.Fatalf("%d servers, want %d", len(got), want)
+			}
+			for _, srv := range got {
+				if srv.Service != service {
+					t.Errorf("got a server of %q", srv.Service)
+				}
+			}
+			if cap(got) != len(got) {
+				t.Error("an append would write over the neighbour")
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package registry_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// mustReceive gives the snapshot that waits in a channel of Watch.
+func mustReceive(t *testing.T, from <-chan *registry.Snapshot) *registry.Snapshot {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case s, open := <-from:
+		if !open {
+			t.Fatal("the channel is closed")
+		}
+		return s
+	default:
+		t.Fatal("nothing to receive")
+	}
+	return nil
+}
+
+func mustBeSilent(t *testing.T, from <-chan *registry.Snapshot) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case s, open := <-from:
+		t.Fatalf("received %+v (open: %v), want nothing", s, open)
+	default:
+	}
+}
+
+func TestWatch(t *testing.T) {
+	for name, play := range map[string]func(*testing.T, *registry.Registry){
+		"it starts with the membership of now": func(t *testing.T, r *registry.Registry) {
+			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+			if s := mustReceive(t, r.Watch(t.Context())); len(s.Servers) != 1 {
+				t.Errorf("%d servers, want 1", len(s.Servers))
+			}
+		},
+		"nobody is told the same twice": func(t *testing.T, r *registry.Registry) {
+			first := r.Watch(t.Context())
+			mustReceive(t, first)
+			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+			mustReceive(t, first)
+			second := r.Watch(t.Context())
+			mustReceive(t, second)
+			mustTick(t, r, time.Now())
+			mustBeSilent(t, first)
+			mustBeSilent(t, second)
+		},
+		"a renewal is nothing new": func(t *testing.T, r *registry.Registry) {
+			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+			w := r.Watch(t.Context())
+			mustReceive(t, w)
+			mustObserve(t, r, heartbeatOf(1, 2), time.Now())
+			mustTick(t, r, time.Now())
+			mustBeSilent(t, w)
+		},
+		"of several the latest stays": func(t *testing.T, r *registry.Registry) {
+			w := r.Watch(t.Context())
+			for i := range 5 {
+				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
+				mustTick(t, r, time.Now())
+			}
+			if s := mustReceive(t, w); len(s.Servers) != 5 || s.Revision != 5 {
+				t.Errorf("%d servers at revision %d, want 5 at 5", len(s.Servers), s.Revision)
+			}
+			mustBeSilent(t, w)
+		},
+		"the end of the warming is told": func(t *testing.T, r *registry.Registry) {
+			mustTick(t, r, time.Now())
+			w := r.Watch(t.Context())
+			if s := mustReceive(t, w); s.Mode != registry.ModeWarming {
+				t.Errorf("mode %s, want warming", s.Mode)
+			}
+			mustTick(t, r, time.Now().Add(5*time.Second))
+			if s := mustReceive(t, w); s.Mode != registry.ModeNormal {
+				t.Errorf("mode %s, want normal", s.Mode)
+			}
+		},
+		"its channel is closed when its context ends, and no other": func(t *testing.T, r *registry.Registry) {
+			ctx, cancel := context.WithCancel(t.Context())
+			mine, other := r.Watch(ctx), r.Watch(t.Context())
+			mustReceive(t, mine)
+			mustReceive(t, other)
+			cancel()
+			synctest.Wait()
+			if s, open := <-mine; open {
+				t.Errorf("received %+v", s)
+			}
+			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
+			mustReceive(t, other)
+		},
+		"events wait for no watcher": func(t *testing.T, r *registry.Registry) {
+			r.Watch(t.Context()) // nobody reads it
+			for i := range 100 {
+				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
+				if e := <-r.Events(); e.Type() != events.TypeRegistered || e.Details().Revision != uint64(i)+1 {
+					t.Fatalf("got %s %d, want registered %d", e.Type(), e.Details().Revision, i+1)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, stop := mustRun(t, registry.Config{})
+				play(t, r)
+				stop()
+			})
+		})
+	}
+}
+
+// One that already waits takes the first snapshot at once, which must not be told again for that. So many heartbeats wait
+// that there is time to begin waiting before Watch is granted.
+func TestWatchTellsTheFirstOnce(t *testing.T) {
+	for range 20 {
+		r := mustNew(t, registry.Config{})
+		for i := range 2000 {
+			mustObserve(t, r, heartbeatOf(i, 1), time.Now())
+		}
+		told := make(chan int)
+		go func() {
+			n := 0
+			for range r.Watch(t.Context()) {
+				n++
+			}
+			told <- n
+		}()
+		stop := mustStart(t, r)
+		for range 3 {
+			mustTick(t, r, time.Now())
+		}
+		stop()
+		if n := <-told; n > 1 {
+			t.Fatalf("told %d times of one membership", n)
+		}
+	}
+}
