@@ -22,9 +22,14 @@ type ConsumerConfig struct {
 	Topic   string
 	Channel string // consumers of one channel share its messages; "…#ephemeral" goes with its last consumer
 
-	// MaxInFlight bounds the messages handled at once, one goroutine each. It is spread evenly over the
-	// nsqd, at least one to each. Default 256 or 64 for each nsqd, whichever is more.
+	// MaxInFlight bounds the messages handled at once. It is spread evenly over the nsqd, at least one to
+	// each. Default 256 or 64 for each nsqd, whichever is more.
 	MaxInFlight int
+
+	// Batch is how many messages, of those that have come, one goroutine handles together. Default 1; with
+	// more there are fewer goroutines, as many as have MaxInFlight in hand, and one slow message holds up
+	// its batch. Nothing waits for a batch to fill.
+	Batch int
 
 	// Initialize consumes from every nsqd, which creates topic and channel there; otherwise from those
 	// that have the topic. Static nsqd are always consumed from.
@@ -41,6 +46,7 @@ type ConsumerConfig struct {
 
 func (c *ConsumerConfig) setDefaults() {
 	c.Cluster.setDefaults()
+	c.Batch = cmp.Or(c.Batch, 1)
 	c.RequeueDelay = cmp.Or(c.RequeueDelay, 100*time.Millisecond)
 	c.HeartbeatInterval = cmp.Or(c.HeartbeatInterval, 5*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 12*time.Second)
@@ -64,6 +70,9 @@ func (c *ConsumerConfig) validateAnyTopic() error {
 	if c.MaxInFlight < 0 {
 		return errors.New("nsqpubsub: MaxInFlight: negative")
 	}
+	if c.Batch < 0 {
+		return errors.New("nsqpubsub: Batch: negative")
+	}
 	if c.ReadTimeout <= c.HeartbeatInterval {
 		return errors.New("nsqpubsub: ReadTimeout: not above HeartbeatInterval")
 	}
@@ -76,6 +85,10 @@ func (c *ConsumerConfig) validateAnyTopic() error {
 
 // Handler handles a message and ends with ctx. It owns d until it returns; d.Body it may keep.
 type Handler func(ctx context.Context, d *Delivery) error
+
+// BatchHandler handles the messages that have come, from one to ConsumerConfig.Batch, and ends with ctx.
+// Its nil finishes them, but for those that it called Retry on; its error has all of them delivered again.
+type BatchHandler func(ctx context.Context, batch []Delivery) error
 
 // queued is how many messages may wait for a handler. It exceeds what nsqd sends before it is told that
 // messages are handled, so that go-nsq goes on answering heartbeats while every handler is busy.
@@ -126,6 +139,18 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // RequeueDelay, without slowing down the others. A connection attempt to a hung nsqd may outlast Run,
 // and ends by itself within ReadTimeout. Run can be called once.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
+	return c.RunBatches(ctx, func(ctx context.Context, batch []Delivery) error {
+		for i := range batch {
+			if err := h(ctx, &batch[i]); err != nil {
+				batch[i].Retry()
+			}
+		}
+		return nil
+	})
+}
+
+// RunBatches is Run for a handler of batches.
+func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	if c.ran.Swap(true) {
 		return errors.New("nsqpubsub: consumer ran already")
 	}
@@ -145,7 +170,7 @@ func (c *Consumer) Run(ctx context.Context, h Handler) error {
 }
 
 // found brings links and handlers in line with what discovery knows.
-func (c *Consumer) found(ctx context.Context, h Handler, addrs []string, settled bool) {
+func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, settled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for addr, l := range c.linked {
@@ -160,7 +185,7 @@ func (c *Consumer) found(ctx context.Context, h Handler, addrs []string, settled
 		}
 	}
 	total := cmp.Or(c.cfg.MaxInFlight, max(256, 64*len(c.linked)))
-	for ; c.handling < total; c.handling++ {
+	for ; c.handling < max(1, total/c.cfg.Batch); c.handling++ {
 		c.handlers.Go(func() { c.handle(ctx, h) })
 	}
 	for _, l := range c.linked {
@@ -182,29 +207,51 @@ func (c *Consumer) startLink(ctx context.Context, addr string) *link {
 }
 
 // handle answers messages until the queue is closed. After ctx it only gives them back.
-func (c *Consumer) handle(ctx context.Context, h Handler) {
-	var d Delivery
+func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
+	messages := make([]*nsq.Message, 0, c.cfg.Batch)
 	for m := range c.queue {
-		if ctx.Err() != nil {
-			m.RequeueWithoutBackoff(0)
-			continue
+		messages = c.fill(append(messages[:0], m))
+		batch := make([]Delivery, len(messages)) // anew: a message's context may outlive its handling
+		for i, m := range messages {
+			batch[i] = Delivery{
+				ID:        m.ID,
+				Body:      m.Body,
+				Timestamp: time.Unix(0, m.Timestamp),
+				Attempts:  m.Attempts,
+				NSQD:      m.NSQDAddress,
+			}
 		}
-		d = Delivery{
-			ID:        m.ID,
-			Body:      m.Body,
-			Timestamp: time.Unix(0, m.Timestamp),
-			Attempts:  m.Attempts,
-			NSQD:      m.NSQDAddress,
+		err := ctx.Err()
+		if err == nil {
+			err = h(ctx, batch)
 		}
-		switch err := h(ctx, &d); {
-		case err == nil:
-			m.Finish()
-		case ctx.Err() != nil:
-			m.RequeueWithoutBackoff(0)
-		default:
-			m.RequeueWithoutBackoff(c.cfg.RequeueDelay)
+		for i, m := range messages {
+			switch {
+			case err == nil && !batch[i].retry:
+				m.Finish()
+			case ctx.Err() != nil:
+				m.RequeueWithoutBackoff(0)
+			default:
+				m.RequeueWithoutBackoff(c.cfg.RequeueDelay)
+			}
 		}
 	}
+}
+
+// fill adds what waits in the queue, up to a batch.
+func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
+	for len(messages) < c.cfg.Batch {
+		select {
+		case m, open := <-c.queue:
+			if !open {
+				return messages
+			}
+			messages = append(messages, m)
+		default:
+			return messages
+		}
+	}
+	return messages
 }
 
 // awaitLinks returns when each nsqd known has been tried once, at the latest when ctx ends.

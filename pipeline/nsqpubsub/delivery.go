@@ -12,15 +12,20 @@ type Delivery struct {
 	Timestamp time.Time // when nsqd got the message, by its clock
 	Attempts  uint16    // deliveries so far, this one included
 	NSQD      string    // TCP address of the nsqd it came through
+
+	retry bool
 }
+
+// Retry has this message of a batch delivered again, though the handler finishes the batch.
+func (d *Delivery) Retry() { d.retry = true }
 
 // messageContext is the context of one message: that of the subscription, with the delivery, and ended
 // by the goroutine that waits for the message's ack. A context.WithCancel for each message would put
 // them all into one locked map in the subscription's context.
 type messageContext struct {
 	context.Context
-	delivery Delivery
-	done     chan struct{}
+	batch []Delivery
+	done  chan struct{}
 }
 
 type deliveryKey struct{}
@@ -38,14 +43,24 @@ func (c *messageContext) Err() error {
 
 func (c *messageContext) Value(key any) any {
 	if key == (deliveryKey{}) {
-		return &c.delivery
+		return c.batch
 	}
 	return c.Context.Value(key)
 }
 
-// DeliveryFromContext returns how a message that Subscriber emitted was delivered, given the message's
-// context or one derived from it. The delivery must not be changed.
+// BatchFromContext returns the messages of NSQ that a message that Subscriber emitted stands for, given the
+// message's context or one derived from it: one, or up to ConsumerConfig.Batch. Before the message is acked
+// Retry may be called on them; nothing else may be changed. It is empty for a context of another kind.
+func BatchFromContext(ctx context.Context) []Delivery {
+	batch, _ := ctx.Value(deliveryKey{}).([]Delivery)
+	return batch
+}
+
+// DeliveryFromContext returns the first of BatchFromContext, if there is one.
 func DeliveryFromContext(ctx context.Context) (*Delivery, bool) {
-	d, ok := ctx.Value(deliveryKey{}).(*Delivery)
-	return d, ok
+	batch := BatchFromContext(ctx)
+	if len(batch) == 0 {
+		return nil, false
+	}
+	return &batch[0], true
 }

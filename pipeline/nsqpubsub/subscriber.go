@@ -21,6 +21,10 @@ const (
 )
 
 // SubscriberConfig describes a Subscriber. Topic stays empty: Subscribe names it.
+//
+// With a Batch above 1 a Watermill message stands for all that BatchFromContext has, because most of what
+// Watermill costs is paid for each of its messages. Its UUID and payload are those of the first; its nack has
+// all of them delivered again. That goes with Plain only.
 type SubscriberConfig struct {
 	ConsumerConfig
 	Unmarshaler Unmarshaler // default Plain
@@ -53,6 +57,9 @@ func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 	}
 	if cfg.Unmarshaler == nil {
 		cfg.Unmarshaler = Plain{}
+	}
+	if _, ok := cfg.Unmarshaler.(Plain); !ok && cfg.Batch > 1 {
+		return nil, errors.New("nsqpubsub: Batch: above 1 with an Unmarshaler other than Plain")
 	}
 	s := &Subscriber{cfg: cfg, subscriptions: make(map[*subscription]struct{})}
 	s.closing, s.close = context.WithCancel(context.Background())
@@ -211,7 +218,7 @@ type subscription struct {
 
 func (s *subscription) run(ctx context.Context) {
 	defer close(s.out)
-	if err := s.consumer.Run(ctx, s.emit); err != nil {
+	if err := s.consumer.RunBatches(ctx, s.emit); err != nil {
 		s.logger.Error("subscription ended", err, watermill.LogFields{"topic": s.topic})
 	}
 }
@@ -219,13 +226,13 @@ func (s *subscription) run(ctx context.Context) {
 var errNacked = errors.New("nsqpubsub: nacked")
 
 // emit hands a message out and returns when it is acked, nacked or ctx ends.
-func (s *subscription) emit(ctx context.Context, d *Delivery) error {
-	msg, err := s.unmarshaler.Unmarshal(s.topic, d)
+func (s *subscription) emit(ctx context.Context, batch []Delivery) error {
+	msg, err := s.unmarshaler.Unmarshal(s.topic, &batch[0])
 	if err != nil {
-		s.logger.Error("message dropped", err, watermill.LogFields{"topic": s.topic, "nsqd": d.NSQD})
+		s.logger.Error("message dropped", err, watermill.LogFields{"topic": s.topic, "nsqd": batch[0].NSQD})
 		return nil // it would be as bad when delivered again
 	}
-	mc := &messageContext{Context: ctx, delivery: *d, done: make(chan struct{})}
+	mc := &messageContext{Context: ctx, batch: batch, done: make(chan struct{})}
 	defer close(mc.done)
 	msg.SetContext(mc)
 
