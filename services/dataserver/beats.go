@@ -1,0 +1,89 @@
+package dataserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"rollcall/events"
+)
+
+// beat publishes heartbeats until ctx ends. It waits for each before it goes on to the next, and each has
+// less time than there is until the next is due: so none is late, and none piles up.
+func (a *Agent) beat(ctx context.Context) {
+	var start time.Time // of the last beat
+	due := time.Now()
+	for a.await(ctx, start, due) {
+		start = time.Now()
+		step := a.step()
+		if err := a.publish(ctx, step*9/10, events.KindHeartbeat); err != nil && ctx.Err() == nil {
+			a.report(err)
+			step = min(burst, step)
+		}
+		due = start.Add(step)
+	}
+}
+
+// step is the time from the start of the next beat to the one after it.
+func (a *Agent) step() time.Duration {
+	if a.seq < 2 {
+		return min(burst, a.cfg.Interval)
+	}
+	return time.Duration((1 + jitter*(2*rand.Float64()-1)) * float64(a.cfg.Interval))
+}
+
+// await waits until the next beat is due, or earlier if there is news to tell. It reports whether ctx
+// still holds.
+func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-a.changed:
+			timer.Reset(time.Until(start.Add(minGap)))
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (a *Agent) report(err error) {
+	if a.cfg.OnError != nil {
+		a.cfg.OnError(err)
+	}
+}
+
+func (a *Agent) leave(ctx context.Context) error {
+	return a.publish(context.WithoutCancel(ctx), a.cfg.LeaveTimeout, events.KindLeave)
+}
+
+func (a *Agent) publish(ctx context.Context, limit time.Duration, kind events.Kind) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	a.seq++
+	body, err := json.Marshal(a.message(kind))
+	if err == nil {
+		err = a.publisher.Publish(ctx, a.cfg.Topic, body)
+	}
+	a.metrics.published(err, time.Now())
+	if err != nil {
+		return fmt.Errorf("dataserver: publish %s %d: %w", kind, a.seq, err)
+	}
+	return nil
+}
+
+func (a *Agent) message(kind events.Kind) events.Heartbeat {
+	h := a.cfg.heartbeat(a.currentDescription())
+	h.Type = kind
+	h.Incarnation, h.Seq = a.incarnation, a.seq
+	h.SentAt = time.Now().UTC().Truncate(time.Millisecond)
+	if a.cfg.Load != nil {
+		load := a.cfg.Load()
+		h.Load = &load
+	}
+	return h
+}

@@ -1,0 +1,117 @@
+package dataserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"rollcall/events"
+)
+
+// Server is an HTTP server that is on the roll while it runs. It answers /healthz with 200, /metrics if it
+// is given some, and all else by Handler; every response tells its id (see Agent.Identify).
+type Server struct {
+	cfg      ServerConfig
+	ran      atomic.Bool
+	inFlight atomic.Int64
+}
+
+// NewServer starts nothing. The error is that of cfg.Validate.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	s := &Server{cfg: cfg}
+	if cfg.Agent.Load == nil {
+		s.cfg.Agent.Load = func() events.Load { return events.Load{InFlight: s.inFlight.Load()} }
+	}
+	return s, nil
+}
+
+// Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, lingers, and
+// finishes the requests in flight: at most LeaveTimeout, Linger, Drain and two seconds. The error tells of
+// an address that cannot be listened on, of a leave that nobody took, or of requests cut off. Run can be
+// called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.ran.Swap(true) {
+		return ErrRan
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("dataserver: %w", err)
+	}
+	cfg := s.cfg.Agent
+	cfg.Addr = cmp.Or(cfg.Addr, l.Addr().String())
+	agent, err := NewAgent(cfg)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if s.cfg.OnListen != nil {
+		s.cfg.OnListen(l.Addr().String())
+	}
+	return s.serve(ctx, l, agent)
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error {
+	h := &http.Server{
+		Handler:           s.routes(agent),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       90 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer stop() // a server that serves no more takes its leave
+		served <- h.Serve(l)
+	}()
+
+	left := agent.Run(ctx)
+	time.Sleep(s.cfg.Linger)
+	drained := s.drain(h)
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return errors.Join(fmt.Errorf("dataserver: serve: %w", err), left, drained)
+	}
+	return errors.Join(left, drained)
+}
+
+// drain waits for the requests in flight.
+func (s *Server) drain(h *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
+	defer cancel()
+	if err := h.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("dataserver: cut off %d requests: %w", s.inFlight.Load(), err), h.Close())
+	}
+	return nil
+}
+
+func (s *Server) routes(agent *Agent) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/healthz", agent.Health())
+	if s.cfg.Gatherer != nil {
+		mux.Handle("/metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{}))
+	}
+	handler := s.cfg.Handler
+	if handler == nil {
+		handler = whoAnswers(agent)
+	}
+	mux.Handle("/", s.counted(handler))
+	return agent.Identify(mux)
+}
+
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,289 @@
+package dataserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/events"
+	"rollcall/services/dataserver"
+)
+
+func TestTheServerTellsWhoItIs(t *testing.T) {
+	t.Parallel()
+	_, base := startServer(t, dataserver.ServerConfig{Agent: dataserver.Config{ID: "a", Publisher: newRecorder()}})
+	host := strings.TrimPrefix(base, "http://")
+
+	for _, c := range []struct{ path, accept, want string }{
+		{"/", "", "data a at " + host + " answers /\n"},
+		{"/orders/7%0A?q=1", "text/html", "data a at " + host + " answers /orders/7%0A\n"},
+		{"/healthz", "", "ok\n"},
+		{"/metrics", "", "data a at " + host + " answers /metrics\n"}, // there are none to show
+	} {
+		resp, body := get(t, base+c.path, c.accept)
+		if resp.StatusCode != http.StatusOK || body != c.want || resp.Header.Get(events.IdentityHeader) != "a" {
+			t.Errorf("%s: got %s %q of %q, want %q of a", c.path, resp.Status, body, resp.Header.Get(events.IdentityHeader), c.want)
+		}
+	}
+
+	resp, body := get(t, base+"/orders", "application/json")
+	var got map[string]string
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["id"] != "a" || got["addr"] != host || got["service"] != "data" || got["path"] != "/orders" || len(got) != 4 {
+		t.Errorf("got %v", got)
+	}
+	if ct := resp.Header.Get("Content-Type"); ct != "application/json" {
+		t.Errorf("content type %q", ct)
+	}
+}
+
+func TestTheServerAdvertisesWhereItListensUnlessToldOtherwise(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ listen, advertise string }{
+		"where it listens": {"127.0.0.1:0", ""},
+		"by a host name":   {"localhost:0", ""},
+		"as it is told":    {":0", addr},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newRecorder()
+			r, base := startServer(t, dataserver.ServerConfig{
+				Listen: c.listen, Agent: dataserver.Config{Addr: c.advertise, Publisher: p},
+			})
+			get(t, base+"/", "")
+			mustStop(t, r)
+			want := c.advertise
+			if want == "" {
+				want = strings.TrimPrefix(base, "http://")
+			}
+			if got := p.last(t).Addr; got != want {
+				t.Errorf("advertises %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestTheServerShowsMetrics(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	_, base := startServer(t, dataserver.ServerConfig{
+		Agent: dataserver.Config{Publisher: newRecorder(), Metrics: registry}, Gatherer: registry,
+	})
+	if _, body := get(t, base+"/metrics", ""); !strings.Contains(body, `rollcall_agent_heartbeats_total{result="failed"} 0`) {
+		t.Errorf("got %s", body)
+	}
+}
+
+func TestAServerThatGoesTellsItAndFinishesWhatItHas(t *testing.T) {
+	t.Parallel()
+	p := newRecorder()
+	h := newBlocking()
+	r, base := startServer(t, dataserver.ServerConfig{
+		Agent: dataserver.Config{Publisher: p}, Handler: h, Linger: time.Second,
+	})
+	answered := make(chan string, 1)
+	go func() { answered <- tryGet(base + "/slow") }()
+	<-h.entered
+
+	r.cancel()
+	eventually(t, p.left)
+	if load := p.last(t).Load; load == nil || load.InFlight != 1 {
+		t.Errorf("the leave tells load %+v, want 1 request in flight", load)
+	}
+	if got := tryGet(base + "/healthz"); got != "200 ok\n" {
+		t.Errorf("right after the leave: %s", got)
+	}
+	eventually(t, func() bool { return refuses(base) })
+	select {
+	case err := <-r.err:
+		t.Fatalf("Run returned %v with a request in flight", err)
+	case got := <-answered:
+		t.Fatalf("answered %s before its time", got)
+	default:
+	}
+
+	close(h.release)
+	if got := <-answered; got != "200 done" {
+		t.Errorf("the request in flight got %s", got)
+	}
+	mustStop(t, r)
+}
+
+func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+	t.Parallel()
+	h := newBlocking()
+	defer close(h.release)
+	r, base := startServer(t, dataserver.ServerConfig{
+		Agent: dataserver.Config{Publisher: newRecorder()}, Handler: h, Linger: time.Millisecond, Drain: 100 * time.Millisecond,
+	})
+	answered := make(chan string, 1)
+	go func() { answered <- tryGet(base + "/slow") }()
+	<-h.entered
+	took, err := r.stop(t)
+	if !errors.Is(err, context.DeadlineExceeded) || took < 100*time.Millisecond || took > 2*time.Second {
+		t.Errorf("Run returned %v after %v, want a deadline exceeded after 100ms", err, took)
+	}
+	select {
+	case got := <-answered:
+		if strings.HasPrefix(got, "200") {
+			t.Errorf("the request got %s", got)
+		}
+	case <-time.After(5 * time.Second): // less than the client's patience
+		t.Error("the request goes on")
+	}
+}
+
+func TestATakenAddressIsNamed(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	p := newRecorder()
+	s := mustServer(t, dataserver.ServerConfig{Listen: taken.Addr().String(), Agent: dataserver.Config{Publisher: p}})
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Errorf("got error %v, want one that names %s", err, taken.Addr())
+	}
+	if n := len(p.all()); n != 0 {
+		t.Errorf("%d messages of a server that does not serve", n)
+	}
+	if err := s.Run(t.Context()); !errors.Is(err, dataserver.ErrRan) {
+		t.Errorf("the second Run returned %v", err)
+	}
+}
+
+func TestIdentifyLeavesTheAnswerAsItIs(t *testing.T) {
+	t.Parallel()
+	a := mustAgent(t, dataserver.Config{ID: "a", Addr: addr, Publisher: newRecorder()})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: a.Identify(http.NotFoundHandler())}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	resp, _ := get(t, "http://"+l.Addr().String(), "")
+	if resp.StatusCode != http.StatusNotFound || resp.Header.Get(events.IdentityHeader) != "a" {
+		t.Errorf("got %s of %q", resp.Status, resp.Header.Get(events.IdentityHeader))
+	}
+	_ = srv.Close()
+	<-served
+}
+
+// blocking answers when it is released.
+type blocking struct{ entered, release chan struct{} }
+
+func newBlocking() *blocking { return &blocking{make(chan struct{}, 1), make(chan struct{})} }
+
+func (b *blocking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b.entered <- struct{}{}
+	select {
+	case <-b.release:
+		_, _ = io.WriteString(w, "done")
+	case <-r.Context().Done():
+	}
+}
+
+func mustServer(t testing.TB, cfg dataserver.ServerConfig) *dataserver.Server {
+	t.Helper()
+	s, err := dataserver.NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// startServer returns when the server listens, with its URL. It is stopped with the test, if not before.
+func startServer(t testing.TB, cfg dataserver.ServerConfig) (*run, string) {
+	t.Helper()
+	listening := make(chan string, 1)
+	cfg.OnListen = func(addr string) { listening <- addr }
+	if cfg.Linger == 0 {
+		cfg.Linger = time.Millisecond
+	}
+	done := make(chan struct{})
+	s := mustServer(t, cfg)
+	r := start(t, func(ctx context.Context) error {
+		defer close(done)
+		return s.Run(ctx)
+	})
+	t.Cleanup(func() {
+		r.cancel()
+		<-done
+	})
+	addr := <-listening
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, "http://127.0.0.1:" + port
+}
+
+// client keeps no connection, so that a server which goes is not held up by an idle one.
+func client() *http.Client {
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+func get(t testing.TB, url, accept string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// tryGet returns status and body, or the error.
+func tryGet(url string) string {
+	resp, err := client().Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return resp.Status[:4] + string(body)
+}
+
+func refuses(base string) bool {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err != nil
+}
+
+// eventually polls until ok holds.
+func eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	end := time.Now().Add(10 * time.Second)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for !ok() {
+		if (<-poll.C).After(end) {
+			t.Fatal("not so within 10s")
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package dataserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// answer tells which server answered what.
+type answer struct {
+	Service string `json:"service"`
+	ID      string `json:"id"`
+	Addr    string `json:"addr"`
+	Path    string `json:"path"` // as it was asked, escaped
+}
+
+// whoAnswers answers every request with the agent's server: one line of text, or JSON if that is accepted.
+func whoAnswers(agent *Agent) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := answer{Service: agent.cfg.Service, ID: agent.cfg.ID, Addr: agent.cfg.Addr, Path: r.URL.EscapedPath()}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if strings.Contains(r.Header.Get("Accept"), "application/json") {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(a)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintf(w, "%s %s at %s answers %s\n", a.Service, a.ID, a.Addr, a.Path)
+	})
+}
