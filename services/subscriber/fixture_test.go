@@ -1,0 +1,196 @@
+package subscriber_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+	"go.uber.org/goleak"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+	"rollcall/services/subscriber"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// nsqd asks nsqlookupd over HTTP when it makes a topic, and both keep that connection for 90 s.
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+	)
+}
+
+const patience = 10 * time.Second
+
+func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
+	t.Helper()
+	// A new channel gets its first failed message back only when nsqd has found the channel: 5 s by default.
+	cfg.Tune = func(o *nsqd.Options) {
+		o.QueueScanInterval, o.QueueScanRefreshInterval = 10*time.Millisecond, 20*time.Millisecond
+	}
+	n, err := embednsq.StartNSQD(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Stop() })
+	return n
+}
+
+func mustLookupd(t testing.TB) *embednsq.Lookupd {
+	t.Helper()
+	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Stop() })
+	return l
+}
+
+func mustProducer(t testing.TB, cluster nsqpubsub.Cluster) *nsqpubsub.Producer {
+	t.Helper()
+	p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cluster})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func mustPublish(t testing.TB, p *nsqpubsub.Producer, body []byte) {
+	t.Helper()
+	if err := p.Publish(t.Context(), events.EventTopic, body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustEvent is an event of type typ that observer tells at a revision, about a server of that number.
+func mustEvent(t testing.TB, typ events.Type, observer string, revision uint64) events.Event {
+	t.Helper()
+	at := time.Unix(1_800_000_000+int64(revision), 0).UTC()
+	server := events.Server{
+		Service: "data", ID: fmt.Sprint("s", revision), Addr: "10.0.0.7:8080", State: events.StateAlive,
+		Incarnation: 1763812345678, Seq: 42, IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a",
+		Tags: []string{"blue"}, Meta: events.NewMeta(map[string]string{"rack": "r7"}), RegisteredAt: at, LastSeen: at,
+	}
+	e, known := events.New(typ, events.Transition{
+		ID: events.EventID(typ, server.Service, server.ID, server.Incarnation, server.Seq), Time: at, Server: server,
+		Cause: events.CauseHeartbeat, Revision: revision, LastSeen: at, Observer: observer,
+	})
+	if !known {
+		t.Fatalf("no such type: %s", typ)
+	}
+	return e
+}
+
+func mustEncode(t testing.TB, e events.Event) []byte {
+	t.Helper()
+	body, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// running is a subscriber that runs until the test ends.
+type running struct {
+	t      testing.TB
+	sub    *subscriber.Subscriber
+	events chan events.Event // what was handled
+	stop   func()            // returns when Run has
+}
+
+// mustRun starts a subscriber whose handler succeeds.
+func mustRun(t testing.TB, cfg subscriber.Config) *running {
+	t.Helper()
+	return mustRunWith(t, cfg, func(context.Context, events.Event) error { return nil })
+}
+
+// mustRunWith returns when the subscriber is connected to each static nsqd.
+func mustRunWith(t testing.TB, cfg subscriber.Config, h subscriber.Handler) *running {
+	t.Helper()
+	sub, err := subscriber.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{t: t, sub: sub, events: make(chan events.Event, 1000)}
+	ended := make(chan error, 1)
+	go func() {
+		defer close(ended)
+		ended <- sub.Run(ctx, func(ctx context.Context, e events.Event) error {
+			err := h(ctx, e)
+			if err == nil {
+				r.events <- e
+			}
+			return err
+		})
+	}()
+	r.stop = func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("Run does not return")
+		}
+	}
+	t.Cleanup(r.stop)
+	r.awaitConnected(max(1, len(cfg.NSQ.NSQD)))
+	return r
+}
+
+func (r *running) awaitConnected(want int) {
+	r.t.Helper()
+	eventually(r.t, func() bool {
+		connected := 0
+		for _, n := range r.sub.Nodes() {
+			if n.Connected {
+				connected++
+			}
+		}
+		return connected >= want
+	})
+}
+
+// next returns the next event handled.
+func (r *running) next() events.Event {
+	r.t.Helper()
+	return receive(r.t, r.events)
+}
+
+func (r *running) wantRevisions(want ...uint64) {
+	r.t.Helper()
+	for _, revision := range want {
+		if e := r.next(); e.Details().Revision != revision {
+			r.t.Fatalf("got revision %d of %s, want %d of %v", e.Details().Revision, e.Details().Observer, revision, want)
+		}
+	}
+}
+
+func receive[T any](t testing.TB, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		return *new(T)
+	}
+}
+
+func eventually(t testing.TB, ok func() bool) {
+	t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for start := time.Now(); !ok(); {
+		if (<-poll.C).Sub(start) > patience {
+			t.Fatalf("not so within %v", patience)
+		}
+	}
+}
