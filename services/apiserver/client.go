@@ -1,0 +1,145 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"rollcall/services/registry"
+)
+
+const (
+	requestTimeout = 30 * time.Second // beyond the wait of a long poll
+	answerLimit    = 256 << 20        // bytes: 100 000 servers with 2 KiB each
+	problemLimit   = 64 << 10         // bytes of an error
+)
+
+// Client asks one API server. It is safe for concurrent use. Each method ends with its answer, with its
+// context, or 30 s after the wait it asked for; an answer with an error status is a *Problem.
+type Client struct {
+	base  string // without a slash at its end
+	http  *http.Client
+	limit int64 // bytes of an answer
+}
+
+// NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. hc may be
+// nil for one with http.DefaultTransport; a Timeout of hc must leave room for long polls.
+func NewClient(base string, hc *http.Client) (*Client, error) {
+	full := base
+	if !strings.Contains(base, "://") {
+		full = "http://" + base
+	}
+	u, err := url.Parse(full)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: address of the API: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("apiserver: address of the API %q: want host:port or http://host:port", base)
+	}
+	if hc == nil {
+		hc = &http.Client{}
+	}
+	return &Client{base: strings.TrimSuffix(u.String(), "/"), http: hc, limit: answerLimit}, nil
+}
+
+// Servers lists what q selects. With q.Wait it blocks until the revision is another than q.Index, or for
+// q.Wait; the answer may be the same list again.
+func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
+	path := "/v1/servers"
+	if params := q.values().Encode(); params != "" {
+		path += "?" + params
+	}
+	return get[ServerList](ctx, c, path, requestTimeout+q.Wait)
+}
+
+// Server tells why a server is in its state. Where it is not on the roll the error is an ErrNotFound, and its
+// detail tells what is known of its end.
+func (c *Client) Server(ctx context.Context, service, id string) (*registry.Explanation, error) {
+	return get[registry.Explanation](ctx, c, "/v1/servers/"+segment(service)+"/"+segment(id), requestTimeout)
+}
+
+// Services counts the servers of each service by state.
+func (c *Client) Services(ctx context.Context) (*ServiceList, error) {
+	return get[ServiceList](ctx, c, "/v1/services", requestTimeout)
+}
+
+// Status is that of the API server itself.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	return get[Status](ctx, c, "/v1/status", requestTimeout)
+}
+
+// Ready returns nil if the API server is ready, else a *Problem with the reason, or the error that kept it
+// from answering.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.fetch(ctx, "/readyz", requestTimeout)
+	return err
+}
+
+// segment escapes one element of a path, and dots where they would mean a directory.
+func segment(s string) string {
+	if s == "." || s == ".." {
+		return strings.ReplaceAll(s, ".", "%2E")
+	}
+	return url.PathEscape(s)
+}
+
+func get[T any](ctx context.Context, c *Client, path string, timeout time.Duration) (*T, error) {
+	body, err := c.fetch(ctx, path, timeout)
+	if err != nil {
+		return nil, err
+	}
+	answer := new(T)
+	if err := json.Unmarshal(body, answer); err != nil {
+		return nil, fmt.Errorf("apiserver: answer to %s: %w", path, err)
+	}
+	return answer, nil
+}
+
+func (c *Client) fetch(ctx context.Context, path string, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: request: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, readProblem(resp)
+	}
+	body, err := readAll(resp.Body, c.limit)
+	if err != nil {
+		return nil, fmt.Errorf("apiserver: answer to %s: %w", path, err)
+	}
+	return body, nil
+}
+
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
+	}
+	return body, err
+}
+
+// readProblem makes a Problem also of what somebody else answered on the way.
+func readProblem(resp *http.Response) *Problem {
+	body, err := readAll(resp.Body, problemLimit)
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problemType {
+		var p Problem
+		if json.Unmarshal(body, &p) == nil && p.Status == resp.StatusCode {
+			return &p
+		}
+	}
+	const enough = 200 // bytes of a page for people
+	return newProblem(resp.StatusCode, fmt.Sprintf("%.*q", enough, strings.TrimSpace(string(body))))
+}

@@ -1,0 +1,111 @@
+package apiserver
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/services/registry"
+)
+
+// scrapeTimeout bounds what a scrape waits for the registry; Prometheus itself gives up after 10 s.
+const scrapeTimeout = 2 * time.Second
+
+// figures collects what the registry and the nsqd links count themselves, at the moment of a scrape.
+type figures struct {
+	registry Registry
+	nodes    func() []Node
+
+	servers     *prometheus.Desc
+	heartbeats  *prometheus.Desc
+	transitions *prometheus.Desc
+	outbox      *prometheus.Desc
+	dropped     *prometheus.Desc
+	revision    *prometheus.Desc
+	mailbox     *prometheus.Desc
+	connected   *prometheus.Desc
+	messages    *prometheus.Desc
+}
+
+func newFigures(r Registry, nodes func() []Node) *figures {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("rollcall_"+name, help, labels, nil)
+	}
+	return &figures{
+		registry:    r,
+		nodes:       nodes,
+		servers:     desc("servers", "Servers on the roll.", "service", "state"),
+		heartbeats:  desc("registry_heartbeats_total", "Heartbeats by what became of them in the registry.", "result"),
+		transitions: desc("transitions_total", "Lifecycle events by type.", "type"),
+		outbox:      desc("outbox_events", "Lifecycle events that wait for a broker."),
+		dropped:     desc("outbox_dropped_total", "Lifecycle events that waited too long; each is a gap in the revisions."),
+		revision:    desc("revision", "Revision of the roll; grows by one with each lifecycle event."),
+		mailbox:     desc("mailbox_heartbeats", "Heartbeats that wait for the registry."),
+		connected:   desc("nsqd_connected", "1 while the nsqd is connected.", "nsqd"),
+		messages:    desc("nsqd_messages_total", "Messages received from the nsqd.", "nsqd"),
+	}
+}
+
+func (f *figures) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
+	} {
+		ch <- d
+	}
+}
+
+func (f *figures) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	f.collectNodes(ch)
+	stats, err := f.registry.Stats(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(f.revision, err)
+		return
+	}
+	f.collectStats(ch, stats)
+	roll, err := f.registry.Members(ctx, registry.Query{})
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(f.servers, err)
+		return
+	}
+	for _, s := range countServices(roll.Servers) {
+		ch <- gauge(f.servers, float64(s.Alive), s.Name, "alive")
+		ch <- gauge(f.servers, float64(s.Suspect), s.Name, "suspect")
+		ch <- gauge(f.servers, float64(s.Draining), s.Name, "draining")
+	}
+}
+
+func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats) {
+	for result, n := range stats.Heartbeats {
+		ch <- counter(f.heartbeats, n, result)
+	}
+	for typ, n := range stats.Transitions {
+		ch <- counter(f.transitions, n, strings.TrimPrefix(string(typ), "rollcall.server."))
+	}
+	ch <- gauge(f.outbox, float64(stats.Outbox))
+	ch <- counter(f.dropped, stats.Dropped)
+	ch <- gauge(f.revision, float64(stats.Revision))
+	ch <- gauge(f.mailbox, float64(stats.Mailbox))
+}
+
+func (f *figures) collectNodes(ch chan<- prometheus.Metric) {
+	for _, n := range f.nodes() {
+		connected := 0.0
+		if n.Connected {
+			connected = 1
+		}
+		ch <- gauge(f.connected, connected, n.Address)
+		ch <- counter(f.messages, n.Received, n.Address)
+	}
+}
+
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func counter(d *prometheus.Desc, v uint64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}

@@ -1,0 +1,73 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"rollcall/services/registry"
+)
+
+// Registry is what the API asks; *registry.Registry answers.
+type Registry interface {
+	Members(context.Context, registry.Query) (*registry.Snapshot, error)
+	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Snapshot, error)
+	Explain(ctx context.Context, service, id string, now time.Time) (*registry.Explanation, error)
+	Watch(context.Context) <-chan *registry.Snapshot
+	Stats(context.Context) (registry.Stats, error)
+}
+
+// Node is one nsqd, and how it is heard.
+type Node struct {
+	Address     string    `json:"address"`
+	Connected   bool      `json:"connected"`
+	LastMessage time.Time `json:"last_message,omitzero"`
+	Received    uint64    `json:"received"`        // messages since the start
+	Error       string    `json:"error,omitempty"` // why it is not connected
+}
+
+// Config of a Server. Registry, ID and Gatherer are required. The functions are called from many
+// goroutines and must not block.
+type Config struct {
+	Registry Registry
+	ID       string              // of this API server
+	Version  string              // of the program
+	Nodes    func() []Node       // each nsqd once; default none
+	Ready    func() error        // nil while heartbeats are heard, else why not; default nil
+	Gatherer prometheus.Gatherer // what /metrics shows; register the Server itself with it
+	Log      *zap.Logger         // default none
+	Now      func() time.Time    // default time.Now
+}
+
+func (c *Config) setDefaults() {
+	if c.Nodes == nil {
+		c.Nodes = func() []Node { return nil }
+	}
+	if c.Ready == nil {
+		c.Ready = func() error { return nil }
+	}
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+// Validate names every field that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Registry == nil {
+		errs = append(errs, errors.New("apiserver: registry is nil"))
+	}
+	if c.ID == "" {
+		errs = append(errs, errors.New("apiserver: id is empty"))
+	}
+	if c.Gatherer == nil {
+		errs = append(errs, errors.New("apiserver: gatherer is nil"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,16 @@
+// Package apiserver is the HTTP API of an API server, and the Go client of the same API.
+//
+//	GET /v1/servers                  the roll: filters, ETag, long poll     Client.Servers
+//	GET /v1/servers/{service}/{id}   one server, and why it is in its state Client.Server
+//	GET /v1/services                 each service, counted by state         Client.Services
+//	GET /v1/status                   this API server and what it hears      Client.Status
+//	GET /livez, /readyz, /metrics    for those who watch over the process   Client.Ready
+//
+// A handler owns nothing: it asks the registry by message and writes the answer. Nothing waits for
+// ever: a question to the registry ends after 5 s, a long poll after its wait, a client that does not
+// read is cut off after 30 s.
+//
+// Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
+// HTTP (400) and headers over 16 KiB (431). An empty list is the truth: while the registry is warming and
+// knows nobody, the lists answer 503 instead.
+package apiserver

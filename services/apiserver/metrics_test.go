@@ -1,0 +1,90 @@
+package apiserver_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/services/registry"
+)
+
+func TestMetrics(t *testing.T) {
+	r := mustRoll(t)
+	r.populate()
+	if err := r.metrics.Register(r.server); err != nil {
+		t.Fatal(err)
+	}
+	r.do("GET", "/v1/servers")
+	r.do("GET", "/v1/servers")
+	r.do("GET", "/v1/servers?index=1")
+	r.do("GET", "/v1/servers?zone=")
+	r.do("GET", "/v1/servers/data/nobody")
+	r.do("GET", "/nowhere")
+	w := r.do("GET", "/metrics")
+	lines := strings.Split(w.Body.String(), "\n")
+	for _, want := range []string{
+		`rollcall_servers{service="data",state="alive"} 1`,
+		`rollcall_servers{service="data",state="draining"} 1`,
+		`rollcall_servers{service="data",state="suspect"} 0`,
+		`rollcall_servers{service="web",state="suspect"} 1`,
+		`rollcall_registry_heartbeats_total{result="taken"} 5`,
+		`rollcall_registry_heartbeats_total{result="stale"} 0`,
+		`rollcall_transitions_total{type="registered"} 3`,
+		`rollcall_transitions_total{type="suspected"} 1`,
+		`rollcall_transitions_total{type="expired"} 0`,
+		`rollcall_outbox_events 4`,
+		`rollcall_outbox_dropped_total 0`,
+		`rollcall_revision 4`,
+		`rollcall_mailbox_heartbeats 0`,
+		`rollcall_nsqd_connected{nsqd="10.0.0.1:4150"} 1`,
+		`rollcall_nsqd_connected{nsqd="10.0.0.2:4150"} 0`,
+		`rollcall_nsqd_messages_total{nsqd="10.0.0.1:4150"} 7`,
+		`rollcall_http_requests_total{code="200",route="/v1/servers"} 2`,
+		`rollcall_http_requests_total{code="200",route="/v1/servers?index"} 1`,
+		`rollcall_http_requests_total{code="400",route="/v1/servers"} 1`,
+		`rollcall_http_requests_total{code="404",route="/v1/servers/{service}/{id}"} 1`,
+		`rollcall_http_requests_total{code="404",route="other"} 1`,
+		`rollcall_http_request_seconds_count{code="200",route="/v1/servers"} 2`,
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(w.Body)
+	}
+}
+
+func TestScrapeWithoutRegistryShowsTheRest(t *testing.T) {
+	for name, within := range map[string]time.Duration{"stopped": 0, "hung": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := mustRoll(t)
+				server := r.server
+				if name == "hung" {
+					hung, err := registry.New(registry.Config{Observer: "api-1"}) // and never run
+					if err != nil {
+						t.Fatal(err)
+					}
+					server = r.mustServer(hung)
+				} else {
+					r.stop()
+				}
+				if err := r.metrics.Register(server); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				w := do(server, "GET", "/metrics")
+				if took := time.Since(begun); w.Code != http.StatusOK || took != within {
+					t.Errorf("status %d after %v", w.Code, took)
+				}
+				if body := w.Body.String(); !strings.Contains(body, "rollcall_nsqd_connected") || strings.Contains(body, "rollcall_revision ") {
+					t.Errorf("got %s", body)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,154 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// Bounds of a long poll.
+const (
+	DefaultWait = 30 * time.Second // where a request gives an index and no wait
+	MaxWait     = 5 * time.Minute
+)
+
+// Query selects servers. The zero Query selects all; each field that is set narrows it.
+type Query struct {
+	Service string
+	State   events.State
+	Zone    string
+	Tags    []string          // each must be there
+	Meta    map[string]string // each entry must be there
+
+	// A Wait makes it a long poll: the answer comes as soon as the revision is another than Index, or
+	// after Wait, at most MaxWait. The revision is that of the whole roll, so an answer may show
+	// no change in the servers selected here.
+	Wait  time.Duration
+	Index uint64 // revision of the list that the caller has
+}
+
+const metaPrefix = "meta."
+
+// parseQuery is the inverse of values. The error is a *parameterError.
+func parseQuery(raw string) (Query, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return Query{}, &parameterError{raw, "is not a query: " + err.Error()}
+	}
+	var q Query
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := q.set(name, values[name]); err != nil {
+			return Query{}, &parameterError{name, err.Error()}
+		}
+	}
+	switch {
+	case values.Has("index") && q.Wait == 0:
+		q.Wait = DefaultWait
+	case values.Has("wait") && !values.Has("index"):
+		return Query{}, &parameterError{"wait", "goes with index"}
+	}
+	return q, nil
+}
+
+func (q *Query) set(name string, values []string) (err error) {
+	// An empty value is a variable that was not set, and must not select everybody.
+	if slices.Contains(values, "") {
+		return errors.New("is empty")
+	}
+	if name == "tag" {
+		q.Tags = values
+		return nil
+	}
+	if len(values) > 1 {
+		return errors.New("is given more than once")
+	}
+	value := values[0]
+	switch key, isMeta := strings.CutPrefix(name, metaPrefix); {
+	case name == "service":
+		q.Service = value
+		if !events.ValidService(value) {
+			return errors.New("is no name of a service: want a DNS label in lower case")
+		}
+	case name == "state":
+		q.State = events.State(value)
+		if !slices.Contains(states(), q.State) {
+			return fmt.Errorf("is none of %v", states())
+		}
+	case name == "zone":
+		q.Zone = value
+	case name == "index":
+		if q.Index, err = strconv.ParseUint(value, 10, 64); err != nil {
+			return errors.New("is no revision: want a whole number")
+		}
+	case name == "wait":
+		if q.Wait, err = time.ParseDuration(value); err != nil || q.Wait <= 0 || q.Wait > MaxWait {
+			return fmt.Errorf("is no duration above 0 and up to %v, such as 30s", MaxWait)
+		}
+	case isMeta && key != "":
+		if q.Meta == nil {
+			q.Meta = make(map[string]string)
+		}
+		q.Meta[key] = value
+	default:
+		return errors.New("is unknown")
+	}
+	return nil
+}
+
+// noParameters is for routes that take none.
+func noParameters(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(raw, "=")
+	return &parameterError{name, "is unknown"}
+}
+
+func (q Query) values() url.Values {
+	v := make(url.Values)
+	set := func(name, value string) {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	set("service", q.Service)
+	set("state", string(q.State))
+	set("zone", q.Zone)
+	for _, tag := range q.Tags {
+		v.Add("tag", tag)
+	}
+	for key, value := range q.Meta {
+		v.Add(metaPrefix+key, value)
+	}
+	if q.Wait != 0 {
+		v.Set("index", strconv.FormatUint(q.Index, 10))
+		v.Set("wait", q.Wait.String())
+	}
+	return v
+}
+
+// selection is q as the registry takes it; see lacksTags.
+func (q Query) selection() registry.Query {
+	rq := registry.Query{Service: q.Service, State: q.State, Zone: q.Zone, Meta: events.NewMeta(q.Meta)}
+	if len(q.Tags) > 0 {
+		rq.Tag = q.Tags[0]
+	}
+	return rq
+}
+
+// lacksTags reports whether s is without one of the tags; the registry looks at the first one alone.
+func (q Query) lacksTags(s *events.Server) bool {
+	return slices.ContainsFunc(q.Tags, func(tag string) bool { return !s.HasTag(tag) })
+}
+
+func states() []events.State {
+	return []events.State{events.StateAlive, events.StateSuspect, events.StateDraining}
+}

@@ -1,0 +1,47 @@
+package apiserver
+
+import (
+	"net/http"
+	"path"
+)
+
+// handler answers a request, or returns what problemOf makes an answer of.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// routes is the whole API. All of it is read-only: HEAD comes with GET, every other method is a 405.
+func (s *Server) routes() map[string]handler {
+	return map[string]handler{
+		"/v1/servers":                s.listServers,
+		"/v1/servers/{service}/{id}": s.explainServer,
+		"/v1/services":               s.listServices,
+		"/v1/status":                 s.status,
+		"/livez":                     s.livez,
+		"/readyz":                    s.readyz,
+		"/metrics":                   s.metrics(),
+	}
+}
+
+func (s *Server) router() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range s.routes() {
+		mux.Handle("GET "+pattern, s.serve(pattern, h))
+		mux.Handle(pattern, s.serve(pattern, methodNotAllowed))
+	}
+	unknown := s.serve("other", notFound)
+	mux.Handle("/", unknown)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// ServeMux would redirect such a path in HTML, or refuse it without a word.
+		if p := r.URL.EscapedPath(); path.Clean("/"+p) != p {
+			unknown.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func notFound(http.ResponseWriter, *http.Request) error { return errNoPath }
+
+func methodNotAllowed(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Allow", "GET, HEAD")
+	return errMethod
+}

@@ -1,0 +1,120 @@
+package apiserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	jsonType = "application/json"
+	textType = "text/plain; charset=utf-8"
+)
+
+const (
+	bodyLimit     = 64 << 10         // bytes
+	writeTimeout  = 30 * time.Second // for a client that does not read its answer
+	answerTimeout = 5 * time.Second  // of the registry
+)
+
+// serve wraps h in what all routes have in common: the body's limit, problems, metrics.
+func (s *Server) serve(route string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		rec.Header().Set("Cache-Control", "no-cache")
+		rec.Header().Set("X-Content-Type-Options", "nosniff")
+		err := dropBody(rec, r)
+		if err == nil {
+			err = h(rec, r)
+		}
+		if err != nil {
+			s.refuse(rec, r, err)
+		}
+		s.requests.observe(routeOf(route, r), rec.status, time.Since(begun))
+	})
+}
+
+// routeOf keeps long polls apart from requests that are answered at once.
+func routeOf(route string, r *http.Request) string {
+	if r.URL.Query().Has("index") {
+		return route + "?index"
+	}
+	return route
+}
+
+// refuse answers with the problem that err is.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		s.cfg.Log.Error("api: request failed", zap.String("path", r.URL.Path), zap.Error(err))
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	body, _ := json.Marshal(p) // strings and a number
+	respond(w, p.Status, problemType, append(body, '\n'))
+}
+
+// dropBody reads what a request carries and no route wants, because unread it costs the connection.
+func dropBody(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == http.NoBody {
+		return nil
+	}
+	err := readBody(w, r)
+	if err != nil {
+		w.Header().Set("Connection", "close") // or net/http would read on before it answers
+	}
+	return err
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength > bodyLimit {
+		return &http.MaxBytesError{Limit: bodyLimit}
+	}
+	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, bodyLimit)); err != nil {
+		return fmt.Errorf("%w: %w", errBody, err)
+	}
+	return nil
+}
+
+func respondJSON(w http.ResponseWriter, answer any) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("apiserver: encode: %w", err)
+	}
+	respond(w, http.StatusOK, jsonType, append(body, '\n'))
+	return nil
+}
+
+// respond writes a whole answer. What fails here is the client's connection, so there is nobody to tell.
+func respond(w http.ResponseWriter, status int, contentType string, body []byte) {
+	limitWrite(w)
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func limitWrite(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+}
+
+// recorder remembers the status for the metrics.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,113 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// ServerList is the answer of GET /v1/servers: servers in order of service and id, at one revision.
+type ServerList struct {
+	Revision uint64          `json:"revision"`
+	Mode     registry.Mode   `json:"mode"`
+	Servers  []events.Server `json:"servers"` // never null
+}
+
+func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if q.Wait > 0 {
+		s.await(r.Context(), q.Index, q.Wait)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	defer cancel()
+	unchanged, err := s.unchanged(ctx, w, r, q)
+	if unchanged || err != nil {
+		return err
+	}
+	list, err := s.cfg.Registry.List(ctx, q.selection(), s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	list.Servers = slices.DeleteFunc(list.Servers, q.lacksTags)
+	if len(list.Servers) == 0 && list.Mode == registry.ModeWarming {
+		return errWarming
+	}
+	w.Header().Set("ETag", s.etag(list, q))
+	respond(w, http.StatusOK, jsonType, appendList(nil, list))
+	return nil
+}
+
+// await returns when the revision is another than index, after wait, or when the server drains. An index ahead of the
+// revision comes from before a restart, and so is another one, too.
+func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	watch := s.cfg.Registry.Watch(ctx)
+	for {
+		select {
+		case snapshot, ok := <-watch:
+			if !ok || snapshot.Revision != index {
+				return
+			}
+		case <-ctx.Done():
+			return
+		case <-s.draining:
+			return
+		}
+	}
+}
+
+// unchanged answers 304 if the client has the membership as it is. It is asked of Members, because that
+// costs the registry no walk over the roll.
+func (s *Server) unchanged(ctx context.Context, w http.ResponseWriter, r *http.Request, q Query) (bool, error) {
+	known := r.Header.Get("If-None-Match")
+	if known == "" {
+		return false, nil
+	}
+	now, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	if err != nil {
+		return false, err
+	}
+	tag := s.etag(now, q)
+	for one := range strings.SplitSeq(known, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(one), "W/") == strings.TrimPrefix(tag, "W/") {
+			w.Header().Set("ETag", tag)
+			w.WriteHeader(http.StatusNotModified)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// etag names a membership: the process, its revision and mode, and the filter. It is weak because the vitals (seq, age_ms,
+// last_seen, load, via) move on under the same tag. So a 304 says that nobody came, went or changed, and
+// not that the ages are those of then.
+func (s *Server) etag(of *registry.Snapshot, q Query) string {
+	q.Wait = 0
+	filter := fnv.New64a()
+	filter.Write([]byte(q.values().Encode()))
+	return fmt.Sprintf(`W/"%s-%d-%s-%x"`, s.boot, of.Revision, of.Mode, filter.Sum64())
+}
+
+func (s *Server) explainServer(w http.ResponseWriter, r *http.Request) error {
+	if err := noParameters(r.URL.RawQuery); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	defer cancel()
+	e, err := s.cfg.Registry.Explain(ctx, r.PathValue("service"), r.PathValue("id"), s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	return respondJSON(w, e)
+}

@@ -1,0 +1,68 @@
+package apiserver
+
+import (
+	"context"
+	"net/http"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// ServiceList is the answer of GET /v1/services, in order of name.
+type ServiceList struct {
+	Revision uint64        `json:"revision"`
+	Mode     registry.Mode `json:"mode"`
+	Services []Service     `json:"services"` // never null
+}
+
+// Service is one service that has a server on the roll.
+type Service struct {
+	Name string `json:"service"`
+	Counts
+}
+
+// Counts are numbers of servers by state.
+type Counts struct {
+	Alive    int `json:"alive"`
+	Suspect  int `json:"suspect"`
+	Draining int `json:"draining"`
+}
+
+func (c *Counts) add(state events.State) {
+	switch state {
+	case events.StateAlive:
+		c.Alive++
+	case events.StateSuspect:
+		c.Suspect++
+	case events.StateDraining:
+		c.Draining++
+	}
+}
+
+func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
+	if err := noParameters(r.URL.RawQuery); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	defer cancel()
+	roll, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	if err != nil {
+		return err
+	}
+	if len(roll.Servers) == 0 && roll.Mode == registry.ModeWarming {
+		return errWarming
+	}
+	return respondJSON(w, ServiceList{roll.Revision, roll.Mode, countServices(roll.Servers)})
+}
+
+// countServices relies on the order of a snapshot.
+func countServices(servers []*events.Server) []Service {
+	services := make([]Service, 0)
+	for _, srv := range servers {
+		if n := len(services); n == 0 || services[n-1].Name != srv.Service {
+			services = append(services, Service{Name: srv.Service})
+		}
+		services[len(services)-1].add(srv.State)
+	}
+	return services
+}
