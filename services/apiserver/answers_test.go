@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"rollcall/services/apiserver"
 )
 
 func TestAnswersAreTheGoldenFiles(t *testing.T) {
@@ -29,25 +27,6 @@ func TestAnswersAreTheGoldenFiles(t *testing.T) {
 			}
 			mustGolden(t, tt.file, pretty.Bytes())
 		})
-	}
-}
-
-// The list is encoded by hand: every field of a Server has to be there, and escaped as encoding/json does it.
-func TestListIsWhatEncodingJSONWrites(t *testing.T) {
-	r := mustRoll(t)
-	r.populate()
-	odd := beat("data", "odd", "10.0.0.1:80", 1)
-	odd.Tags = []string{`"`, `\`, "<", ">", "&", "é", "\u2028", "\x7f", "\U0001f44b", "plain"} // each is quoted for its own sake
-	r.hear(8*time.Second, odd)
-	got := r.do("GET", "/v1/servers").Body.Bytes()
-	var list apiserver.ServerList
-	mustDecode(t, got, &list)
-	want, err := json.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want)+"\n" {
-		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 
 // ServerList is the answer of GET /v1/servers: servers in order of service and id, at one revision.
 type ServerList struct {
-	Revision uint64          `json:"revision"`
-	Mode     registry.Mode   `json:"mode"`
-	Servers  []events.Server `json:"servers"` // never null
+	Revision uint64           `json:"revision"`
+	Mode     registry.Mode    `json:"mode"`
+	Servers  []*events.Server `json:"servers"` // never null
 }
 
 func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
@@ -43,8 +43,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 		return errWarming
 	}
 	w.Header().Set("ETag", s.etag(list, q))
-	respond(w, http.StatusOK, jsonType, appendList(nil, list))
-	return nil
+	return respondJSON(w, ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)})
 }
 
 // await returns when the revision is another than index, after wait, or when the server drains. An index ahead of the
