@@ -1,0 +1,178 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"go.uber.org/zap"
+
+	"rollcall/events"
+	"rollcall/pipeline"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+// overNSQ is a router at a real nsqd: topic t runs through a chain in batches, what is rejected goes to topic t.invalid.
+type overNSQ struct {
+	*bench
+	addr      string
+	cluster   nsqpubsub.Cluster
+	publisher *nsqpubsub.Publisher
+}
+
+func mustNSQ(t *testing.T, chain pipeline.Chain) *overNSQ {
+	t.Helper()
+	nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nsqd.Stop() })
+	n := &overNSQ{bench: mustBench(t), addr: nsqd.TCPAddr(), cluster: nsqpubsub.Cluster{NSQD: []string{nsqd.TCPAddr()}}}
+	if n.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{ProducerConfig: nsqpubsub.ProducerConfig{Cluster: n.cluster}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.publisher.Close() })
+	n.Consume("in", "t", n.mustSubscriber(t), chain)
+	n.Produce("rejected", pipeline.NewSource(n.quarantine.Copies(), pipeline.EncodeRejected, zap.NewNop()), "t.invalid", n.publisher)
+	return n
+}
+
+func (n *overNSQ) mustSubscriber(t *testing.T) *nsqpubsub.Subscriber {
+	t.Helper()
+	s, err := nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
+		Cluster: n.cluster, Channel: "test#ephemeral", Batch: 16, RequeueDelay: time.Millisecond,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func (n *overNSQ) mustPublish(t *testing.T, body []byte) {
+	t.Helper()
+	if err := n.publisher.Publish("t", message.NewMessage("", body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustReceive fails the test when nothing comes.
+func mustReceive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing came in 20s")
+		panic("unreachable")
+	}
+}
+
+func TestReceiptIsWhatNSQDStamped(t *testing.T) {
+	before, got := time.Now(), make(chan events.Receipt, 1)
+	n := mustNSQ(t, pipeline.Chain{{Name: "only", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
+		got <- env.Receipt
+		return nil
+	})}})
+	n.start(t)
+	n.mustPublish(t, []byte("x"))
+	r := mustReceive(t, got)
+	if r.Via != n.addr || r.PublishedAt.Before(before) || r.ReceivedAt.Before(r.PublishedAt) || time.Since(r.ReceivedAt) > time.Minute {
+		t.Errorf("got %+v, want what %s stamped after %v", r, n.addr, before)
+	}
+	families, err := n.counters.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "rollcall_heartbeat_queue_delay_seconds" {
+			if h := family.GetMetric()[0].GetHistogram(); h.GetSampleCount() != 1 || h.GetSampleSum() < 0 {
+				t.Errorf("the histogram of delays has %d samples, in sum %v", h.GetSampleCount(), h.GetSampleSum())
+			}
+			return
+		}
+	}
+	t.Error("there is no histogram of delays")
+}
+
+// Messages of NSQ come in batches, which one handler call takes; only those that failed may come again.
+func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
+	t.Parallel() // nsqd takes five seconds
+	const messages = 60
+	fates := []error{nil, pipeline.Drop(events.ReasonStale), events.Invalid(events.ReasonWeight, "x"), errors.New("busy")}
+	var mu sync.Mutex
+	tries, all := make(map[int][]events.Receipt), make(chan struct{}, 2*messages)
+	n := mustNSQ(t, pipeline.Chain{{Name: "only", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
+		nth, err := strconv.Atoi(string(env.Payload))
+		if err != nil {
+			t.Error(err)
+		}
+		all <- struct{}{}
+		mu.Lock()
+		defer mu.Unlock()
+		tries[nth] = append(tries[nth], env.Receipt)
+		if fate := fates[nth%len(fates)]; pipeline.OutcomeOf(fate) != pipeline.OutcomeRetried || len(tries[nth]) == 1 {
+			return fate
+		}
+		return nil
+	})}})
+	for i := range messages {
+		n.mustPublish(t, []byte(strconv.Itoa(i)))
+	}
+	stop := n.start(t)
+	for range messages + messages/len(fates) {
+		mustReceive(t, all)
+	}
+	stop()
+	for i := range messages {
+		got, want := tries[i], 1
+		if i%len(fates) == 3 {
+			want = 2
+		}
+		if len(got) != want {
+			t.Errorf("message %d was tried %d times, want %d", i, len(got), want)
+		}
+		if len(got) == 2 && (!got[0].PublishedAt.Equal(got[1].PublishedAt) || !got[1].ReceivedAt.After(got[0].ReceivedAt)) {
+			t.Errorf("message %d: got %+v, want one stamp and two receipts", i, got)
+		}
+	}
+	if lines := n.logs.FilterMessageSnippet("comes again"); lines.Len() != 1 {
+		t.Errorf("%d lines tell of the retries, want one a minute", lines.Len())
+	}
+}
+
+// A body near nsqd's limit is beyond it in base64. Its copy must not hold up those behind it for ever.
+func TestHugeBodyDoesNotStopTheQuarantine(t *testing.T) {
+	n := mustNSQ(t, pipeline.Chain{{Name: "decode", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
+		_, err := events.DecodeHeartbeat(env.Payload)
+		return err
+	})}})
+	copies, err := n.mustSubscriber(t).Subscribe(t.Context(), "t.invalid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := bytes.Repeat([]byte("x"), 1<<20)
+	n.start(t)
+	n.mustPublish(t, huge)
+	n.mustPublish(t, []byte("{"))
+	want := map[events.Reason][]byte{events.ReasonTooLarge: huge[:64<<10], events.ReasonMalformed: []byte("{")}
+	for range 2 {
+		msg := mustReceive(t, copies)
+		var got events.Rejected
+		if err := json.Unmarshal(msg.Payload, &got); err != nil {
+			t.Fatal(err)
+		}
+		if body, ok := want[got.Reason]; !ok || !bytes.Equal(got.Body, body) {
+			t.Errorf("a copy of %d bytes, %s: %s", len(got.Body), got.Reason, got.Detail)
+		}
+		delete(want, got.Reason)
+		msg.Ack()
+	}
+}

@@ -1,0 +1,102 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"rollcall/events"
+)
+
+// Bounds of what a flood of invalid messages may cost.
+const (
+	quarantineRate  = 10       // copies in any second
+	quarantineQueue = 64       // copies that wait for a broker; beyond them a message is counted only
+	quarantineBody  = 64 << 10 // bytes of a body that are copied: nsqd would refuse a long one in base64, however often it is tried
+	quarantineLog   = time.Minute
+)
+
+// Quarantine takes the messages that no retry can repair: each is counted, at most ten in any second are
+// copied to Copies, and one a minute and reason is logged. It never blocks the line.
+type Quarantine struct {
+	rejected *prometheus.CounterVec
+	log      *zap.Logger
+	copies   chan events.Rejected
+
+	mu     sync.Mutex
+	logged map[events.Reason]time.Time // when last
+	copied [quarantineRate]time.Time   // a ring: when the last ten
+	oldest int                         // in copied
+}
+
+// NewQuarantine starts nothing.
+func NewQuarantine(m *Metrics, log *zap.Logger) *Quarantine {
+	return &Quarantine{
+		rejected: m.rejected,
+		log:      log,
+		copies:   make(chan events.Rejected, quarantineQueue),
+		logged:   make(map[events.Reason]time.Time),
+	}
+}
+
+// Copies are what should be published to the .invalid topic: the body as it was received, or the first
+// 64 KiB of it. The channel is never closed.
+func (q *Quarantine) Copies() <-chan events.Rejected { return q.copies }
+
+func (q *Quarantine) add(env *Envelope, err error) {
+	reason := events.ReasonMalformed
+	if invalid := (*events.InvalidError)(nil); errors.As(err, &invalid) {
+		reason = invalid.Reason
+	}
+	q.rejected.WithLabelValues(string(reason)).Inc()
+	toLog, toCopy := q.admit(reason)
+	if toLog {
+		q.log.Warn("heartbeat rejected; more of this reason are not logged for a minute",
+			zap.String("reason", string(reason)), zap.Error(err), zap.String("via", env.Receipt.Via),
+			zap.Int("bytes", len(env.Payload)))
+	}
+	if !toCopy {
+		return
+	}
+	body := env.Payload
+	if len(body) > quarantineBody {
+		body = bytes.Clone(body[:quarantineBody])
+	}
+	select {
+	case q.copies <- events.Rejected{
+		Reason: reason, Detail: err.Error(), Time: env.Receipt.ReceivedAt.UTC(), Via: env.Receipt.Via, Body: body,
+	}:
+	default:
+	}
+}
+
+// admit decides by the time it is called and not by that of the receipt: messages that run at the same time come here in
+// any order.
+func (q *Quarantine) admit(r events.Reason) (toLog, toCopy bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	if toLog = now.Sub(q.logged[r]) >= quarantineLog; toLog {
+		q.logged[r] = now
+	}
+	if toCopy = now.Sub(q.copied[q.oldest]) >= time.Second; toCopy {
+		q.copied[q.oldest] = now
+		q.oldest = (q.oldest + 1) % quarantineRate
+	}
+	return toLog, toCopy
+}
+
+// EncodeRejected is the encoder of a Source of rejected messages.
+func EncodeRejected(r events.Rejected) ([]byte, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: encode rejected message: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,60 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"go.uber.org/zap"
+)
+
+// closeTimeout bounds how long Run waits for the messages in flight.
+const closeTimeout = 5 * time.Second
+
+// Router is the Watermill router with what all its handlers share. Add the handlers, each with a name of its own, then Run
+// it once.
+type Router struct {
+	router     *message.Router
+	metrics    *Metrics
+	quarantine *Quarantine
+	log        *zap.Logger
+}
+
+// NewRouter starts nothing.
+func NewRouter(m *Metrics, q *Quarantine, log *zap.Logger) (*Router, error) {
+	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, NewLogger(log))
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: router: %w", err)
+	}
+	return &Router{router: r, metrics: m, quarantine: q, log: log}, nil
+}
+
+// Consume runs each message of the topic through the chain. As many run at once as from has in flight.
+func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
+	r.router.AddConsumerHandler(name, topic, from, newLine(chain, r.metrics, r.quarantine, r.log).handle)
+}
+
+// Produce publishes each message of from to the topic. It leaves to open: the caller closes it after
+// Run, because other handlers and a last flush need it.
+func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) {
+	r.router.AddHandler(name, "", from, topic, keptOpen{to}, message.PassthroughHandler)
+}
+
+// Run moves messages until ctx ends, which ends the subscriptions, or all of them have ended by themselves. Then it waits
+// up to five seconds for what is in flight. The error is that of a handler that could not subscribe: the process should
+// end, because a goroutine of Watermill's does not.
+func (r *Router) Run(ctx context.Context) error {
+	if err := r.router.Run(ctx); err != nil {
+		return fmt.Errorf("pipeline: run: %w", err)
+	}
+	return nil
+}
+
+// Running is closed once every handler has subscribed.
+func (r *Router) Running() <-chan struct{} { return r.router.Running() }
+
+// keptOpen is a publisher that does not close: the router closes the publisher of each handler that ends.
+type keptOpen struct{ message.Publisher }
+
+func (keptOpen) Close() error { return nil }

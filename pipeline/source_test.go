@@ -1,0 +1,176 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"rollcall/pipeline"
+)
+
+func TestSourceKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sourceOf("a", "b", "c")
+		out := mustSubscribe(t, t.Context(), s)
+		for _, want := range []string{"a", "b", "c"} {
+			msg := <-out
+			if string(msg.Payload) != want {
+				t.Errorf("got %q, want %q", msg.Payload, want)
+			}
+			msg.Ack()
+		}
+		mustClose(t, s)
+		if left := s.Unacked(); left != nil {
+			t.Errorf("%q are left", left)
+		}
+	})
+}
+
+func TestSourceSendsAgainUntilAcked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, start := sourceOf("a", "b"), time.Now()
+		out := mustSubscribe(t, t.Context(), s)
+		for i := range 5 {
+			msg := <-out
+			if at := time.Since(start); string(msg.Payload) != "a" || at != time.Duration(i)*250*time.Millisecond {
+				t.Errorf("try %d: %q at %v", i+1, msg.Payload, at)
+			}
+			msg.Nack()
+		}
+		msg := <-out
+		msg.Ack()
+		if msg := <-out; string(msg.Payload) != "b" {
+			t.Errorf("got %q after the ack of a", msg.Payload)
+		}
+		mustClose(t, s)
+	})
+}
+
+func TestSourceUnacked(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		use  func(t *testing.T, s *pipeline.Source[string])
+		want []string
+	}{
+		{"nothing was taken", func(t *testing.T, s *pipeline.Source[string]) { mustClose(t, s) }, nil},
+		{"nobody read", func(t *testing.T, s *pipeline.Source[string]) {
+			mustSubscribe(t, t.Context(), s)
+			synctest.Wait()
+			mustClose(t, s)
+		}, []string{"a"}},
+		{"one waits for its ack", func(t *testing.T, s *pipeline.Source[string]) {
+			<-mustSubscribe(t, t.Context(), s)
+			mustClose(t, s)
+		}, []string{"a"}},
+		{"one was nacked", func(t *testing.T, s *pipeline.Source[string]) {
+			(<-mustSubscribe(t, t.Context(), s)).Nack()
+			synctest.Wait()
+			mustClose(t, s)
+		}, []string{"a"}},
+		{"the first was acked, the second not", func(t *testing.T, s *pipeline.Source[string]) {
+			out := mustSubscribe(t, t.Context(), s)
+			(<-out).Ack()
+			<-out
+			mustClose(t, s)
+		}, []string{"b"}},
+		{"the context ended", func(t *testing.T, s *pipeline.Source[string]) {
+			ctx, end := context.WithCancel(t.Context())
+			<-mustSubscribe(t, ctx, s)
+			end()
+			synctest.Wait()
+		}, []string{"a"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := sourceOf("a", "b")
+				tt.use(t, s)
+				if got := s.Unacked(); !slices.Equal(got, tt.want) {
+					t.Errorf("got %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// An ack counts even if Close comes at the same moment: otherwise the last flush would publish it again.
+func TestSourceAckedAtTheEnd(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			s := sourceOf("a")
+			msg := <-mustSubscribe(t, t.Context(), s)
+			msg.Ack()
+			mustClose(t, s)
+			if left := s.Unacked(); left != nil {
+				t.Fatalf("%q are left", left)
+			}
+		})
+	}
+}
+
+// What is not taken stays with the other end.
+func TestSourceTakesOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := make(chan string, 3)
+		from <- "a"
+		from <- "b"
+		from <- "c"
+		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
+		<-mustSubscribe(t, t.Context(), s)
+		time.Sleep(time.Hour)
+		mustClose(t, s)
+		if len(from) != 2 || len(s.Unacked()) != 1 {
+			t.Errorf("%d stayed and %d were taken, want 2 and 1", len(from), len(s.Unacked()))
+		}
+	})
+}
+
+func TestSourceLeavesOutWhatCannotBeEncoded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		from := make(chan string, 3)
+		from <- "a"
+		from <- ""
+		from <- "c"
+		s := pipeline.NewSource(from, func(s string) ([]byte, error) {
+			if s == "" {
+				return nil, errors.New("empty")
+			}
+			return []byte(s), nil
+		}, zap.New(core))
+		out := mustSubscribe(t, t.Context(), s)
+		for _, want := range []string{"a", "c"} {
+			msg := <-out
+			if string(msg.Payload) != want {
+				t.Errorf("got %q, want %q", msg.Payload, want)
+			}
+			msg.Ack()
+		}
+		mustClose(t, s)
+		if lines := logs.All(); len(lines) != 1 || lines[0].Level != zap.ErrorLevel || lines[0].ContextMap()["error"] != "empty" {
+			t.Errorf("logged %+v, want one error", lines)
+		}
+		if left := s.Unacked(); left != nil {
+			t.Errorf("%q are left", left)
+		}
+	})
+}
+
+func TestSourceEndsWithItsChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := make(chan string, 1)
+		from <- "a"
+		close(from)
+		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
+		out := mustSubscribe(t, t.Context(), s)
+		(<-out).Ack()
+		synctest.Wait()
+		checkClosed(t, out)
+		mustClose(t, s)
+	})
+}

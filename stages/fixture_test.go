@@ -1,0 +1,90 @@
+package stages_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline"
+	"rollcall/stages"
+)
+
+// now is the moment at which every message of these tests is received.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+var defaults = stages.Config{Interval: 5 * time.Second, TTL: 10 * time.Second}
+
+// received is a message that did not wait in NSQ.
+func received(body string) *pipeline.Envelope {
+	return &pipeline.Envelope{
+		Payload: []byte(body),
+		Receipt: events.Receipt{Via: "127.0.0.1:4150", PublishedAt: now, ReceivedAt: now},
+	}
+}
+
+// decoded is received after decode: a beat in order, but for what change does to it.
+func decoded(change func(*events.Heartbeat)) *pipeline.Envelope {
+	env := received("")
+	env.Heartbeat = &events.Heartbeat{
+		V: 1, Type: events.KindHeartbeat, Service: "data", ID: "a", Addr: "10.0.0.7:8080", Incarnation: now.UnixMilli(), Seq: 1,
+		IntervalMS: 5000, TTLMS: 10000, Weight: 100,
+	}
+	change(env.Heartbeat)
+	return env
+}
+
+// run gives the message to one stage after the other, as the pipeline does.
+func run(ctx context.Context, chain pipeline.Chain, env *pipeline.Envelope) error {
+	for _, s := range chain {
+		if err := s.Stage.Process(ctx, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mustPass(t *testing.T, chain pipeline.Chain, env *pipeline.Envelope) {
+	t.Helper()
+	if err := run(t.Context(), chain, env); err != nil {
+		t.Fatalf("got %v, want the message to pass", err)
+	}
+}
+
+// checkReason wants an error of that reason, or none where it is empty.
+func checkReason(t *testing.T, err error, want events.Reason) {
+	t.Helper()
+	var got events.Reason
+	var invalid *events.InvalidError
+	var drop *pipeline.DropError
+	switch {
+	case errors.As(err, &invalid):
+		got = invalid.Reason
+	case errors.As(err, &drop):
+		got = drop.Reason
+	case err != nil:
+		t.Fatalf("got %v, want an error with a reason", err)
+	}
+	if got != want {
+		t.Errorf("got %v, want reason %q", err, want)
+	}
+}
+
+// roll is a registry that keeps what it is told and answers with err.
+type roll struct {
+	err      error
+	observed []*events.Heartbeat
+	receipts []events.Receipt
+	ticks    []time.Time
+}
+
+func (r *roll) Observe(_ context.Context, h *events.Heartbeat, receipt events.Receipt) error {
+	r.observed, r.receipts = append(r.observed, h), append(r.receipts, receipt)
+	return r.err
+}
+
+func (r *roll) Tick(_ context.Context, now time.Time) error {
+	r.ticks = append(r.ticks, now)
+	return r.err
+}
