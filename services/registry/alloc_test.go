@@ -20,7 +20,7 @@ func filledState(t *testing.T, now time.Time) *state {
 	t.Helper()
 	s := mustState(t, Config{})
 	for i := range allocServers {
-		s.observe(plainBeat(i, 1), events.Receipt{Via: "nsqd-1", PublishedAt: now.Round(0), ReceivedAt: now})
+		s.observe(newMessage(plainBeat(i, 1), events.Receipt{Via: "nsqd-1", PublishedAt: now.Round(0), ReceivedAt: now}))
 	}
 	return s
 }
@@ -37,7 +37,7 @@ func TestRenewalAllocatesNothing(t *testing.T) {
 		now = now.Add(time.Second)
 		for i, h := range beats {
 			h.Seq++
-			if v := s.observe(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now}); v != taken {
+			if v := s.observe(newMessage(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now})); v != taken {
 				t.Fatalf("the beat is %v", v)
 			}
 		}

@@ -46,7 +46,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	for i := r.heard - min(r.heard, keptBeats); i < r.heard; i++ {
 		b := r.beats[i%keptBeats]
 		seq := b.ordinal
-		if r.view.Incarnation == 0 {
+		if r.incarnation == 0 {
 			seq = 0
 		}
 		e.Beats = append(e.Beats, Beat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
@@ -64,9 +64,9 @@ func (r *record) summary(now time.Duration) string {
 	switch r.view.State {
 	case events.StateSuspect:
 		return fmt.Sprintf("suspect: silent for 0.7 of its TTL of %v: %s; it expires in %v unless it is heard",
-			r.ttl(), heard, max(0, r.ttl()-age))
+			r.ttl, heard, max(0, r.ttl-age))
 	case events.StateDraining:
 		return fmt.Sprintf("draining: its weight is 0, so it takes nothing new: %s", heard)
 	}
-	return fmt.Sprintf("alive: %s; it is suspect after %v of silence and expires after %v", heard, r.suspectAfter(), r.ttl())
+	return fmt.Sprintf("alive: %s; it is suspect after %v of silence and expires after %v", heard, r.suspectAfter(), r.ttl)
 }

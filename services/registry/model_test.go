@@ -97,7 +97,7 @@ func (p *play) hear(w word) {
 		h.Seq = 0
 		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
 	}
-	p.state.observe(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Add(-w.delay), ReceivedAt: received})
+	p.state.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Add(-w.delay), ReceivedAt: received}))
 	p.model.hear(w, p.now)
 	p.collect()
 }
@@ -143,7 +143,7 @@ func (p *play) roll() []string {
 	for _, r := range p.state.order {
 		v := r.view
 		lines = append(lines, fmt.Sprintf("%s inc=%d newest=%d %s zone=%s weight=%d suspect=%v stamp=%v",
-			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect(), r.stamp))
+			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect, r.stamp))
 	}
 	return lines
 }

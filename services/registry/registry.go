@@ -30,12 +30,6 @@ type Registry struct {
 	told     *Snapshot // what the watchers know
 }
 
-// message is a heartbeat on its way to the state.
-type message struct {
-	heartbeat *events.Heartbeat
-	receipt   events.Receipt
-}
-
 // New starts nothing. The error is that of cfg.Validate.
 func New(cfg Config) (*Registry, error) {
 	if err := cfg.Validate(); err != nil {
@@ -61,13 +55,14 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 		return ErrStopped
 	default:
 	}
+	m := newMessage(h, receipt)
 	select { // apart from the last: one case locks one channel, three lock three
-	case r.mailbox <- message{h, receipt}:
+	case r.mailbox <- m:
 		return nil
 	default:
 	}
 	select {
-	case r.mailbox <- message{h, receipt}:
+	case r.mailbox <- m:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -166,7 +161,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		}
 		select {
 		case m := <-r.mailbox:
-			s.observe(m.heartbeat, m.receipt)
+			s.observe(m)
 			r.drain(s)
 		case call := <-r.calls:
 			r.drain(s)
@@ -185,7 +180,7 @@ func (r *Registry) drain(s *state) {
 	for range max(batch, len(r.mailbox)) {
 		select {
 		case m := <-r.mailbox:
-			s.observe(m.heartbeat, m.receipt)
+			s.observe(m)
 		default:
 			return
 		}

@@ -109,7 +109,7 @@ func (sc *scenario) run(t *testing.T, a *arguments) error {
 		sc.state = mustState(t, Config{MaxServers: a.int("maxservers"), Outbox: a.int("outbox")})
 	case "beat", "bare", "leave":
 		h, receipt := a.heartbeat(sc.start.Add(sc.now))
-		sc.printf("%v", sc.state.observe(h, receipt))
+		sc.printf("%v", sc.state.observe(newMessage(h, receipt)))
 	case "tick":
 		sc.now = a.duration("tick", a.subject)
 		sc.state.tick(sc.start.Add(sc.now))

@@ -74,14 +74,15 @@ func (s *state) since(t time.Time) time.Duration {
 }
 
 // observe applies one heartbeat or leave.
-func (s *state) observe(h *events.Heartbeat, receipt events.Receipt) verdict {
-	v := s.place(h, receipt)
+func (s *state) observe(m message) verdict {
+	v := s.place(m)
 	s.counts.verdicts[v]++
 	return v
 }
 
-func (s *state) place(h *events.Heartbeat, receipt events.Receipt) verdict {
-	b := &arrival{h, receipt, s.since(receipt.ReceivedAt), receipt.QueueDelay(), ordinal(h, receipt)}
+func (s *state) place(m message) verdict {
+	h := m.heartbeat
+	b := &arrival{h, m.receipt, m.says, s.since(m.receipt.ReceivedAt), m.receipt.QueueDelay(), ordinal(h, m.receipt)}
 	r := s.servers[key{h.Service, h.ID}]
 	if h.Type == events.KindLeave {
 		return s.leave(b, r)
@@ -89,7 +90,7 @@ func (s *state) place(h *events.Heartbeat, receipt events.Receipt) verdict {
 	if b.delay >= h.TTL() {
 		return stale
 	}
-	if r == nil || h.Incarnation > r.view.Incarnation {
+	if r == nil || h.Incarnation > r.incarnation {
 		return s.register(b, r)
 	}
 	return s.renew(b, r)
@@ -99,6 +100,7 @@ func (s *state) place(h *events.Heartbeat, receipt events.Receipt) verdict {
 type arrival struct {
 	*events.Heartbeat
 	events.Receipt
+	says  uint64
 	now   time.Duration
 	delay time.Duration
 	nth   uint64 // its ordinal
@@ -112,7 +114,7 @@ func (s *state) register(b *arrival, older *record) verdict {
 	switch {
 	case dead && stone.bars(b.Incarnation, b.nth):
 		return outdated
-	case holder != nil && holder.view.Incarnation >= b.Incarnation:
+	case holder != nil && holder.incarnation >= b.Incarnation:
 		return outdated
 	case holder == nil && older == nil && len(s.servers) >= s.cfg.MaxServers:
 		return refused
@@ -120,7 +122,7 @@ func (s *state) register(b *arrival, older *record) verdict {
 	s.replace(older, stepRestarted, b)
 	s.replace(holder, stepDisplaced, b)
 
-	r := &record{view: newView(b.Heartbeat)}
+	r := &record{view: newView(b.Heartbeat), says: b.says, incarnation: b.Incarnation, ttl: b.TTL()}
 	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
 	s.insert(r)
 	s.hear(b, r)
@@ -150,11 +152,11 @@ func (s *state) replace(r *record, why step, b *arrival) {
 // renew applies a heartbeat of the incarnation that is on the roll, or of an older one.
 func (s *state) renew(b *arrival, r *record) verdict {
 	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
-	if b.Incarnation < r.view.Incarnation || b.Incarnation > 0 && b.nth <= r.ordinal {
+	if b.Incarnation < r.incarnation || b.Incarnation > 0 && b.nth <= r.ordinal {
 		return outdated
 	}
-	if b.nth > r.ordinal && !says(b.Heartbeat, r.view) {
-		if holder := s.holder(b, r); holder != nil && holder.view.Incarnation >= b.Incarnation {
+	if b.nth > r.ordinal && b.says != r.says {
+		if holder := s.holder(b, r); holder != nil && holder.incarnation >= b.Incarnation {
 			return outdated
 		}
 		s.hear(b, r)
@@ -163,7 +165,7 @@ func (s *state) renew(b *arrival, r *record) verdict {
 		s.hear(b, r)
 	}
 	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now.
-	if r.suspect() && b.now-r.stamp < r.suspectAfter() {
+	if r.suspect && b.now-r.stamp < r.suspectAfter() {
 		s.enter(r, aliveState(r.view.Weight))
 		s.tell(r, stepRecovered, b.ReceivedAt, b.now)
 	}
@@ -188,8 +190,8 @@ func (s *state) hear(b *arrival, r *record) {
 // schedule sets the next look at the lease: when the server would be suspect, or else expire.
 func (s *state) schedule(r *record) {
 	after := r.suspectAfter()
-	if r.suspect() {
-		after = r.ttl()
+	if r.suspect {
+		after = r.ttl
 	}
 	s.wheel.place(r, r.stamp+after)
 }
@@ -200,10 +202,10 @@ func (s *state) update(b *arrival, r *record) {
 	delete(s.byAddr, key{r.view.Service, r.view.Addr})
 	view := newView(b.Heartbeat)
 	view.RegisteredAt = r.view.RegisteredAt
-	if r.suspect() {
+	if r.suspect {
 		view.State = events.StateSuspect
 	}
-	r.view = view
+	r.view, r.says, r.ttl = view, b.says, b.TTL()
 	s.byAddr[key{view.Service, view.Addr}] = r
 	s.schedule(r)
 	s.tell(r, stepUpdated, b.ReceivedAt, b.now)
@@ -211,7 +213,7 @@ func (s *state) update(b *arrival, r *record) {
 
 // leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard.
 func (s *state) leave(b *arrival, r *record) verdict {
-	if r == nil || b.Incarnation > r.view.Incarnation {
+	if r == nil || b.Incarnation > r.incarnation {
 		s.graves.bury(tombstone{
 			key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(),
 		}, b.now, b.TTL())
@@ -219,10 +221,10 @@ func (s *state) leave(b *arrival, r *record) verdict {
 	switch {
 	case r == nil:
 		return unmatched
-	case b.Incarnation < r.view.Incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
+	case b.Incarnation < r.incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
 		return outdated
 	}
-	if b.Incarnation == r.view.Incarnation {
+	if b.Incarnation == r.incarnation {
 		r.ordinal = max(r.ordinal, b.nth)
 	}
 	s.bury(r, stepLeft, b.ReceivedAt, b.now)
@@ -249,11 +251,11 @@ func (s *state) tick(at time.Time) {
 
 // judge decides on a server whose silence is due for a look.
 func (s *state) judge(r *record, at time.Time, now time.Duration) {
-	if !r.suspect() {
+	if !r.suspect {
 		s.enter(r, events.StateSuspect)
 		s.tell(r, stepSuspected, at, now)
 	}
-	if now-r.stamp >= r.ttl() {
+	if now-r.stamp >= r.ttl {
 		s.bury(r, stepExpired, at, now)
 		return
 	}
@@ -264,6 +266,7 @@ func (s *state) judge(r *record, at time.Time, now time.Duration) {
 func (s *state) enter(r *record, to events.State) {
 	view := *r.view
 	view.State = to
+	r.suspect = to == events.StateSuspect
 	r.view = &view
 	s.schedule(r)
 }
@@ -271,8 +274,8 @@ func (s *state) enter(r *record, to events.State) {
 // bury takes a server off the roll and tells why.
 func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
 	s.graves.bury(tombstone{
-		key: r.key(), incarnation: r.view.Incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
-	}, now, r.ttl())
+		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
+	}, now, r.ttl)
 	s.wheel.remove(r)
 	delete(s.servers, r.key())
 	delete(s.byAddr, key{r.view.Service, r.view.Addr})

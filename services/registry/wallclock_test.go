@@ -59,7 +59,7 @@ func playJump(t *testing.T, here, broker time.Duration) []string {
 		}
 		for i, last := range lastWords {
 			if at%(5*time.Second) == 0 && at <= last {
-				s.observe(plainBeat(i, uint64(at/time.Second)+1), events.Receipt{Via: "nsqd-1", PublishedAt: published, ReceivedAt: received})
+				s.observe(newMessage(plainBeat(i, uint64(at/time.Second)+1), events.Receipt{Via: "nsqd-1", PublishedAt: published, ReceivedAt: received}))
 			}
 		}
 		s.tick(received)
