@@ -1,0 +1,172 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/apiserver"
+	"rollcall/services/app"
+	"rollcall/services/dataserver"
+	"rollcall/services/embednsq"
+	"rollcall/services/registry"
+	"rollcall/services/subscriber"
+)
+
+// cluster is an nsqlookupd inside the test, and what the test adds to it.
+type cluster struct {
+	tb      testing.TB
+	lookupd *embednsq.Lookupd
+	nsq     nsqpubsub.Cluster
+}
+
+func newCluster(tb testing.TB) *cluster {
+	tb.Helper()
+	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
+	must(tb, err)
+	tb.Cleanup(func() { http.DefaultClient.CloseIdleConnections(); must(tb, l.Stop()) })
+	return &cluster{tb: tb, lookupd: l, nsq: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}}
+}
+
+func (c *cluster) startNSQD() *embednsq.NSQD {
+	c.tb.Helper()
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{Lookupd: []string{c.lookupd.TCPAddr()}})
+	must(c.tb, err)
+	c.tb.Cleanup(func() { must(c.tb, n.Stop()) })
+	return n
+}
+
+func (c *cluster) config(id string) app.Config {
+	cfg := app.Default()
+	cfg.ID = id
+	cfg.NSQ.Lookupd = c.nsq.Lookupd
+	cfg.API.Listen = "127.0.0.1:0"
+	return cfg
+}
+
+// startAPI returns when the API server hears at least that many nsqd.
+func (c *cluster) startAPI(id string, nsqd int) *app.APIServer {
+	c.tb.Helper()
+	a, err := app.ListenAPIServer(c.config(id), zap.NewNop())
+	must(c.tb, err)
+	run(c.tb, "api server", a.Run)
+	client := c.client(a)
+	eventually(c.tb, 5*time.Second, "the API server hears every nsqd", func() bool {
+		st, err := client.Status(c.tb.Context())
+		return err == nil && connected(st) >= nsqd
+	})
+	return a
+}
+
+func connected(st *apiserver.Status) int {
+	n := 0
+	for _, node := range st.NSQD {
+		if node.Connected {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *cluster) client(a *app.APIServer) *apiserver.Client {
+	c.tb.Helper()
+	client, err := apiserver.NewClient(a.Addr(), nil)
+	must(c.tb, err)
+	return client
+}
+
+func (c *cluster) startAgent(cfg dataserver.Config) {
+	c.tb.Helper()
+	cfg.NSQ = c.nsq
+	agent, err := dataserver.NewAgent(cfg)
+	must(c.tb, err)
+	run(c.tb, "agent", agent.Run)
+}
+
+// watch collects the lifecycle events from now on, and those that no channel has taken yet.
+func (c *cluster) watch() <-chan events.Event {
+	c.tb.Helper()
+	sub, err := subscriber.New(subscriber.Config{NSQ: c.nsq})
+	must(c.tb, err)
+	seen := make(chan events.Event, 4096)
+	run(c.tb, "watch", func(ctx context.Context) error {
+		return sub.Run(ctx, func(_ context.Context, e events.Event) error {
+			seen <- e
+			return nil
+		})
+	})
+	return seen
+}
+
+// run runs f until the end of the test, and waits for it.
+func run(tb testing.TB, name string, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				tb.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(20 * time.Second):
+			tb.Errorf("%s did not end within 20 s", name)
+		}
+	})
+}
+
+func members(tb testing.TB, a *app.APIServer) []*events.Server {
+	tb.Helper()
+	s, err := a.Registry().Members(tb.Context(), registry.Query{})
+	must(tb, err)
+	return s.Servers
+}
+
+// publish is what curl does.
+func publish(tb testing.TB, nsqdHTTP, topic, body string) {
+	tb.Helper()
+	post(tb, "http://"+nsqdHTTP+"/pub?topic="+topic, bytes.NewReader([]byte(body)))
+}
+
+// publishAll publishes many messages at once, in one order.
+func publishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i int) []byte) {
+	tb.Helper()
+	const most = 10_000
+	for first := 0; first < messages; first += most {
+		n := min(most, messages-first)
+		packed := binary.BigEndian.AppendUint32(nil, uint32(n))
+		for i := first; i < first+n; i++ {
+			b := body(i)
+			packed = binary.BigEndian.AppendUint32(packed, uint32(len(b)))
+			packed = append(packed, b...)
+		}
+		post(tb, "http://"+nsqdHTTP+"/mpub?binary=true&topic="+topic, bytes.NewReader(packed))
+	}
+}
+
+func post(tb testing.TB, url string, body io.Reader) {
+	tb.Helper()
+	resp, err := http.Post(url, "application/octet-stream", body)
+	must(tb, err)
+	defer resp.Body.Close()
+	if answer, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		tb.Fatal(resp.Status, string(answer), err)
+	}
+}
+
+// beat is a heartbeat of 250 bytes; ttl is in milliseconds.
+func beat(server, seq int, ttl int64) []byte {
+	return fmt.Appendf(nil, `{"v":1,"type":"heartbeat","service":"data","id":"%016x","addr":"10.0.%d.%d:8080",`+
+		`"incarnation":1763812345678,"seq":%d,"interval_ms":5000,"ttl_ms":%d,"weight":100,"zone":"a","version":"1.4.2",`+
+		`"tags":["blue"],"meta":{"rack":"r7"},"load":{"in_flight":3}}`, server, server>>8, server&255, seq, ttl)
+}

@@ -1,0 +1,155 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/dataserver"
+)
+
+// TestHungNSQDDelaysNoBeat stops one of two nsqd with SIGSTOP: what an agent would have sent through it arrives through
+// the other one.
+func TestHungNSQDDelaysNoBeat(t *testing.T) {
+	const (
+		within   = 1200 * time.Millisecond
+		tried    = 300 * time.Millisecond // a beat that took longer met the hung nsqd first
+		interval = 2 * time.Second
+		beats    = 4
+	)
+	c := newCluster(t)
+	hung, healthy := startNSQD(t, c.lookupd.TCPAddr()), startNSQD(t, c.lookupd.TCPAddr())
+
+	type arrival struct {
+		sent  time.Time
+		delay time.Duration
+	}
+	arrived := make(chan arrival, 1000)
+	consumer, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
+		Cluster: nsqpubsub.Cluster{NSQD: []string{healthy.tcp, hung.tcp}},
+		Topic:   events.HeartbeatTopic, Channel: "test#ephemeral",
+	})
+	must(t, err)
+	run(t, "consumer", func(ctx context.Context) error {
+		return consumer.Run(ctx, func(_ context.Context, d *nsqpubsub.Delivery) error {
+			h, err := events.DecodeHeartbeat(d.Body)
+			if err == nil && h.Type == events.KindHeartbeat {
+				arrived <- arrival{h.SentAt, time.Since(h.SentAt)}
+			}
+			return err
+		})
+	})
+	eventually(t, 5*time.Second, "both nsqd are heard", func() bool {
+		nodes := consumer.Nodes()
+		return len(nodes) == 2 && nodes[0].Connected && nodes[1].Connected
+	})
+	c.nsq = nsqpubsub.Cluster{NSQD: []string{hung.tcp, healthy.tcp}}
+	c.startAgent(dataserver.Config{
+		Addr: "10.0.0.1:80", Interval: interval, TTL: 10 * time.Second,
+		OnError: func(err error) { t.Errorf("a beat was not published: %v", err) },
+	})
+	<-arrived // it runs
+	hung.signal(syscall.SIGSTOP)
+	stopped := time.Now()
+
+	// Until a beat has met the hung nsqd, which the random choice may put off.
+	var slowest time.Duration
+	late := time.After(60 * time.Second)
+	for n := 0; n < beats || slowest < tried; n++ {
+		select {
+		case a := <-arrived:
+			if a.sent.After(stopped) {
+				slowest = max(slowest, a.delay)
+			}
+		case <-late:
+			t.Fatalf("after %d beats the slowest took %v: none met the hung nsqd, or they stopped", n, slowest)
+		}
+	}
+	t.Logf("slowest beat: %v", slowest)
+	if slowest > within {
+		t.Errorf("a beat took %v, want at most %v", slowest, within)
+	}
+}
+
+// TestEndOfAServer is what an operator sees of a server that is killed and of one that is stopped, all of it in
+// processes of their own.
+func TestEndOfAServer(t *testing.T) {
+	const tick = 250 * time.Millisecond
+	c := newCluster(t)
+	c.startNSQD()
+	c.startAPI("api-1", 1)
+	watch := newOutput()
+	rollcall(t, watch, "watch", "-o", "json", "--nsq.lookupd", c.lookupd.HTTPAddr())
+	start := func() *process {
+		return rollcall(t, os.Stderr, "dataserver", "--log.level=error", "--nsq.lookupd", c.lookupd.HTTPAddr(), "--dataserver.listen=127.0.0.1:0")
+	}
+	await := func(from int, typ events.Type, id string) (events.Transition, line, int) {
+		t.Helper()
+		var e events.Event
+		l, i := watch.await(t, 20*time.Second, string(typ), from, func(text string) bool {
+			var err error
+			e, err = events.Decode([]byte(text))
+			return err == nil && e.Type() == typ && (id == "" || e.Details().Server.ID == id)
+		})
+		return e.Details(), l, i
+	}
+
+	stopped := start()
+	registered, _, n := await(0, events.TypeRegistered, "")
+	asked := time.Now()
+	stopped.signal(syscall.SIGTERM)
+	_, left, _ := await(n, events.TypeLeft, registered.Server.ID)
+	t.Logf("left is told %v after SIGTERM", left.at.Sub(asked))
+	if d := left.at.Sub(asked); d > 300*time.Millisecond {
+		t.Errorf("left came %v after SIGTERM, want at most 300ms", d)
+	}
+
+	killed := start()
+	registered, _, n = await(n+1, events.TypeRegistered, "")
+	killed.kill()
+	suspected, _, _ := await(n, events.TypeSuspected, registered.Server.ID)
+	expired, told, _ := await(n, events.TypeExpired, registered.Server.ID)
+	for _, e := range []struct {
+		name string
+		at   time.Time
+		want time.Duration
+	}{
+		{"suspected", suspected.Time, 7 * time.Second},
+		{"expired", expired.Time, 10 * time.Second},
+		{"expired is told", told.at, 10 * time.Second},
+	} {
+		after := e.at.Sub(expired.LastSeen)
+		t.Logf("%s %v after the last beat", e.name, after)
+		// Times are cut to the millisecond; telling takes a few more.
+		if after < e.want-2*time.Millisecond || after > e.want+tick+100*time.Millisecond {
+			t.Errorf("%s %v after the last beat, want %v and at most a tick of %v", e.name, after, e.want, tick)
+		}
+	}
+}
+
+func TestDemoListsItsServersWithinThreeSeconds(t *testing.T) {
+	out := newOutput()
+	demo := rollcall(t, out, "demo", "--api=127.0.0.1:0", "--lookupd=127.0.0.1:0", "--lookupd-tcp=127.0.0.1:0", "--nsqd-tcp=127.0.0.1:0", "--dataserver=127.0.0.1:0")
+	banner, _ := out.await(t, 10*time.Second, "address of the API", 0, func(s string) bool { return strings.Contains(s, "http://") })
+	api := banner.text[strings.Index(banner.text, "http://"):]
+	eventually(t, 3*time.Second, "rollcall ls lists three servers", func() bool {
+		list := newOutput()
+		ls := rollcall(t, list, "ls", "--api", strings.TrimSpace(api))
+		<-ls.done
+		return strings.Count(list.text(), "alive") == 3
+	})
+	t.Logf("listed %v after the banner", time.Since(banner.at))
+	asked := time.Now()
+	demo.end()
+	t.Logf("ended %v after SIGTERM", time.Since(asked))
+	if _, err := net.DialTimeout("tcp", strings.TrimPrefix(strings.TrimSpace(api), "http://"), time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("after the end the API's port answers: %v", err)
+	}
+}

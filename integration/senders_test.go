@@ -1,0 +1,118 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nsqio/go-nsq"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+func TestPlainSendersAreListed(t *testing.T) {
+	c := newCluster(t)
+	n := c.startNSQD()
+	a := c.startAPI("api-1", 1)
+
+	producer, err := nsq.NewProducer(n.TCPAddr(), nsq.NewConfig())
+	must(t, err)
+	producer.SetLoggerLevel(nsq.LogLevelMax)
+	t.Cleanup(producer.Stop)
+	must(t, producer.Publish(events.HeartbeatTopic, []byte("10.1.2.3:8080")))
+	publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.1.2.4:8080\n") // curl, to_nsq
+
+	eventually(t, 2*time.Second, "both are on the roll", func() bool { return len(members(t, a)) == 2 })
+	for i, want := range []string{"10.1.2.3:8080", "10.1.2.4:8080"} {
+		s := members(t, a)[i]
+		if s.Service != events.DefaultService || s.ID != want || s.Addr != want || s.State != events.StateAlive {
+			t.Errorf("server %d is %+v, want %s alive", i, s, want)
+		}
+	}
+}
+
+func TestBeatsOfATopicWithoutChannelRegisterNobody(t *testing.T) {
+	const stale, ttl = 12_000, 1000 // a short TTL makes them old soon
+	c := newCluster(t)
+	n := c.startNSQD()
+	publishAll(t, n.HTTPAddr(), events.HeartbeatTopic, stale, func(i int) []byte {
+		return fmt.Appendf(nil, `{"v":1,"service":"data","addr":"10.0.%d.%d:80","interval_ms":500,"ttl_ms":%d}`, i>>8, i&255, ttl)
+	})
+	published := time.Now()
+	eventually(t, 3*time.Second, "they are older than their TTL", func() bool { return time.Since(published) > ttl*time.Millisecond })
+
+	a := c.startAPI("api-1", 1)
+	seen := c.watch()
+	// What does not fit into the memory of an ephemeral channel nsqd drops: 10 000 of them are certain to arrive.
+	eventually(t, 20*time.Second, "the old ones have been looked at", func() bool {
+		st, err := c.client(a).Status(t.Context())
+		return err == nil && st.NSQD[0].Received >= 10_000
+	})
+	eventually(t, 5*time.Second, "one that is alive is listed", func() bool {
+		publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.9.9.9:80")
+		return len(members(t, a)) == 1
+	})
+	if e := <-seen; e.Details().Server.Addr != "10.9.9.9:80" || e.Details().Revision != 1 {
+		t.Errorf("the first event is %s of %s, want the registered of the one that is alive", e.Type(), e.Details().Server.Addr)
+	}
+}
+
+func TestMalformedMessagesLoseNoGoodBeat(t *testing.T) {
+	const (
+		seconds = 3
+		servers = 20
+		bad     = 100 // a second
+	)
+	c := newCluster(t)
+	n := c.startNSQD()
+	a := c.startAPI("api-1", 1)
+	garbage := []string{`{"v":1`, "null", "[]", `{"v":1,"service":"../x","addr":"10.0.0.1:80"}`, "\x1f\x8b\x08\x00", "http://10.0.0.1"}
+
+	tick := time.NewTicker(time.Second / bad)
+	defer tick.Stop()
+	good := 0
+	for i := range seconds * bad {
+		<-tick.C
+		publish(t, n.HTTPAddr(), events.HeartbeatTopic, garbage[i%len(garbage)])
+		if i%5 == 0 {
+			publish(t, n.HTTPAddr(), events.HeartbeatTopic, string(beat(good%servers, 1+good/servers, 10_000)))
+			good++
+		}
+	}
+	eventually(t, 2*time.Second, fmt.Sprintf("all of %d good beats are taken", good), func() bool {
+		st, err := a.Registry().Stats(t.Context())
+		must(t, err)
+		return st.Heartbeats["taken"] == uint64(good)
+	})
+	if got := len(members(t, a)); got != servers {
+		t.Errorf("%d servers are on the roll, want %d", got, servers)
+	}
+}
+
+func TestTwoAPIServersListTheSame(t *testing.T) {
+	const servers = 50
+	c := newCluster(t)
+	n1, n2 := c.startNSQD(), c.startNSQD()
+	a1, a2 := c.startAPI("api-1", 2), c.startAPI("api-2", 2)
+	for i := range servers {
+		via := n1
+		if i%2 == 1 {
+			via = n2
+		}
+		publish(t, via.HTTPAddr(), events.HeartbeatTopic, string(beat(i, 1, 10_000)))
+	}
+	for _, a := range []interface{ Registry() *registry.Registry }{a1, a2} {
+		eventually(t, 2*time.Second, "all servers are on the roll", func() bool {
+			s, err := a.Registry().Members(t.Context(), registry.Query{State: events.StateAlive})
+			must(t, err)
+			return len(s.Servers) == servers
+		})
+	}
+	one, two := members(t, a1), members(t, a2)
+	for i := range one {
+		if one[i].Key() != two[i].Key() || one[i].Addr != two[i].Addr {
+			t.Errorf("server %d is %s here and %s there", i, one[i].Key(), two[i].Key())
+		}
+	}
+}

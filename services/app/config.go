@@ -1,0 +1,201 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+)
+
+// Config is the whole configuration: of an API server, of the sample data server, and of the client
+// verbs as far as they need it. Load fills it.
+type Config struct {
+	ID         string     `koanf:"id" doc:"name of this process in events and in its NSQ channel; default: host name and a random suffix"`
+	NSQ        NSQ        `koanf:"nsq"`
+	Registry   Registry   `koanf:"registry"`
+	API        API        `koanf:"api"`
+	DataServer DataServer `koanf:"dataserver"`
+	Log        Log        `koanf:"log"`
+}
+
+// NSQ says where the brokers are. Lookupd and NSQD are used together.
+type NSQ struct {
+	Lookupd     []string `koanf:"lookupd" doc:"HTTP addresses of nsqlookupd"`
+	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd that are used whatever nsqlookupd says"`
+	Topic       string   `koanf:"topic" doc:"topic of the heartbeats"`
+	Events      string   `koanf:"events" doc:"topic of the lifecycle events"`
+	Auth        string   `koanf:"auth" secret:"true" doc:"secret for nsqd's auth server"`
+	Compression string   `koanf:"compression" doc:"none, snappy or deflate"`
+	TLS         TLS      `koanf:"tls"`
+}
+
+// TLS of the connections to nsqd.
+type TLS struct {
+	Enabled bool   `koanf:"enabled" doc:"speak TLS to nsqd"`
+	CA      string `koanf:"ca" doc:"file of the certificate authority; default: the system's"`
+	Cert    string `koanf:"cert" doc:"file of the client certificate"`
+	Key     string `koanf:"key" doc:"file of the client certificate's key"`
+}
+
+// Registry is how long servers live.
+type Registry struct {
+	Interval   time.Duration `koanf:"interval" doc:"between heartbeats of a server that states none"`
+	TTL        time.Duration `koanf:"ttl" doc:"silence that expires a server that states none; suspect after 0.7 of it"`
+	Tick       time.Duration `koanf:"tick" doc:"precision of suspicion and expiry"`
+	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
+	Allow      []string      `koanf:"allow" doc:"CIDRs; if any, servers outside of them are refused"`
+}
+
+// API is the HTTP API.
+type API struct {
+	Listen string `koanf:"listen" doc:"address of the HTTP API"`
+}
+
+// DataServer is the sample data server.
+type DataServer struct {
+	Service   string            `koanf:"service" doc:"what it is one of"`
+	ID        string            `koanf:"id" doc:"unique in its service; default: the advertised address"`
+	Listen    string            `koanf:"listen" doc:"address it answers on"`
+	Advertise string            `koanf:"advertise" doc:"address it tells others; default: the one it listens on"`
+	Interval  time.Duration     `koanf:"interval" doc:"between its heartbeats"`
+	TTL       time.Duration     `koanf:"ttl" doc:"silence after which it counts as gone"`
+	Weight    int               `koanf:"weight" doc:"0 to 1000; 0 takes no new requests"`
+	Zone      string            `koanf:"zone" doc:"where it stands"`
+	Version   string            `koanf:"version" doc:"of the program that serves"`
+	Tags      []string          `koanf:"tags" doc:"up to 16"`
+	Meta      map[string]string `koanf:"meta" doc:"up to 32 keys and values"`
+}
+
+// Log is what the process says on standard error.
+type Log struct {
+	Level  string `koanf:"level" doc:"debug, info, warn or error"`
+	Format string `koanf:"format" doc:"json or console"`
+}
+
+// Default is the configuration where nothing is said.
+func Default() Config {
+	return Config{
+		NSQ: NSQ{
+			Lookupd:     []string{"127.0.0.1:4161"},
+			NSQD:        []string{},
+			Topic:       events.HeartbeatTopic,
+			Events:      events.EventTopic,
+			Compression: nsqpubsub.None.String(),
+		},
+		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}},
+		API:      API{Listen: "127.0.0.1:4180"},
+		DataServer: DataServer{
+			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
+			Weight: events.DefaultWeight, Tags: []string{}, Meta: map[string]string{},
+		},
+		Log: Log{Level: "info", Format: "json"},
+	}
+}
+
+// What NSQ's names of 64 characters leave.
+const (
+	maxTopic = 64
+	maxID    = maxTopic - len("#ephemeral")
+)
+
+var validName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+// problems collects everything that is wrong, so that a file is mended in one go.
+type problems []error
+
+func (p *problems) check(ok bool, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fmt.Errorf(format, args...))
+	}
+}
+
+func (p problems) join() error { return errors.Join(p...) }
+
+// Validate names every key whose value cannot work. It reads the files of nsq.tls.
+func (c *Config) Validate() error {
+	var p problems
+	p.check(len(c.ID) <= maxID && validName.MatchString(c.ID),
+		"id %q: want 1 to %d of the characters a-z, A-Z, 0-9, dot, dash and underscore", c.ID, maxID)
+	c.NSQ.validate(&p)
+	c.Registry.validate(&p)
+	p.address("api.listen", c.API.Listen)
+	c.DataServer.validate(&p)
+	p = append(p, c.Log.Validate())
+	return p.join()
+}
+
+func (n *NSQ) validate(p *problems) {
+	p.check(len(n.Lookupd)+len(n.NSQD) > 0, "nsq.lookupd and nsq.nsqd are both empty: want at least one address")
+	for _, a := range n.Lookupd {
+		p.peer("nsq.lookupd", strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(a, "http://"), "https://"), "/"))
+	}
+	for _, a := range n.NSQD {
+		p.peer("nsq.nsqd", a)
+	}
+	p.topic("nsq.topic", n.Topic, maxTopic-len(events.InvalidSuffix))
+	p.topic("nsq.events", n.Events, maxTopic)
+	p.check(n.Topic != n.Events, "nsq.topic and nsq.events are both %q", n.Topic)
+	_, err := parseCompression(n.Compression)
+	*p = append(*p, err, n.TLS.Validate())
+}
+
+func (r *Registry) validate(p *problems) {
+	p.lease("registry", r.Interval, r.TTL)
+	p.check(r.Tick > 0 && r.Tick <= r.Interval, "registry.tick %v: want more than 0 and at most the interval of %v", r.Tick, r.Interval)
+	p.check(r.MaxServers > 0, "registry.maxservers %d: want at least 1", r.MaxServers)
+	for _, cidr := range r.Allow {
+		_, err := netip.ParsePrefix(cidr)
+		p.check(err == nil, "registry.allow %q: want a CIDR such as 10.0.0.0/8", cidr)
+	}
+}
+
+func (d *DataServer) validate(p *problems) {
+	p.check(events.ValidService(d.Service), "dataserver.service %q: want a DNS label in lower case", d.Service)
+	p.address("dataserver.listen", d.Listen)
+	if d.Advertise != "" {
+		_, err := events.ParseAddr(d.Advertise)
+		p.check(err == nil, "dataserver.advertise %q: want an IP address and a port", d.Advertise)
+	} else if host, _, err := net.SplitHostPort(d.Listen); err == nil {
+		p.check(host != "" && !net.ParseIP(host).IsUnspecified(), "dataserver.advertise: want the address that others call, since dataserver.listen %q is none", d.Listen)
+	}
+	p.lease("dataserver", d.Interval, d.TTL)
+	p.check(d.Weight >= 0 && d.Weight <= events.MaxWeight, "dataserver.weight %d: want 0 to %d", d.Weight, events.MaxWeight)
+}
+
+// lease: two intervals, so that one lost heartbeat expires nobody.
+func (p *problems) lease(section string, interval, ttl time.Duration) {
+	p.check(interval > 0, "%s.interval %v: want more than 0", section, interval)
+	p.check(ttl > interval, "%s.ttl %v: want more than the interval of %v", section, ttl, interval)
+	p.check(ttl <= interval || ttl >= 2*interval, "%s.ttl %v: want at least two intervals of %v", section, ttl, interval)
+}
+
+// address is one to listen on: without a host it is every address of this machine, and 0 is any port.
+func (p *problems) address(key, value string) {
+	p.check(isAddress(value), "%s %q: want host:port", key, value)
+}
+
+// peer is an address to connect to.
+func (p *problems) peer(key, value string) {
+	host, port, _ := net.SplitHostPort(value)
+	p.check(isAddress(value) && host != "" && port != "0", "%s %q: want host:port", key, value)
+}
+
+func isAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || port == "" || strings.ContainsAny(host, "/ ") {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
+func (p *problems) topic(key, value string, most int) {
+	p.check(len(value) <= most && validName.MatchString(value),
+		"%s %q: want 1 to %d of the characters a-z, A-Z, 0-9, dot, dash and underscore", key, value, most)
+}

@@ -1,0 +1,87 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/services/app"
+)
+
+func TestTheDefaultIsValidButForTheID(t *testing.T) {
+	cfg := app.Default()
+	if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), `id "": want`) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want the id alone", err)
+	}
+}
+
+func TestValidateNamesTheKey(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*app.Config)
+		want   []string // beginnings of lines
+	}{
+		"id of 54 characters":       {func(c *app.Config) { c.ID = strings.Repeat("a", 54) }, nil},
+		"id of 55 characters":       {func(c *app.Config) { c.ID = strings.Repeat("a", 55) }, []string{"id "}},
+		"id with a #":               {func(c *app.Config) { c.ID = "a#ephemeral" }, []string{"id "}},
+		"no broker":                 {func(c *app.Config) { c.NSQ.Lookupd = nil }, []string{"nsq.lookupd and nsq.nsqd are both empty"}},
+		"nsqd alone":                {func(c *app.Config) { c.NSQ.Lookupd, c.NSQ.NSQD = nil, []string{"n:4150"} }, nil},
+		"lookupd as URL":            {func(c *app.Config) { c.NSQ.Lookupd = []string{"https://l:4161/", "http://l:4161"} }, nil},
+		"lookupd with a path":       {func(c *app.Config) { c.NSQ.Lookupd = []string{"http://l:4161/nodes"} }, []string{"nsq.lookupd "}},
+		"nsqd without a host":       {func(c *app.Config) { c.NSQ.NSQD = []string{":4150"} }, []string{`nsq.nsqd ":4150"`}},
+		"nsqd on port 0":            {func(c *app.Config) { c.NSQ.NSQD = []string{"n:0"} }, []string{`nsq.nsqd "n:0"`}},
+		"nsqd on port 65536":        {func(c *app.Config) { c.NSQ.NSQD = []string{"n:65536"} }, []string{`nsq.nsqd "n:65536"`}},
+		"topic of 56 characters":    {func(c *app.Config) { c.NSQ.Topic = strings.Repeat("t", 56) }, nil},
+		"no room for .invalid":      {func(c *app.Config) { c.NSQ.Topic = strings.Repeat("t", 57) }, []string{"nsq.topic "}},
+		"topic that is a path":      {func(c *app.Config) { c.NSQ.Topic = "a/b" }, []string{`nsq.topic "a/b"`}},
+		"events of 64 characters":   {func(c *app.Config) { c.NSQ.Events = strings.Repeat("t", 64) }, nil},
+		"events of 65 characters":   {func(c *app.Config) { c.NSQ.Events = strings.Repeat("t", 65) }, []string{"nsq.events "}},
+		"one topic for both":        {func(c *app.Config) { c.NSQ.Events = c.NSQ.Topic }, []string{"nsq.topic and nsq.events"}},
+		"compression":               {func(c *app.Config) { c.NSQ.Compression = "gzip" }, []string{`nsq.compression "gzip"`}},
+		"interval as long as TTL":   {func(c *app.Config) { c.Registry.Interval = 10 * time.Second }, []string{"registry.ttl 10s"}},
+		"TTL of two intervals":      {func(c *app.Config) { c.Registry.TTL = 10 * time.Second }, nil},
+		"TTL just below":            {func(c *app.Config) { c.Registry.TTL = 10*time.Second - 1 }, []string{"registry.ttl 9.999999999s"}},
+		"no interval":               {func(c *app.Config) { c.Registry.Interval = 0 }, []string{"registry.interval 0s", "registry.tick 250ms"}},
+		"tick above the interval":   {func(c *app.Config) { c.Registry.Tick = 6 * time.Second }, []string{"registry.tick 6s"}},
+		"no tick":                   {func(c *app.Config) { c.Registry.Tick = 0 }, []string{"registry.tick 0s"}},
+		"no servers":                {func(c *app.Config) { c.Registry.MaxServers = 0 }, []string{"registry.maxservers 0"}},
+		"address as CIDR":           {func(c *app.Config) { c.Registry.Allow = []string{"10.0.0.0/8", "10.0.0.1"} }, []string{`registry.allow "10.0.0.1"`}},
+		"every address":             {func(c *app.Config) { c.API.Listen = ":4180" }, nil},
+		"no port":                   {func(c *app.Config) { c.API.Listen = "127.0.0.1" }, []string{`api.listen "127.0.0.1"`}},
+		"empty port":                {func(c *app.Config) { c.API.Listen = "127.0.0.1:" }, []string{`api.listen "127.0.0.1:"`}},
+		"URL":                       {func(c *app.Config) { c.API.Listen = "http://127.0.0.1:4180" }, []string{"api.listen "}},
+		"service in capitals":       {func(c *app.Config) { c.DataServer.Service = "Data" }, []string{`dataserver.service "Data"`}},
+		"unspecified, unadvertised": {func(c *app.Config) { c.DataServer.Listen = "0.0.0.0:9001" }, []string{"dataserver.advertise: want the address"}},
+		"unspecified, advertised": {func(c *app.Config) {
+			c.DataServer.Listen, c.DataServer.Advertise = ":9001", "10.0.0.7:9001"
+		}, nil},
+		"advertised by name":   {func(c *app.Config) { c.DataServer.Advertise = "data-1:9001" }, []string{`dataserver.advertise "data-1:9001"`}},
+		"server's TTL":         {func(c *app.Config) { c.DataServer.TTL = 9 * time.Second }, []string{"dataserver.ttl 9s"}},
+		"drained":              {func(c *app.Config) { c.DataServer.Weight = 0 }, nil},
+		"weight above 1000":    {func(c *app.Config) { c.DataServer.Weight = 1001 }, []string{"dataserver.weight 1001"}},
+		"weight below 0":       {func(c *app.Config) { c.DataServer.Weight = -1 }, []string{"dataserver.weight -1"}},
+		"empty level":          {func(c *app.Config) { c.Log.Level = "" }, []string{`log.level ""`}},
+		"level beyond error":   {func(c *app.Config) { c.Log.Level = "fatal" }, []string{`log.level "fatal"`}},
+		"level in capitals":    {func(c *app.Config) { c.Log.Level = "WARN" }, nil},
+		"format":               {func(c *app.Config) { c.Log.Format = "xml" }, []string{`log.format "xml"`}},
+		"two at once, in turn": {func(c *app.Config) { c.Log.Format, c.API.Listen = "xml", "" }, []string{`api.listen ""`, `log.format "xml"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := app.Default()
+			cfg.ID = "api-1"
+			row.change(&cfg)
+			got := strings.Split(fmt.Sprint(cfg.Validate()), "\n")
+			if row.want == nil {
+				row.want = []string{"<nil>"}
+			}
+			if len(got) != len(row.want) {
+				t.Fatalf("got %q, want %q", got, row.want)
+			}
+			for i, want := range row.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("got %q, want a line that begins with %q", got[i], want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/events"
+	"rollcall/services/dataserver"
+	"rollcall/services/embednsq"
+	"rollcall/services/subscriber"
+)
+
+// DemoConfig is what `rollcall demo` runs. Of each kind of server the first listens on the given address and the others on
+// the ports after it; port 0 lets the system choose all of them.
+type DemoConfig struct {
+	Servers int // data servers
+	NSQD    int // nsqd
+
+	API         string // HTTP API
+	LookupdHTTP string
+	LookupdTCP  string
+	NSQDTCP     string // the HTTP port of each nsqd is the one after its TCP port
+	DataServer  string
+}
+
+// DefaultDemo has the ports that the client verbs expect.
+func DefaultDemo() DemoConfig {
+	def := Default()
+	return DemoConfig{
+		Servers: 3, NSQD: 2,
+		API:         def.API.Listen,
+		LookupdHTTP: def.NSQ.Lookupd[0],
+		LookupdTCP:  "127.0.0.1:4160",
+		NSQDTCP:     "127.0.0.1:4150",
+		DataServer:  def.DataServer.Listen,
+	}
+}
+
+// Validate names every setting that cannot work.
+func (c *DemoConfig) Validate() error {
+	var p problems
+	p.check(c.Servers >= 0 && c.Servers <= 1000, "--servers %d: want 0 to 1000", c.Servers)
+	p.check(c.NSQD >= 1 && c.NSQD <= 100, "--nsqd %d: want 1 to 100", c.NSQD)
+	p.address("--api", c.API)
+	p.address("--lookupd", c.LookupdHTTP)
+	p.address("--lookupd-tcp", c.LookupdTCP)
+	p.address("--nsqd-tcp", c.NSQDTCP)
+	p.address("--dataserver", c.DataServer)
+	return p.join()
+}
+
+// demo is the whole stack in one process.
+type demo struct {
+	cfg DemoConfig
+	log *zap.Logger
+	*stack
+
+	lookupd *embednsq.Lookupd
+	nsqds   []*embednsq.NSQD
+	api     *APIServer
+	servers []string // addresses
+}
+
+// RunDemo runs until ctx ends. It writes a banner to out once all is up, and then each lifecycle event.
+func RunDemo(ctx context.Context, cfg DemoConfig, out io.Writer, log *zap.Logger) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	d := &demo{cfg: cfg, log: log, stack: newStack()}
+	up := func() error {
+		if err := d.startNSQ(); err != nil {
+			return err
+		}
+		if err := d.startAPI(); err != nil {
+			return err
+		}
+		if err := d.startServers(ctx); err != nil {
+			return err
+		}
+		return d.startWatch(out)
+	}
+	if err := up(); err != nil {
+		_ = d.stop() // the first error is the one to tell
+		return err
+	}
+	return d.wait(ctx)
+}
+
+func (d *demo) startNSQ() error {
+	var err error
+	if d.lookupd, err = embednsq.StartLookupd(embednsq.LookupdConfig{TCPAddress: d.cfg.LookupdTCP, HTTPAddress: d.cfg.LookupdHTTP}); err != nil {
+		return err
+	}
+	d.atStop("nsqlookupd", d.lookupd.Stop)
+	for i := range d.cfg.NSQD {
+		n, err := embednsq.StartNSQD(embednsq.NSQDConfig{
+			TCPAddress:  portAfter(d.cfg.NSQDTCP, 2*i),
+			HTTPAddress: portAfter(d.cfg.NSQDTCP, 2*i+1),
+			Lookupd:     []string{d.lookupd.TCPAddr()},
+		})
+		if err != nil {
+			return err
+		}
+		d.nsqds = append(d.nsqds, n)
+		d.atStop("nsqd "+n.TCPAddr(), n.Stop)
+	}
+	return nil
+}
+
+func (d *demo) startAPI() error {
+	cfg := Default()
+	cfg.ID = "demo"
+	cfg.NSQ.Lookupd = []string{d.lookupd.HTTPAddr()}
+	cfg.API.Listen = d.cfg.API
+	var err error
+	if d.api, err = ListenAPIServer(cfg, d.log); err != nil {
+		return err
+	}
+	d.start("api server", d.api.Run)
+	return nil
+}
+
+// startServers returns when all of them listen.
+func (d *demo) startServers(ctx context.Context) error {
+	listening := make(chan string, d.cfg.Servers)
+	servers := make([]*dataserver.Server, 0, d.cfg.Servers)
+	for i := range d.cfg.Servers {
+		s, err := dataserver.NewServer(dataserver.ServerConfig{
+			Listen:   portAfter(d.cfg.DataServer, i),
+			OnListen: func(addr string) { listening <- addr },
+			Agent: dataserver.Config{
+				ID:  fmt.Sprintf("demo-%d", i+1),
+				NSQ: d.api.Cluster(),
+			},
+		})
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+	}
+	d.start("data servers", func(ctx context.Context) error { return runAll(ctx, servers) })
+	for range d.cfg.Servers {
+		select {
+		case addr := <-listening:
+			d.servers = append(d.servers, addr)
+		case p := <-d.ended:
+			<-p.done
+			return p.err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	slices.Sort(d.servers)
+	return nil
+}
+
+// runAll ends when ctx does or one of them fails. They end at the same time, because each lingers.
+func runAll(ctx context.Context, servers []*dataserver.Server) error {
+	g, each := errgroup.WithContext(ctx)
+	for _, s := range servers {
+		g.Go(func() error { return s.Run(each) })
+	}
+	<-each.Done()
+	return g.Wait()
+}
+
+// startWatch prints the banner and then the events, those of the start included.
+func (d *demo) startWatch(out io.Writer) error {
+	sub, err := subscriber.New(subscriber.Config{NSQ: d.api.Cluster()})
+	if err != nil {
+		return err
+	}
+	if err := d.banner(out); err != nil {
+		return err
+	}
+	d.start("watch", func(ctx context.Context) error {
+		return sub.Run(ctx, func(_ context.Context, e events.Event) error {
+			_, err := fmt.Fprintln(out, EventLine(e))
+			return err
+		})
+	})
+	return nil
+}
+
+func (d *demo) banner(out io.Writer) error {
+	var b strings.Builder
+	row := func(name string, addrs ...string) { fmt.Fprintf(&b, "  %-13s %s\n", name, strings.Join(addrs, "  ")) }
+	fmt.Fprintf(&b, "rollcall %s: a whole stack in this process; Ctrl-C ends it.\n\n", Version())
+	row("API", "http://"+d.api.Addr())
+	row("data servers", d.servers...)
+	for i, n := range d.nsqds {
+		row(fmt.Sprintf("nsqd %d", i+1), "tcp "+n.TCPAddr(), "http "+n.HTTPAddr())
+	}
+	row("nsqlookupd", "tcp "+d.lookupd.TCPAddr(), "http "+d.lookupd.HTTPAddr())
+	fmt.Fprintf(&b, `
+Try in another terminal:
+  go run ./services/rollcall ls%s
+  curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # a server is what says so, for one TTL
+  go run ./services/rollcall dataserver%s   # then Ctrl-C it, or kill -9 it
+
+Lifecycle events, as they happen:
+`, d.flag("--api", d.api.Addr(), Default().API.Listen), d.nsqds[0].HTTPAddr(), events.HeartbeatTopic,
+		d.flag("--nsq.lookupd", d.lookupd.HTTPAddr(), Default().NSQ.Lookupd[0])+" --dataserver.listen 127.0.0.1:0")
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// flag is empty where the default does.
+func (d *demo) flag(name, value, byDefault string) string {
+	if value == byDefault {
+		return ""
+	}
+	return fmt.Sprintf(" %s %s", name, value)
+}
+
+func portAfter(addr string, n int) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr // refused by Validate before
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil || number == 0 {
+		return addr
+	}
+	return net.JoinHostPort(host, strconv.Itoa(number+n))
+}

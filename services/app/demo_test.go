@@ -1,0 +1,189 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"rollcall/services/apiserver"
+	"rollcall/services/app"
+)
+
+func TestDemoIsAWholeStack(t *testing.T) {
+	for name, servers := range map[string]int{"three servers": 3, "none": 0, "five": 5, "fifty": 50} {
+		t.Run(name, func(t *testing.T) {
+			leftNothing := watchLeaks(t, lookupdPolls()...)
+			cfg := anywhere()
+			cfg.Servers = servers
+			out, stop := mustDemo(t, cfg)
+			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+
+			addrs := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(out.row(t, "data servers"), -1)
+			if len(addrs) != servers {
+				t.Errorf("the banner has %d data servers, want %d:\n%s", len(addrs), servers, out)
+			}
+			api := strings.TrimPrefix(out.row(t, "API"), "http://")
+			addrs = append(addrs, api)
+			for _, row := range []string{"nsqd 1", "nsqd 2", "nsqlookupd"} {
+				var tcp, http string
+				if _, err := fmt.Sscanf(out.row(t, row), "tcp %s http %s", &tcp, &http); err != nil {
+					t.Errorf("row %s: %v in\n%s", row, err, out)
+				}
+				addrs = append(addrs, tcp, http)
+			}
+			for _, addr := range addrs {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Errorf("the banner has %s: %v", addr, err)
+					continue
+				}
+				_ = conn.Close()
+			}
+
+			client := mustClient(t, api)
+			eventually(t, 3*time.Second, "servers listed", func() bool {
+				list, err := client.Servers(t.Context(), apiserver.Query{State: "alive"})
+				return servers == 0 || err == nil && len(list.Servers) == servers
+			})
+			for i := range servers {
+				line := fmt.Sprintf("registered  data/demo-%d ", i+1)
+				eventually(t, 5*time.Second, line, func() bool { return strings.Contains(out.String(), line) })
+			}
+			begun := time.Now()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("the stop took %v", took)
+			}
+			leftNothing()
+		})
+	}
+}
+
+func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
+	out, stop := mustDemo(t, anywhere())
+	eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+	api := strings.TrimPrefix(out.row(t, "API"), "http://")
+	_, nsqd, _ := strings.Cut(out.row(t, "nsqd 1"), "http ")
+	_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
+	for _, want := range []string{
+		"rollcall ls --api " + api + "\n",
+		"'http://" + nsqd + "/pub?topic=data_server_addr'",
+		"rollcall dataserver --nsq.lookupd " + lookupd + " --dataserver.listen 127.0.0.1:0 ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, take := range map[string]func(*app.DemoConfig, string){
+		"API":             func(c *app.DemoConfig, addr string) { c.API = addr },
+		"nsqlookupd HTTP": func(c *app.DemoConfig, addr string) { c.LookupdHTTP = addr },
+		"nsqlookupd TCP":  func(c *app.DemoConfig, addr string) { c.LookupdTCP = addr },
+		"nsqd":            func(c *app.DemoConfig, addr string) { c.NSQDTCP = addr },
+		"data server":     func(c *app.DemoConfig, addr string) { c.DataServer = addr },
+	} {
+		t.Run(name, func(t *testing.T) {
+			leftNothing := watchLeaks(t, lookupdPolls()...)
+			cfg := anywhere()
+			take(&cfg, taken.Addr().String())
+			var out output
+			err := app.RunDemo(t.Context(), cfg, &out, zap.NewNop())
+			if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) || !strings.Contains(err.Error(), "in use") {
+				t.Errorf("got %v, want one that names %s", err, taken.Addr())
+			}
+			if out.String() != "" {
+				t.Errorf("got output %q", &out)
+			}
+			leftNothing()
+		})
+	}
+}
+
+func TestDemoIsRefused(t *testing.T) {
+	cfg := app.DemoConfig{Servers: -1, API: "x", LookupdHTTP: "127.0.0.1:0", LookupdTCP: "127.0.0.1:0", NSQDTCP: "y", DataServer: "127.0.0.1:0"}
+	want := `--servers -1: want 0 to 1000
+--nsqd 0: want 1 to 100
+--api "x": want host:port
+--nsqd-tcp "y": want host:port`
+	if err := app.RunDemo(t.Context(), cfg, &output{}, zap.NewNop()); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	byDefault := app.DefaultDemo()
+	if err := byDefault.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// anywhere is the default on ports of the system's choice.
+func anywhere() app.DemoConfig {
+	cfg := app.DefaultDemo()
+	for _, addr := range []*string{&cfg.API, &cfg.LookupdHTTP, &cfg.LookupdTCP, &cfg.NSQDTCP, &cfg.DataServer} {
+		*addr = "127.0.0.1:0"
+	}
+	return cfg
+}
+
+// mustDemo runs until stop, which gives the error.
+func mustDemo(t testing.TB, cfg app.DemoConfig) (out *output, stop func() error) {
+	t.Helper()
+	out = &output{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- app.RunDemo(ctx, cfg, out, zap.NewNop()) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ran
+	})
+	t.Cleanup(func() { _ = stop() })
+	return out, stop
+}
+
+// output is a buffer that may be read while it is written.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// row is what stands behind a name in the banner.
+func (o *output) row(t testing.TB, name string) string {
+	t.Helper()
+	for line := range strings.Lines(o.String()) {
+		if value, ok := strings.CutPrefix(line, "  "+name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Fatalf("no row %q in\n%s", name, o)
+	return ""
+}

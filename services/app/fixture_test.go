@@ -1,0 +1,193 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/app"
+	"rollcall/services/embednsq"
+	"rollcall/services/registry"
+)
+
+// mustNSQD listens on addr, or anywhere if that is empty.
+func mustNSQD(t testing.TB, addr string) *embednsq.NSQD {
+	t.Helper()
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{TCPAddress: addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// freeAddress is one where nobody listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// quick is an API server that is warm in 200 ms.
+func quick(nsqd string) app.Config {
+	cfg := app.Default()
+	cfg.ID = "api-1"
+	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{nsqd}
+	cfg.Registry.Interval, cfg.Registry.TTL, cfg.Registry.Tick = 200*time.Millisecond, 400*time.Millisecond, 20*time.Millisecond
+	cfg.API.Listen = "127.0.0.1:0"
+	return cfg
+}
+
+// running is an API server under Run.
+type running struct {
+	*app.APIServer
+	t    testing.TB
+	stop func() error // ends Run and waits for it
+}
+
+func mustRun(t testing.TB, cfg app.Config) *running {
+	t.Helper()
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.ListenAPIServer(cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- a.Run(ctx) }()
+	r := &running{APIServer: a, t: t, stop: sync.OnceValue(func() error {
+		cancel()
+		return <-ran
+	})}
+	t.Cleanup(func() { _ = r.stop() }) // a test to which the error matters stops it itself
+	return r
+}
+
+// observe hands a heartbeat or a leave to the registry, past NSQ.
+func (r *running) observe(kind events.Kind, server int, seq uint64) {
+	r.t.Helper()
+	now := time.Now()
+	h := &events.Heartbeat{
+		V: 1, Type: kind, Service: "data", ID: fmt.Sprint("s", server), Addr: fmt.Sprint("10.0.0.7:", 1000+server), Incarnation: 1, Seq: seq,
+		IntervalMS: 10_000, TTLMS: 60_000, Weight: 100,
+	}
+	if err := r.Registry().Observe(r.t.Context(), h, events.Receipt{PublishedAt: now, ReceivedAt: now}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) stats() registry.Stats {
+	r.t.Helper()
+	s, err := r.Registry().Stats(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+func (r *running) servers() []*events.Server {
+	r.t.Helper()
+	s, err := r.Registry().Members(r.t.Context(), registry.Query{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s.Servers
+}
+
+// ears keep what is published to a topic, in turn.
+type ears struct {
+	mu     sync.Mutex
+	bodies [][]byte
+}
+
+// mustListen hears a topic of one nsqd until the test ends, or until stop.
+func mustListen(t testing.TB, nsqd, topic string) (e *ears, stop func()) {
+	t.Helper()
+	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
+		Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd}}, Topic: topic, Channel: "test#ephemeral", MaxInFlight: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = &ears{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- c.Run(ctx, e.hear) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return e, stop
+}
+
+func (e *ears) hear(_ context.Context, d *nsqpubsub.Delivery) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.bodies = append(e.bodies, d.Body)
+	return nil
+}
+
+func (e *ears) heard() [][]byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.bodies)
+}
+
+// revisions are those of the events heard, without what NSQ delivered twice in a row.
+func (e *ears) revisions(t testing.TB) []uint64 {
+	t.Helper()
+	var all []uint64
+	for _, body := range e.heard() {
+		event, err := events.Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, event.Details().Revision)
+	}
+	return slices.Compact(all)
+}
+
+func upTo(n uint64) []uint64 {
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = uint64(i + 1)
+	}
+	return all
+}
+
+func mustPublish(t testing.TB, nsqd, topic, body string) {
+	t.Helper()
+	p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(t.Context(), topic, []byte(body)); err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}

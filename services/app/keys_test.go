@@ -1,0 +1,93 @@
+package app_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/services/app"
+)
+
+func TestEveryFieldIsAKeyWithADoc(t *testing.T) {
+	keys := make(map[string]app.Key)
+	for _, k := range app.Keys() {
+		keys[k.Path] = k
+	}
+	var walk func(section reflect.Type, prefix string) int
+	walk = func(section reflect.Type, prefix string) (fields int) {
+		for f := range section.Fields() {
+			name := f.Tag.Get("koanf")
+			if name == "" || strings.ToLower(name) != name || strings.ContainsAny(name, "._") {
+				t.Errorf("%s.%s: koanf %q, want a word in lower case", section, f.Name, name)
+			}
+			if f.Type.Kind() == reflect.Struct {
+				fields += walk(f.Type, prefix+name+".")
+				continue
+			}
+			fields++
+			if k, ok := keys[prefix+name]; !ok || k.Doc == "" || k.Doc != f.Tag.Get("doc") {
+				t.Errorf("%s.%s: key %+v, want one with a doc", section, f.Name, k)
+			}
+		}
+		return fields
+	}
+	if n := walk(reflect.TypeFor[app.Config](), ""); n != len(keys) || n < 20 {
+		t.Errorf("%d fields, %d keys", n, len(keys))
+	}
+}
+
+func TestVariableOfAKey(t *testing.T) {
+	if got := (app.Key{Path: "nsq.tls.ca"}).Env(); got != "ROLLCALL_NSQ_TLS_CA" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAddFlagsTakesWholeSections(t *testing.T) {
+	flags := mustFlags(t)
+	for _, k := range app.Keys() {
+		f := flags.Lookup(k.Path)
+		if f == nil || f.Usage != k.Doc {
+			t.Errorf("%s: flag %+v", k.Path, f)
+		}
+	}
+}
+
+func TestYAMLIsAFileThatLoads(t *testing.T) {
+	want := app.Default()
+	want.ID = "api-1"
+	want.NSQ.NSQD = []string{"10.0.0.1:4150", "10.0.0.2:4150"}
+	want.Registry = app.Registry{Interval: 1500 * time.Millisecond, TTL: time.Minute, Tick: 10 * time.Millisecond, MaxServers: 7, Allow: []string{"10.0.0.0/8"}}
+	want.DataServer.Weight = 0
+	want.DataServer.Tags = []string{"a, b", "true", "12"}
+	want.DataServer.Meta = map[string]string{"dotted.key": "x=y,z", "yes": "no", "empty": ""}
+	want.DataServer.Zone = "null"
+	want.DataServer.Version = "1.10"
+	text, err := want.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := app.Load(mustFile(t, string(text)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v\nof\n%s", got, want, text)
+	}
+}
+
+func TestYAMLMasksSecrets(t *testing.T) {
+	cfg := app.Default()
+	cfg.NSQ.Auth = "hush-hush"
+	text, err := cfg.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(text); strings.Contains(s, "hush") || !strings.Contains(s, "********") {
+		t.Errorf("got\n%s", s)
+	}
+	cfg.NSQ.Auth = "" // that there is none is no secret
+	if text, err = cfg.YAML(); err != nil || strings.Contains(string(text), "*") {
+		t.Errorf("got %v\n%s", err, text)
+	}
+}

@@ -1,0 +1,39 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// listen opens a TCP listener; the error names the setting and the address.
+func listen(setting, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", setting, addr, err)
+	}
+	return l, nil
+}
+
+// ownAddrs are the addresses under which a listener can be reached: for an unspecified host that is each address of
+// this machine.
+func ownAddrs(l net.Listener) ([]netip.AddrPort, error) {
+	ap, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: %w", l.Addr(), err)
+	}
+	if !ap.Addr().IsUnspecified() {
+		return []netip.AddrPort{netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}, nil
+	}
+	ifaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("addresses of this machine: %w", err)
+	}
+	var own []netip.AddrPort
+	for _, iface := range ifaces {
+		if prefix, err := netip.ParsePrefix(iface.String()); err == nil {
+			own = append(own, netip.AddrPortFrom(prefix.Addr().Unmap(), ap.Port()))
+		}
+	}
+	return own, nil
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"rollcall/pipeline/nsqpubsub"
+)
+
+// Cluster is what producers and consumers need to know of the brokers. It reads the certificates' files.
+func (n NSQ) Cluster() (nsqpubsub.Cluster, error) {
+	compression, err := parseCompression(n.Compression)
+	if err != nil {
+		return nsqpubsub.Cluster{}, err
+	}
+	c := nsqpubsub.Cluster{NSQD: n.NSQD, Lookupd: n.Lookupd, AuthSecret: n.Auth, Compression: compression, UserAgent: "rollcall/" + Version()}
+	if !n.TLS.Enabled {
+		return c, nil
+	}
+	c.TLS, err = n.TLS.config()
+	return c, err
+}
+
+// Validate names the keys that are wrong, and those whose file is.
+func (t TLS) Validate() error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("nsq.tls.cert and nsq.tls.key: want both or neither")
+	}
+	if !t.Enabled {
+		return nil
+	}
+	_, err := t.config()
+	return err
+}
+
+func (t TLS) config() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("nsq.tls.ca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("nsq.tls.ca: %s holds no certificate in PEM", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("nsq.tls.cert and nsq.tls.key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+func parseCompression(s string) (nsqpubsub.Compression, error) {
+	for _, c := range []nsqpubsub.Compression{nsqpubsub.None, nsqpubsub.Snappy, nsqpubsub.Deflate} {
+		if c.String() == s {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("nsq.compression %q: want none, snappy or deflate", s)
+}

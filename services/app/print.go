@@ -1,0 +1,19 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"rollcall/events"
+)
+
+// EventLine is an event in one line for people.
+func EventLine(e events.Event) string {
+	d := e.Details()
+	name := strings.TrimPrefix(string(e.Type()), "rollcall.server.")
+	line := fmt.Sprintf("%s  %-10s  %s", d.Time.Local().Format("15:04:05.000"), name, d.Server.Key())
+	if d.Server.ID != d.Server.Addr {
+		line += "  " + d.Server.Addr
+	}
+	return fmt.Sprintf("%s  (%s, revision %d of %s)", line, d.Cause, d.Revision, d.Observer)
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"rollcall/services/app"
+)
+
+func newAPIServer() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "apiserver",
+		Short: "Hear the heartbeats, keep the roll, tell of its changes and answer for it",
+		Args:  noArgs,
+	}
+	load := addConfig(cmd, "id", "nsq", "registry", "api", "log")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		server, err := app.ListenAPIServer(cfg, cfg.Log.NewLogger(cmd.ErrOrStderr()))
+		if err != nil {
+			return err
+		}
+		return server.Run(cmd.Context())
+	}
+	return cmd
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/services/apiserver"
+	"rollcall/services/app"
+)
+
+// addClient gives a command the flag that names the API server, and returns what connects to it.
+func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
+	byDefault := os.Getenv("ROLLCALL_API")
+	if byDefault == "" {
+		byDefault = app.Default().API.Listen
+	}
+	base := cmd.Flags().String("api", byDefault, "address of the API server, or ROLLCALL_API")
+	return func() (*apiserver.Client, error) {
+		c, err := apiserver.NewClient(*base, nil)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--api: %w", err)}
+		}
+		return c, nil
+	}
+}
+
+// unreachable adds to an error of the client what to look at.
+func unreachable(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w\nis an API server running there? See --api and ROLLCALL_API", err)
+	}
+	return err
+}

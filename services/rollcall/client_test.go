@@ -1,0 +1,202 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+func TestServersInTextAndJSON(t *testing.T) {
+	api := mustAPI(t, "/v1/servers", http.StatusOK, "servers.json")
+	for _, row := range []struct{ name, args, golden string }{
+		{"ls", "ls", "ls.txt"},
+		{"ls as JSON", "ls -o json", "ls.json"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := call(t, append(strings.Fields(row.args), "--api", api.URL)...)
+			if got.code != 0 || got.stderr != "" {
+				t.Errorf("got %+v", got)
+			}
+			golden(t, row.golden, got.stdout)
+			if strings.Contains(got.stdout, "\x1b") {
+				t.Error("escape codes, although this is no terminal")
+			}
+		})
+	}
+}
+
+func TestAServerInTextAndJSON(t *testing.T) {
+	api := mustAPI(t, "/v1/servers/data/10.0.0.7:8080", http.StatusOK, "server.json")
+	for _, row := range []struct{ name, args, golden string }{
+		{"get", "get data/10.0.0.7:8080", "get.txt"},
+		{"get as JSON", "get data/10.0.0.7:8080 --output json", "get.json"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := call(t, append(strings.Fields(row.args), "--api", api.URL)...)
+			if got.code != 0 || got.stderr != "" {
+				t.Errorf("got %+v", got)
+			}
+			golden(t, row.golden, got.stdout)
+		})
+	}
+	t.Run("of none is told and exits with 1", func(t *testing.T) {
+		got := call(t, "get", "data/x", "--api", api.URL)
+		if want := "rollcall: apiserver: 404 Not Found: no such server\n"; got != (result{1, "", want}) {
+			t.Errorf("got %+v, want %q", got, want)
+		}
+	})
+}
+
+func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
+	var query string
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query = r.URL.RawQuery
+		_, _ = w.Write([]byte(`{"revision":1,"mode":"normal","servers":[]}`))
+	}))
+	t.Cleanup(api.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	t.Setenv("ROLLCALL_API", api.URL)
+	for args, want := range map[string]string{
+		"ls": "",
+		"ls --service data --state alive --zone a --tag blue --tag new --meta rack=r7": "meta.rack=r7&service=data&state=alive&tag=blue&tag=new&zone=a",
+	} {
+		if got := call(t, strings.Fields(args)...); got.code != 0 || !strings.HasPrefix(got.stdout, "SERVICE") {
+			t.Errorf("%s: got %+v", args, got)
+		}
+		if query != want {
+			t.Errorf("%s: asked for %q, want %q", args, query, want)
+		}
+	}
+}
+
+func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
+	api := mustAPI(t, "/v1/servers", http.StatusOK, "servers.json")
+	t.Setenv("ROLLCALL_API", refusing(t))
+	if got := call(t, "ls", "--api", strings.TrimPrefix(api.URL, "http://")); got.code != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWhereNobodyListensTheAddressAndAHintAreTold(t *testing.T) {
+	addr := refusing(t)
+	for _, verb := range []string{"ls", "get data/x", "healthcheck"} {
+		t.Run(verb, func(t *testing.T) {
+			got := call(t, append(strings.Fields(verb), "--api", addr)...)
+			if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, addr) ||
+				!strings.HasSuffix(got.stderr, "connection refused\nrollcall: is an API server running there? See --api and ROLLCALL_API\n") {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	ready, warming := mustAPI(t, "/readyz", http.StatusOK, ""), mustAPI(t, "/readyz", http.StatusServiceUnavailable, "problem.json")
+	for name, row := range map[string]struct {
+		args   string
+		code   int
+		stderr string
+	}{
+		"API ready":            {"--api " + ready.URL, 0, ""},
+		"API not ready":        {"--api " + warming.URL, 1, "rollcall: apiserver: 503 Service Unavailable: not ready: warming, the roll may be incomplete\n"},
+		"URL answers 200":      {ready.URL + "/readyz", 0, ""},
+		"URL answers 404":      {ready.URL + "/other", 1, "rollcall: " + ready.URL + "/other answers 404 Not Found\n"},
+		"URL answers 503":      {warming.URL + "/readyz", 1, "rollcall: " + warming.URL + "/readyz answers 503 Service Unavailable\n"},
+		"URL without a scheme": {"h/healthz", 1, "rollcall: Get \"h/healthz\": unsupported protocol scheme \"\"\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := call(t, append([]string{"healthcheck"}, strings.Fields(row.args)...)...)
+			if want := (result{row.code, "", row.stderr}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestHealthcheckDoesNotWaitForever(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, by its backlog, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	begun := time.Now()
+	got := call(t, "healthcheck", "http://"+l.Addr().String())
+	if took := time.Since(begun); got.code != 1 || took < checkTimeout || took > 2*checkTimeout {
+		t.Errorf("got %+v after %v, want 1 after %v", got, took, checkTimeout)
+	}
+}
+
+func TestStatesAreColouredOnATerminalOnly(t *testing.T) {
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as much of a terminal as a test has
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+
+	if got := paint(device, events.StateAlive); got != "\x1b[32malive\x1b[39m" {
+		t.Errorf("terminal: %q", got)
+	}
+	if got := paint(file, events.StateAlive); got != "alive" {
+		t.Errorf("file: %q", got)
+	}
+	if got := paint(&written{}, events.StateAlive); got != "alive" {
+		t.Errorf("buffer: %q", got)
+	}
+	t.Setenv("NO_COLOR", "1")
+	if got := paint(device, events.StateAlive); got != "alive" {
+		t.Errorf("NO_COLOR: %q", got)
+	}
+}
+
+// mustAPI answers one path, with a file of testdata if it is named, and any other with 404.
+func mustAPI(t testing.TB, path string, status int, file string) *httptest.Server {
+	t.Helper()
+	body := []byte("ok\n")
+	if file != "" {
+		var err error
+		if body, err = os.ReadFile(filepath.Join("testdata", file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status != http.StatusOK {
+			w.Header().Set("Content-Type", "application/problem+json")
+		}
+		if r.URL.Path != path {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"type":"about:blank","title":"Not Found","status":404,"detail":"no such server"}`))
+			return
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(api.Close)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the verbs share its transport
+	return api
+}
+
+// refusing is an address where nobody listens.
+func refusing(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"rollcall/services/app"
+)
+
+func newDataServer() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dataserver",
+		Short: "Run the sample data server, which tells who it is, and publish its heartbeats",
+		Args:  noArgs,
+	}
+	load := addConfig(cmd, "nsq", "dataserver", "log")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		server, err := app.NewDataServer(cfg, cfg.Log.NewLogger(cmd.ErrOrStderr()))
+		if err != nil {
+			return usageError{err}
+		}
+		return server.Run(cmd.Context())
+	}
+	return cmd
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/services/app"
+)
+
+func newDemo() *cobra.Command {
+	cfg := app.DefaultDemo()
+	log := app.Log{Level: "warn", Format: "console"}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run NSQ, an API server and data servers in this process, and tell what happens",
+		Long: `Run nsqlookupd, nsqd, an API server and data servers in this process, and print the lifecycle events.
+
+Of each kind the first listens on the given address and the others on the ports after it; port 0 lets the
+system choose.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(cfg.Validate(), log.Validate()); err != nil {
+				return usageError{err}
+			}
+			return app.RunDemo(cmd.Context(), cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&cfg.Servers, "servers", cfg.Servers, "number of data servers")
+	f.IntVar(&cfg.NSQD, "nsqd", cfg.NSQD, "number of nsqd")
+	f.StringVar(&cfg.API, "api", cfg.API, "address of the HTTP API")
+	f.StringVar(&cfg.LookupdHTTP, "lookupd", cfg.LookupdHTTP, "HTTP address of nsqlookupd")
+	f.StringVar(&cfg.LookupdTCP, "lookupd-tcp", cfg.LookupdTCP, "TCP address of nsqlookupd")
+	f.StringVar(&cfg.NSQDTCP, "nsqd-tcp", cfg.NSQDTCP, "TCP address of the first nsqd; its HTTP port is the next one")
+	f.StringVar(&cfg.DataServer, "dataserver", cfg.DataServer, "address of the first data server")
+	f.StringVar(&log.Level, "log.level", log.Level, "debug, info, warn or error")
+	return cmd
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/services/registry"
+)
+
+func newGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get SERVICE/ID",
+		Short: "Tell one server, and why it is in its state",
+		Args:  between(1, 1, "SERVICE/ID"),
+	}
+	connect := addClient(cmd)
+	output := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		asJSON, err := output.isJSON()
+		if err != nil {
+			return err
+		}
+		service, id, ok := strings.Cut(args[0], "/")
+		if !ok || service == "" || id == "" {
+			return usageError{fmt.Errorf("%q: want SERVICE/ID", args[0])}
+		}
+		client, err := connect()
+		if err != nil {
+			return err
+		}
+		e, err := client.Server(cmd.Context(), service, id)
+		if err != nil {
+			return unreachable(err)
+		}
+		if asJSON {
+			return writeJSON(cmd.OutOrStdout(), e)
+		}
+		return writeExplanation(cmd, e)
+	}
+	return cmd
+}
+
+func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
+	w := cmd.OutOrStdout()
+	s := e.Server
+	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", s.Key(), s.Addr, paint(w, s.State), e.Summary)
+
+	table := newTable(w)
+	row := func(name string, value any) { fmt.Fprintf(table, "  %s\t%v\n", name, value) }
+	row("incarnation", s.Incarnation)
+	row("interval, ttl", fmt.Sprintf("%v, %v", time.Duration(s.IntervalMS)*time.Millisecond, time.Duration(s.TTLMS)*time.Millisecond))
+	row("weight", s.Weight)
+	row("zone", dash(s.Zone))
+	row("version", dash(s.Version))
+	row("tags", dash(strings.Join(s.Tags, ", ")))
+	for _, m := range s.Meta {
+		row("meta "+m.Key, m.Value)
+	}
+	if s.Load != nil {
+		row("requests in flight", s.Load.InFlight)
+	}
+	row("registered", s.RegisteredAt.Local().Format(time.DateTime))
+	fmt.Fprintf(table, "\ntransitions\n")
+	for _, c := range e.Transitions {
+		row(c.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%s\t%s", strings.TrimPrefix(string(c.Type), "rollcall.server."), c.Reason))
+	}
+	fmt.Fprintf(table, "\nlast heartbeats\n")
+	for _, b := range e.Beats {
+		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, b.Via))
+	}
+	return table.Flush()
+}

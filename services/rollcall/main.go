@@ -1,0 +1,99 @@
+// Command rollcall finds the servers that are alive: an API server, a sample data server, a demo of the whole, and
+// the client of the API.
+//
+// Data goes to standard output, messages to standard error. It exits with 0, with 1 when it failed, and with 2 when
+// the usage or the configuration is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// The first signal ends in the documented order; after it signals have their own effect again, so that a
+	// second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// usageError is a mistake of whoever called: in the flags, the arguments or the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run runs a command until it is done or ctx ends, and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(stderr, "rollcall: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "rollcall",
+		Short:         "Service discovery and load balancing for teams that run NSQ",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usageError{fmt.Errorf("unknown command %q%s", args[0], suggestion(cmd, args[0]))}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SuggestionsMinimumDistance = 2 // of edits, at most; by default nothing is suggested
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newDemo(), newAPIServer(), newDataServer(), newLs(), newGet(), newWatch(), newHealthcheck(), newConfig(), newVersion())
+	return root
+}
+
+func suggestion(cmd *cobra.Command, name string) string {
+	names := cmd.SuggestionsFor(name)
+	if len(names) == 0 {
+		return "; see rollcall --help"
+	}
+	return fmt.Sprintf(", did you mean %q?", names[0])
+}
+
+// between wants from least to most arguments; the error says what is wanted.
+func between(least, most int, want string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError{fmt.Errorf("arguments %q: want %s", args, want)}
+		}
+		return nil
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error { return between(0, 0, "none")(cmd, args) }

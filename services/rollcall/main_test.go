@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// programEnv makes the test binary, run again, the program itself.
+const programEnv = "TEST_IS_ROLLCALL"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programEnv) != "" {
+		main()
+	}
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "ROLLCALL_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	time.Local = time.UTC // of what is printed
+	goleak.VerifyTestMain(m)
+}
+
+// result is what became of a command.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func call(t testing.TB, args ...string) result {
+	t.Helper()
+	return start(t, args...).wait()
+}
+
+// command is one that runs.
+type command struct {
+	stdout, stderr written
+	end            context.CancelFunc
+	code           chan int
+	wait           func() result // until it is done by itself
+}
+
+func (c *command) stop() result {
+	c.end()
+	return c.wait()
+}
+
+func start(t testing.TB, args ...string) *command {
+	t.Helper()
+	ctx, end := context.WithCancel(context.Background())
+	c := &command{end: end, code: make(chan int, 1)}
+	args = append([]string{}, args...) // not nil, for which cobra takes those of the test
+	go func() { c.code <- run(ctx, args, &c.stdout, &c.stderr) }()
+	c.wait = sync.OnceValue(func() result { return result{<-c.code, c.stdout.String(), c.stderr.String()} })
+	t.Cleanup(func() { c.stop() })
+	return c
+}
+
+// written is a buffer that may be read while it is written.
+type written struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.Write(b)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+func (w *written) await(t testing.TB, text string) {
+	t.Helper()
+	eventually(t, 10*time.Second, text, func() bool { return strings.Contains(w.String(), text) })
+}
+
+// eventually polls until ok holds.
+func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	begun := time.Now()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !ok() {
+		if (<-poll.C).Sub(begun) > limit {
+			t.Fatalf("%s: not so within %v", what, limit)
+		}
+	}
+}
+
+func golden(t testing.TB, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s:\ngot\n%s\nwant\n%s", file, got, want)
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
+	nsqd := mustNSQD(t)
+	api := start(t, apiserverArgs(nsqd.TCPAddr())...)
+	addr := address(t, &api.stderr)
+	data := start(t, "dataserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--dataserver.listen", "127.0.0.1:0", "--dataserver.id", "d-1")
+	eventually(t, 10*time.Second, "API server ready", func() bool { return call(t, "healthcheck", "--api", addr).code == 0 })
+	eventually(t, 10*time.Second, "data server listed", func() bool { return strings.Contains(call(t, "ls", "--api", addr).stdout, "d-1") })
+	if got := call(t, "healthcheck", "http://"+address(t, &data.stderr)+"/healthz"); got.code != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if got := call(t, "get", "data/d-1", "--api", addr); got.code != 0 || !strings.HasPrefix(got.stdout, "data/d-1  127.0.0.1:") {
+		t.Errorf("got %+v", got)
+	}
+	if got := data.stop(); got.code != 0 || got.stdout != "" {
+		t.Errorf("data server: %+v", got)
+	}
+	eventually(t, 5*time.Second, "data server gone", func() bool {
+		got := call(t, "get", "data/d-1", "--api", addr)
+		return got.code == 1 && strings.Contains(got.stderr, "rollcall.server.left (leave)")
+	})
+	if got := api.stop(); got.code != 0 || got.stdout != "" {
+		t.Errorf("API server: %+v", got)
+	}
+}
+
+// In a process of its own, because the nsqd of the demo leave connections to its nsqlookupd.
+func TestDemoEndsWithASignal(t *testing.T) {
+	p := mustExec(t, "demo", "--api", "127.0.0.1:0", "--lookupd", "127.0.0.1:0", "--lookupd-tcp", "127.0.0.1:0", "--nsqd-tcp", "127.0.0.1:0",
+		"--dataserver", "127.0.0.1:0", "--servers", "1", "--nsqd", "1")
+	p.stdout.await(t, "registered  data/demo-1")
+	p.signal(os.Interrupt)
+	if state := p.wait(); state.ExitCode() != 0 || !strings.HasPrefix(p.stdout.String(), "rollcall ") || p.stderr.String() != "" {
+		t.Errorf("got %v, %s and %s", state, &p.stdout, &p.stderr)
+	}
+}
+
+func TestTheFirstSignalStopsInOrder(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			p := mustExec(t, apiserverArgs(mustNSQD(t).TCPAddr())...)
+			address(t, &p.stderr)
+			p.signal(sig)
+			if state := p.wait(); state.ExitCode() != 0 {
+				t.Errorf("got %v, want 0; %s", state, &p.stderr)
+			}
+			if !strings.Contains(p.stderr.String(), "api server stopped") {
+				t.Errorf("got %s, want the log of a stop", &p.stderr)
+			}
+		})
+	}
+}
+
+func TestTheSecondSignalEndsAtOnce(t *testing.T) {
+	p := mustExec(t, apiserverArgs(mustNSQD(t).TCPAddr())...)
+	addr := address(t, &p.stderr)
+	mustKeepBusy(t, addr)
+	p.signal(syscall.SIGTERM)
+	eventually(t, 5*time.Second, "stopping", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	begun := time.Now()
+	p.signal(syscall.SIGTERM)
+	status := p.wait().Sys().(syscall.WaitStatus)
+	if took := time.Since(begun); !status.Signaled() || status.Signal() != syscall.SIGTERM || took > time.Second {
+		t.Errorf("got status %v after %v, want the signal's own effect at once", status, took)
+	}
+}
+
+// mustKeepBusy has a request under way, which the server finishes, or cuts off after five seconds, when it stops.
+func mustKeepBusy(t testing.TB, addr string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("got %q, %v, want 100: the server awaits the body", line, err)
+	}
+}
+
+func apiserverArgs(nsqd string) []string {
+	return []string{
+		"apiserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd, "--api.listen", "127.0.0.1:0",
+		"--registry.interval", "200ms", "--registry.ttl", "400ms", "--registry.tick", "50ms",
+	}
+}
+
+// address is the one of the log line that says where a server listens.
+func address(t testing.TB, log *written) string {
+	t.Helper()
+	log.await(t, " server listens\"")
+	for line := range strings.Lines(log.String()) {
+		var entry struct{ Msg, Address string }
+		if err := json.Unmarshal([]byte(line), &entry); err == nil && strings.HasSuffix(entry.Msg, " server listens") {
+			return entry.Address
+		}
+	}
+	t.Fatalf("no address in %s", log)
+	return ""
+}
+
+// process is the program in a process of its own.
+type process struct {
+	t              testing.TB
+	cmd            *exec.Cmd
+	stdout, stderr written
+}
+
+func mustExec(t testing.TB, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(os.Args[0], args...)}
+	p.cmd.Env = append(os.Environ(), programEnv+"=1")
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Kill()
+			_ = p.cmd.Wait()
+		}
+	})
+	return p
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait returns when the process has ended, of which a hung one is made sure after ten seconds.
+func (p *process) wait() *os.ProcessState {
+	p.t.Helper()
+	limit := time.AfterFunc(10*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer limit.Stop()
+	_ = p.cmd.Wait() // tells of an exit code, which the state has
+	return p.cmd.ProcessState
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestWatchPrintsEvents(t *testing.T) {
+	nsqd := mustNSQD(t)
+	registered := mustEvent(t, events.TypeRegistered, "blue", 1)
+	left := mustEvent(t, events.TypeLeft, "green", 2)
+	other := mustEvent(t, events.TypeExpired, "blue", 3)
+	for name, row := range map[string]struct {
+		args string
+		want string
+	}{
+		"text": {"", "12:03:25.123  registered  data/blue  10.0.0.7:8080  (heartbeat, revision 1 of api-1)\n" +
+			"12:03:25.123  left        web/green  10.0.0.7:8080  (leave, revision 2 of api-1)\n" +
+			"12:03:25.123  expired     data/blue  10.0.0.7:8080  (ttl, revision 3 of api-1)\n"},
+		"JSON":        {"-o json", mustEncode(t, registered) + mustEncode(t, left) + mustEncode(t, other)},
+		"one service": {"--service data -o json", mustEncode(t, registered) + mustEncode(t, other)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := "events-" + strings.ReplaceAll(name, " ", "-")
+			args := append(strings.Fields(row.args), "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--nsq.events", topic)
+			watch := start(t, args...)
+			mustPublish(t, nsqd, topic, registered, left, other)
+			eventually(t, 10*time.Second, "all lines", func() bool { return len(watch.stdout.String()) >= len(row.want) })
+			if got := watch.stop(); got != (result{0, row.want, ""}) {
+				t.Errorf("got %d, %q and\n%swant\n%s", got.code, got.stderr, got.stdout, row.want)
+			}
+		})
+	}
+}
+
+func TestWatchTellsOfWhatIsMissing(t *testing.T) {
+	nsqd := mustNSQD(t)
+	watch := start(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
+	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "a", 7), mustEvent(t, events.TypeRegistered, "b", 10))
+	watch.stderr.await(t, "rollcall: revisions 8 to 9 of api-1 are missing\n")
+	later := mustEvent(t, events.TypeRegistered, "c", 1)
+	restarted := later.(events.ServerRegistered)
+	restarted.Time = restarted.Time.Add(time.Minute)
+	mustPublish(t, nsqd, events.EventTopic, restarted)
+	watch.stderr.await(t, "rollcall: api-1 started again: events before that may be missing\n")
+	if got := watch.stop(); got.code != 0 || strings.Count(got.stdout, "\n") != 3 {
+		t.Errorf("got %+v, want 0 and three lines", got)
+	}
+}
+
+func TestWatchEndsAlthoughNoBrokerCanBeReached(t *testing.T) {
+	watch := start(t, "watch", "--nsq.lookupd", refusing(t), "--nsq.nsqd", refusing(t))
+	begun := time.Now()
+	if got := watch.stop(); got != (result{}) || time.Since(begun) > 5*time.Second {
+		t.Errorf("got %+v after %v", got, time.Since(begun))
+	}
+}
+
+func mustNSQD(t testing.TB) *embednsq.NSQD {
+	t.Helper()
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func mustEvent(t testing.TB, typ events.Type, id string, revision uint64) events.Event {
+	t.Helper()
+	service, cause := "data", events.CauseHeartbeat
+	switch typ {
+	case events.TypeLeft:
+		service, cause = "web", events.CauseLeave
+	case events.TypeExpired:
+		cause = events.CauseTTL
+	}
+	at := time.Date(2026, 11, 22, 12, 3, 25, 123e6, time.UTC)
+	e, ok := events.New(typ, events.Transition{
+		ID: fmt.Sprint(typ, id, revision), Time: at, Cause: cause, Revision: revision, LastSeen: at, Observer: "api-1",
+		Server: events.Server{Service: service, ID: id, Addr: "10.0.0.7:8080", State: events.StateAlive, Tags: []string{}},
+	})
+	if !ok {
+		t.Fatalf("no type %s", typ)
+	}
+	return e
+}
+
+// mustEncode is the event in one line.
+func mustEncode(t testing.TB, e events.Event) string {
+	t.Helper()
+	b, err := events.Encode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b) + "\n"
+}
+
+func mustPublish(t testing.TB, nsqd *embednsq.NSQD, topic string, all ...events.Event) {
+	t.Helper()
+	p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd.TCPAddr()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if err := p.Publish(t.Context(), topic, []byte(strings.TrimSuffix(mustEncode(t, e), "\n"))); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
