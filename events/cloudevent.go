@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// ContentType is that of an encoded lifecycle event.
-const ContentType = "application/cloudevents+json"
-
 // ErrUnknownType is returned for an event that a newer version may know; skip it.
 var ErrUnknownType = errors.New("events: unknown event type")
 

@@ -2,12 +2,12 @@ package events
 
 import (
 	"bytes"
+	"errors"
 	"io"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -22,13 +22,10 @@ func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 || first[0] != '{' {
 		return decodeBare(body)
 	}
-	text := string(body)
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
-	if p := (plain{text: text}); !p.heartbeat(&h) {
-		d := decoders.Get().(*decoder)
-		defer decoders.Put(d)
+	if p := (plain{text: string(body)}); !p.heartbeat(&h) {
 		var err error
-		if h, err = d.decode(body, text); err != nil {
+		if h, err = decodeStrict(body); err != nil {
 			return Heartbeat{}, err
 		}
 	}
@@ -51,153 +48,86 @@ func decodeBare(body []byte) (Heartbeat, error) {
 	return Heartbeat{V: 1, Type: KindHeartbeat, Service: DefaultService, ID: text, Addr: text, Weight: DefaultWeight}, nil
 }
 
-// decoder is strict and knows what is wrong. It reads tokens, because that allocates nothing where decoding into a struct allocates for
-// each field (BenchmarkDecodeHeartbeat), and because it can name the field that is wrong.
-type decoder struct {
-	in   bytes.Buffer
-	json *jsontext.Decoder
-	text string // the whole body: the strings of a heartbeat are parts of it
+// wire is a Heartbeat in which null is as good as absent.
+type wire struct {
+	V           *int              `json:"v"`
+	Type        *Kind             `json:"type"`
+	Service     *string           `json:"service"`
+	ID          *string           `json:"id"`
+	Addr        *string           `json:"addr"`
+	Incarnation *int64            `json:"incarnation"`
+	Seq         *uint64           `json:"seq"`
+	IntervalMS  *int64            `json:"interval_ms"`
+	TTLMS       *int64            `json:"ttl_ms"`
+	Weight      *int              `json:"weight"`
+	Zone        *string           `json:"zone"`
+	Version     *string           `json:"version"`
+	Tags        []string          `json:"tags"`
+	Meta        map[string]string `json:"meta"`
+	Load        struct {
+		InFlight *int64 `json:"in_flight"`
+	} `json:"load"`
+	SentAt *string `json:"sent_at"`
 }
 
-var decoders = sync.Pool{New: func() any { return &decoder{json: jsontext.NewDecoder(&bytes.Buffer{})} }}
+// reasonOf a field of the wrong type. Of a field that is not here it is ReasonMalformed.
+var reasonOf = map[string]Reason{
+	"v": ReasonVersion, "service": ReasonService, "id": ReasonMeta, "addr": ReasonAddress, "incarnation": ReasonIncarnation,
+	"seq": ReasonSeq, "interval_ms": ReasonInterval, "ttl_ms": ReasonInterval, "weight": ReasonWeight,
+	"zone": ReasonMeta, "version": ReasonMeta, "tags": ReasonMeta, "meta": ReasonMeta, "load": ReasonMeta,
+}
 
-// decode reads body, of which text is a copy.
-func (d *decoder) decode(body []byte, text string) (Heartbeat, error) {
-	d.in = *bytes.NewBuffer(body)
-	d.json.Reset(&d.in)
-	d.text = text
-	defer func() { d.in, d.text = bytes.Buffer{}, "" }()
-
+// decodeStrict rejects duplicate names and invalid UTF-8, as the library does by default, and finds the
+// words for what is wrong.
+func decodeStrict(body []byte) (Heartbeat, error) {
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
-	if err := d.object(func(name string) error { return d.field(&h, name) }); err != nil {
-		return Heartbeat{}, err
+	var in wire
+	if err := json.Unmarshal(body, &in); err != nil {
+		return Heartbeat{}, unreadable(body, err)
 	}
-	if _, err := d.json.ReadToken(); err != io.EOF {
-		return Heartbeat{}, Invalid(ReasonMalformed, "more than one JSON value")
+	set(&h.V, in.V)
+	set(&h.Type, in.Type)
+	set(&h.Service, in.Service)
+	set(&h.ID, in.ID)
+	set(&h.Addr, in.Addr)
+	set(&h.Incarnation, in.Incarnation)
+	set(&h.Seq, in.Seq)
+	set(&h.IntervalMS, in.IntervalMS)
+	set(&h.TTLMS, in.TTLMS)
+	set(&h.Weight, in.Weight)
+	set(&h.Zone, in.Zone)
+	set(&h.Version, in.Version)
+	if len(in.Tags) > 0 {
+		h.Tags = in.Tags
+	}
+	h.Meta = NewMeta(in.Meta)
+	if n := in.Load.InFlight; n != nil {
+		h.Load = &Load{*n}
+	}
+	if s := in.SentAt; s != nil && *s != "" && !parseTime(*s, &h.SentAt) {
+		return Heartbeat{}, Invalid(ReasonMalformed, "sent_at %.40q, want RFC 3339", *s)
 	}
 	return h, nil
 }
 
-// object reads one object and calls field for each name; field reads the value.
-func (d *decoder) object(field func(name string) error) error {
-	if _, err := d.json.ReadToken(); err != nil {
-		return malformed(err)
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
 	}
-	for d.json.PeekKind() != '}' {
-		var name string
-		if err := d.string(&name, ReasonMalformed, "name"); err != nil {
-			return err
+}
+
+// unreadable tells a syntax error before the field that is of a wrong type.
+func unreadable(body []byte, err error) error {
+	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) && jsontext.Value(body).IsValid() {
+		field, _, _ := strings.Cut(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/")
+		if r, ok := reasonOf[field]; ok {
+			return Invalid(r, "%s is %.32s", field, wrong.JSONValue)
 		}
-		if err := field(name); err != nil {
-			return err
-		}
 	}
-	_, err := d.json.ReadToken()
-	return malformed(err)
-}
-
-func (d *decoder) field(h *Heartbeat, name string) error {
-	switch name {
-	case "v":
-		return integer(d, &h.V, ReasonVersion, name)
-	case "type":
-		return d.string((*string)(&h.Type), ReasonMalformed, name)
-	case "service":
-		return d.string(&h.Service, ReasonService, name)
-	case "id":
-		return d.string(&h.ID, ReasonMeta, name)
-	case "addr":
-		return d.string(&h.Addr, ReasonAddress, name)
-	case "incarnation":
-		return integer(d, &h.Incarnation, ReasonIncarnation, name)
-	case "seq":
-		return d.natural(&h.Seq, ReasonSeq, name)
-	case "interval_ms":
-		return integer(d, &h.IntervalMS, ReasonInterval, name)
-	case "ttl_ms":
-		return integer(d, &h.TTLMS, ReasonInterval, name)
-	case "weight":
-		return integer(d, &h.Weight, ReasonWeight, name)
-	case "zone":
-		return d.string(&h.Zone, ReasonMeta, name)
-	case "version":
-		return d.string(&h.Version, ReasonMeta, name)
-	case "tags":
-		return d.tags(&h.Tags)
-	case "meta":
-		return d.meta(&h.Meta)
-	case "load":
-		return d.load(&h.Load)
-	case "sent_at":
-		return d.time(&h.SentAt, name)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
-	return malformed(d.json.SkipValue())
-}
-
-func (d *decoder) tags(to *[]string) error {
-	switch d.json.PeekKind() {
-	case '[':
-	case 'n':
-		return malformed(d.json.SkipValue())
-	default:
-		return d.wrongType(ReasonMeta, "tags", "an array")
-	}
-	if _, err := d.json.ReadToken(); err != nil {
-		return malformed(err)
-	}
-	for d.json.PeekKind() != ']' {
-		var tag string
-		if err := d.string(&tag, ReasonMeta, "tags"); err != nil {
-			return err
-		}
-		*to = append(*to, tag)
-	}
-	_, err := d.json.ReadToken()
-	return malformed(err)
-}
-
-func (d *decoder) meta(to *Meta) error {
-	err := d.optionalObject("meta", func(key string) error {
-		e := MetaEntry{Key: key}
-		err := d.string(&e.Value, ReasonMeta, "meta")
-		*to = append(*to, e)
-		return err
-	})
-	to.sort()
-	return err
-}
-
-func (d *decoder) load(to **Load) error {
-	return d.optionalObject("load", func(name string) error {
-		if *to == nil {
-			*to = new(Load)
-		}
-		if name == "in_flight" {
-			return integer(d, &(*to).InFlight, ReasonMeta, "load.in_flight")
-		}
-		return malformed(d.json.SkipValue())
-	})
-}
-
-func (d *decoder) optionalObject(name string, field func(string) error) error {
-	switch d.json.PeekKind() {
-	case '{':
-		return d.object(field)
-	case 'n':
-		return malformed(d.json.SkipValue())
-	}
-	return d.wrongType(ReasonMeta, name, "an object")
-}
-
-func (d *decoder) time(to *time.Time, name string) error {
-	var s string
-	if err := d.string(&s, ReasonMalformed, name); err != nil || s == "" {
-		return err
-	}
-	if !parseTime(s, to) {
-		return Invalid(ReasonMalformed, "%s %.40q, want RFC 3339", name, s)
-	}
-	return nil
+	return Invalid(ReasonMalformed, "%.200v", err)
 }
 
 func parseTime(s string, to *time.Time) bool {
@@ -208,78 +138,4 @@ func parseTime(s string, to *time.Time) bool {
 	}
 	*to = t
 	return true
-}
-
-// string reads a JSON string. Without escapes, which is nearly always, it is a part of d.text.
-func (d *decoder) string(to *string, r Reason, name string) error {
-	raw, err := d.scalar('"', r, name, "a string")
-	if err != nil || raw == nil {
-		return err
-	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		end := int(d.json.InputOffset())
-		*to = d.text[end-len(raw)+1 : end-1]
-		return nil
-	}
-	unquoted, err := jsontext.AppendUnquote(nil, raw)
-	*to = string(unquoted)
-	return malformed(err)
-}
-
-func integer[T int | int64](d *decoder, to *T, r Reason, name string) error {
-	raw, err := d.scalar('0', r, name, "a number")
-	if err != nil || raw == nil {
-		return err
-	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || int64(T(n)) != n {
-		return Invalid(r, "%s %.32s, want an integer in range", name, raw)
-	}
-	*to = T(n)
-	return nil
-}
-
-func (d *decoder) natural(to *uint64, r Reason, name string) error {
-	raw, err := d.scalar('0', r, name, "a number")
-	if err != nil || raw == nil {
-		return err
-	}
-	n, err := strconv.ParseUint(string(raw), 10, 64)
-	if err != nil {
-		return Invalid(r, "%s %.32s, want a natural number of 64 bits", name, raw)
-	}
-	*to = n
-	return nil
-}
-
-// scalar reads a value of the given kind; for null it returns nil. The value is good until the next read.
-func (d *decoder) scalar(kind jsontext.Kind, r Reason, name, want string) (jsontext.Value, error) {
-	raw, err := d.json.ReadValue()
-	switch {
-	case err != nil:
-		return nil, malformed(err)
-	case raw.Kind() == 'n':
-		return nil, nil
-	case raw.Kind() != kind:
-		return nil, Invalid(r, "%s is %.32s, want %s", name, raw, want)
-	}
-	return raw, nil
-}
-
-func (d *decoder) wrongType(r Reason, name, want string) error {
-	raw, err := d.json.ReadValue() // a syntax error is told before a type error
-	if err != nil {
-		return malformed(err)
-	}
-	return Invalid(r, "%s is %.32s, want %s", name, raw, want)
-}
-
-func malformed(err error) error {
-	switch err {
-	case nil:
-		return nil
-	case io.EOF:
-		err = io.ErrUnexpectedEOF
-	}
-	return Invalid(ReasonMalformed, "%.200v", err) // it may quote a name as long as the body
 }

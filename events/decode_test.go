@@ -42,8 +42,7 @@ func TestDecodeHeartbeatFillsDefaults(t *testing.T) {
 		{"null is as good as absent", required(`"type":null,"id":null,"incarnation":null,"seq":null,"interval_ms":null,` +
 			`"ttl_ms":null,"weight":null,"zone":null,"version":null,"tags":null,"meta":null,"load":null,"sent_at":null`), minimal},
 		{"empty containers are as good as absent", required(`"tags":[],"meta":{},"load":{}`), minimal},
-		{"a load that says nothing known is zero", required(`"load":{"cpu":0.5}`),
-			with(func(h *events.Heartbeat) { h.Load = &events.Load{} })},
+		{"a load that says nothing known is absent", required(`"load":{"cpu":0.5}`), with(func(*events.Heartbeat) {})},
 		{"an unknown load changes no known one", required(`"load":{"in_flight":3,"cpu":0.5}`),
 			with(func(h *events.Heartbeat) { h.Load = &events.Load{InFlight: 3} })},
 		{"unknown fields are ignored", required(`"x":1,"y":{"z":[{"w":null}]},"":"","V":2,"Weight":7`), minimal},

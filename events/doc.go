@@ -7,9 +7,8 @@
 //	topic server_events             lifecycle events, CloudEvents 1.0     Encode, Decode
 //
 // The package holds no goroutine, clock or socket. It imports the standard library and
-// jsontext alone; the latter is the tokenizer of the coming encoding/json/v2, taken from its
-// own module until Go ships it by default, because encoding/json accepts duplicate names and
-// invalid UTF-8 and costs more than twice as much (BenchmarkDecodeHeartbeat).
+// github.com/go-json-experiment/json alone, which is the coming encoding/json/v2 in a module of its own until
+// Go ships it by default: encoding/json accepts duplicate names and invalid UTF-8.
 package events
 
 // Topics and names that peers rely on.

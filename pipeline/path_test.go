@@ -41,7 +41,7 @@ type path struct {
 func mustPath(t *testing.T) *path {
 	t.Helper()
 	p := &path{bench: mustBench(t), in: newInbox(), out: &outbox{}, start: time.Now()}
-	roll, err := registry.New(registry.Config{Observer: "api-1", Interval: interval, Tick: tick})
+	roll, err := registry.New(registry.Config{Observer: "api-1", Warmup: interval, Tick: tick})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,9 +158,7 @@ func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	if c.cfg.Initialize {
 		d = allNodes(&c.cfg.Cluster)
 	}
-	d.log = func(lookupd string, err error) {
-		c.cfg.Logger.Debug("nsqlookupd does not answer", watermill.LogFields{"lookupd": lookupd, "err": err})
-	}
+	d.logger = c.cfg.Logger
 	d.run(ctx, func(addrs []string, settled bool) { c.found(ctx, h, addrs, settled) })
 
 	c.links.Wait()

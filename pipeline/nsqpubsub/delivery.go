@@ -55,12 +55,3 @@ func BatchFromContext(ctx context.Context) []Delivery {
 	batch, _ := ctx.Value(deliveryKey{}).([]Delivery)
 	return batch
 }
-
-// DeliveryFromContext returns the first of BatchFromContext, if there is one.
-func DeliveryFromContext(ctx context.Context) (*Delivery, bool) {
-	batch := BatchFromContext(ctx)
-	if len(batch) == 0 {
-		return nil, false
-	}
-	return &batch[0], true
-}

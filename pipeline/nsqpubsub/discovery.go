@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
 )
 
 // maxAnswer bounds what is read from nsqlookupd; a node takes about 300 bytes.
@@ -22,7 +24,7 @@ type discovery struct {
 	cluster *Cluster
 	path    string // asked of each nsqlookupd
 	query   string
-	log     func(lookupd string, err error)
+	logger  watermill.LoggerAdapter // nil: silent
 }
 
 // allNodes finds every nsqd, whatever topics it has.
@@ -72,10 +74,12 @@ func (d *discovery) once(ctx context.Context) []string {
 
 // poll asks one nsqlookupd for ever. Each has a loop of its own, so that a hung one delays no other.
 func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr string, answers chan<- answer) {
+	fails := false
 	for {
 		a := d.ask(ctx, client, i, addr)
-		if a.err != nil && ctx.Err() == nil && d.log != nil {
-			d.log(addr, a.err)
+		if ctx.Err() == nil && fails != (a.err != nil) {
+			fails = !fails
+			d.report(addr, a.err)
 		}
 		select {
 		case answers <- a:
@@ -85,6 +89,17 @@ func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr s
 		if !pause(ctx, jitter(d.cluster.LookupdPollInterval)) {
 			return
 		}
+	}
+}
+
+// report is called once when a nsqlookupd fails and once when it is back.
+func (d *discovery) report(addr string, err error) {
+	switch fields := (watermill.LogFields{"nsqlookupd": addr}); {
+	case d.logger == nil:
+	case err != nil:
+		d.logger.Error("nsqlookupd does not answer; asking on", err, fields)
+	default:
+		d.logger.Info("nsqlookupd answers again", fields)
 	}
 }
 

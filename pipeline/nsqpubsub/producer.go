@@ -181,9 +181,7 @@ func (p *Producer) candidates(now time.Time) []*producerNode {
 
 func (p *Producer) startDiscovery() {
 	d := allNodes(&p.cfg.Cluster)
-	d.log = func(lookupd string, err error) {
-		p.cfg.Logger.Debug("nsqlookupd does not answer", watermill.LogFields{"lookupd": lookupd, "err": err})
-	}
+	d.logger = p.cfg.Logger
 	p.tasks.Go(func() { d.run(p.alive, p.found) })
 }
 

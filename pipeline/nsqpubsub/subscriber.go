@@ -70,7 +70,7 @@ func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 // and goes on connecting to those that come later. The channel is not buffered. It is closed after ctx
 // ends or Close is called, when every message handed out is acked, nacked or given back to nsqd.
 //
-// A message's context is ctx with DeliveryFromContext; it ends when the message is acked or nacked and
+// A message's context is ctx with BatchFromContext; it ends when the message is acked or nacked and
 // when the subscription ends.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	cfg := s.cfg.ConsumerConfig

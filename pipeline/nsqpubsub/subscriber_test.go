@@ -89,8 +89,8 @@ func TestMessageContext(t *testing.T) {
 		if derived.Value(key{}) != "value" {
 			t.Errorf("%s: a value of the subscription's context is gone", name)
 		}
-		if d, ok := nsqpubsub.DeliveryFromContext(derived); !ok || d.NSQD != n.TCPAddr() || d.Timestamp.IsZero() {
-			t.Errorf("%s: got delivery %+v, %v", name, d, ok)
+		if d := nsqpubsub.BatchFromContext(derived); len(d) != 1 || d[0].NSQD != n.TCPAddr() || d[0].Timestamp.IsZero() {
+			t.Errorf("%s: got deliveries %+v", name, d)
 		}
 		if derived.Err() != nil || m.Context().Err() != nil {
 			t.Errorf("%s: ended too early", name)
@@ -109,7 +109,7 @@ func TestMessageContext(t *testing.T) {
 }
 
 func TestDeliveryFromAContextOfAnotherKind(t *testing.T) {
-	if d, ok := nsqpubsub.DeliveryFromContext(t.Context()); ok {
+	if d := nsqpubsub.BatchFromContext(t.Context()); d != nil {
 		t.Errorf("got %+v", d)
 	}
 }

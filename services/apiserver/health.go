@@ -27,13 +27,21 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.ready(mode); err != nil {
+		return err
+	}
+	respond(w, http.StatusOK, textType, []byte("ok\n"))
+	return nil
+}
+
+// ready says why the roll may be incomplete, or nil.
+func (s *Server) ready(mode registry.Mode) error {
 	if mode == registry.ModeWarming {
 		return fmt.Errorf("%w: warming, the roll may be incomplete", errNotReady)
 	}
 	if err := s.cfg.Ready(); err != nil {
 		return fmt.Errorf("%w: %w", errNotReady, err)
 	}
-	respond(w, http.StatusOK, textType, []byte("ok\n"))
 	return nil
 }
 

@@ -36,7 +36,6 @@ var (
 	errNoPath   = errors.New("no such path")
 	errMethod   = errors.New("the API is read-only: use GET or HEAD")
 	errBody     = errors.New("the body of the request could not be read")
-	errWarming  = errors.New("warming: too early to say that there is nobody")
 	errNotReady = errors.New("not ready")
 )
 
@@ -69,7 +68,7 @@ func problemOf(err error) *Problem {
 		return newProblem(statusClientGone, "the client is gone")
 	case errors.Is(err, context.DeadlineExceeded):
 		return newProblem(http.StatusServiceUnavailable, "the registry did not answer in time")
-	case errors.Is(err, registry.ErrStopped), errors.Is(err, errWarming), errors.Is(err, errNotReady):
+	case errors.Is(err, registry.ErrStopped), errors.Is(err, errNotReady):
 		return newProblem(http.StatusServiceUnavailable, err.Error())
 	}
 	return newProblem(http.StatusInternalServerError, "the API server failed; its log says how")

@@ -135,18 +135,9 @@ func (q Query) values() url.Values {
 	return v
 }
 
-// selection is q as the registry takes it; see lacksTags.
+// selection is q as the registry takes it.
 func (q Query) selection() registry.Query {
-	rq := registry.Query{Service: q.Service, State: q.State, Zone: q.Zone, Meta: events.NewMeta(q.Meta)}
-	if len(q.Tags) > 0 {
-		rq.Tag = q.Tags[0]
-	}
-	return rq
-}
-
-// lacksTags reports whether s is without one of the tags; the registry looks at the first one alone.
-func (q Query) lacksTags(s *events.Server) bool {
-	return slices.ContainsFunc(q.Tags, func(tag string) bool { return !s.HasTag(tag) })
+	return registry.Query{Service: q.Service, State: q.State, Zone: q.Zone, Tags: q.Tags, Meta: events.NewMeta(q.Meta)}
 }
 
 func states() []events.State {

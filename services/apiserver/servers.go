@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,9 +37,10 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list.Servers = slices.DeleteFunc(list.Servers, q.lacksTags)
-	if len(list.Servers) == 0 && list.Mode == registry.ModeWarming {
-		return errWarming
+	if len(list.Servers) == 0 {
+		if err := s.ready(list.Mode); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("ETag", s.etag(list, q))
 	return respondJSON(w, ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)})

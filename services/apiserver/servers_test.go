@@ -123,3 +123,20 @@ func TestIDsWithOddCharacters(t *testing.T) {
 		t.Errorf("escaped slash: status %d", w.Code)
 	}
 }
+
+// Who hears no nsqd cannot say that there is nobody.
+func TestAnEmptyListWhileNoNSQDIsHeardIs503(t *testing.T) {
+	r := mustRoll(t)
+	r.tick(5 * time.Second) // warm
+	for _, path := range []string{"/v1/servers", "/v1/services"} {
+		r.ready = nil
+		if w := r.do("GET", path); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d while nsqd is heard, want 200", path, w.Code)
+		}
+		r.ready = errDeaf
+		w := r.do("GET", path)
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: status %d and Retry-After %q, want 503 and some", path, w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+}

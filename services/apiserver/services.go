@@ -49,8 +49,10 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(roll.Servers) == 0 && roll.Mode == registry.ModeWarming {
-		return errWarming
+	if len(roll.Servers) == 0 {
+		if err := s.ready(roll.Mode); err != nil {
+			return err
+		}
 	}
 	return respondJSON(w, ServiceList{roll.Revision, roll.Mode, countServices(roll.Servers)})
 }

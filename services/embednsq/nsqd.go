@@ -92,6 +92,7 @@ func (c *NSQDConfig) options() *nsqd.Options {
 	opts.ID = c.NodeID
 	opts.TCPAddress = c.TCPAddress
 	opts.HTTPAddress = c.HTTPAddress
+	opts.HTTPSAddress = "127.0.0.1:0" // opened where Tune gives a certificate
 	opts.BroadcastAddress = c.BroadcastAddress
 	opts.DataPath = c.DataPath
 	opts.NSQLookupdTCPAddresses = c.Lookupd

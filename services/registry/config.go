@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -9,12 +10,15 @@ import (
 // Config of a Registry. The zero value is useful but for Observer.
 type Config struct {
 	Observer   string        // id of this API server, told in every event
-	Interval   time.Duration // between heartbeats, as most servers have it: for so long the roll is incomplete after a start; default 5 s
+	Warmup     time.Duration // after a start the roll counts as incomplete for so long; default 5 s, one interval
 	Tick       time.Duration // how often Tick is called: the precision of suspicion and expiry; default 250 ms
 	MaxServers int           // beyond it new servers are refused, known ones stay; default 100 000
 	Outbox     int           // events kept while nobody takes them, then the oldest are dropped; default 65 536
 	Mailbox    int           // heartbeats that may wait before Observe blocks; default 4096
 }
+
+// maxTick bounds how late suspicion and expiry may be.
+const maxTick = time.Minute
 
 // The part of its TTL after which a silent server is suspect: two beats and a half of the default
 // interval are missed by then, and there is time to ask before the lease ends.
@@ -24,18 +28,11 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Interval, 5*time.Second)
-	setDefault(&c.Tick, 250*time.Millisecond)
-	setDefault(&c.MaxServers, 100_000)
-	setDefault(&c.Outbox, 1<<16)
-	setDefault(&c.Mailbox, 1<<12)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
+	c.Warmup = cmp.Or(c.Warmup, 5*time.Second)
+	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
+	c.MaxServers = cmp.Or(c.MaxServers, 100_000)
+	c.Outbox = cmp.Or(c.Outbox, 1<<16)
+	c.Mailbox = cmp.Or(c.Mailbox, 1<<12)
 }
 
 // Validate names every field that is out of its bounds. Zero stands for the default.
@@ -48,8 +45,8 @@ func (c Config) Validate() error {
 		}
 	}
 	check(c.Observer != "", "observer is empty")
-	check(c.Interval > 0, "interval %v is not positive", c.Interval)
-	check(c.Tick > 0 && c.Tick <= c.Interval, "tick %v, want more than 0 and at most the interval %v", c.Tick, c.Interval)
+	check(c.Warmup > 0, "warmup %v is not positive", c.Warmup)
+	check(c.Tick > 0 && c.Tick <= maxTick, "tick %v, want more than 0 and at most %v", c.Tick, maxTick)
 	check(c.MaxServers > 0, "maxservers %d is not positive", c.MaxServers)
 	check(c.Outbox > 0, "outbox %d is not positive", c.Outbox)
 	check(c.Mailbox > 0, "mailbox %d is not positive", c.Mailbox)

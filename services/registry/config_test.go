@@ -16,10 +16,10 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"the zero value is useful but for the observer", registry.Config{}, []string{"observer is empty"}},
 		{"an observer is enough", registry.Config{Observer: "api-1"}, nil},
-		{"a tick as long as the interval", registry.Config{Observer: "api-1", Interval: time.Second, Tick: time.Second}, nil},
-		{"a tick longer than the interval", registry.Config{Observer: "api-1", Interval: time.Second, Tick: time.Second + 1}, []string{"tick 1.000000001s"}},
-		{"all that is wrong at once", registry.Config{Interval: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
-			[]string{"observer", "interval", "tick", "maxservers", "outbox", "mailbox"}},
+		{"a tick of a minute", registry.Config{Observer: "api-1", Tick: time.Minute}, nil},
+		{"a tick longer than a minute", registry.Config{Observer: "api-1", Tick: time.Minute + 1}, []string{"tick 1m0.000000001s"}},
+		{"all that is wrong at once", registry.Config{Warmup: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
+			[]string{"observer", "warmup", "tick", "maxservers", "outbox", "mailbox"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := registry.New(test.cfg)

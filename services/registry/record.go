@@ -87,8 +87,8 @@ func (r *record) seq() uint64 {
 	return r.ordinal
 }
 
-func (r *record) vitals(now time.Duration) Vitals {
-	return Vitals{
+func (r *record) vitals(now time.Duration) vitals {
+	return vitals{
 		Seq:      r.seq(),
 		LastSeen: wall(r.lastSeen),
 		Age:      max(0, now-r.stamp),

@@ -96,7 +96,7 @@ func (r *Registry) Members(ctx context.Context, q Query) (*Snapshot, error) {
 func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Snapshot, error) {
 	type answer struct {
 		snapshot *Snapshot
-		vitals   []Vitals
+		vitals   []vitals
 	}
 	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.since(now))} })
 	if err != nil {

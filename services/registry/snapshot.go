@@ -2,7 +2,6 @@ package registry
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"rollcall/events"
@@ -26,8 +25,8 @@ type Snapshot struct {
 	Servers []*events.Server
 }
 
-// Vitals is what each heartbeat renews.
-type Vitals struct {
+// vitals are what each heartbeat renews.
+type vitals struct {
 	Seq      uint64
 	LastSeen time.Time
 	Age      time.Duration // of the lease
@@ -35,7 +34,7 @@ type Vitals struct {
 	Via      string
 }
 
-func (v Vitals) apply(s *events.Server) {
+func (v vitals) apply(s *events.Server) {
 	s.Seq, s.LastSeen, s.AgeMS, s.Load, s.Via = v.Seq, v.LastSeen, v.Age.Milliseconds(), v.Load, v.Via
 }
 
@@ -44,7 +43,7 @@ type Query struct {
 	Service string
 	State   events.State
 	Zone    string
-	Tag     string
+	Tags    []string    // each must be there
 	Meta    events.Meta // each entry must be there
 }
 
@@ -53,7 +52,7 @@ func (q *Query) Matches(s *events.Server) bool {
 	if q.Service != "" && q.Service != s.Service ||
 		q.State != "" && q.State != s.State ||
 		q.Zone != "" && q.Zone != s.Zone ||
-		q.Tag != "" && !s.HasTag(q.Tag) {
+		slices.ContainsFunc(q.Tags, func(tag string) bool { return !s.HasTag(tag) }) {
 		return false
 	}
 	for _, e := range q.Meta {
@@ -65,7 +64,7 @@ func (q *Query) Matches(s *events.Server) bool {
 }
 
 func (q *Query) all() bool {
-	return q.Service == "" && q.State == "" && q.Zone == "" && q.Tag == "" && len(q.Meta) == 0
+	return q.Service == "" && q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
 // Select returns the part of the snapshot that q selects.
@@ -80,12 +79,4 @@ func (s *Snapshot) Select(q Query) *Snapshot {
 		}
 	}
 	return part
-}
-
-// Service returns the servers of one service, by binary search. The caller must not change them.
-func (s *Snapshot) Service(name string) []*events.Server {
-	before := func(srv *events.Server, name string) int { return strings.Compare(srv.Service, name) }
-	first, _ := slices.BinarySearchFunc(s.Servers, name, before)
-	n, _ := slices.BinarySearchFunc(s.Servers[first:], name+"\x00", before)
-	return s.Servers[first : first+n : first+n]
 }

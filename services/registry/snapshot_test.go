@@ -2,7 +2,6 @@ package registry_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -152,13 +151,13 @@ func TestQuery(t *testing.T) {
 		{"a service is not a prefix", registry.Query{Service: "dat"}, nil},
 		{"by state", registry.Query{State: events.StateAlive}, []string{"1", "4"}},
 		{"by zone", registry.Query{Zone: "b"}, []string{"2"}},
-		{"by one of several tags", registry.Query{Tag: "ssd"}, []string{"1"}},
+		{"by one of several tags", registry.Query{Tags: []string{"ssd"}}, []string{"1"}},
 		{"by metadata", meta("rack", "r1"), []string{"1", "3"}},
 		{"each entry must be there", meta("rack", "r1", "os", "x"), []string{"1"}},
 		{"another value is no match", meta("rack", "r3"), nil},
 		{"an empty value is not an absent key", meta("empty", ""), []string{"3"}},
-		{"each field narrows", registry.Query{Service: "data", Zone: "a", State: events.StateAlive, Tag: "blue"}, []string{"1"}},
-		{"fields that exclude each other", registry.Query{Service: "web", Tag: "blue"}, nil},
+		{"each field narrows", registry.Query{Service: "data", Zone: "a", State: events.StateAlive, Tags: []string{"blue"}}, []string{"1"}},
+		{"fields that exclude each other", registry.Query{Service: "web", Tags: []string{"blue"}}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			part := all.Select(test.query)
@@ -171,40 +170,6 @@ func TestQuery(t *testing.T) {
 			}
 			if part.Revision != 7 || part.Mode != registry.ModeNormal {
 				t.Errorf("the part is of revision %d and mode %s, want those of the whole", part.Revision, part.Mode)
-			}
-		})
-	}
-}
-
-func TestServiceIsFoundAmongItsNeighbours(t *testing.T) {
-	r, _ := mustRun(t, registry.Config{})
-	counts := map[string]int{"dat": 2, "data": 3, "data-2": 1, "data0": 2, "database": 1, "z": 1}
-	n := 0
-	for service, count := range counts {
-		for range count {
-			h := heartbeatOf(n, 1)
-			h.Service = service
-			mustObserve(t, r, h, time.Now())
-			n++
-		}
-	}
-	s := mustMembers(t, r, registry.Query{})
-	for _, absent := range []string{"", "a", "da", "data-", "data-1", "data-22", "dataa", "zz"} {
-		counts[absent] = 0
-	}
-	for service, want := range counts {
-		t.Run(fmt.Sprintf("%q", service), func(t *testing.T) {
-			got := s.Service(service)
-			if len(got) != want {
-				t.Fatalf("%d servers, want %d", len(got), want)
-			}
-			for _, srv := range got {
-				if srv.Service != service {
-					t.Errorf("got a server of %q", srv.Service)
-				}
-			}
-			if cap(got) != len(got) {
-				t.Error("an append would write over the neighbour")
 			}
 		})
 	}

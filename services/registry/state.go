@@ -28,7 +28,7 @@ type state struct {
 	mode     Mode
 
 	snapshot *Snapshot // nil after the membership changed
-	vitals   []Vitals  // nil after a tick or a change
+	vitals   []vitals  // nil after a tick or a change
 	counts   counts
 }
 
@@ -235,7 +235,7 @@ func (s *state) leave(b *arrival, r *record) verdict {
 func (s *state) tick(at time.Time) {
 	now := s.since(at)
 	s.vitals = nil
-	if s.mode == ModeWarming && now >= s.cfg.Interval {
+	if s.mode == ModeWarming && now >= s.cfg.Warmup {
 		s.mode, s.snapshot = ModeNormal, nil
 	}
 	s.graves.expire(now)
@@ -332,9 +332,9 @@ func (s *state) members() *Snapshot {
 }
 
 // currentVitals are parallel to the servers of members, made at most once a tick and membership.
-func (s *state) currentVitals(now time.Duration) []Vitals {
+func (s *state) currentVitals(now time.Duration) []vitals {
 	if s.vitals == nil {
-		s.vitals = make([]Vitals, len(s.order))
+		s.vitals = make([]vitals, len(s.order))
 		for i, r := range s.order {
 			s.vitals[i] = r.vitals(now)
 		}
