@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nsqio/nsq/nsqd"
+	"go.uber.org/goleak"
 
 	"rollcall/services/embednsq"
 )
@@ -27,14 +29,29 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "nsqd" {
 		os.Exit(childNSQD())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	if code == 0 {
+		http.DefaultClient.CloseIdleConnections()
+		// What nsqd and nsqlookupd, which are servers of HTTP too, keep for 90 s.
+		err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+			goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
-// childNSQD tells its addresses on standard output and ends with standard input. Its arguments are the TCP addresses
-// of nsqlookupd.
+// childNSQD tells its addresses on standard output and ends with standard input. Its arguments are where to keep its
+// data and the TCP addresses of nsqlookupd.
 func childNSQD() int {
 	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{
-		Lookupd:      os.Args[1:],
+		DataPath:     os.Args[1],
+		Lookupd:      os.Args[2:],
 		MemQueueSize: 1 << 20,
 		Tune:         func(o *nsqd.Options) { o.MaxBodySize = 1 << 30 },
 	})
@@ -112,7 +129,7 @@ type nsqdProcess struct {
 
 func startNSQD(tb testing.TB, lookupd ...string) *nsqdProcess {
 	tb.Helper()
-	cmd := exec.Command(os.Args[0], lookupd...)
+	cmd := exec.Command(os.Args[0], append([]string{tb.TempDir()}, lookupd...)...)
 	cmd.Env = append(os.Environ(), childEnv+"=nsqd")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -124,19 +141,25 @@ func startNSQD(tb testing.TB, lookupd ...string) *nsqdProcess {
 	return n
 }
 
-// buildBinary builds rollcall once, as a user does.
-var buildBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "rollcall-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "rollcall")
-	out, err := exec.Command("go", "build", "-o", path, "rollcall/services/rollcall").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
+// built is rollcall, built once, as a user does it.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func buildBinary() (string, error) {
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "rollcall-test-"); built.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", built.dir, "rollcall/services/rollcall").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("go build: %w: %s", err, out)
+		}
+	})
+	return filepath.Join(built.dir, "rollcall"), built.err
+}
 
 // output collects what a process prints, line by line, with when each line came.
 type output struct {

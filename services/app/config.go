@@ -45,7 +45,7 @@ type TLS struct {
 
 // Registry is how long servers live.
 type Registry struct {
-	Interval   time.Duration `koanf:"interval" doc:"between heartbeats of a server that states none"`
+	Interval   time.Duration `koanf:"interval" doc:"time between heartbeats of a server that states none"`
 	TTL        time.Duration `koanf:"ttl" doc:"silence that expires a server that states none; suspect after 0.7 of it"`
 	Tick       time.Duration `koanf:"tick" doc:"precision of suspicion and expiry"`
 	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
@@ -59,17 +59,17 @@ type API struct {
 
 // DataServer is the sample data server.
 type DataServer struct {
-	Service   string            `koanf:"service" doc:"what it is one of"`
-	ID        string            `koanf:"id" doc:"unique in its service; default: the advertised address"`
-	Listen    string            `koanf:"listen" doc:"address it answers on"`
-	Advertise string            `koanf:"advertise" doc:"address it tells others; default: the one it listens on"`
-	Interval  time.Duration     `koanf:"interval" doc:"between its heartbeats"`
+	Service   string            `koanf:"service" doc:"service it belongs to"`
+	ID        string            `koanf:"id" doc:"id, unique in its service; default: the advertised address"`
+	Listen    string            `koanf:"listen" doc:"address to listen on"`
+	Advertise string            `koanf:"advertise" doc:"address told to others; default: the one it listens on"`
+	Interval  time.Duration     `koanf:"interval" doc:"time between heartbeats"`
 	TTL       time.Duration     `koanf:"ttl" doc:"silence after which it counts as gone"`
-	Weight    int               `koanf:"weight" doc:"0 to 1000; 0 takes no new requests"`
-	Zone      string            `koanf:"zone" doc:"where it stands"`
-	Version   string            `koanf:"version" doc:"of the program that serves"`
-	Tags      []string          `koanf:"tags" doc:"up to 16"`
-	Meta      map[string]string `koanf:"meta" doc:"up to 32 keys and values"`
+	Weight    int               `koanf:"weight" doc:"share of the requests, 0 to 1000; 0 drains it"`
+	Zone      string            `koanf:"zone" doc:"zone or rack it stands in"`
+	Version   string            `koanf:"version" doc:"version of the program that serves"`
+	Tags      []string          `koanf:"tags" doc:"tags, up to 16"`
+	Meta      map[string]string `koanf:"meta" doc:"metadata, up to 32 of key=value"`
 }
 
 // Log is what the process says on standard error.

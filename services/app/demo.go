@@ -162,13 +162,13 @@ func (d *demo) startServers(ctx context.Context) error {
 	return nil
 }
 
-// runAll ends when ctx does or one of them fails. They end at the same time, because each lingers.
+// runAll ends when ctx does or one of them fails. All of them end at the same time.
 func runAll(ctx context.Context, servers []*dataserver.Server) error {
 	g, each := errgroup.WithContext(ctx)
 	for _, s := range servers {
 		g.Go(func() error { return s.Run(each) })
 	}
-	<-each.Done()
+	<-each.Done() // first: with no server at all Wait would return at once, and that would end the demo
 	return g.Wait()
 }
 
@@ -204,7 +204,7 @@ func (d *demo) banner(out io.Writer) error {
 Try in another terminal:
   go run ./services/rollcall ls%s
   curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # a server is what says so, for one TTL
-  go run ./services/rollcall dataserver%s   # then Ctrl-C it, or kill -9 it
+  go build -o /tmp/rollcall ./services/rollcall; /tmp/rollcall dataserver%s & sleep 3; kill -9 $!   # gone without a word
 
 Lifecycle events, as they happen:
 `, d.flag("--api", d.api.Addr(), Default().API.Listen), d.nsqds[0].HTTPAddr(), events.HeartbeatTopic,

@@ -51,11 +51,11 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	return keys
 }
 
-// AddFlags adds a flag for each key of the sections, which are first parts of key paths such as "nsq". Load reads
-// those that were given.
-func AddFlags(flags *pflag.FlagSet, sections ...string) {
+// AddFlags adds a flag for each key that is named, and for each one of a section that is named, such as "nsq". Load
+// reads those that were given.
+func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for _, k := range Keys() {
-		if section, _, _ := strings.Cut(k.Path, "."); slices.Contains(sections, section) {
+		if slices.ContainsFunc(names, func(n string) bool { return k.Path == n || strings.HasPrefix(k.Path, n+".") }) {
 			k.addTo(flags)
 		}
 	}

@@ -27,7 +27,7 @@ func TestEventsWaitForABroker(t *testing.T) {
 
 	mustNSQD(t, addr)
 	heard, _ := mustListen(t, addr, events.EventTopic)
-	eventually(t, 10*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= told })
+	eventually(t, 20*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= told })
 	if got := heard.revisions(t); !slices.Equal(got, upTo(told)) {
 		t.Errorf("got revisions %v, want 1 to %d in turn", got, told)
 	}

@@ -38,7 +38,7 @@ func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metric
 	var err error
 	if r.registry, err = registry.New(registry.Config{
 		Observer:   cfg.ID,
-		Interval:   cfg.Registry.Interval,
+		Warmup:     cfg.Registry.Interval, // by then every server has been heard that beats as most do
 		Tick:       cfg.Registry.Tick,
 		MaxServers: cfg.Registry.MaxServers,
 	}); err != nil {

@@ -9,7 +9,7 @@ import (
 func newAPIServer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apiserver",
-		Short: "Hear the heartbeats, keep the roll, tell of its changes and answer for it",
+		Short: "Run an API server: keep the roll and answer for it",
 		Args:  noArgs,
 	}
 	load := addConfig(cmd, "id", "nsq", "registry", "api", "log")

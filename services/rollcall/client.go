@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"syscall"
 
@@ -28,10 +29,13 @@ func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
 	}
 }
 
-// unreachable adds to an error of the client what to look at.
-func unreachable(err error) error {
+// explain adds to an error of the client what to look at, and makes a bad request the caller's mistake.
+func explain(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w\nis an API server running there? See --api and ROLLCALL_API", err)
+	}
+	if p := (*apiserver.Problem)(nil); errors.As(err, &p) && p.Status == http.StatusBadRequest {
+		return usageError{err}
 	}
 	return err
 }

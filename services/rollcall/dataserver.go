@@ -9,10 +9,10 @@ import (
 func newDataServer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dataserver",
-		Short: "Run the sample data server, which tells who it is, and publish its heartbeats",
+		Short: "Run the sample data server",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "nsq", "dataserver", "log")
+	load := addConfig(cmd, withBrokers("nsq.topic", "dataserver", "log")...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load()
 		if err != nil {

@@ -13,7 +13,7 @@ func newDemo() *cobra.Command {
 	log := app.Log{Level: "warn", Format: "console"}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run NSQ, an API server and data servers in this process, and tell what happens",
+		Short: "Run NSQ, an API server and data servers in one process",
 		Long: `Run nsqlookupd, nsqd, an API server and data servers in this process, and print the lifecycle events.
 
 Of each kind the first listens on the given address and the others on the ports after it; port 0 lets the
@@ -29,7 +29,7 @@ system choose.`,
 	f := cmd.Flags()
 	f.IntVar(&cfg.Servers, "servers", cfg.Servers, "number of data servers")
 	f.IntVar(&cfg.NSQD, "nsqd", cfg.NSQD, "number of nsqd")
-	f.StringVar(&cfg.API, "api", cfg.API, "address of the HTTP API")
+	f.StringVar(&cfg.API, "api", cfg.API, "address to listen on for the HTTP API")
 	f.StringVar(&cfg.LookupdHTTP, "lookupd", cfg.LookupdHTTP, "HTTP address of nsqlookupd")
 	f.StringVar(&cfg.LookupdTCP, "lookupd-tcp", cfg.LookupdTCP, "TCP address of nsqlookupd")
 	f.StringVar(&cfg.NSQDTCP, "nsqd-tcp", cfg.NSQDTCP, "TCP address of the first nsqd; its HTTP port is the next one")

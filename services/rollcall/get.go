@@ -13,7 +13,7 @@ import (
 func newGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get SERVICE/ID",
-		Short: "Tell one server, and why it is in its state",
+		Short: "Show one server and why it is in its state",
 		Args:  between(1, 1, "SERVICE/ID"),
 	}
 	connect := addClient(cmd)
@@ -33,7 +33,7 @@ func newGet() *cobra.Command {
 		}
 		e, err := client.Server(cmd.Context(), service, id)
 		if err != nil {
-			return unreachable(err)
+			return explain(err)
 		}
 		if asJSON {
 			return writeJSON(cmd.OutOrStdout(), e)

@@ -29,7 +29,7 @@ func newHealthcheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return unreachable(client.Ready(ctx))
+		return explain(client.Ready(ctx))
 	}
 	return cmd
 }

@@ -6,11 +6,16 @@ import (
 	"rollcall/services/app"
 )
 
-// addConfig gives a command the flags of the configuration's sections, and -c. The function it returns loads it all;
+// withBrokers adds the keys that say where NSQ is and how to talk to it.
+func withBrokers(names ...string) []string {
+	return append(names, "nsq.lookupd", "nsq.nsqd", "nsq.auth", "nsq.compression", "nsq.tls")
+}
+
+// addConfig gives a command the flags of these keys and sections, and -c. The function it returns loads it all;
 // its error is a usageError.
-func addConfig(cmd *cobra.Command, sections ...string) func() (app.Config, error) {
+func addConfig(cmd *cobra.Command, names ...string) func() (app.Config, error) {
 	path := cmd.Flags().StringP("config", "c", "", "configuration file (YAML)")
-	app.AddFlags(cmd.Flags(), sections...)
+	app.AddFlags(cmd.Flags(), names...)
 	return func() (app.Config, error) {
 		cfg, err := app.Load(*path, cmd.Flags())
 		if err != nil {

@@ -38,7 +38,7 @@ func newLs() *cobra.Command {
 		q.State = events.State(state)
 		list, err := client.Servers(cmd.Context(), q)
 		if err != nil {
-			return unreachable(err)
+			return explain(err)
 		}
 		if asJSON {
 			return writeJSON(cmd.OutOrStdout(), list)

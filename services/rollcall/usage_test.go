@@ -88,7 +88,7 @@ func TestATakenPortIsNoUsageError(t *testing.T) {
 	for _, args := range []string{
 		"apiserver --nsq.nsqd 127.0.0.1:1 --api.listen ",
 		"dataserver --nsq.nsqd 127.0.0.1:1 --dataserver.listen ",
-		"demo --lookupd ",
+		"demo --lookupd-tcp 127.0.0.1:0 --nsqd-tcp 127.0.0.1:0 --api 127.0.0.1:0 --dataserver 127.0.0.1:0 --lookupd ",
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := call(t, strings.Fields(args+taken.Addr().String())...)

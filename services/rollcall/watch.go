@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/app"
 	"rollcall/services/subscriber"
 )
@@ -17,7 +21,7 @@ func newWatch() *cobra.Command {
 		Short: "Print the lifecycle events as they happen",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "nsq")
+	load := addConfig(cmd, withBrokers("nsq.events")...)
 	output := addOutput(cmd)
 	service := cmd.Flags().String("service", "", "only the events of this service")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -41,23 +45,35 @@ func newWatch() *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
+		deaf := time.AfterFunc(deafAfter, func() {
+			if !slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected }) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: connected to no nsqd yet, trying on; see --nsq.lookupd and --nsq.nsqd")
+			}
+		})
+		defer deaf.Stop()
 		return sub.Run(cmd.Context(), func(_ context.Context, e events.Event) error {
 			if *service != "" && e.Details().Server.Service != *service {
 				return nil
 			}
-			if !asJSON {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), app.EventLine(e))
-				return err
-			}
-			line, err := events.Encode(e)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", line)
-			return err
+			return writeEvent(cmd.OutOrStdout(), asJSON, e)
 		})
 	}
 	return cmd
+}
+
+// deafAfter is when watch says that it hears nothing: by then every nsqd that answers has been connected to.
+const deafAfter = 2 * time.Second
+
+func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
+	line := []byte(app.EventLine(e))
+	if asJSON {
+		var err error
+		if line, err = events.Encode(e); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s\n", line)
+	return err
 }
 
 func gapLine(g subscriber.Gap) string {
