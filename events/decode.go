@@ -19,7 +19,7 @@ func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	if len(body) > MaxBody {
 		return Heartbeat{}, Invalid(ReasonTooLarge, "body of %d bytes, want at most %d", len(body), MaxBody)
 	}
-	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 || first[0] != '{' {
+	if first := bytes.TrimLeft(body, space); len(first) == 0 || first[0] != '{' {
 		return decodeBare(body)
 	}
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
@@ -35,10 +35,13 @@ func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	return h, nil
 }
 
+// space is what JSON takes for white space.
+const space = " \t\r\n"
+
 // decodeBare reads a body such as 10.0.0.7:8080, with or without a line end. Whether a name in
 // place of the IP is allowed is for the caller.
 func decodeBare(body []byte) (Heartbeat, error) {
-	text := strings.TrimSpace(string(body))
+	text := strings.Trim(string(body), space)
 	switch {
 	case text == "" || len(text) > MaxID || jsontext.Value(text).IsValid():
 		return Heartbeat{}, Invalid(ReasonMalformed, "%.32q is neither a JSON object nor an address", text)

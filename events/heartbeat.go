@@ -82,7 +82,7 @@ func (h *Heartbeat) TTL() time.Duration { return time.Duration(h.TTLMS) * time.M
 // intervals or more where only one of them was stated.
 func (h *Heartbeat) FillLease(interval, ttl time.Duration) {
 	if h.TTLMS == 0 {
-		h.TTLMS = max(ttl.Milliseconds(), 2*h.IntervalMS)
+		h.TTLMS = min(max(ttl.Milliseconds(), 2*h.IntervalMS), MaxLease.Milliseconds())
 	}
 	if h.IntervalMS == 0 {
 		h.IntervalMS = min(interval.Milliseconds(), h.TTLMS/2)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -27,7 +28,12 @@ type ProducerConfig struct {
 	PublishTimeout time.Duration // for one nsqd to answer, then the next is tried; default 1 s
 	SetAside       time.Duration // how long an nsqd that failed is avoided, default 5 s
 	MaxMessageSize int           // bytes, not above nsqd's --max-msg-size; default 1 MiB, as nsqd's
-	Logger         watermill.LoggerAdapter
+
+	// Ordered keeps to one nsqd, chosen at random for each Producer, and leaves it only while it fails: a
+	// consumer of one message at a time then gets them in the order of Publish, but for those around a failure.
+	Ordered bool
+
+	Logger watermill.LoggerAdapter
 }
 
 func (c *ProducerConfig) setDefaults() {
@@ -52,7 +58,8 @@ func (c *ProducerConfig) Validate() error {
 	)
 }
 
-// Producer publishes to the nsqd of a cluster, to a random one each time, over one connection to each.
+// Producer publishes to the nsqd of a cluster, to a random one each time or in order through one, over one
+// connection to each.
 // It is safe for concurrent use.
 type Producer struct {
 	cfg  ProducerConfig
@@ -61,6 +68,7 @@ type Producer struct {
 	alive context.Context // ends with Close
 	end   context.CancelFunc
 	tasks sync.WaitGroup // discovery and a worker for each nsqd
+	seed  maphash.Seed   // of the order for Ordered
 
 	start   sync.Once
 	usable  chan struct{} // closed when an nsqd is known, or is known not to be
@@ -86,6 +94,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	p := &Producer{
 		cfg:    cfg,
 		conf:   conf,
+		seed:   maphash.MakeSeed(),
 		usable: make(chan struct{}),
 		nodes:  make(map[string]*producerNode),
 	}
@@ -161,7 +170,7 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 	return fmt.Errorf("nsqpubsub: publish: %w", errors.Join(failures...))
 }
 
-// candidates are all nsqd in random order, those set aside behind the others.
+// candidates are all nsqd in random order, or for Ordered always in the same, those set aside behind the others.
 func (p *Producer) candidates(now time.Time) []*producerNode {
 	var ready, aside []*producerNode
 	p.mu.Lock()
@@ -174,10 +183,17 @@ func (p *Producer) candidates(now time.Time) []*producerNode {
 	}
 	p.mu.Unlock()
 	for _, nodes := range [][]*producerNode{ready, aside} {
-		rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		if p.cfg.Ordered {
+			slices.SortFunc(nodes, func(a, b *producerNode) int { return cmp.Compare(p.rank(a.addr), p.rank(b.addr)) })
+		} else {
+			rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		}
 	}
 	return append(ready, aside...)
 }
+
+// rank spreads the producers over the nsqd, each in an order of its own.
+func (p *Producer) rank(addr string) uint64 { return maphash.String(p.seed, addr) }
 
 func (p *Producer) startDiscovery() {
 	d := allNodes(&p.cfg.Cluster)

@@ -100,7 +100,7 @@ func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
 		"nsqlookupd HTTP": func(c *app.DemoConfig, addr string) { c.LookupdHTTP = addr },
 		"nsqlookupd TCP":  func(c *app.DemoConfig, addr string) { c.LookupdTCP = addr },
 		"nsqd":            func(c *app.DemoConfig, addr string) { c.NSQDTCP = addr },
-		"data server":     func(c *app.DemoConfig, addr string) { c.DataServer = addr },
+		"data server":     func(c *app.DemoConfig, addr string) { c.DataServer, c.Servers = addr, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			leftNothing := watchLeaks(t, lookupdPolls()...)

@@ -85,7 +85,7 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 		return err
 	}
 	r.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
-		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: cluster, Logger: logger},
+		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: true, Logger: logger},
 	})
 	return err
 }

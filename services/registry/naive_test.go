@@ -34,6 +34,7 @@ type naiveStone struct {
 	incarnation int64
 	newest      uint64
 	final       bool
+	olderUntil  time.Duration // a TTL after the end
 	until       time.Duration
 }
 
@@ -61,15 +62,15 @@ func (n *naive) tell(s *naiveServer, what string) {
 }
 
 func (n *naive) end(s *naiveServer, what string, final bool, now time.Duration) {
-	n.mark(s.key, naiveStone{s.incarnation, s.newest, final, now + time.Hour})
+	n.mark(s.key, naiveStone{s.incarnation, s.newest, final, now + s.ttl, now + time.Hour}, now)
 	delete(n.servers, s.key)
 	n.tell(s, what)
 }
 
-// mark remembers the end of an incarnation, unless that of a newer one is known.
-func (n *naive) mark(k key, stone naiveStone) {
+// mark remembers the end of an incarnation, unless a newer one ended within its TTL.
+func (n *naive) mark(k key, stone naiveStone, now time.Duration) {
 	old, ok := n.stones[k]
-	if ok && old.incarnation > stone.incarnation {
+	if ok && old.incarnation > stone.incarnation && now < old.olderUntil {
 		return
 	}
 	if ok && old.incarnation == stone.incarnation {
@@ -99,7 +100,7 @@ func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
 			n.end(s, "left", true, now)
 		}
 	case s == nil || w.incarnation > s.incarnation:
-		n.mark(w.key, naiveStone{w.incarnation, w.ordinal, true, now + time.Hour})
+		n.mark(w.key, naiveStone{w.incarnation, w.ordinal, true, now + w.ttl, now + time.Hour}, now)
 		if s != nil {
 			n.end(s, "left", true, now)
 		}
@@ -117,7 +118,7 @@ func (n *naive) rival(w word) *naiveServer {
 
 func (n *naive) register(w word, older *naiveServer, now time.Duration) {
 	if stone, ok := n.stones[w.key]; ok {
-		if w.incarnation < stone.incarnation ||
+		if w.incarnation < stone.incarnation && now < stone.olderUntil ||
 			w.incarnation == stone.incarnation && (w.ordinal <= stone.newest || stone.final && w.incarnation > 0) {
 			return
 		}

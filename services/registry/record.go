@@ -67,6 +67,9 @@ func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
 }
 
+// gone reports whether the server is off the roll: only then it is not in the wheel.
+func (r *record) gone() bool { return r.next == nil }
+
 func (r *record) remember(b beat) {
 	r.beats[r.heard%keptBeats] = b
 	r.heard++

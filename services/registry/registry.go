@@ -169,6 +169,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		case out <- next:
 			s.outbox.pop()
 		case <-ctx.Done():
+			r.drain(s) // they are acked
 			return nil
 		}
 		r.tellWatchers()

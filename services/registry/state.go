@@ -112,7 +112,7 @@ func (s *state) register(b *arrival, older *record) verdict {
 	stone, dead := s.graves.find(key{b.Service, b.ID})
 	holder := s.holder(b, older)
 	switch {
-	case dead && stone.bars(b.Incarnation, b.nth):
+	case dead && stone.bars(b.Incarnation, b.nth, b.now):
 		return outdated
 	case holder != nil && holder.incarnation >= b.Incarnation:
 		return outdated
@@ -126,9 +126,10 @@ func (s *state) register(b *arrival, older *record) verdict {
 	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
 	s.insert(r)
 	s.hear(b, r)
-	// The first registration of an incarnation is one event, whichever heartbeat an API server heard first.
+	// The first registration is one event, whichever heartbeat an API server heard first; one that follows an end
+	// that is remembered is another event each time.
 	first := uint64(0)
-	if dead && stone.incarnation == b.Incarnation {
+	if dead {
 		first = b.nth
 	}
 	s.tellAt(r, stepRegistered, first, b.ReceivedAt, b.now)
@@ -146,6 +147,7 @@ func (s *state) holder(b *arrival, r *record) *record {
 func (s *state) replace(r *record, why step, b *arrival) {
 	if r != nil {
 		s.bury(r, why, b.ReceivedAt, b.now)
+		s.strike(r)
 	}
 }
 
@@ -228,6 +230,7 @@ func (s *state) leave(b *arrival, r *record) verdict {
 		r.ordinal = max(r.ordinal, b.nth)
 	}
 	s.bury(r, stepLeft, b.ReceivedAt, b.now)
+	s.strike(r)
 	return taken
 }
 
@@ -246,6 +249,9 @@ func (s *state) tick(at time.Time) {
 	for _, r := range s.due {
 		s.judge(r, at, now)
 	}
+	if slices.ContainsFunc(s.due, (*record).gone) { // once for all: half of the fleet may go in one tick
+		s.order = slices.DeleteFunc(s.order, (*record).gone)
+	}
 	clear(s.due)
 }
 
@@ -256,7 +262,7 @@ func (s *state) judge(r *record, at time.Time, now time.Duration) {
 		s.tell(r, stepSuspected, at, now)
 	}
 	if now-r.stamp >= r.ttl {
-		s.bury(r, stepExpired, at, now)
+		s.bury(r, stepExpired, at, now) // tick takes it out of the order
 		return
 	}
 	s.schedule(r)
@@ -271,7 +277,7 @@ func (s *state) enter(r *record, to events.State) {
 	s.schedule(r)
 }
 
-// bury takes a server off the roll and tells why.
+// bury takes a server off the roll and tells why. The caller takes it out of the order.
 func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
 	s.graves.bury(tombstone{
 		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(),
@@ -279,10 +285,14 @@ func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
 	s.wheel.remove(r)
 	delete(s.servers, r.key())
 	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	s.tell(r, why, at, now)
+}
+
+// strike takes a server that is buried out of the order.
+func (s *state) strike(r *record) {
 	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
 		s.order = slices.Delete(s.order, i, i+1)
 	}
-	s.tell(r, why, at, now)
 }
 
 func (s *state) insert(r *record) {

@@ -16,17 +16,19 @@ type tombstone struct {
 	incarnation int64
 	ordinal     uint64 // of its last heartbeat
 	why         step
-	at          int64 // Unix nanoseconds
+	at          int64         // Unix nanoseconds
+	olderUntil  time.Duration // until then older incarnations are echoes
 	until       time.Duration
 }
 
-// bars reports whether the tombstone forbids a heartbeat of this incarnation and ordinal. Of an
+// bars reports whether the tombstone forbids a heartbeat of this incarnation and ordinal at now. Of an
 // incarnation that left or was restarted nothing is taken any more; one that expired, or lost its
 // address to another, may be heard again, and so may a sender without incarnations, which can only
-// come back as itself.
-func (t tombstone) bars(incarnation int64, ordinal uint64) bool {
+// come back as itself. What an older incarnation sent is too old a TTL later; one that is still heard then
+// was started with its clock set back.
+func (t tombstone) bars(incarnation int64, ordinal uint64, now time.Duration) bool {
 	if incarnation != t.incarnation {
-		return incarnation < t.incarnation
+		return incarnation < t.incarnation && now < t.olderUntil
 	}
 	final := t.why == stepLeft || t.why == stepRestarted
 	return final && incarnation > 0 || ordinal <= t.ordinal
@@ -52,17 +54,18 @@ func (g *graveyard) find(k key) (tombstone, bool) {
 	return e.Value.(tombstone), true
 }
 
-// bury remembers the end of an incarnation, unless that of a newer one is known.
+// bury remembers the end of an incarnation, unless a newer one ended within its TTL.
 func (g *graveyard) bury(t tombstone, now, ttl time.Duration) {
 	if old, ok := g.find(t.key); ok {
 		switch {
-		case old.incarnation > t.incarnation:
+		case old.incarnation > t.incarnation && now < old.olderUntil:
 			return
 		case old.incarnation == t.incarnation:
 			t.ordinal = max(t.ordinal, old.ordinal) // a leave may arrive after one that was sent later
 		}
 		g.order.Remove(g.stones[t.key])
 	}
+	t.olderUntil = now + ttl
 	t.until = now + max(tombstoneLife, ttl)
 	g.stones[t.key] = g.order.PushBack(t)
 	if g.order.Len() > g.max {

@@ -49,16 +49,18 @@ func TestWatchTellsOfWhatIsMissing(t *testing.T) {
 	restarted.Time = restarted.Time.Add(time.Minute)
 	mustPublish(t, nsqd, events.EventTopic, restarted)
 	watch.stderr.await(t, "rollcall: api-1 started again: events before that may be missing\n")
-	if got := watch.stop(); got.code != 0 || strings.Count(got.stdout, "\n") != 3 {
-		t.Errorf("got %+v, want 0 and three lines", got)
+	if got := watch.stop(); got.code != 0 || strings.Count(got.stdout, "\n") != 3 || strings.Count(got.stderr, "\n") != 2 {
+		t.Errorf("got %+v, want 0, three lines and two on stderr", got)
 	}
 }
 
-func TestWatchEndsAlthoughNoBrokerCanBeReached(t *testing.T) {
+func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
 	watch := start(t, "watch", "--nsq.lookupd", refusing(t), "--nsq.nsqd", refusing(t))
+	watch.stderr.await(t, "rollcall: connected to no nsqd yet")
 	begun := time.Now()
-	if got := watch.stop(); got != (result{}) || time.Since(begun) > 5*time.Second {
-		t.Errorf("got %+v after %v", got, time.Since(begun))
+	got := watch.stop()
+	if took := time.Since(begun); got.code != 0 || got.stdout != "" || strings.Count(got.stderr, "\n") != 1 || took > 5*time.Second {
+		t.Errorf("got %+v after %v, want 0 and one line", got, took)
 	}
 }
 
