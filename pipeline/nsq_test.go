@@ -162,7 +162,7 @@ func TestHugeBodyDoesNotStopTheQuarantine(t *testing.T) {
 	n.start(t)
 	n.mustPublish(t, huge)
 	n.mustPublish(t, []byte("{"))
-	want := map[events.Reason][]byte{events.ReasonTooLarge: huge[:64<<10], events.ReasonMalformed: []byte("{")}
+	want := map[events.Reason][]byte{events.ReasonTooLarge: huge[:events.MaxBody], events.ReasonMalformed: []byte("{")}
 	for range 2 {
 		msg := mustReceive(t, copies)
 		var got events.Rejected

@@ -47,7 +47,7 @@ func mustPath(t *testing.T) *path {
 	}
 	chain := stages.Heartbeats(stages.Config{Interval: interval, TTL: ttl}, roll)
 	p.Consume("heartbeats", "data_server_addr", p.in, chain)
-	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(roll))
+	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(func() bool { return true }, roll))
 	p.Produce("events", pipeline.NewSource(roll.Events(), events.Encode, zap.NewNop()), "server_events", p.out)
 	p.Produce("rejected", pipeline.NewSource(p.quarantine.Copies(), pipeline.EncodeRejected, zap.NewNop()), "invalid", p.out)
 

@@ -16,9 +16,9 @@ import (
 
 // Bounds of what a flood of invalid messages may cost.
 const (
-	quarantineRate  = 10       // copies in any second
-	quarantineQueue = 64       // copies that wait for a broker; beyond them a message is counted only
-	quarantineBody  = 64 << 10 // bytes of a body that are copied: nsqd would refuse a long one in base64, however often it is tried
+	quarantineRate  = 10             // copies in any second
+	quarantineQueue = 64             // copies that wait for a broker; beyond them a message is counted only
+	quarantineBody  = events.MaxBody // bytes of a body that are copied; what is longer is too large anyway
 	quarantineLog   = time.Minute
 )
 
@@ -46,7 +46,7 @@ func NewQuarantine(m *Metrics, log *zap.Logger) *Quarantine {
 }
 
 // Copies are what should be published to the .invalid topic: the body as it was received, or the first
-// 64 KiB of it. The channel is never closed.
+// 8 KiB of it. The channel is never closed.
 func (q *Quarantine) Copies() <-chan events.Rejected { return q.copies }
 
 func (q *Quarantine) add(env *Envelope, err error) {

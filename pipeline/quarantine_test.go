@@ -161,8 +161,8 @@ func TestQuarantineCopyHoldsTheBodyAsReceived(t *testing.T) {
 		{"text", events.Invalid(events.ReasonAddress, "no port"), []byte("10.0.0.7"), []byte("10.0.0.7"), events.ReasonAddress},
 		{"bytes that are no text", events.Invalid(events.ReasonMalformed, "x"), []byte("\x1f\x8b\x00\xff\n"), []byte("\x1f\x8b\x00\xff\n"), events.ReasonMalformed},
 		{"an empty one", events.Invalid(events.ReasonMalformed, "x"), []byte{}, []byte{}, events.ReasonMalformed},
-		{"longer than a heartbeat may be", events.Invalid(events.ReasonTooLarge, "x"), long[:64<<10], long[:64<<10], events.ReasonTooLarge},
-		{"the beginning of one that nsqd might refuse in base64", events.Invalid(events.ReasonTooLarge, "x"), long, long[:64<<10], events.ReasonTooLarge},
+		{"longer than a heartbeat may be", events.Invalid(events.ReasonTooLarge, "x"), long[:events.MaxBody], long[:events.MaxBody], events.ReasonTooLarge},
+		{"the beginning of one that nsqd might refuse in base64", events.Invalid(events.ReasonTooLarge, "x"), long, long[:events.MaxBody], events.ReasonTooLarge},
 		{"an error without reason", events.ErrInvalid, []byte("x"), []byte("x"), events.ReasonMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"time"
+
 	"github.com/ThreeDotsLabs/watermill"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,8 +12,13 @@ import (
 // debug here; its trace is written for each message and is left out.
 type zapLogger struct{ log *zap.Logger }
 
-// NewLogger adapts log to what Watermill and its subscribers want.
-func NewLogger(log *zap.Logger) watermill.LoggerAdapter { return zapLogger{log} }
+// NewLogger adapts log to what Watermill and its subscribers want. Of lines with the same message two in ten seconds
+// are written: while no broker can be reached Watermill has one for each try.
+func NewLogger(log *zap.Logger) watermill.LoggerAdapter {
+	return zapLogger{log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, 10*time.Second, 2, 0)
+	}))}
+}
 
 func (z zapLogger) Error(msg string, err error, fields watermill.LogFields) {
 	z.write(zap.ErrorLevel, msg, fields, zap.Error(err))

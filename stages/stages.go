@@ -30,9 +30,10 @@ func Heartbeats(cfg Config, r Registry) pipeline.Chain {
 	}
 }
 
-// Ticks is the way of a tick.
-func Ticks(r Registry) pipeline.Chain {
+// Ticks is the way of a tick. hearing reports whether heartbeats can arrive at all.
+func Ticks(hearing func() bool, r Registry) pipeline.Chain {
 	return pipeline.Chain{
+		{Name: "await", Stage: &Await{Hearing: hearing}},
 		{Name: "expire", Stage: Expire{r}},
 	}
 }

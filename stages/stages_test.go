@@ -16,7 +16,7 @@ func TestOrder(t *testing.T) {
 		want  []string
 	}{
 		{"of a heartbeat", stages.Heartbeats(defaults, &roll{}), []string{"decode", "validate", "age", "dedupe", "register", "remember"}},
-		{"of a tick", stages.Ticks(&roll{}), []string{"expire"}},
+		{"of a tick", stages.Ticks(nil, &roll{}), []string{"await", "expire"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string

@@ -237,3 +237,30 @@ func TestProducerCloseIsBoundedAndIdempotent(t *testing.T) {
 		t.Errorf("publish after close: got %v, want ErrClosed", err)
 	}
 }
+
+func TestAnOrderedProducerKeepsToOneNSQD(t *testing.T) {
+	const messages = 50
+	var cluster nsqpubsub.Cluster
+	for range 3 {
+		cluster.NSQD = append(cluster.NSQD, mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr())
+	}
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: true})
+	for i := range messages {
+		mustPublish(t, p, fmt.Sprint(i))
+	}
+	r := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, MaxInFlight: 1})
+	deadline := time.Now().Add(5 * time.Second)
+	for !r.has(fmt.Sprint(messages-1)) && time.Now().Before(deadline) {
+		pauseBriefly()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, body := range r.bodies {
+		if body != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s", i, body)
+		}
+	}
+	if len(r.bodies) != messages {
+		t.Errorf("%d of %d messages came", len(r.bodies), messages)
+	}
+}

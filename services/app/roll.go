@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -63,7 +64,7 @@ func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metric
 	rejected := pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log)
 
 	r.router.Consume("heartbeats", cfg.NSQ.Topic, r.subscriber, stages.Heartbeats(policy, r.registry))
-	r.router.Consume("ticks", "", pipeline.NewTicker(cfg.Registry.Tick), stages.Ticks(r.registry))
+	r.router.Consume("ticks", "", pipeline.NewTicker(cfg.Registry.Tick), stages.Ticks(r.hearing, r.registry))
 	r.router.Produce("events", r.events, cfg.NSQ.Events, r.publisher)
 	r.router.Produce("rejected", rejected, cfg.NSQ.Topic+events.InvalidSuffix, r.publisher)
 	return r, nil
@@ -111,6 +112,11 @@ func (r *roll) start(s *stack) {
 	s.start("pipeline", r.router.Run)
 }
 
+// hearing reports whether any nsqd is connected.
+func (r *roll) hearing() bool {
+	return slices.ContainsFunc(r.subscriber.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
+}
+
 // flush publishes what the router did not get to. What no broker takes in time is lost, and said so.
 func (r *roll) flush() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
@@ -122,7 +128,7 @@ func (r *roll) flush() error {
 			return err
 		}
 		if err := r.publisher.Publish(r.cfg.NSQ.Events, message.NewMessageWithContext(ctx, e.Details().ID, body)); err != nil {
-			return fmt.Errorf("%d events are lost, since no nsqd took them: %w", len(left)-i, err)
+			return fmt.Errorf("%d events are lost, not published within %v: %w", len(left)-i, flushTimeout, err)
 		}
 	}
 	return nil

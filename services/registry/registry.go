@@ -98,7 +98,7 @@ func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Snapshot,
 		snapshot *Snapshot
 		vitals   []vitals
 	}
-	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.since(now))} })
+	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.age(now))} })
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (r *Registry) Explain(ctx context.Context, service, id string, now time.Tim
 		gone  string
 	}
 	a, err := ask(ctx, r, func(s *state) answer {
-		found, gone := s.explain(key{service, id}, s.since(now))
+		found, gone := s.explain(key{service, id}, s.age(now))
 		return answer{found, gone}
 	})
 	if err != nil {

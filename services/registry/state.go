@@ -65,12 +65,20 @@ func newState(cfg Config) *state {
 	}
 }
 
-// since places t on the state's own time.
+// since places t on the state's own time, which begins with the first heartbeat or tick.
 func (s *state) since(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		s.epoch = t
 	}
 	return t.Sub(s.epoch)
+}
+
+// age is since for a question, which begins nothing.
+func (s *state) age(t time.Time) time.Duration {
+	if s.epoch.IsZero() {
+		return 0
+	}
+	return s.since(t)
 }
 
 // observe applies one heartbeat or leave.

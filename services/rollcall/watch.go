@@ -51,12 +51,22 @@ func newWatch() *cobra.Command {
 			}
 		})
 		defer deaf.Stop()
-		return sub.Run(cmd.Context(), func(_ context.Context, e events.Event) error {
+		ctx, stop := context.WithCancelCause(cmd.Context())
+		defer stop(nil)
+		err = sub.Run(ctx, func(_ context.Context, e events.Event) error {
 			if *service != "" && e.Details().Server.Service != *service {
 				return nil
 			}
-			return writeEvent(cmd.OutOrStdout(), asJSON, e)
+			err := writeEvent(cmd.OutOrStdout(), asJSON, e)
+			if err != nil {
+				stop(err) // nobody reads any more: the event need not come again
+			}
+			return err
 		})
+		if cause := context.Cause(ctx); err == nil && cause != nil && cmd.Context().Err() == nil {
+			return cause
+		}
+		return err
 	}
 	return cmd
 }

@@ -1,0 +1,39 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// The events of a restart come in pairs, replaced and then registered. Whoever deletes on the first and adds on the second
+// must not get them the other way round, through several nsqd too.
+func TestEventsArriveInTheOrderOfTheirRevisions(t *testing.T) {
+	const servers = 100
+	c := newCluster(t)
+	n1, n2 := c.startNSQD(), c.startNSQD()
+	c.startAPI("api-1", 2)
+	seen := c.watch()
+	for incarnation := 1; incarnation <= 2; incarnation++ {
+		for i := range servers {
+			via := n1
+			if i%2 == 0 {
+				via = n2
+			}
+			publish(t, via.HTTPAddr(), events.HeartbeatTopic,
+				fmt.Sprintf(`{"v":1,"service":"data","addr":"10.0.0.%d:80","incarnation":%d,"seq":1}`, i+1, incarnation))
+		}
+	}
+	for want := uint64(1); want <= 3*servers; want++ {
+		select {
+		case e := <-seen:
+			if got := e.Details().Revision; got != want {
+				t.Fatalf("revision %d came, want %d", got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("revision %d did not come", want)
+		}
+	}
+}
