@@ -114,8 +114,9 @@ func New(typ Type, t Transition) (Event, bool) {
 
 // EventID derives the id of an event from what happened and not from who tells it: the type, the
 // server, its incarnation, and the ordinal of the heartbeat at which the transition happened (its
-// seq, or the broker's stamp for a sender without one). Two API servers that tell of the same
-// transition give the same id, so that a subscriber can fold them.
+// seq, or the broker's stamp for a sender without one; 0 for the first registration that an API server
+// knows of, whichever heartbeat it heard first). Two API servers that tell of the same transition give the
+// same id, so that a subscriber can fold them.
 func EventID(typ Type, service, id string, incarnation int64, at uint64) string {
 	h := sha256.New()
 	for _, part := range []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)} {

@@ -95,16 +95,11 @@ func consumePipeline(b *testing.B, addr string, messages int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- a.Run(ctx) }()
-	for {
-		time.Sleep(2 * time.Millisecond)
+	eventually(b, time.Minute, "every heartbeat is applied", func() bool {
 		st, err := a.Registry().Stats(ctx)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if st.Heartbeats["taken"]+st.Heartbeats["outdated"] >= uint64(messages) {
-			break
-		}
-	}
+		must(b, err)
+		return st.Heartbeats["taken"]+st.Heartbeats["outdated"] >= uint64(messages)
+	})
 	cancel()
 	if err := <-ran; err != nil {
 		b.Fatal(err)
