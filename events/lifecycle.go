@@ -76,7 +76,7 @@ type (
 	// ServerLeft says that a server took its leave; this incarnation never comes back.
 	ServerLeft struct{ Transition }
 	// ServerReplaced says that a newer incarnation, or another id on its address, took a server's
-	// place; a ServerRegistered of the newer one follows.
+	// place; the ServerRegistered of that one follows, or its ServerUpdated if it moved to the address.
 	ServerReplaced struct{ Transition }
 )
 

@@ -19,7 +19,7 @@
 //	                            ╰────────── recovered ────────────╯  heartbeat
 //
 //	alive, suspect ── left ──▶ gone, with a tombstone: this incarnation never returns
-//	alive, suspect ── replaced ──▶ gone, followed by the registered of its successor
+//	alive, suspect ── replaced ──▶ gone, followed by the registered (moved: updated) of its successor
 //
 // A heartbeat is placed by (incarnation, seq) and not by when it arrives: NSQ delivers at least once
 // and in no order.
