@@ -105,13 +105,10 @@ func (a *APIServer) hearing() error {
 	if a.stopping.Load() {
 		return errors.New("stopping")
 	}
-	nodes := a.roll.subscriber.Nodes()
-	for _, n := range nodes {
-		if n.Connected {
-			return nil
-		}
+	if !a.roll.hearing() {
+		return fmt.Errorf("connected to none of %d nsqd", len(a.roll.subscriber.Nodes()))
 	}
-	return fmt.Errorf("connected to none of %d nsqd", len(nodes))
+	return nil
 }
 
 func (a *APIServer) nodes() []apiserver.Node {
