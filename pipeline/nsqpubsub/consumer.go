@@ -172,7 +172,7 @@ func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, se
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for addr, l := range c.linked {
-		if _, ok := slices.BinarySearch(addrs, addr); !ok && !l.connected.Load() {
+		if _, ok := slices.BinarySearch(addrs, addr); !ok && !l.connected() {
 			delete(c.linked, addr)
 			l.end()
 		}
@@ -195,12 +195,8 @@ func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, se
 }
 
 func (c *Consumer) startLink(ctx context.Context, addr string) *link {
-	ctx, end := context.WithCancel(ctx)
-	l := &link{c: c, addr: addr, end: end, tried: make(chan struct{}), resized: make(chan struct{}, 1)}
-	c.links.Go(func() {
-		defer end()
-		l.run(ctx)
-	})
+	l := newLink(ctx, c, addr)
+	c.links.Go(l.run)
 	return l
 }
 
@@ -269,12 +265,24 @@ func (c *Consumer) awaitLinks(ctx context.Context) {
 	}
 }
 
+// Reconnect gives up the connection to the nsqd that Nodes names so, or the attempt at one, and makes it anew at once,
+// beside the old one if that hangs. What is in flight on the old one is finished there if it can be, or delivered again:
+// what never arrived here only after nsqd's message timeout. It does not block, and does nothing for an unknown nsqd.
+func (c *Consumer) Reconnect(nsqd string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.linked[nsqd]; l != nil {
+		l.reconnect()
+	}
+}
+
 // ConsumerNode is the state of one nsqd as consuming sees it.
 type ConsumerNode struct {
 	Topic       string
 	Address     string
 	Connected   bool      // subscribed, and nothing has told otherwise since
-	LastMessage time.Time // zero if none came
+	ConnectedAt time.Time // when it was subscribed, with a monotonic reading; zero while not connected
+	LastMessage time.Time // with a monotonic reading; zero if none came
 	Received    uint64    // messages since Run began
 	Err         error     // what ended the last connection or attempt, nil while connected
 }

@@ -1,6 +1,7 @@
 package nsqpubsub_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -80,10 +81,10 @@ type running struct {
 	bodies []string
 }
 
-// mustRun runs a consumer of topic t on channel c.
+// mustRun runs a consumer of topic t, on channel c by default.
 func mustRun(t testing.TB, cfg nsqpubsub.ConsumerConfig) *running {
 	t.Helper()
-	cfg.Topic, cfg.Channel = "t", "c"
+	cfg.Topic, cfg.Channel = "t", cmp.Or(cfg.Channel, "c")
 	c, err := nsqpubsub.NewConsumer(cfg)
 	if err != nil {
 		t.Fatal(err)

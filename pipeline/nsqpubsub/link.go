@@ -18,10 +18,14 @@ const reconnectDelay = 500 * time.Millisecond
 //
 //	connect --ok--> subscribe --OK--> connected --error, silence--> lost --delay--> connect
 //	   \---------------- error -----------------------------------/
+//
+// Reconnect leads from any of them to connect, at once. What was connected before retires beside the new session.
 type link struct {
 	c    *Consumer
 	addr string
-	end  context.CancelFunc
+
+	alive context.Context // ends with Run, or when nsqd is no longer known
+	end   context.CancelFunc
 
 	tried    chan struct{} // closed when the first attempt has come to something
 	triedOne sync.Once
@@ -29,28 +33,54 @@ type link struct {
 	inFlight atomic.Int64 // what nsqd may send before it hears of messages handled
 	resized  chan struct{}
 
-	connected   atomic.Bool
+	born        time.Time
 	received    atomic.Uint64
-	lastMessage atomic.Int64 // Unix nanoseconds
-	failure     atomic.Pointer[error]
+	lastMessage atomic.Int64 // nanoseconds since born; 0 if none came
+
+	mu          sync.Mutex
+	giveUp      context.CancelFunc // ends the session, and the pause after it
+	current     *session           // nil between sessions
+	connectedAt time.Time          // of current; zero until it has subscribed
+	failure     error
 }
 
-func (l *link) run(ctx context.Context) {
+func newLink(ctx context.Context, c *Consumer, addr string) *link {
+	l := &link{c: c, addr: addr, tried: make(chan struct{}), resized: make(chan struct{}, 1), born: time.Now()}
+	l.alive, l.end = context.WithCancel(ctx)
+	l.giveUp = func() {}
+	return l
+}
+
+func (l *link) run() {
+	defer l.end()
 	defer l.settle()
-	for {
-		err := l.session(ctx)
-		l.connected.Store(false)
-		if ctx.Err() != nil {
-			return
-		}
-		if l.failure.Swap(&err) == nil {
-			l.log().Error("no connection to nsqd", err, nil)
-		}
-		l.settle()
-		if !pause(ctx, jitter(reconnectDelay)) {
-			return
-		}
+	for l.alive.Err() == nil {
+		l.once()
 	}
+}
+
+// once is one session and the pause after it, as long as neither is given up.
+func (l *link) once() {
+	ctx, giveUp := context.WithCancel(l.alive)
+	defer giveUp()
+	l.mu.Lock()
+	l.giveUp = giveUp
+	l.mu.Unlock()
+	err := l.session(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if l.failed(err) {
+		l.log().Error("no connection to nsqd", err, nil)
+	}
+	l.settle()
+	pause(ctx, jitter(reconnectDelay))
+}
+
+func (l *link) reconnect() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.giveUp()
 }
 
 // session connects, subscribes and returns when the connection is lost or ctx ends. The messages that
@@ -58,12 +88,23 @@ func (l *link) run(ctx context.Context) {
 func (l *link) session(ctx context.Context) error {
 	var s *session
 	s = newSession(l.message, func(err error) { l.answer(s, err) })
+	l.standFor(s)
+	defer l.standFor(nil)
 	conn, err := s.connect(ctx, l.addr, l.c.conf, l.c.cfg.Logger)
 	if err != nil {
 		return err
 	}
 	l.c.links.Go(func() { <-s.closed })
-	defer conn.Close()
+	if err := l.serve(ctx, s, conn); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	l.c.links.Go(func() { l.retire(s, conn) })
+	return nil
+}
+
+// serve returns why the connection is lost, or nil when ctx ends.
+func (l *link) serve(ctx context.Context, s *session, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.Subscribe(l.c.cfg.Topic, l.c.cfg.Channel)); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -77,7 +118,7 @@ func (l *link) session(ctx context.Context) error {
 		case err := <-s.lost:
 			return err
 		case <-ctx.Done():
-			return leave(s, conn)
+			return nil
 		}
 	}
 }
@@ -85,7 +126,27 @@ func (l *link) session(ctx context.Context) error {
 const (
 	leaveTimeout = time.Second
 	leaveLinger  = 25 * time.Millisecond
+	retireAfter  = time.Second
 )
+
+// retire leaves a connection whose session has ended. If another session follows, it gives that one time to subscribe:
+// an ephemeral channel goes with its last consumer, and what waits in it would go too. Nsqd is to send nothing more
+// meanwhile.
+func (l *link) retire(s *session, conn *nsq.Conn) {
+	defer conn.Close()
+	if err := conn.WriteCommand(nsq.Ready(0)); err != nil {
+		return
+	}
+	timeout := time.NewTimer(retireAfter)
+	defer timeout.Stop()
+	select {
+	case <-timeout.C:
+	case <-l.alive.Done():
+	case <-s.lost:
+		return
+	}
+	_ = leave(s, conn)
+}
 
 // leave has nsqd stop sending before the connection is closed: what arrives until then is given back at
 // once, and what would arrive later nsqd missed for its message timeout of 60 s. A message that nsqd's
@@ -112,10 +173,10 @@ func leave(s *session, conn *nsq.Conn) error {
 // connection after an error, unless that is about a message that it no longer waits for.
 func (l *link) answer(s *session, err error) {
 	if err == nil {
-		l.failure.Store(nil)
-		l.connected.Store(true)
-		l.settle()
-		l.log().Info("connected to nsqd", nil)
+		if l.subscribed(s) {
+			l.settle()
+			l.log().Info("connected to nsqd", nil)
+		}
 		return
 	}
 	for _, harmless := range []string{"E_FIN_FAILED", "E_REQ_FAILED", "E_TOUCH_FAILED"} {
@@ -128,7 +189,7 @@ func (l *link) answer(s *session, err error) {
 
 func (l *link) message(m *nsq.Message) {
 	l.received.Add(1)
-	l.lastMessage.Store(time.Now().UnixNano())
+	l.lastMessage.Store(int64(time.Since(l.born)))
 	l.c.queue <- m // handlers drain it as long as there are connections
 }
 
@@ -145,18 +206,53 @@ func (l *link) allow(n int) {
 	}
 }
 
+// standFor makes s the session whose subscription is the link's; nil is none.
+func (l *link) standFor(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current, l.connectedAt = s, time.Time{}
+}
+
+// subscribed reports false if s was given up.
+func (l *link) subscribed(s *session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != s {
+		return false
+	}
+	l.connectedAt, l.failure = time.Now(), nil
+	return true
+}
+
+// failed reports whether this is the first failure since the link was connected.
+func (l *link) failed(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := l.failure == nil
+	l.failure = err
+	return first
+}
+
+func (l *link) connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.connectedAt.IsZero()
+}
+
 func (l *link) state() ConsumerNode {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n := ConsumerNode{
-		Topic:     l.c.cfg.Topic,
-		Address:   l.addr,
-		Connected: l.connected.Load(),
-		Received:  l.received.Load(),
+		Topic:       l.c.cfg.Topic,
+		Address:     l.addr,
+		Connected:   !l.connectedAt.IsZero(),
+		ConnectedAt: l.connectedAt,
+		Received:    l.received.Load(),
+		Err:         l.failure,
 	}
-	if at := l.lastMessage.Load(); at != 0 {
-		n.LastMessage = time.Unix(0, at)
-	}
-	if err := l.failure.Load(); err != nil {
-		n.Err = *err
+	if after := time.Duration(l.lastMessage.Load()); after > 0 {
+		now := time.Now() // so that the wall clock's reading is today's, whatever it was when the link was made
+		n.LastMessage = now.Add(after - now.Sub(l.born))
 	}
 	return n
 }

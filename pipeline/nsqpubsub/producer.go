@@ -81,7 +81,7 @@ type Producer struct {
 	nodes      map[string]*producerNode
 }
 
-// NewProducer starts nothing: the first Publish looks for nsqd and connects.
+// NewProducer starts nothing: the first Publish or PublishTo looks for nsqd and connects.
 func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -110,22 +110,55 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 // anything is sent, since nsqd would drop the connection. Body must not change afterwards, even if
 // Publish failed.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
+	if err := p.begin(ctx, topic, body); err != nil {
+		return err
+	}
+	defer p.publishing.Done()
+	return p.publish(ctx, topic, body)
+}
+
+// PublishTo is Publish through the one nsqd that Nodes names so, whether it is set aside or not, which it leaves as it
+// is. It waits for that nsqd's answer for at most PublishTimeout, and for no other. An unknown one is an ErrNoNSQD; one
+// that nsqlookupd names becomes known some time after the others.
+func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byte) error {
+	if err := p.begin(ctx, topic, body); err != nil {
+		return err
+	}
+	defer p.publishing.Done()
+	p.mu.Lock()
+	n := p.nodes[nsqd]
+	p.mu.Unlock()
+	if n == nil {
+		return fmt.Errorf("%w: %s", ErrNoNSQD, nsqd)
+	}
+	if err := n.publish(ctx, p.cfg.PublishTimeout, topic, body); err != nil {
+		return fmt.Errorf("nsqpubsub: publish: %s: %w", nsqd, err)
+	}
+	return nil
+}
+
+// begin checks the message and waits until nsqd are known. If it returns nil, publishing.Done is due.
+func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err error) {
 	if err := p.check(topic, body); err != nil {
 		return err
 	}
 	if !p.enter() {
 		return ErrClosed
 	}
-	defer p.publishing.Done()
+	defer func() {
+		if err != nil {
+			p.publishing.Done()
+		}
+	}()
 	p.start.Do(p.startDiscovery)
 	select {
 	case <-p.usable:
+		return nil
 	case <-p.alive.Done():
 		return ErrClosed
 	case <-ctx.Done():
 		return fmt.Errorf("nsqpubsub: find nsqd: %w", ctx.Err())
 	}
-	return p.publish(ctx, topic, body)
 }
 
 func (p *Producer) check(topic string, body []byte) error {
@@ -233,7 +266,7 @@ type ProducerNode struct {
 	Err      error // of the last publish to it, nil if that succeeded or none was tried
 }
 
-// Nodes returns the nsqd known, sorted by address; none before the first Publish.
+// Nodes returns the nsqd known, sorted by address; none before the first Publish or PublishTo.
 func (p *Producer) Nodes() []ProducerNode {
 	now := time.Now()
 	p.mu.Lock()

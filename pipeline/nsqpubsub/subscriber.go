@@ -197,6 +197,15 @@ func (s *Subscriber) Nodes() []ConsumerNode {
 	return nodes
 }
 
+// Reconnect does what Consumer.Reconnect does, for each subscription that still runs.
+func (s *Subscriber) Reconnect(nsqd string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.subscriptions {
+		sub.consumer.Reconnect(nsqd)
+	}
+}
+
 // Close ends all subscriptions and returns when their channels are closed. It waits neither for acks nor
 // for readers: what is not acked is delivered again. Further calls wait likewise.
 func (s *Subscriber) Close() error {

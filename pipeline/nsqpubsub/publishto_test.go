@@ -1,0 +1,117 @@
+package nsqpubsub_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
+	one, other := mustNSQD(t, embednsq.NSQDConfig{}), mustNSQD(t, embednsq.NSQDConfig{})
+	cluster := nsqpubsub.Cluster{NSQD: []string{one.TCPAddr(), other.TCPAddr()}}
+	for name, ordered := range map[string]bool{"of a random one": false, "of the same one": true} {
+		t.Run(name, func(t *testing.T) {
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: ordered})
+			for range 20 {
+				if err := p.PublishTo(t.Context(), one.TCPAddr(), "t", []byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, 5*time.Second, func() bool { return c.count("x") == 20 })
+			for _, n := range c.Nodes() {
+				want := uint64(0)
+				if n.Address == one.TCPAddr() {
+					want = 20
+				}
+				if n.Received != want {
+					t.Errorf("%d came through %s, want %d", n.Received, n.Address, want)
+				}
+			}
+		})
+	}
+}
+
+func TestPublishToGoesToNoOtherIfItFails(t *testing.T) {
+	healthy, gone := mustNSQD(t, embednsq.NSQDConfig{}), deadAddress(t)
+	cluster := nsqpubsub.Cluster{NSQD: []string{gone, healthy.TCPAddr()}}
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
+	if err := p.PublishTo(t.Context(), gone, "t", []byte("x")); err == nil {
+		t.Error("published through an nsqd that is gone")
+	}
+	if err := p.PublishTo(t.Context(), deadAddress(t), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
+		t.Errorf("through one that is not known: got %v, want ErrNoNSQD", err)
+	}
+	mustPublish(t, p, "last")
+	eventually(t, 5*time.Second, func() bool { return c.has("last") })
+	if c.has("x") {
+		t.Error("another nsqd has the message")
+	}
+}
+
+func TestPublishToTriesAnNSQDThatIsSetAside(t *testing.T) {
+	n := mustNSQDProcess(t, "")
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, SetAside: time.Hour})
+	mustPublish(t, p, "x")
+	n.mustStop(t)
+	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || !p.Nodes()[0].SetAside {
+		t.Fatalf("got %v, %+v; want it set aside", err, p.Nodes())
+	}
+	n.mustStart(t)
+	eventually(t, 5*time.Second, func() bool { return p.PublishTo(t.Context(), n.TCPAddr(), "t", []byte("x")) == nil })
+	if !p.Nodes()[0].SetAside {
+		t.Error("it is no longer set aside")
+	}
+}
+
+func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
+	healthy, hung := mustNSQD(t, embednsq.NSQDConfig{}), mustBlackHole(t)
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, healthy.TCPAddr()}}})
+	if err := p.PublishTo(t.Context(), healthy.TCPAddr(), "t", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	var waiting sync.WaitGroup
+	for range 4 {
+		waiting.Go(func() {
+			if err := p.PublishTo(context.Background(), hung, "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrTimeout) {
+				t.Errorf("through the hung one: got %v, want ErrTimeout", err)
+			}
+			if took := time.Since(start); took < time.Second || took > 2*time.Second {
+				t.Errorf("through the hung one: took %v, want PublishTimeout", took)
+			}
+		})
+	}
+	if err := p.PublishTo(t.Context(), healthy.TCPAddr(), "t", []byte("x")); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("through the healthy one: took %v", took)
+	}
+	waiting.Wait()
+}
+
+func TestPublishToEndsAndRefusesAsPublishDoes(t *testing.T) {
+	hung := mustBlackHole(t)
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung}}})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.PublishTo(ctx, hung, "t", []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	if err := p.PublishTo(t.Context(), hung, "t", nil); !errors.Is(err, nsqpubsub.ErrEmpty) {
+		t.Errorf("an empty body: got %v, want ErrEmpty", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.PublishTo(t.Context(), hung, "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrClosed) {
+		t.Errorf("after Close: got %v, want ErrClosed", err)
+	}
+}
