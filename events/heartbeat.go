@@ -29,6 +29,7 @@ type Kind string
 const (
 	KindHeartbeat Kind = "heartbeat" // I am here, until the TTL ends
 	KindLeave     Kind = "leave"     // this incarnation goes and does not come back
+	KindCanary    Kind = "canary"    // an API server checks that it hears; see EncodeCanary
 )
 
 // Heartbeat is what a server publishes about itself, each interval.
