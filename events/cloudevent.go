@@ -25,6 +25,16 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// modeData is the data of a ModeChanged.
+type modeData struct {
+	Mode     Mode   `json:"mode"`
+	Previous Mode   `json:"previous"`
+	Detail   string `json:"detail"`
+	Reason   Cause  `json:"reason"`
+	Revision uint64 `json:"revision"`
+	Observer string `json:"observer"`
+}
+
 type eventData struct {
 	Server   Server    `json:"server"`
 	Reason   Cause     `json:"reason"`
@@ -36,7 +46,11 @@ type eventData struct {
 // Encode writes e as one line of CloudEvents JSON.
 func Encode(e Event) ([]byte, error) {
 	t := e.Details()
-	data, err := json.Marshal(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
+	subject, content := t.Server.Key(), any(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
+	if m, ok := e.(ModeChanged); ok {
+		subject, content = t.Observer, modeData{m.Mode, m.Previous, m.Detail, t.Cause, t.Revision, t.Observer}
+	}
+	data, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("events: encode data of %s: %w", e.Type(), err)
 	}
@@ -45,7 +59,7 @@ func Encode(e Event) ([]byte, error) {
 		ID:              t.ID,
 		Source:          sourcePrefix + t.Observer,
 		Type:            e.Type(),
-		Subject:         t.Server.Key(),
+		Subject:         subject,
 		Time:            t.Time,
 		DataContentType: "application/json",
 		Data:            data,
@@ -69,6 +83,9 @@ func Decode(body []byte) (Event, error) {
 	case ce.ID == "" || ce.Source == "":
 		return nil, Invalid(ReasonMalformed, "id or source is missing")
 	}
+	if ce.Type == TypeMode {
+		return ce.modeChanged()
+	}
 	t, err := ce.transition()
 	e, known := New(ce.Type, t)
 	switch {
@@ -80,7 +97,21 @@ func Decode(body []byte) (Event, error) {
 	return e, nil
 }
 
-// transition reads the data that all types known here have.
+func (ce *cloudEvent) modeChanged() (Event, error) {
+	var data modeData
+	if err := json.Unmarshal(ce.Data, &data); err != nil {
+		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
+	}
+	if data.Mode == "" || data.Observer == "" {
+		return nil, Invalid(ReasonMalformed, "data names no mode or no observer")
+	}
+	return ModeChanged{
+		Transition: Transition{ID: ce.ID, Time: ce.Time, Cause: data.Reason, Revision: data.Revision, Observer: data.Observer},
+		Mode:       data.Mode, Previous: data.Previous, Detail: data.Detail,
+	}, nil
+}
+
+// transition reads the data that all types of a server's events have.
 func (ce *cloudEvent) transition() (Transition, error) {
 	var data eventData
 	if err := json.Unmarshal(ce.Data, &data); err != nil {

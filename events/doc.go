@@ -19,5 +19,8 @@ const (
 	DefaultService = "data"     // the service of a bare address
 )
 
-// IdentityHeader is the HTTP response header in which a server tells its id to a health check.
-const IdentityHeader = "X-Rollcall-Id"
+// How a server tells its id to whoever asks it over HTTP: in this header of the response, at least on this path.
+const (
+	IdentityHeader = "X-Rollcall-Id"
+	IdentityPath   = "/healthz"
+)

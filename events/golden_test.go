@@ -25,7 +25,7 @@ var full = events.Heartbeat{
 
 // transition states every field of a lifecycle event.
 var transition = events.Transition{
-	ID:   events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42),
+	ID:   events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0),
 	Time: time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC),
 	Server: events.Server{
 		Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080", State: events.StateSuspect, Incarnation: 1763812345678, Seq: 42,
@@ -66,7 +66,7 @@ func TestGoldenLifecycleEvents(t *testing.T) {
 		name := strings.TrimPrefix(string(typ), "rollcall.") + ".json"
 		t.Run(name, func(t *testing.T) {
 			told := transition
-			told.ID = events.EventID(typ, "data", "9f0c2c5e", 1763812345678, 42)
+			told.ID = events.EventID(typ, "data", "9f0c2c5e", 1763812345678, 42, 0)
 			want, _ := events.New(typ, told)
 			encoded, err := events.Encode(want)
 			if err != nil {
@@ -80,6 +80,24 @@ func TestGoldenLifecycleEvents(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})
+	}
+}
+
+func TestGoldenModeChanged(t *testing.T) {
+	at := time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC)
+	want := events.ModeChanged{
+		Transition: events.Transition{
+			ID: events.ModeEventID("api-1", at, 119), Time: at, Cause: events.CauseBlind, Revision: 119, Observer: "api-1",
+		},
+		Mode: events.ModeBlind, Previous: events.ModeNormal, Detail: "nothing has come through any of 3 nsqd for 2.5s",
+	}
+	encoded, err := events.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := events.Decode(golden(t, "registry.mode.json", encoded))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
 }
 

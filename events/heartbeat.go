@@ -65,12 +65,10 @@ type Receipt struct {
 	Via         string    // address of the nsqd it came through
 	PublishedAt time.Time // that nsqd's stamp, on its wall clock
 	ReceivedAt  time.Time // this process's clock, with its monotonic reading
-}
 
-// QueueDelay is how long the message waited in NSQ, never negative. It compares the wall clocks
-// of nsqd and this process, so their skew adds to it.
-func (r Receipt) QueueDelay() time.Duration {
-	return max(0, r.ReceivedAt.Round(0).Sub(r.PublishedAt))
+	// Delay is how long the message waited in NSQ, never negative. It is not the difference of the two
+	// above: those are of two clocks.
+	Delay time.Duration
 }
 
 // Interval is the promised distance between two heartbeats.
@@ -130,6 +128,8 @@ func (h *Heartbeat) validateLease() error {
 		return Invalid(ReasonInterval, "interval_ms %d, want 0 to %d", h.IntervalMS, limit)
 	case h.TTLMS < 0 || h.TTLMS > limit:
 		return Invalid(ReasonInterval, "ttl_ms %d, want 0 to %d", h.TTLMS, limit)
+	case h.TTLMS == 1:
+		return Invalid(ReasonInterval, "ttl_ms 1, want 0 or at least 2: an interval is shorter")
 	case h.TTLMS > 0 && h.IntervalMS >= h.TTLMS:
 		return Invalid(ReasonInterval, "interval_ms %d is not below ttl_ms %d", h.IntervalMS, h.TTLMS)
 	}

@@ -18,6 +18,7 @@ const (
 	TypeExpired    Type = "rollcall.server.expired"
 	TypeLeft       Type = "rollcall.server.left"
 	TypeReplaced   Type = "rollcall.server.replaced"
+	TypeMode       Type = "rollcall.registry.mode" // the only one that is about no server
 )
 
 // Cause says in one word why a transition happened.
@@ -27,11 +28,32 @@ const (
 	CauseHeartbeat   Cause = "heartbeat"   // registered, recovered: it was heard
 	CauseChanged     Cause = "changed"     // updated: it says something new of itself
 	CauseSilent      Cause = "silent"      // suspected: most of the TTL has passed without a word
-	CauseTTL         Cause = "ttl"         // expired: the TTL has passed
+	CauseUnreachable Cause = "unreachable" // suspected: somebody could not connect to it
+	CauseProbe       Cause = "probe"       // recovered: asked over HTTP, it told its id
+	CauseTTL         Cause = "ttl"         // expired: the TTL has passed, and it did not answer when it was asked
+	CauseRefused     Cause = "refused"     // expired: nobody listens on its address
+	CauseIdentity    Cause = "identity"    // expired: another server answers on its address
 	CauseLeave       Cause = "leave"       // left: it said so
 	CauseIncarnation Cause = "incarnation" // replaced: the same id started again
 	CauseAddress     Cause = "address"     // replaced: another id took its address
+	CauseBlind       Cause = "blind"       // mode: nothing comes through any nsqd
+	CauseSight       Cause = "sight"       // mode: something does again
+	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
+	CauseCalm        Cause = "calm"        // mode: it is warm, and few servers are suspect
 )
+
+// Mode is how far an API server trusts its own ears.
+type Mode string
+
+const (
+	ModeWarming Mode = "warming" // has begun to hear, or begun again: only evidence expires a server
+	ModeNormal  Mode = "normal"
+	ModeHolding Mode = "holding" // too many suspects at once: evidence or three failed probes expire, a few a second
+	ModeBlind   Mode = "blind"   // nothing comes through any nsqd: leases stand still, only evidence expires a server
+)
+
+// Modes returns every mode.
+func Modes() []Mode { return []Mode{ModeWarming, ModeNormal, ModeHolding, ModeBlind} }
 
 // Event is one of the lifecycle events of this package, so that a consumer writes
 //
@@ -46,7 +68,7 @@ const (
 type Event interface {
 	// Type is the CloudEvents type.
 	Type() Type
-	// Details is what all lifecycle events have in common.
+	// Details is what all lifecycle events have in common. Of a ModeChanged the Server and LastSeen are zero.
 	Details() Transition
 }
 
@@ -78,6 +100,14 @@ type (
 	// ServerReplaced says that a newer incarnation, or another id on its address, took a server's
 	// place; the ServerRegistered of that one follows, or its ServerUpdated if it moved to the address.
 	ServerReplaced struct{ Transition }
+
+	// ModeChanged says how far the API server that tells trusts its own ears from now on. It is about no server: its
+	// Server is zero.
+	ModeChanged struct {
+		Transition
+		Mode, Previous Mode
+		Detail         string // a sentence for people
+	}
 )
 
 func (ServerRegistered) Type() Type { return TypeRegistered }
@@ -87,11 +117,12 @@ func (ServerRecovered) Type() Type  { return TypeRecovered }
 func (ServerExpired) Type() Type    { return TypeExpired }
 func (ServerLeft) Type() Type       { return TypeLeft }
 func (ServerReplaced) Type() Type   { return TypeReplaced }
+func (ModeChanged) Type() Type      { return TypeMode }
 
 // Details returns t.
 func (t Transition) Details() Transition { return t }
 
-// New returns the event of type typ, or false if there is no such type.
+// New returns the event of a server of type typ, or false if there is no such type.
 func New(typ Type, t Transition) (Event, bool) {
 	switch typ {
 	case TypeRegistered:
@@ -112,14 +143,28 @@ func New(typ Type, t Transition) (Event, bool) {
 	return nil, false
 }
 
-// EventID derives the id of an event from what happened and not from who tells it: the type, the
-// server, its incarnation, and the ordinal of the heartbeat at which the transition happened (its
-// seq, or the broker's stamp for a sender without one; 0 for the first registration that an API server
-// knows of, whichever heartbeat it heard first). Two API servers that tell of the same transition give the
-// same id, so that a subscriber can fold them.
-func EventID(typ Type, service, id string, incarnation int64, at uint64) string {
+// EventID derives the id of a server's event from what happened and not from who tells it: the type, the server, its
+// incarnation, and the moment, by the server's own count. At is the ordinal of the newest heartbeat (its seq, or the
+// broker's stamp for a sender without one); 0 for the first registration that an API server knows of, whichever heartbeat
+// it heard first; and for a server that is replaced the incarnation of its successor. Round counts how often since then it
+// was suspected and recovered without a heartbeat. Two API servers that tell of the same transition give the same id, so
+// that a subscriber can fold them.
+func EventID(typ Type, service, id string, incarnation int64, at, round uint64) string {
+	parts := []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)}
+	if round > 0 { // versions before there were rounds had no such part
+		parts = append(parts, strconv.FormatUint(round, 10))
+	}
+	return hashOf(parts...)
+}
+
+// ModeEventID is the id of a ModeChanged, which only its observer tells.
+func ModeEventID(observer string, at time.Time, revision uint64) string {
+	return hashOf(string(TypeMode), observer, strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
+}
+
+func hashOf(parts ...string) string {
 	h := sha256.New()
-	for _, part := range []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)} {
+	for _, part := range parts {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}

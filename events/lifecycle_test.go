@@ -112,12 +112,12 @@ func TestDecodeTakesWhatItNeeds(t *testing.T) {
 }
 
 func TestEventID(t *testing.T) {
-	id := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42)
+	id := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0)
 	// Kept for ever: API servers of different versions must agree on it.
 	if want := "b03947a2bba1d32d4d560ee1d3767145"; id != want {
 		t.Errorf("got %s, want %s", id, want)
 	}
-	if again := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42); again != id {
+	if again := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0); again != id {
 		t.Errorf("then %s, now %s", id, again)
 	}
 }
@@ -125,17 +125,19 @@ func TestEventID(t *testing.T) {
 func TestEventIDDiffersInEachPart(t *testing.T) {
 	seen := []string{}
 	for name, id := range map[string]string{
-		"base":                 events.EventID(events.TypeExpired, "data", "ab", 12, 3),
-		"type":                 events.EventID(events.TypeLeft, "data", "ab", 12, 3),
-		"service":              events.EventID(events.TypeExpired, "date", "ab", 12, 3),
-		"id":                   events.EventID(events.TypeExpired, "data", "ac", 12, 3),
-		"incarnation":          events.EventID(events.TypeExpired, "data", "ab", 13, 3),
-		"ordinal":              events.EventID(events.TypeExpired, "data", "ab", 12, 4),
-		"service and id":       events.EventID(events.TypeExpired, "dataa", "b", 12, 3),
-		"id and service":       events.EventID(events.TypeExpired, "dat", "aab", 12, 3),
-		"id and incarnation":   events.EventID(events.TypeExpired, "data", "ab1", 2, 3),
-		"incarnation, ordinal": events.EventID(events.TypeExpired, "data", "ab", 1, 23),
-		"sign":                 events.EventID(events.TypeExpired, "data", "ab", -12, 3),
+		"base":                 events.EventID(events.TypeExpired, "data", "ab", 12, 3, 0),
+		"type":                 events.EventID(events.TypeLeft, "data", "ab", 12, 3, 0),
+		"service":              events.EventID(events.TypeExpired, "date", "ab", 12, 3, 0),
+		"id":                   events.EventID(events.TypeExpired, "data", "ac", 12, 3, 0),
+		"incarnation":          events.EventID(events.TypeExpired, "data", "ab", 13, 3, 0),
+		"ordinal":              events.EventID(events.TypeExpired, "data", "ab", 12, 4, 0),
+		"round":                events.EventID(events.TypeExpired, "data", "ab", 12, 3, 1),
+		"ordinal and round":    events.EventID(events.TypeExpired, "data", "ab", 12, 31, 0),
+		"service and id":       events.EventID(events.TypeExpired, "dataa", "b", 12, 3, 0),
+		"id and service":       events.EventID(events.TypeExpired, "dat", "aab", 12, 3, 0),
+		"id and incarnation":   events.EventID(events.TypeExpired, "data", "ab1", 2, 3, 0),
+		"incarnation, ordinal": events.EventID(events.TypeExpired, "data", "ab", 1, 23, 0),
+		"sign":                 events.EventID(events.TypeExpired, "data", "ab", -12, 3, 0),
 	} {
 		if slices.Contains(seen, id) {
 			t.Errorf("%s: the id of another event", name)

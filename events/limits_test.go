@@ -101,26 +101,6 @@ func TestFillLease(t *testing.T) {
 	}
 }
 
-func TestQueueDelay(t *testing.T) {
-	now := time.Now() // with its monotonic reading, which must not count
-	for _, tt := range []struct {
-		name      string
-		published time.Time
-		want      time.Duration
-	}{
-		{"waited", now.Add(-3 * time.Second).Round(0), 3 * time.Second},
-		{"not at all", now.Round(0), 0},
-		{"never negative, though the broker's clock be ahead", now.Add(time.Hour).Round(0), 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := events.Receipt{PublishedAt: tt.published, ReceivedAt: now}
-			if got := r.QueueDelay(); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
 func manyKeys(n int) map[string]string {
 	m := make(map[string]string, n)
 	for i := range n {

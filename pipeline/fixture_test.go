@@ -22,6 +22,7 @@ import (
 type bench struct {
 	*pipeline.Router
 	quarantine *pipeline.Quarantine
+	skew       *pipeline.Skew
 	counters   *prometheus.Registry
 	logs       *observer.ObservedLogs
 }
@@ -29,13 +30,13 @@ type bench struct {
 func mustBench(t *testing.T) *bench {
 	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
-	b := &bench{counters: prometheus.NewRegistry(), logs: logs}
+	b := &bench{counters: prometheus.NewRegistry(), skew: pipeline.NewSkew(time.Now()), logs: logs}
 	metrics, err := pipeline.NewMetrics(b.counters)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.quarantine = pipeline.NewQuarantine(metrics, zap.New(core))
-	if b.Router, err = pipeline.NewRouter(metrics, b.quarantine, zap.New(core)); err != nil {
+	if b.Router, err = pipeline.NewRouter(metrics, b.quarantine, b.skew, zap.New(core)); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -20,12 +20,13 @@ type line struct {
 	counters   []*stageCounters // parallel to chain
 	metrics    *Metrics
 	quarantine *Quarantine
+	skew       *Skew
 	log        *zap.Logger // one line a minute
 }
 
-func newLine(chain Chain, m *Metrics, q *Quarantine, log *zap.Logger) *line {
+func newLine(chain Chain, m *Metrics, q *Quarantine, skew *Skew, log *zap.Logger) *line {
 	sampled := zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewSamplerWithOptions(c, time.Minute, 1, 0) })
-	l := &line{chain: chain, metrics: m, quarantine: q, log: log.WithOptions(sampled)}
+	l := &line{chain: chain, metrics: m, quarantine: q, skew: skew, log: log.WithOptions(sampled)}
 	for _, named := range chain {
 		l.counters = append(l.counters, m.of(named.Name))
 	}
@@ -45,7 +46,8 @@ func (l *line) handle(msg *message.Message) error {
 	for i := range batch {
 		d := &batch[i]
 		*env = Envelope{Payload: d.Body, Receipt: events.Receipt{Via: d.NSQD, PublishedAt: d.Timestamp, ReceivedAt: time.Now()}}
-		l.metrics.queueDelay.Observe(env.Receipt.QueueDelay().Seconds())
+		env.Receipt.Delay = l.skew.Delay(env.Receipt)
+		l.metrics.queueDelay.Observe(env.Receipt.Delay.Seconds())
 		if err := l.pass(ctx, env); err != nil {
 			d.Retry()
 			if ctx.Err() == nil {

@@ -26,7 +26,7 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 		}, []string{"reason"}),
 		queueDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "rollcall_heartbeat_queue_delay_seconds",
-			Help:    "From nsqd's stamp to the first stage; includes the skew of their clocks.",
+			Help:    "Of heartbeats and canaries, from nsqd's stamp to the first stage, without the skew of their clocks once a canary has shown it.",
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 60},
 		}),
 	}

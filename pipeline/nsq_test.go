@@ -81,11 +81,16 @@ func TestReceiptIsWhatNSQDStamped(t *testing.T) {
 		got <- env.Receipt
 		return nil
 	})}})
+	// As if its clock had been ahead by an hour: what it stamps now waited that long.
+	n.skew.Learn(events.Receipt{Via: n.addr, PublishedAt: before.Add(time.Hour), ReceivedAt: before}, before)
 	n.start(t)
 	n.mustPublish(t, []byte("x"))
 	r := mustReceive(t, got)
 	if r.Via != n.addr || r.PublishedAt.Before(before) || r.ReceivedAt.Before(r.PublishedAt) || time.Since(r.ReceivedAt) > time.Minute {
 		t.Errorf("got %+v, want what %s stamped after %v", r, n.addr, before)
+	}
+	if late := r.Delay - time.Hour; late < -time.Second || late > time.Minute {
+		t.Errorf("a delay of %v, want it by the clock that the canary showed", r.Delay)
 	}
 	families, err := n.counters.Gather()
 	if err != nil {

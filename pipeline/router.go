@@ -18,21 +18,22 @@ type Router struct {
 	router     *message.Router
 	metrics    *Metrics
 	quarantine *Quarantine
+	skew       *Skew
 	log        *zap.Logger
 }
 
-// NewRouter starts nothing.
-func NewRouter(m *Metrics, q *Quarantine, log *zap.Logger) (*Router, error) {
+// NewRouter starts nothing. Receipts tell the delay by skew.
+func NewRouter(m *Metrics, q *Quarantine, skew *Skew, log *zap.Logger) (*Router, error) {
 	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, NewLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: router: %w", err)
 	}
-	return &Router{router: r, metrics: m, quarantine: q, log: log}, nil
+	return &Router{router: r, metrics: m, quarantine: q, skew: skew, log: log}, nil
 }
 
 // Consume runs each message of the topic through the chain. As many run at once as from has in flight.
 func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
-	r.router.AddConsumerHandler(name, topic, from, newLine(chain, r.metrics, r.quarantine, r.log).handle)
+	r.router.AddConsumerHandler(name, topic, from, newLine(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
 // Produce publishes each message of from to the topic. It leaves to open: the caller closes it after

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -45,6 +46,9 @@ func (z zapLogger) write(level zapcore.Level, msg string, fields watermill.LogFi
 func zapFields(fields watermill.LogFields) []zap.Field {
 	out := make([]zap.Field, 0, len(fields)+1)
 	for k, v := range fields {
+		if _, isMessages := v.(message.Messages); isMessages {
+			continue // pointers
+		}
 		out = append(out, zap.Any(k, v))
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 type Age struct{}
 
 func (Age) Process(_ context.Context, env *pipeline.Envelope) error {
-	if env.Receipt.QueueDelay() >= env.Heartbeat.TTL() && env.Heartbeat.Type != events.KindLeave {
+	if env.Receipt.Delay >= env.Heartbeat.TTL() && env.Heartbeat.Type != events.KindLeave {
 		return pipeline.Drop(events.ReasonStale)
 	}
 	return nil

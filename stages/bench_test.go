@@ -15,7 +15,7 @@ import (
 type noRegistry struct{}
 
 func (noRegistry) Observe(context.Context, *events.Heartbeat, events.Receipt) error { return nil }
-func (noRegistry) Tick(context.Context, time.Time) error                            { return nil }
+func (noRegistry) Tick(context.Context, time.Time, []string) error                  { return nil }
 
 // BenchmarkHeartbeats is a body of 250 bytes, each time of a new seq, through all stages, without Watermill and
 // without a registry.

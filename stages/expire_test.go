@@ -1,6 +1,7 @@
 package stages_test
 
 import (
+	"slices"
 	"testing"
 
 	"rollcall/pipeline"
@@ -8,17 +9,18 @@ import (
 	"rollcall/stages"
 )
 
-func TestExpireTellsTheTime(t *testing.T) {
+func TestExpireTellsTheTimeAndTheBrokers(t *testing.T) {
 	r := &roll{}
 	env := received("")
-	if err := (stages.Expire{Registry: r}).Process(t.Context(), env); err != nil {
+	expire := stages.Expire{Registry: r, NSQD: func() []string { return []string{"127.0.0.1:4150"} }}
+	if err := expire.Process(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.ticks) != 1 || !r.ticks[0].Equal(now) {
-		t.Errorf("ticks %v, want %v", r.ticks, now)
+	if len(r.ticks) != 1 || !r.ticks[0].Equal(now) || !slices.Equal(r.nsqd, []string{"127.0.0.1:4150"}) {
+		t.Errorf("ticks %v of %v, want %v", r.ticks, r.nsqd, now)
 	}
 	r.err = registry.ErrStopped
-	if err := (stages.Expire{Registry: r}).Process(t.Context(), env); pipeline.OutcomeOf(err) != pipeline.OutcomeRetried {
+	if err := expire.Process(t.Context(), env); pipeline.OutcomeOf(err) != pipeline.OutcomeRetried {
 		t.Errorf("got %v, want it retried", err)
 	}
 }

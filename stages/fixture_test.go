@@ -77,6 +77,7 @@ type roll struct {
 	observed []*events.Heartbeat
 	receipts []events.Receipt
 	ticks    []time.Time
+	nsqd     []string // of the last tick
 }
 
 func (r *roll) Observe(_ context.Context, h *events.Heartbeat, receipt events.Receipt) error {
@@ -84,7 +85,7 @@ func (r *roll) Observe(_ context.Context, h *events.Heartbeat, receipt events.Re
 	return r.err
 }
 
-func (r *roll) Tick(_ context.Context, now time.Time) error {
-	r.ticks = append(r.ticks, now)
+func (r *roll) Tick(_ context.Context, now time.Time, nsqd []string) error {
+	r.ticks, r.nsqd = append(r.ticks, now), nsqd
 	return r.err
 }

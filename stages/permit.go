@@ -16,10 +16,15 @@ var denied = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::254/128"),
 }
 
-// permit returns an error with the reason denied for an address that must not be routed to.
-func (c *Config) permit(ap netip.AddrPort) error {
-	addr := ap.Addr()
+// Permit returns an error with the reason denied for an address that must not be routed to, in whatever form it is
+// given. It is for a dialer too, which must not connect to what a name or a route has made of an address. It may be
+// called from many goroutines.
+func (c *Config) Permit(ap netip.AddrPort) error {
+	addr := ap.Addr().Unmap().WithZone("") // in no prefix otherwise
+	ap = netip.AddrPortFrom(addr, ap.Port())
 	switch {
+	case !addr.IsValid():
+		return events.Invalid(events.ReasonDenied, "no address")
 	case addr.IsUnspecified(), addr.IsMulticast(), addr.IsLinkLocalUnicast():
 		return events.Invalid(events.ReasonDenied, "%v is unspecified, multicast or link-local", ap)
 	case slices.ContainsFunc(denied, func(p netip.Prefix) bool { return p.Contains(addr) }):

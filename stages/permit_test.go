@@ -70,3 +70,28 @@ func TestPermit(t *testing.T) {
 		})
 	}
 }
+
+// A dialer asks with the address that it is about to call, which nobody has brought into one form.
+func TestPermitOfADialer(t *testing.T) {
+	cfg := stages.Config{Own: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:4180")}}
+	for _, tt := range []struct {
+		name   string
+		addr   netip.AddrPort
+		denied bool
+	}{
+		{"an address", netip.MustParseAddrPort("10.0.0.7:80"), false},
+		{"in IPv6 form", netip.MustParseAddrPort("[::ffff:10.0.0.7]:80"), false},
+		{"no address", netip.AddrPort{}, true},
+		{"metadata service in IPv6 form", netip.MustParseAddrPort("[::ffff:100.100.100.200]:80"), true},
+		{"metadata service through an interface", netip.MustParseAddrPort("[fd00:ec2::254%eth0]:80"), true},
+		{"an own listener in IPv6 form", netip.MustParseAddrPort("[::ffff:10.0.0.1]:4180"), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := events.Reason("")
+			if tt.denied {
+				want = events.ReasonDenied
+			}
+			checkReason(t, cfg.Permit(tt.addr), want)
+		})
+	}
+}

@@ -15,8 +15,8 @@ func TestOrder(t *testing.T) {
 		chain pipeline.Chain
 		want  []string
 	}{
-		{"of a heartbeat", stages.Heartbeats(defaults, &roll{}), []string{"decode", "validate", "age", "dedupe", "register", "remember"}},
-		{"of a tick", stages.Ticks(nil, &roll{}), []string{"await", "expire"}},
+		{"of a heartbeat", stages.Heartbeats(defaults, &roll{}), []string{"decode", "canary", "validate", "age", "dedupe", "register", "remember"}},
+		{"of a tick", stages.Ticks(nil, &roll{}), []string{"expire"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string

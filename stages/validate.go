@@ -16,6 +16,10 @@ type Config struct {
 	TTL      time.Duration    // of servers that state none, at least two intervals; default 10 s
 	Allow    []netip.Prefix   // if any, addresses outside of all of them are denied
 	Own      []netip.AddrPort // the API server's own listeners, denied so that it never routes to itself
+
+	ID      string    // of this API server, and
+	Started time.Time // when its process did: what its own canaries state
+	Skew    Skew      // learns from them; nil is nobody
 }
 
 func (c *Config) setDefaults() {
@@ -37,14 +41,15 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 		return err
 	}
 	// Not by durations: an incarnation of 2^63 ms is no number of nanoseconds.
-	if time.UnixMilli(h.Incarnation).After(env.Receipt.ReceivedAt.Add(maxAhead)) {
+	born := time.UnixMilli(h.Incarnation)
+	if born.After(env.Receipt.ReceivedAt.Add(maxAhead)) && born.After(v.latest(env.Receipt).Add(maxAhead)) {
 		return events.Invalid(events.ReasonIncarnation, "incarnation %d is more than %v ahead", h.Incarnation, maxAhead)
 	}
 	addr, err := events.ParseAddr(h.Addr)
 	if err != nil {
 		return err
 	}
-	if err := v.permit(addr); err != nil {
+	if err := v.Permit(addr); err != nil {
 		return err
 	}
 	if addr.Addr().Is6() || h.Addr[0] == '[' { // these have more than one spelling
@@ -56,4 +61,20 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	}
 	h.FillLease(v.Interval, v.TTL)
 	return nil
+}
+
+// latest is the latest time of those that the clocks around say it is: ours, ours if nobody had set it since the start, and
+// that of nsqd. A clock that was set back makes no server's start a thing of the future.
+func (c *Config) latest(r events.Receipt) time.Time {
+	latest := r.ReceivedAt
+	if r.PublishedAt.After(latest) {
+		latest = r.PublishedAt
+	}
+	if c.Started.IsZero() {
+		return latest
+	}
+	if steady := c.Started.Round(0).Add(r.ReceivedAt.Sub(c.Started)); steady.After(latest) {
+		latest = steady
+	}
+	return latest
 }

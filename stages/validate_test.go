@@ -61,6 +61,27 @@ func TestValidateIncarnationAhead(t *testing.T) {
 	}
 }
 
+// A clock of this host that was set back must not make every server's start a thing of the future. (What it showed at the start
+// counts too, by the monotonic clock, which only the simulation can set apart.)
+func TestValidateIncarnationByTheLatestClock(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		published, started time.Time
+		want               events.Reason
+	}{
+		{"nsqd's clock is an hour ahead of ours", now.Add(time.Hour), time.Time{}, ""},
+		{"no clock is", now, now.Add(-time.Hour), events.ReasonIncarnation},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			env := decoded(func(h *events.Heartbeat) { h.Incarnation = now.Add(time.Hour).UnixMilli() })
+			env.Receipt.PublishedAt = tt.published
+			cfg := defaults
+			cfg.Started = tt.started
+			checkReason(t, stages.Validate{Config: cfg}.Process(t.Context(), env), tt.want)
+		})
+	}
+}
+
 func TestValidateMakesAddressesCanonical(t *testing.T) {
 	for _, tt := range []struct {
 		name, addr, id   string

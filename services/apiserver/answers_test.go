@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"rollcall/services/apiserver"
+	"rollcall/services/registry"
 )
 
 func TestAnswersAreTheGoldenFiles(t *testing.T) {
@@ -74,4 +78,42 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// What an operator sees while no broker is heard: what it means, that the roll is kept, and that nobody takes this API
+// server out of use for it.
+func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
+	r := mustRoll(t)
+	r.populate()
+	r.metrics.MustRegister(r.server)
+	r.deaf = true
+	r.tick(time.Minute)
+	for _, path := range []string{"/livez", "/readyz", "/v1/servers", "/v1/services"} {
+		if w := r.do("GET", path); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d, want 200: %s", path, w.Code, w.Body)
+		}
+	}
+	var status apiserver.Status
+	mustDecode(t, r.do("GET", "/v1/status").Body.Bytes(), &status)
+	if status.Mode != registry.ModeBlind || !strings.Contains(status.Detail, "leases stand still") || status.NSQD[0].Sight != "blind" {
+		t.Errorf("got %+v, want blind, what that means, and the nsqd that is", status)
+	}
+	if n := status.Servers.Alive + status.Servers.Suspect + status.Servers.Draining; n != 3 {
+		t.Errorf("%d servers are kept, want 3", n)
+	}
+	if got := keys(t, r.do("GET", "/v1/servers")); len(got) != 3 {
+		t.Errorf("servers %v, want three", got)
+	}
+	metrics := r.do("GET", "/metrics").Body.String()
+	for _, line := range []string{
+		`rollcall_registry_mode{mode="blind"} 1`, `rollcall_registry_mode{mode="normal"} 0`, `rollcall_nsqd_blind{nsqd="10.0.0.1:4150"} 1`,
+	} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
+	// Of one that was never heard nobody can say that it is not there.
+	if w := r.do("GET", "/v1/servers?service=other"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("an empty list: status %d, want 503", w.Code)
+	}
 }

@@ -22,7 +22,7 @@ func TestClientAgainstServer(t *testing.T) {
 	c := mustClient(t, strings.TrimPrefix(base, "http://"))
 
 	var p *apiserver.Problem
-	if err := c.Ready(ctx); !errors.As(err, &p) || p.Status != 503 || !strings.Contains(p.Detail, "warming") {
+	if err := c.Ready(ctx); !errors.As(err, &p) || p.Status != 503 || !strings.Contains(p.Detail, "not complete") {
 		t.Errorf("Ready while warming: %v", err)
 	}
 	r.populate()
@@ -33,7 +33,7 @@ func TestClientAgainstServer(t *testing.T) {
 		Service: "data", State: events.StateAlive, Zone: "a", Tags: []string{"blue", "canary"},
 		Meta: map[string]string{"rack": "r7", "note": "<script>\"é\"\u2028"},
 	})
-	if err != nil || list.Revision != 4 || list.Mode != registry.ModeNormal || len(list.Servers) != 1 {
+	if err != nil || list.Revision != 4 || list.Mode != registry.ModeWarming || len(list.Servers) != 1 {
 		t.Fatalf("Servers: %+v, %v", list, err)
 	}
 	if s := list.Servers[0]; s.ID != "blue" || s.AgeMS != 2502 || s.Load == nil || s.Load.InFlight != 3 {

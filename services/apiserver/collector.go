@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/events"
 	"rollcall/services/registry"
 )
 
@@ -25,6 +26,12 @@ type figures struct {
 	dropped     *prometheus.Desc
 	revision    *prometheus.Desc
 	mailbox     *prometheus.Desc
+	mode        *prometheus.Desc
+	questions   *prometheus.Desc
+	lease       *prometheus.Desc
+	credited    *prometheus.Desc
+	blind       *prometheus.Desc
+	lag         *prometheus.Desc
 	connected   *prometheus.Desc
 	messages    *prometheus.Desc
 }
@@ -43,6 +50,12 @@ func newFigures(r Registry, nodes func() []Node) *figures {
 		dropped:     desc("outbox_dropped_total", "Lifecycle events that waited too long; each is a gap in the revisions."),
 		revision:    desc("revision", "Revision of the roll; grows by one with each lifecycle event."),
 		mailbox:     desc("mailbox_heartbeats", "Heartbeats that wait for the registry."),
+		mode:        desc("registry_mode", "1 for the mode that the registry is in.", "mode"),
+		questions:   desc("probe_questions", "Servers that wait to be asked."),
+		lease:       desc("lease_clock_seconds_total", "What the clock shows by which leases age; it runs slower than time while nsqd are blind."),
+		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
+		blind:       desc("nsqd_blind", "1 while nothing comes through the nsqd.", "nsqd"),
+		lag:         desc("nsqd_lag_seconds", "How long the last message waited in the nsqd.", "nsqd"),
 		connected:   desc("nsqd_connected", "1 while the nsqd is connected.", "nsqd"),
 		messages:    desc("nsqd_messages_total", "Messages received from the nsqd.", "nsqd"),
 	}
@@ -51,6 +64,7 @@ func newFigures(r Registry, nodes func() []Node) *figures {
 func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
+		f.mode, f.questions, f.lease, f.credited, f.blind, f.lag,
 	} {
 		ch <- d
 	}
@@ -89,15 +103,28 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	ch <- counter(f.dropped, stats.Dropped)
 	ch <- gauge(f.revision, float64(stats.Revision))
 	ch <- gauge(f.mailbox, float64(stats.Mailbox))
+	for _, m := range events.Modes() {
+		ch <- gauge(f.mode, number(m == stats.Mode), string(m))
+	}
+	ch <- gauge(f.questions, float64(stats.Questions))
+	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
+	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())
+	for _, s := range stats.Sights {
+		ch <- gauge(f.blind, number(s.State == registry.SightBlind), s.Address)
+		ch <- gauge(f.lag, s.Lag.Seconds(), s.Address)
+	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (f *figures) collectNodes(ch chan<- prometheus.Metric) {
 	for _, n := range f.nodes() {
-		connected := 0.0
-		if n.Connected {
-			connected = 1
-		}
-		ch <- gauge(f.connected, connected, n.Address)
+		ch <- gauge(f.connected, number(n.Connected), n.Address)
 		ch <- counter(f.messages, n.Received, n.Address)
 	}
 }

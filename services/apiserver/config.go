@@ -20,13 +20,16 @@ type Registry interface {
 	Stats(context.Context) (registry.Stats, error)
 }
 
-// Node is one nsqd, and how it is heard.
+// Node is one nsqd, and how it is heard. Sight and LagMS are the registry's.
 type Node struct {
-	Address     string    `json:"address"`
-	Connected   bool      `json:"connected"`
-	LastMessage time.Time `json:"last_message,omitzero"`
-	Received    uint64    `json:"received"`        // messages since the start
-	Error       string    `json:"error,omitempty"` // why it is not connected
+	Address   string `json:"address"`
+	Connected bool   `json:"connected"`
+
+	Sight       registry.SightState `json:"sight"`
+	LagMS       int64               `json:"lag_ms"` // how long the last message waited in it
+	LastMessage time.Time           `json:"last_message,omitzero"`
+	Received    uint64              `json:"received"`        // messages since the start
+	Error       string              `json:"error,omitempty"` // why it is not connected
 }
 
 // Config of a Server. Registry, ID and Gatherer are required. The functions are called from many
@@ -36,7 +39,7 @@ type Config struct {
 	ID       string              // of this API server
 	Version  string              // of the program
 	Nodes    func() []Node       // each nsqd once; default none
-	Ready    func() error        // nil while heartbeats are heard, else why not; default nil
+	Ready    func() error        // nil, or why nobody should be sent here, whatever the roll is; default nil
 	Gatherer prometheus.Gatherer // what /metrics shows; register the Server itself with it
 	Log      *zap.Logger         // default none
 	Now      func() time.Time    // default time.Now

@@ -11,6 +11,6 @@
 // read is cut off after 30 s.
 //
 // Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
-// HTTP (400) and headers over 16 KiB (431). An empty list is the truth: while the
-// registry is warming, or no nsqd is heard, lists that would be empty are answered with 503 instead.
+// HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the
+// roll is complete, and while nothing comes through any nsqd, lists that would be empty are answered with 503 instead.
 package apiserver

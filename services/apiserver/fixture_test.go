@@ -37,7 +37,9 @@ type roll struct {
 	metrics  *prometheus.Registry
 	stop     func() // ends the registry and waits for it
 	ready    error
-	now      atomic.Int64 // nanoseconds since start
+	ticked   time.Duration // when the next tick is due
+	deaf     bool          // nothing comes through the nsqd
+	now      atomic.Int64  // nanoseconds since start
 }
 
 func mustRoll(t testing.TB, change ...func(*apiserver.Config)) *roll {
@@ -88,18 +90,29 @@ func (r *roll) mustServer(asked apiserver.Registry, change ...func(*apiserver.Co
 	return s
 }
 
+// tick has time pass until then, with a tick each 250 ms and a canary through the one nsqd that is heard.
 func (r *roll) tick(after time.Duration) {
 	r.t.Helper()
-	r.now.Store(int64(after))
-	if err := r.registry.Tick(context.Background(), start().Add(after)); err != nil {
-		r.t.Fatal(err)
+	for ; r.ticked <= after; r.ticked += 250 * time.Millisecond {
+		at := start().Add(r.ticked)
+		canary := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: "api-2"}
+		receipt := events.Receipt{Via: "10.0.0.1:4150", PublishedAt: at, ReceivedAt: at, Delay: 3 * time.Millisecond}
+		if !r.deaf {
+			if err := r.registry.Observe(context.Background(), canary, receipt); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		if err := r.registry.Tick(context.Background(), at, []string{"10.0.0.1:4150"}); err != nil {
+			r.t.Fatal(err)
+		}
 	}
+	r.now.Store(int64(after))
 }
 
 func (r *roll) hear(after time.Duration, h events.Heartbeat) {
 	r.t.Helper()
 	at := start().Add(after)
-	receipt := events.Receipt{Via: "10.0.0.1:4150", PublishedAt: at.Add(-2 * time.Millisecond), ReceivedAt: at}
+	receipt := events.Receipt{Via: "10.0.0.1:4150", PublishedAt: at.Add(-2 * time.Millisecond), ReceivedAt: at, Delay: 2 * time.Millisecond}
 	if err := r.registry.Observe(context.Background(), &h, receipt); err != nil {
 		r.t.Error(err) // also called from other goroutines
 	}
@@ -122,9 +135,11 @@ func (r *roll) populate() {
 	green.Zone, green.Weight, green.Tags = "b", 0, []string{"green"}
 	bare := beat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
 	bare.Incarnation = 0
+	r.tick(time.Second)
 	for _, h := range []events.Heartbeat{blue, green, bare} {
 		r.hear(time.Second, h)
 	}
+	r.tick(6 * time.Second)
 	for _, h := range []events.Heartbeat{blue, green} {
 		h.Seq = 2
 		r.hear(6*time.Second, h)

@@ -14,20 +14,21 @@ const aliveTimeout = time.Second
 
 // livez is 200 as long as the registry answers: if it does not, only a restart helps.
 func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.mode(r); err != nil {
+	if _, err := s.stats(r); err != nil {
 		return err
 	}
 	respond(w, http.StatusOK, textType, []byte("ok\n"))
 	return nil
 }
 
-// readyz is 200 once the roll is complete, and while heartbeats are heard.
+// readyz is 200 once the roll is complete, and stays so while no broker can be heard: the roll is kept then, and an API
+// server that others took out of use would turn an outage of brokers into one of users.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
-	mode, err := s.mode(r)
+	stats, err := s.stats(r)
 	if err != nil {
 		return err
 	}
-	if err := s.ready(mode); err != nil {
+	if err := s.ready(stats.Complete); err != nil {
 		return err
 	}
 	respond(w, http.StatusOK, textType, []byte("ok\n"))
@@ -35,9 +36,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 }
 
 // ready says why the roll may be incomplete, or nil.
-func (s *Server) ready(mode registry.Mode) error {
-	if mode == registry.ModeWarming {
-		return fmt.Errorf("%w: warming, the roll may be incomplete", errNotReady)
+func (s *Server) ready(complete bool) error {
+	if !complete {
+		return fmt.Errorf("%w: the roll is not complete: heartbeats have not been heard for an interval", errNotReady)
 	}
 	if err := s.cfg.Ready(); err != nil {
 		return fmt.Errorf("%w: %w", errNotReady, err)
@@ -45,9 +46,16 @@ func (s *Server) ready(mode registry.Mode) error {
 	return nil
 }
 
-func (s *Server) mode(r *http.Request) (registry.Mode, error) {
+// emptyIsTrue says why a list without a server may be a mistake of ours, or nil.
+func (s *Server) emptyIsTrue(of *registry.Snapshot) error {
+	if of.Mode == registry.ModeBlind {
+		return fmt.Errorf("%w: nothing comes through any nsqd", errNotReady)
+	}
+	return s.ready(of.Complete)
+}
+
+func (s *Server) stats(r *http.Request) (registry.Stats, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), aliveTimeout)
 	defer cancel()
-	stats, err := s.cfg.Registry.Stats(ctx)
-	return stats.Mode, err
+	return s.cfg.Registry.Stats(ctx)
 }

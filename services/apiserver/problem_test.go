@@ -76,7 +76,7 @@ func TestErrors(t *testing.T) {
 func TestEndedServerTellsItsEnd(t *testing.T) {
 	r := mustRoll(t)
 	r.populate()
-	r.tick(12 * time.Second)
+	r.tick(22 * time.Second)
 	w := r.do("GET", "/v1/servers/web/10.0.0.9:80")
 	if p := mustProblem(t, w); w.Code != http.StatusNotFound || !strings.Contains(p.Detail, "rollcall.server.expired (ttl)") {
 		t.Errorf("status %d, detail %q", w.Code, p.Detail)

@@ -38,7 +38,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(list.Servers) == 0 {
-		if err := s.ready(list.Mode); err != nil {
+		if err := s.emptyIsTrue(list); err != nil {
 			return err
 		}
 	}
@@ -46,16 +46,17 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	return respondJSON(w, ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)})
 }
 
-// await returns when the revision is another than index, after wait, or when the server drains. An index ahead of the
-// revision comes from before a restart, and so is another one, too.
+// await returns when the revision is another than index, when the membership changes without one (a restored server that
+// answers is no event), after wait, or when the server drains. An index ahead of the revision comes from before a restart,
+// and so is another one, too.
 func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	watch := s.cfg.Registry.Watch(ctx)
-	for {
+	for first := true; ; first = false {
 		select {
 		case snapshot, ok := <-watch:
-			if !ok || snapshot.Revision != index {
+			if !ok || snapshot.Revision != index || !first {
 				return
 			}
 		case <-ctx.Done():
@@ -88,14 +89,14 @@ func (s *Server) unchanged(ctx context.Context, w http.ResponseWriter, r *http.R
 	return false, nil
 }
 
-// etag names a membership: the process, its revision and mode, and the filter. It is weak because the vitals (seq, age_ms,
+// etag names a membership: the process, its generation, and the filter. It is weak because the vitals (seq, age_ms,
 // last_seen, load, via) move on under the same tag. So a 304 says that nobody came, went or changed, and
 // not that the ages are those of then.
 func (s *Server) etag(of *registry.Snapshot, q Query) string {
 	q.Wait = 0
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))
-	return fmt.Sprintf(`W/"%s-%d-%s-%x"`, s.boot, of.Revision, of.Mode, filter.Sum64())
+	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())
 }
 
 func (s *Server) explainServer(w http.ResponseWriter, r *http.Request) error {

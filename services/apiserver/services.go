@@ -50,7 +50,7 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(roll.Servers) == 0 {
-		if err := s.ready(roll.Mode); err != nil {
+		if err := s.emptyIsTrue(roll); err != nil {
 			return err
 		}
 	}

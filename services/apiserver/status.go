@@ -15,6 +15,9 @@ type Status struct {
 	UptimeS   int64         `json:"uptime_s"`
 	StartedAt time.Time     `json:"started_at"`
 	Mode      registry.Mode `json:"mode"`
+	ModeSince time.Time     `json:"mode_since,omitzero"`
+	Detail    string        `json:"detail"`   // what the mode means
+	Complete  bool          `json:"complete"` // the roll has been heard for an interval, or was restored
 	Revision  uint64        `json:"revision"`
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`
@@ -46,13 +49,30 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Version:   s.cfg.Version,
 		UptimeS:   int64(s.cfg.Now().Sub(s.started) / time.Second),
 		StartedAt: s.started,
-		Mode:      roll.Mode,
+		Mode:      stats.Mode,
+		ModeSince: stats.ModeSince.UTC().Truncate(time.Millisecond),
+		Detail:    stats.ModeDetail,
+		Complete:  stats.Complete,
 		Revision:  roll.Revision,
 		Outbox:    Outbox{Length: stats.Outbox, Dropped: stats.Dropped},
-		NSQD:      append([]Node{}, s.cfg.Nodes()...),
+		NSQD:      withSight(s.cfg.Nodes(), stats.Sights),
 	}
 	for _, srv := range roll.Servers {
 		status.Servers.add(srv.State)
 	}
 	return respondJSON(w, status)
+}
+
+// withSight joins what the connections tell with what the registry does.
+func withSight(nodes []Node, sights []registry.Sight) []Node {
+	joined := append([]Node{}, nodes...)
+	for i := range joined {
+		joined[i].Sight = registry.SightNew
+		for _, s := range sights {
+			if s.Address == joined[i].Address {
+				joined[i].Sight, joined[i].LagMS = s.State, s.Lag.Milliseconds()
+			}
+		}
+	}
+	return joined
 }

@@ -59,7 +59,7 @@ func newAPIServer(cfg Config, l net.Listener, log *zap.Logger) (*APIServer, erro
 		ID:       cfg.ID,
 		Version:  Version(),
 		Nodes:    a.nodes,
-		Ready:    a.hearing,
+		Ready:    a.ready,
 		Gatherer: a.metrics,
 		Log:      log,
 	}); err != nil {
@@ -84,8 +84,7 @@ func (a *APIServer) Cluster() nsqpubsub.Cluster { return a.cluster }
 // Registry is the roll, for a program that embeds the API server.
 func (a *APIServer) Registry() *registry.Registry { return a.roll.registry }
 
-// Run serves until ctx ends. Then it stops in this order, each bounded in time: readiness, HTTP, the subscribers and
-// the router, the registry, a last publishing of events, the producer.
+// Run serves until ctx ends. Then it stops, each part bounded in time: readiness, HTTP, and then as roll.start says.
 func (a *APIServer) Run(ctx context.Context) error {
 	s := newStack()
 	a.roll.start(s)
@@ -100,13 +99,10 @@ func (a *APIServer) Run(ctx context.Context) error {
 	return err
 }
 
-// hearing says why no heartbeat can arrive, or nil.
-func (a *APIServer) hearing() error {
+// ready says why nobody should be sent here. That no broker is heard is no reason: the roll is kept.
+func (a *APIServer) ready() error {
 	if a.stopping.Load() {
 		return errors.New("stopping")
-	}
-	if !a.roll.hearing() {
-		return fmt.Errorf("connected to none of %d nsqd", len(a.roll.subscriber.Nodes()))
 	}
 	return nil
 }

@@ -6,11 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/prober"
+	"rollcall/services/snapshot"
 )
 
 // Config is the whole configuration: of an API server, of the sample data server, and of the client
@@ -43,13 +46,18 @@ type TLS struct {
 	Key     string `koanf:"key" doc:"file of the client certificate's key"`
 }
 
-// Registry is how long servers live.
+// probeOff is the registry.probe of an API server that cannot reach the servers: silence alone decides then.
+const probeOff = "off"
+
+// Registry is how long servers live, and how the registry finds out.
 type Registry struct {
 	Interval   time.Duration `koanf:"interval" doc:"time between heartbeats of a server that states none"`
 	TTL        time.Duration `koanf:"ttl" doc:"silence that expires a server that states none; suspect after 0.7 of it"`
 	Tick       time.Duration `koanf:"tick" doc:"precision of suspicion and expiry"`
 	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
 	Allow      []string      `koanf:"allow" doc:"CIDRs; if any, servers outside of them are refused"`
+	Probe      string        `koanf:"probe" doc:"how a silent server is asked: http (for its id), tcp (whether it accepts a connection) or off"`
+	Snapshot   string        `koanf:"snapshot" doc:"file in which the roll outlives a restart; default: none"`
 }
 
 // API is the HTTP API.
@@ -88,7 +96,7 @@ func Default() Config {
 			Events:      events.EventTopic,
 			Compression: nsqpubsub.None.String(),
 		},
-		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}},
+		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}, Probe: string(prober.ModeHTTP)},
 		API:      API{Listen: "127.0.0.1:4180"},
 		DataServer: DataServer{
 			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
@@ -149,6 +157,11 @@ func (r *Registry) validate(p *problems) {
 	p.lease("registry", r.Interval, r.TTL)
 	p.check(r.Tick > 0 && r.Tick <= r.Interval, "registry.tick %v: want more than 0 and at most the interval of %v", r.Tick, r.Interval)
 	p.check(r.MaxServers > 0, "registry.maxservers %d: want at least 1", r.MaxServers)
+	p.check(slices.Contains([]string{string(prober.ModeHTTP), string(prober.ModeTCP), probeOff}, r.Probe), "registry.probe %q: want http, tcp or off", r.Probe)
+	if r.Snapshot != "" {
+		err := snapshot.CheckWritable(r.Snapshot)
+		p.check(err == nil, "registry.snapshot: %w", err)
+	}
 	for _, cidr := range r.Allow {
 		_, err := netip.ParsePrefix(cidr)
 		p.check(err == nil, "registry.allow %q: want a CIDR such as 10.0.0.0/8", cidr)

@@ -57,7 +57,7 @@ func TestYAMLIsAFileThatLoads(t *testing.T) {
 	want := app.Default()
 	want.ID = "api-1"
 	want.NSQ.NSQD = []string{"10.0.0.1:4150", "10.0.0.2:4150"}
-	want.Registry = app.Registry{Interval: 1500 * time.Millisecond, TTL: time.Minute, Tick: 10 * time.Millisecond, MaxServers: 7, Allow: []string{"10.0.0.0/8"}}
+	want.Registry = app.Registry{Interval: 1500 * time.Millisecond, TTL: time.Minute, Tick: 10 * time.Millisecond, MaxServers: 7, Allow: []string{"10.0.0.0/8"}, Probe: "tcp", Snapshot: "/tmp/roll.json"}
 	want.DataServer.Weight = 0
 	want.DataServer.Tags = []string{"a, b", "true", "12"}
 	want.DataServer.Meta = map[string]string{"dotted.key": "x=y,z", "yes": "no", "empty": ""}

@@ -10,6 +10,9 @@ import (
 // EventLine is an event in one line for people.
 func EventLine(e events.Event) string {
 	d := e.Details()
+	if m, ok := e.(events.ModeChanged); ok {
+		return fmt.Sprintf("%s  %-10s  %s: %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), "mode", m.Mode, m.Detail, d.Cause, d.Revision, d.Observer)
+	}
 	name := strings.TrimPrefix(string(e.Type()), "rollcall.server.")
 	line := fmt.Sprintf("%s  %-10s  %s", d.Time.Local().Format("15:04:05.000"), name, d.Server.Key())
 	if d.Server.ID != d.Server.Addr {

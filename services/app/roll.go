@@ -2,9 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -14,7 +15,10 @@ import (
 	"rollcall/events"
 	"rollcall/pipeline"
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/canary"
+	"rollcall/services/prober"
 	"rollcall/services/registry"
+	"rollcall/services/snapshot"
 	"rollcall/stages"
 )
 
@@ -25,49 +29,76 @@ const flushTimeout = 2 * time.Second
 type roll struct {
 	cfg      Config
 	log      *zap.Logger
+	started  time.Time // with it this process's canaries are told from others
 	registry *registry.Registry
 
 	router     *pipeline.Router
 	subscriber *nsqpubsub.Subscriber
 	publisher  *nsqpubsub.Publisher
 	events     *pipeline.Source[events.Event]
+
+	canaries       *canary.Sender
+	probes         *prober.Prober   // nil if registry.probe is off
+	file           *snapshot.Writer // nil without registry.snapshot
+	canaryProducer *nsqpubsub.Producer
 }
 
 // newRoll starts nothing. own are the listeners of this process, which nobody may register.
 func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metrics prometheus.Registerer, log *zap.Logger) (*roll, error) {
-	r := &roll{cfg: cfg, log: log}
-	var err error
-	if r.registry, err = registry.New(registry.Config{
-		Observer:   cfg.ID,
-		Warmup:     cfg.Registry.Interval, // by then every server has been heard that beats as most do
-		Tick:       cfg.Registry.Tick,
-		MaxServers: cfg.Registry.MaxServers,
-	}); err != nil {
-		return nil, err
-	}
-	if err := r.connect(cluster); err != nil {
-		return nil, err
-	}
+	r := &roll{cfg: cfg, log: log, started: time.Now()}
 	policy, err := cfg.Registry.policy(own)
 	if err != nil {
 		return nil, err
 	}
-	counters, err := pipeline.NewMetrics(metrics)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+	steps := []func() error{
+		r.newRegistry,
+		func() error { return r.connect(cluster) },
+		func() error { return r.newPipeline(policy, metrics) },
+		func() error { return r.newCanaries(cluster, metrics) },
+		func() error { return r.newProber(policy, metrics) },
+		func() error { return r.newFile(metrics) },
 	}
-	quarantine := pipeline.NewQuarantine(counters, log)
-	if r.router, err = pipeline.NewRouter(counters, quarantine, log); err != nil {
-		return nil, err
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
-	r.events = pipeline.NewSource(r.registry.Events(), events.Encode, log)
-	rejected := pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log)
-
-	r.router.Consume("heartbeats", cfg.NSQ.Topic, r.subscriber, stages.Heartbeats(policy, r.registry))
-	r.router.Consume("ticks", "", pipeline.NewTicker(cfg.Registry.Tick), stages.Ticks(r.hearing, r.registry))
-	r.router.Produce("events", r.events, cfg.NSQ.Events, r.publisher)
-	r.router.Produce("rejected", rejected, cfg.NSQ.Topic+events.InvalidSuffix, r.publisher)
 	return r, nil
+}
+
+func (r *roll) newRegistry() (err error) {
+	c := r.cfg.Registry
+	r.registry, err = registry.New(registry.Config{
+		Observer:   r.cfg.ID,
+		Interval:   c.Interval,
+		TTL:        c.TTL,
+		Tick:       c.Tick,
+		MaxServers: c.MaxServers,
+		Probing:    c.Probe != probeOff,
+		Restore:    r.restored(),
+	})
+	return err
+}
+
+// restored is the roll of the process before. A file that cannot be used costs no more than the roll: heartbeats bring
+// it back.
+func (r *roll) restored() *registry.Saved {
+	path := r.cfg.Registry.Snapshot
+	if path == "" {
+		return nil
+	}
+	saved, err := snapshot.Load(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.log.Info("there is no snapshot of the roll yet", zap.String("path", path))
+		return nil
+	case err != nil:
+		r.log.Warn("the snapshot of the roll is not used: the roll starts empty", zap.String("path", path), zap.Error(err))
+		return nil
+	}
+	r.log.Info("the roll is restored: its servers are asked", zap.String("path", path), zap.Int("servers", len(saved.Servers)),
+		zap.Time("saved_at", saved.SavedAt))
+	return saved
 }
 
 // connect makes the ends of the pipeline at NSQ. Nothing connects yet.
@@ -91,6 +122,68 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 	return err
 }
 
+func (r *roll) newPipeline(policy stages.Config, metrics prometheus.Registerer) error {
+	skew := pipeline.NewSkew(r.started)
+	policy.ID, policy.Started, policy.Skew = r.cfg.ID, r.started, skew
+	counters, err := pipeline.NewMetrics(metrics)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	quarantine := pipeline.NewQuarantine(counters, r.log)
+	if r.router, err = pipeline.NewRouter(counters, quarantine, skew, r.log); err != nil {
+		return err
+	}
+	r.events = pipeline.NewSource(r.registry.Events(), events.Encode, r.log)
+	rejected := pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, r.log)
+
+	topic := r.cfg.NSQ.Topic
+	r.router.Consume("heartbeats", topic, r.subscriber, stages.Heartbeats(policy, r.registry))
+	r.router.Consume("ticks", "", pipeline.NewTicker(r.cfg.Registry.Tick), stages.Ticks(r.nsqd, r.registry))
+	r.router.Produce("events", r.events, r.cfg.NSQ.Events, r.publisher)
+	r.router.Produce("rejected", rejected, topic+events.InvalidSuffix, r.publisher)
+	return nil
+}
+
+// newCanaries makes the canaries. They have connections of their own: behind a backlog of events they would be late, and
+// show nothing but that.
+func (r *roll) newCanaries(cluster nsqpubsub.Cluster, metrics prometheus.Registerer) (err error) {
+	if r.canaryProducer, err = nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cluster, Logger: pipeline.NewLogger(r.log)}); err != nil {
+		return err
+	}
+	r.canaries, err = canary.New(canary.Config{
+		ID:        r.cfg.ID,
+		Started:   r.started,
+		Topic:     r.cfg.NSQ.Topic,
+		Publisher: r.canaryProducer,
+		Nodes:     r.subscriber.Nodes,
+		Reconnect: r.subscriber.Reconnect,
+		Metrics:   metrics,
+		Log:       r.log,
+	})
+	return err
+}
+
+func (r *roll) newProber(policy stages.Config, metrics prometheus.Registerer) (err error) {
+	if r.cfg.Registry.Probe == probeOff {
+		return nil
+	}
+	r.probes, err = prober.New(prober.Config{
+		Registry: r.registry,
+		Mode:     prober.Mode(r.cfg.Registry.Probe),
+		Permit:   policy.Permit,
+		Metrics:  metrics,
+	})
+	return err
+}
+
+func (r *roll) newFile(metrics prometheus.Registerer) (err error) {
+	if r.cfg.Registry.Snapshot == "" {
+		return nil
+	}
+	r.file, err = snapshot.New(snapshot.Config{Path: r.cfg.Registry.Snapshot, Registry: r.registry, Log: r.log, Metrics: metrics})
+	return err
+}
+
 func (c Registry) policy(own []netip.AddrPort) (stages.Config, error) {
 	policy := stages.Config{Interval: c.Interval, TTL: c.TTL, Own: own}
 	for _, cidr := range c.Allow {
@@ -103,18 +196,31 @@ func (c Registry) policy(own []netip.AddrPort) (stages.Config, error) {
 	return policy, nil
 }
 
-// start puts the parts on the stack, so that they stop in this order: subscribers and router, registry, a last
-// publishing of the events that are left, producer.
+// start puts the parts on the stack, so that they stop in this order: canaries, subscribers and router, prober, a last
+// snapshot, registry, a last publishing of the events that are left, producers.
 func (r *roll) start(s *stack) {
 	s.atStop("producer", r.publisher.Close)
 	s.atStop("outbox", r.flush)
 	s.start("registry", r.registry.Run)
+	s.start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
+	if r.file != nil {
+		s.start("snapshot", r.file.Run)
+	}
+	if r.probes != nil {
+		s.start("prober", r.probes.Run)
+	}
 	s.start("pipeline", r.router.Run)
+	s.atStop("canary producer", r.canaryProducer.Close)
+	s.start("canaries", r.canaries.Run)
 }
 
-// hearing reports whether any nsqd is connected.
-func (r *roll) hearing() bool {
-	return slices.ContainsFunc(r.subscriber.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
+// nsqd are the addresses of those that there are, as receipts name them.
+func (r *roll) nsqd() []string {
+	addrs := []string{} // not nil: that would say that nobody cares
+	for _, n := range r.subscriber.Nodes() {
+		addrs = append(addrs, n.Address)
+	}
+	return addrs
 }
 
 // flush publishes what the router did not get to. What no broker takes in time is lost, and said so.

@@ -3,15 +3,19 @@ package dataserver
 import (
 	"io"
 	"net/http"
+	"slices"
 
 	"rollcall/events"
 )
 
 // Identify has the responses of next tell the server's id, by which an API server that checks a silent
-// server knows that it has not met another one on its address.
+// server knows that it has not met another one on its address. A process with several agents on one address wraps its
+// handler with each of them.
 func (a *Agent) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(events.IdentityHeader, a.cfg.ID)
+		if h := w.Header(); !slices.Contains(h.Values(events.IdentityHeader), a.cfg.ID) {
+			h.Add(events.IdentityHeader, a.cfg.ID)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

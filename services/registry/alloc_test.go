@@ -12,7 +12,7 @@ import (
 const allocServers = 1000
 
 func plainBeat(i int, seq uint64) *events.Heartbeat {
-	return &events.Heartbeat{Type: events.KindHeartbeat, Service: "data", ID: fmt.Sprint(i), Addr: fmt.Sprint(i), Incarnation: 1, Seq: seq,
+	return &events.Heartbeat{V: 1, Type: events.KindHeartbeat, Service: "data", ID: fmt.Sprint(i), Addr: fmt.Sprint("10.0.0.1:", 1000+i), Incarnation: 1, Seq: seq,
 		IntervalMS: 5000, TTLMS: 10000, Weight: 100, Tags: []string{"blue"}, Load: &events.Load{InFlight: 1}}
 }
 
@@ -51,7 +51,7 @@ func TestTickWithNobodyDueAllocatesNothing(t *testing.T) {
 	s := filledState(t, now)
 	if got := testing.AllocsPerRun(20, func() {
 		now = now.Add(250 * time.Millisecond)
-		s.tick(now)
+		s.tick(now, nil)
 	}); got != 0 {
 		t.Errorf("a tick allocates %v times, want 0", got)
 	}

@@ -41,7 +41,7 @@ func startRegistry(tb testing.TB, servers int) (*registry.Registry, time.Time) {
 			tb.Fatal(err)
 		}
 	}
-	if err := r.Tick(ctx, now); err != nil {
+	if err := r.Tick(ctx, now, nil); err != nil {
 		tb.Fatal(err)
 	}
 	return r, now
@@ -69,7 +69,7 @@ func BenchmarkObserve(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if err := r.Tick(ctx, now); err != nil { // all are applied
+			if err := r.Tick(ctx, now, nil); err != nil { // all are applied
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "observes/s")
@@ -129,7 +129,7 @@ func renewAll(b *testing.B, r *registry.Registry, servers int, seq uint64, ttl t
 		h := heartbeatOf(i, seq)
 		h.TTLMS = ttl.Milliseconds()
 		receipt := receiptAt(now)
-		receipt.PublishedAt = receipt.PublishedAt.Add(-time.Duration(i%16) * 250 * time.Millisecond)
+		receipt.Delay = time.Duration(i%16) * 250 * time.Millisecond
 		if err := r.Observe(b.Context(), h, receipt); err != nil {
 			b.Fatal(err)
 		}

@@ -18,8 +18,8 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		{"an observer is enough", registry.Config{Observer: "api-1"}, nil},
 		{"a tick of a minute", registry.Config{Observer: "api-1", Tick: time.Minute}, nil},
 		{"a tick longer than a minute", registry.Config{Observer: "api-1", Tick: time.Minute + 1}, []string{"tick 1m0.000000001s"}},
-		{"all that is wrong at once", registry.Config{Warmup: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
-			[]string{"observer", "warmup", "tick", "maxservers", "outbox", "mailbox"}},
+		{"all that is wrong at once", registry.Config{Interval: -1, TTL: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
+			[]string{"observer", "interval", "ttl", "tick", "maxservers", "outbox", "mailbox"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := registry.New(test.cfg)

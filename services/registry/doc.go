@@ -4,8 +4,9 @@
 // sends it a message or gets an immutable answer. There is no mutex, and the registry reads no
 // clock: time enters with a heartbeat's receipt and with a tick.
 //
-//	Observe ──▶ mailbox ──▶┌───────────┐──▶ Events   every transition, in order, with its revision
-//	Tick    ──▶ calls   ──▶│ Run: state│──▶ Watch    each new membership; the latest wins
+//	Observe ──▶ mailbox ──▶┌───────────┐──▶ Events   every transition and change of mode, in order
+//	Tick    ──▶ calls   ──▶│           │──▶ Watch    each new membership; the latest wins
+//	Report  ──▶ calls   ──▶│ Run: state│──▶ Probes   questions about servers, answered by Report
 //	Members ──▶ calls   ──▶└───────────┘──▶ answers  by reply channel, immutable
 //
 // The law of order: what one goroutine sends is applied in the order sent, and a call (a tick, a
@@ -13,13 +14,17 @@
 //
 // The life of one incarnation of a server, and the event of each step:
 //
-//	            heartbeat                      silent for 0.7 TTL               silent for a TTL
-//	unknown ── registered ──▶ alive ──────────── suspected ──▶ suspect ────────── expired ──▶ gone
-//	                            ▲  ╰─ updated                     │
-//	                            ╰────────── recovered ────────────╯  heartbeat
+//	                                   silent for 0.7 TTL,               refused, another id there,
+//	            heartbeat              or unreachable                    or silent for a TTL and to probes
+//	unknown ── registered ──▶ alive ──── suspected ──▶ suspect ──────────── expired ──▶ gone
+//	                            ▲  ╰─ updated             │
+//	                            ╰────── recovered ────────╯  a heartbeat, or an answer with its id
 //
 //	alive, suspect ── left ──▶ gone, with a tombstone: this incarnation never returns
 //	alive, suspect ── replaced ──▶ gone, followed by the registered (moved: updated) of its successor
+//
+// One that expired is registered again when it is heard twice, half an interval apart. How silence is measured is in
+// lease.go, when it ends a server in judge.go (lapsed), what the modes are in mode.go (settle).
 //
 // A heartbeat is placed by (incarnation, seq) and not by when it arrives: NSQ delivers at least once
 // and in no order.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // A restart with the clock set back has an older incarnation. It is an echo for a TTL, and then a server.
 func TestAnOlderIncarnationIsTakenATTLAfterTheEndOfTheNewer(t *testing.T) {
-	s := newState(Config{Observer: "api-1", Warmup: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
+	s := newState(Config{Observer: "api-1", Interval: time.Second, TTL: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
 	start := time.Now()
 	beat := func(incarnation int64, kind events.Kind, at time.Duration) verdict {
 		h := plainBeat(1, 1)
@@ -56,20 +57,82 @@ func TestRunAppliesWhatIsInTheMailboxBeforeItEnds(t *testing.T) {
 	}
 }
 
-// Half of a fleet may die together; that tick must not hold up whoever asks whether the registry is alive.
-func BenchmarkExpireAll(b *testing.B) {
+// A restart has one id, whichever heartbeat of the older incarnation an API server heard last.
+func TestAReplacementIsOneEventWhateverCameBefore(t *testing.T) {
+	play := func(seqs ...uint64) (ids []string) {
+		s := mustState(t, Config{})
+		now := time.Now()
+		for _, seq := range seqs {
+			s.observe(newMessage(plainBeat(1, seq), events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
+		}
+		again := plainBeat(1, 1)
+		again.Incarnation = 2
+		s.observe(newMessage(again, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
+		for _, e := range s.outbox.queue {
+			ids = append(ids, e.Details().ID)
+		}
+		return ids
+	}
+	one, two := play(1), play(1, 2)
+	if len(one) != 3 || !slices.Equal(one, two) { // registered, replaced, registered
+		t.Errorf("got %q and %q, want the same three", one, two)
+	}
+}
+
+// And one that happens again is another event.
+func TestTheSameReplacementTwiceIsTwoEvents(t *testing.T) {
+	s := mustState(t, Config{Probing: true})
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	warm(s, now)
+	say := func(id string, incarnation int64, seq uint64) {
+		now = now.Add(5 * time.Second)
+		s.tick(now, nil)
+		h := plainBeat(1, seq)
+		h.ID, h.Incarnation = id, incarnation
+		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
+	}
+	say("x", 1, 1)
+	say("y", 2, 1) // takes its address
+	y := s.servers[key{"data", "y"}]
+	for range 2 { // is gone
+		e := Evidence{Probe: Probe{Service: "data", ID: "y", Addr: y.view.Addr, Incarnation: 2}, Finding: FindingRefused, Source: SourceProbe}
+		now = now.Add(time.Second)
+		e.Began, e.Ended = now, now
+		s.report(e)
+	}
+	say("x", 1, 2)
+	say("y", 2, 3)
+	say("y", 2, 4) // is back
+	var ids []string
+	for _, e := range s.outbox.queue {
+		if e.Type() == events.TypeReplaced {
+			ids = append(ids, e.Details().ID)
+		}
+	}
+	if len(ids) != 2 || ids[0] == ids[1] {
+		t.Errorf("ids %q, want two", ids)
+	}
+}
+
+// A whole fleet may die together. No tick of its end must hold up whoever asks whether the registry is alive.
+func BenchmarkFleetDies(b *testing.B) {
 	const servers = 100_000
 	for b.Loop() {
-		s := newState(Config{Observer: "api-1", Warmup: time.Second, Tick: time.Second, MaxServers: servers, Outbox: 1})
+		s := mustState(b, Config{MaxServers: servers, Outbox: 1})
 		start := time.Now()
+		warm(s, start)
 		for i := range servers {
 			s.observe(newMessage(plainBeat(i, 1), events.Receipt{Via: "nsqd-1", PublishedAt: start.Round(0), ReceivedAt: start}))
 		}
-		began := time.Now()
-		s.tick(start.Add(time.Hour))
-		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms/tick")
+		var slowest time.Duration
+		for at := time.Duration(0); at < 40*time.Second; at += s.cfg.Tick {
+			began := time.Now()
+			s.tick(start.Add(at), nil)
+			slowest = max(slowest, time.Since(began))
+		}
+		b.ReportMetric(float64(slowest.Microseconds())/1000, "ms/slowest-tick")
 		if len(s.order) != 0 || len(s.servers) != 0 {
-			b.Fatal("some are left")
+			b.Fatalf("%d are left", len(s.servers))
 		}
 	}
 }

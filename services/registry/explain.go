@@ -11,7 +11,9 @@ import (
 type Explanation struct {
 	Server      events.Server `json:"server"`
 	Summary     string        `json:"summary"` // the same in words
+	Mode        Mode          `json:"mode"`    // of the registry
 	Beats       []Beat        `json:"beats"`   // the last ones, oldest first
+	Probes      []ProbeResult `json:"probes"`  // the last ones, oldest first
 	Transitions []Change      `json:"transitions"`
 }
 
@@ -34,15 +36,17 @@ type Change struct {
 func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	r := s.servers[k]
 	if r == nil {
-		stone, ok := s.graves.find(k)
-		if !ok {
+		stone := s.graves.find(k)
+		if stone == nil {
 			return nil, "never heard of"
 		}
 		typ, cause := stone.why.event()
 		return nil, fmt.Sprintf("%s (%s) at %s", typ, cause, wall(stone.at).Format(time.RFC3339Nano))
 	}
-	e := &Explanation{Server: *r.view, Summary: r.summary(now)}
-	r.vitals(now).apply(&e.Server)
+	e := &Explanation{
+		Server: *r.view, Summary: s.summary(r, now), Mode: s.mode, Beats: []Beat{}, Probes: []ProbeResult{}, Transitions: []Change{},
+	}
+	r.vitals(s.clock.at(now)).apply(&e.Server)
 	for i := r.heard - min(r.heard, keptBeats); i < r.heard; i++ {
 		b := r.beats[i%keptBeats]
 		seq := b.ordinal
@@ -51,6 +55,9 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		}
 		e.Beats = append(e.Beats, Beat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
 	}
+	if r.doubt != nil {
+		e.Probes = append(e.Probes, r.doubt.results()...)
+	}
 	for _, c := range r.changes {
 		typ, cause := c.step.event()
 		e.Transitions = append(e.Transitions, Change{wall(c.at), typ, cause})
@@ -58,15 +65,69 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	return e, ""
 }
 
-func (r *record) summary(now time.Duration) string {
-	age := (now - r.stamp).Round(time.Millisecond)
-	heard := fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", max(0, age), r.via.Value())
-	switch r.view.State {
-	case events.StateSuspect:
-		return fmt.Sprintf("suspect: silent for 0.7 of its TTL of %v: %s; it expires in %v unless it is heard",
-			r.ttl, heard, max(0, r.ttl-age))
-	case events.StateDraining:
-		return fmt.Sprintf("draining: its weight is 0, so it takes nothing new: %s", heard)
+// summary says it in words.
+func (s *state) summary(r *record, now time.Duration) string {
+	ms := func(d time.Duration) time.Duration { return max(0, d).Round(time.Millisecond) }
+	silence, age := now-r.sent, s.clock.at(now)-r.stamp
+	words := fmt.Sprintf("%s: ", r.view.State)
+	if r.view.State == events.StateDraining {
+		words = "draining: its weight is 0, so it takes nothing new: "
 	}
-	return fmt.Sprintf("alive: %s; it is suspect after %v of silence and expires after %v", heard, r.suspectAfter(), r.ttl)
+	if r.heard == 0 {
+		words += "not heard since this API server started, which knows it from before"
+	} else {
+		words += fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", ms(silence), r.via.Value())
+	}
+	switch {
+	case r.stamp > r.beat:
+		words += fmt.Sprintf("; since then it was asked, and told its id %v ago", ms(age))
+	case silence-age >= time.Second:
+		words += fmt.Sprintf("; of that only %v counts against it, because this API server could not hear for the rest", ms(age))
+	}
+	if !r.suspect {
+		return fmt.Sprintf("%s; it is suspect after %v of silence and expires after %v", words, r.suspectAfter(), r.ttl)
+	}
+	return words + "; " + s.outlook(r, age)
+}
+
+// outlook is what becomes of a suspect.
+func (s *state) outlook(r *record, age time.Duration) string {
+	d := r.doubted()
+	end := r.ttl + time.Duration(d.extended)*r.interval()
+	left := max(0, end-age).Round(time.Millisecond)
+	asked := fmt.Sprintf("%d probes in a row failed", d.failed)
+	if !s.cfg.Probing {
+		asked = "probes are off"
+	}
+	switch {
+	case d.refuted:
+		_, cause := d.why.event()
+		return fmt.Sprintf("it is gone (%s) and expires as soon as the limit on expiries allows", cause)
+	case s.mode == ModeBlind:
+		return "while nothing comes through any nsqd it is kept, unless it is found to be gone"
+	case s.mode == ModeWarming:
+		return "while warming nobody expires by silence, only if it is found to be gone"
+	case d.failed >= failures && !s.reached(r):
+		return "no other server answers either, so its silence says nothing: it is kept for a minute unless it is heard"
+	case s.mode == ModeHolding:
+		return fmt.Sprintf("too many are suspect at once, so it is kept until three probes fail: %s", asked)
+	}
+	return fmt.Sprintf("it expires in %v unless it is heard or answers: %s", left, asked)
+}
+
+// ProbeResult is one piece of evidence in an Explanation.
+type ProbeResult struct {
+	Time    time.Time `json:"time"`
+	Finding Finding   `json:"finding"`
+	Source  Source    `json:"source"`
+	TookMS  int64     `json:"took_ms"`
+}
+
+func (d *doubt) results() []ProbeResult {
+	var all []ProbeResult
+	for i := d.answered - min(d.answered, keptProbes); i < d.answered; i++ {
+		p := d.probes[i%keptProbes]
+		all = append(all, ProbeResult{wall(p.at), p.finding, p.source, p.took.Milliseconds()})
+	}
+	return all
 }

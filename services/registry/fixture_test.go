@@ -53,8 +53,16 @@ func mustObserve(t testing.TB, r *registry.Registry, h *events.Heartbeat, at tim
 
 func mustTick(t testing.TB, r *registry.Registry, now time.Time) {
 	t.Helper()
-	if err := r.Tick(t.Context(), now); err != nil {
+	if err := r.Tick(t.Context(), now, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// mustTicks has time pass from one moment to another, with a tick each 250 ms.
+func mustTicks(t testing.TB, r *registry.Registry, from, to time.Time) {
+	t.Helper()
+	for at := from; !at.After(to); at = at.Add(250 * time.Millisecond) {
+		mustTick(t, r, at)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"rollcall/events"
 )
 
-// TestModel plays random words and ticks to the registry and to the naive model of it: both must tell the same events and
-// keep the same roll. Then it checks what must hold whatever the rules are.
+// TestModel plays random words, findings and ticks, with brokers that are heard or not, to the registry and to the naive
+// model of it: both must tell the same events and keep the same roll. Then it checks what must hold whatever the rules are.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPlay(t)
@@ -24,12 +24,15 @@ func TestModel(t *testing.T) {
 				w.leave = true
 				p.hear(w)
 			},
+			"found": p.find,
 			"step": func(t *rapid.T) {
-				p.advance(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
+				p.now += time.Duration(rapid.IntRange(0, 400).Draw(t, "ms")) * time.Millisecond
 			},
 			"tick": func(*rapid.T) { p.tick() },
+			"time": func(t *rapid.T) { p.pass(time.Duration(rapid.IntRange(1, 40).Draw(t, "ticks")) * p.state.cfg.Tick) },
+			"deaf": func(t *rapid.T) { p.silent = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "silent") },
 			"pause": func(t *rapid.T) {
-				p.advance(rapid.SampledFrom([]time.Duration{30 * time.Second, 256 * time.Second, 10 * time.Minute, 61 * time.Minute}).Draw(t, "pause"))
+				p.now += rapid.SampledFrom([]time.Duration{6 * time.Second, 30 * time.Second, 256 * time.Second, 61 * time.Minute}).Draw(t, "pause")
 				p.tick()
 			},
 			"": func(t *rapid.T) { p.check(t) },
@@ -43,17 +46,24 @@ type play struct {
 	model  *naive
 	start  time.Time
 	now    time.Duration
+	ticked time.Duration
+	silent int    // of modelNSQD, through which nothing comes
 	said   []word // the last ones, to be said again
 	events []events.Event
 }
 
+var modelNSQD = []string{"nsqd-1", "nsqd-2"}
+
 func newPlay(t *rapid.T) *play {
-	cfg := Config{Observer: "api-1", MaxServers: rapid.IntRange(2, 6).Draw(t, "max")}
+	cfg := Config{Observer: "api-1", MaxServers: rapid.IntRange(2, 6).Draw(t, "max"), Probing: rapid.Bool().Draw(t, "probing")}
 	cfg.setDefaults()
 	p := &play{
 		state: newState(cfg),
-		model: &naive{max: cfg.MaxServers, servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone)},
 		start: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+	}
+	p.model = &naive{
+		max: cfg.MaxServers, probing: cfg.Probing, clock: &p.state.clock, mode: ModeWarming, warmAt: 15 * time.Second, allowance: 1, answered: never,
+		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone),
 	}
 	p.state.graves.max = 1 << 20 // the model forgets by time alone; TestGraveyardIsBounded has the rest
 	p.tick()                     // the state's own time starts here
@@ -88,7 +98,7 @@ func (p *play) hear(w word) {
 	received := p.start.Add(p.now)
 	h := &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: w.service, ID: w.id, Addr: w.addr, Incarnation: w.incarnation, Seq: w.ordinal,
-		Zone: w.zone, Weight: w.weight, IntervalMS: 1, TTLMS: w.ttl.Milliseconds(),
+		Zone: w.zone, Weight: w.weight, IntervalMS: naiveInterval.Milliseconds(), TTLMS: w.ttl.Milliseconds(),
 	}
 	if w.leave {
 		h.Type = events.KindLeave
@@ -97,16 +107,46 @@ func (p *play) hear(w word) {
 		h.Seq = 0
 		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
 	}
-	p.state.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Add(-w.delay), ReceivedAt: received}))
+	p.state.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Add(-w.delay), ReceivedAt: received, Delay: w.delay}))
 	p.model.hear(w, p.now)
 	p.collect()
 }
 
-func (p *play) advance(d time.Duration) { p.now += d }
+// pass lets time pass as it mostly does: with a tick and a canary through each nsqd that is heard at its turn.
+func (p *play) pass(d time.Duration) {
+	for end := p.now + d; p.now < end; {
+		p.now += p.state.cfg.Tick
+		p.tick()
+	}
+}
 
 func (p *play) tick() {
-	p.state.tick(p.start.Add(p.now))
-	p.model.tick(p.now)
+	for _, addr := range modelNSQD[p.silent:] {
+		at := p.start.Add(p.now)
+		p.state.observe(newMessage(&events.Heartbeat{Type: events.KindCanary}, events.Receipt{Via: addr, PublishedAt: at, ReceivedAt: at}))
+	}
+	credited := p.state.credited
+	p.state.tick(p.start.Add(p.now), modelNSQD)
+	p.model.tick(p.now, p.now-p.ticked, p.state.credited-credited)
+	p.ticked = p.now
+	p.collect()
+}
+
+// find reports something about a server that is on the roll.
+func (p *play) find(t *rapid.T) {
+	if len(p.state.order) == 0 {
+		t.Skip("nobody is on the roll")
+	}
+	r := rapid.SampledFrom(p.state.order).Draw(t, "server")
+	finding := rapid.SampledFrom(Findings()).Draw(t, "finding")
+	source := rapid.SampledFrom([]Source{SourceProbe, SourceProbe, SourceProxy}).Draw(t, "source")
+	began := p.now - time.Duration(rapid.SampledFrom([]int{0, 3, 500, 3000}).Draw(t, "took"))*time.Millisecond
+	s := p.model.servers[r.key()]
+	p.state.report(Evidence{
+		Probe: Probe{Service: r.view.Service, ID: r.view.ID, Addr: r.view.Addr, Incarnation: r.incarnation}, Finding: finding, Source: source,
+		Began: p.start.Add(began), Ended: p.start.Add(p.now),
+	})
+	p.model.find(s, finding, source, began, p.now)
 	p.collect()
 }
 
@@ -133,6 +173,10 @@ func (p *play) told() []string {
 	for i, e := range p.events {
 		d := e.Details()
 		s := d.Server
+		if m, ok := e.(events.ModeChanged); ok {
+			lines[i] = fmt.Sprintf("#%d mode %s", d.Revision, m.Mode)
+			continue
+		}
 		lines[i] = fmt.Sprintf("#%d %s %s inc=%d %s %s", d.Revision, string(e.Type())[len("rollcall.server."):], s.Key(), s.Incarnation, s.State, s.Addr)
 	}
 	return lines
@@ -163,6 +207,18 @@ func checkState(t *rapid.T, s *state) {
 		if s.servers[r.key()] != r || s.byAddr[key{r.view.Service, r.view.Addr}] != r {
 			t.Fatalf("%s is not found by its key and address", r.view.Key())
 		}
+	}
+	suspects := 0
+	for _, r := range s.order {
+		if r.suspect {
+			suspects++
+		}
+		if r.stamp > s.clock.lease+2*s.cfg.Tick {
+			t.Fatalf("%s has a lease that begins in the future", r.view.Key())
+		}
+	}
+	if suspects != s.suspects {
+		t.Fatalf("%d suspects are counted, there are %d", s.suspects, suspects)
 	}
 	snapshot := s.members()
 	if snapshot.Revision != s.revision || len(snapshot.Servers) != len(s.order) {
@@ -213,6 +269,9 @@ func checkLives(t *rapid.T, all []events.Event) {
 			t.Fatalf("event %d has the id of an earlier one", i+1)
 		}
 		ids[d.ID] = d.Time
+		if e.Type() == events.TypeMode {
+			continue
+		}
 		if registers := e.Type() == events.TypeRegistered; registers == here[l] {
 			t.Fatalf("event %d of %v is %s, on the roll: %v", i+1, l, e.Type(), here[l])
 		}
@@ -236,6 +295,9 @@ func checkLives(t *rapid.T, all []events.Event) {
 
 // checkSuccessor: the next event, but for the end of one that held the address, registers the newer incarnation.
 func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
+	for len(next) > 0 && next[0].Type() == events.TypeMode {
+		next = next[1:]
+	}
 	if len(next) > 0 && next[0].Details().Cause == events.CauseAddress {
 		next = next[1:]
 	}
@@ -256,7 +318,7 @@ func TestGraveyardIsBounded(t *testing.T) {
 			"bury": func(t *rapid.T) {
 				k := key{"data", rapid.StringMatching("[a-h]").Draw(t, "id")}
 				g.bury(tombstone{key: k, incarnation: rapid.Int64Range(0, 2).Draw(t, "inc")}, now, time.Second)
-				if _, ok := g.find(k); !ok {
+				if g.find(k) == nil {
 					t.Fatalf("%v was forgotten at once", k)
 				}
 			},

@@ -26,11 +26,15 @@ type record struct {
 	suspect     bool
 	says        uint64 // description of the heartbeat that the view was made of
 
-	stamp    time.Duration         // the lease runs from here: when the newest heartbeat was published
+	stamp    time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer
+	beat     time.Duration         // by the lease clock, when the newest heartbeat was sent
+	sent     time.Duration         // the same moment, by the state's own time
 	lastSeen int64                 // the same moment on the wall, Unix nanoseconds
 	ordinal  uint64                // of the newest heartbeat; see ordinal
 	via      unique.Handle[string] // nsqd it came through
 	load     *events.Load
+	doubt    *doubt // nil: none
+	untold   bool   // suspect as a precaution since a restart, of which nobody was told
 
 	due        time.Duration // next look at the lease; kept by the wheel, like slot, next and prev
 	slot       int64
@@ -60,11 +64,38 @@ const (
 	keptChanges = 8
 )
 
+// never is before every moment, and not so far that a difference to it overflows.
+const never = time.Duration(-1 << 62)
+
+// forever is after every moment, likewise.
+const forever = -never
+
 func (r *record) key() key { return key{r.view.Service, r.view.ID} }
+
+func (r *record) interval() time.Duration { return time.Duration(r.view.IntervalMS) * time.Millisecond }
 
 // suspectAfter is how long the server may be silent before it is suspect.
 func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
+}
+
+// deadline is when, by the lease clock, the server would be suspect, or expire.
+func (r *record) deadline() time.Duration {
+	if r.suspect {
+		return r.stamp + r.ttl
+	}
+	return r.stamp + r.suspectAfter()
+}
+
+// unrefutedAt reports whether a heartbeat that was sent then is newer than all that speaks against the server.
+func (r *record) unrefutedAt(sent time.Duration) bool { return r.doubt == nil || sent > r.doubt.badAt }
+
+// round is that of the next event.
+func (r *record) round() uint64 {
+	if r.doubt == nil {
+		return 0
+	}
+	return r.doubt.round
 }
 
 // gone reports whether the server is off the roll: only then it is not in the wheel.
@@ -90,11 +121,12 @@ func (r *record) seq() uint64 {
 	return r.ordinal
 }
 
-func (r *record) vitals(now time.Duration) vitals {
+// vitals are those at a moment of the lease clock.
+func (r *record) vitals(lease time.Duration) vitals {
 	return vitals{
 		Seq:      r.seq(),
 		LastSeen: wall(r.lastSeen),
-		Age:      max(0, now-r.stamp),
+		Age:      max(0, lease-r.stamp),
 		Load:     r.load,
 		Via:      r.via.Value(),
 	}

@@ -22,6 +22,7 @@ type Registry struct {
 	mailbox chan message
 	calls   chan func(*state)
 	events  chan events.Event
+	probes  chan Probe
 	done    chan struct{} // closed when Run has ended
 
 	// Owned by Run's goroutine.
@@ -40,6 +41,7 @@ func New(cfg Config) (*Registry, error) {
 		mailbox: make(chan message, cfg.Mailbox),
 		calls:   make(chan func(*state)),
 		events:  make(chan events.Event),
+		probes:  make(chan Probe),
 		done:    make(chan struct{}),
 
 		state:    newState(cfg),
@@ -71,14 +73,32 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 	}
 }
 
-// Tick tells the registry what time it is; suspicion and expiry come from it alone. It returns when every
-// heartbeat that was in the mailbox before is applied and every lease is judged.
-func (r *Registry) Tick(ctx context.Context, now time.Time) error {
+// Tick tells the registry what time it is and which nsqd there are, by the addresses that receipts name. Suspicion
+// and expiry by silence come from it alone. It returns when every heartbeat that was in the mailbox before is applied
+// and every lease is judged. The registry keeps nsqd; nobody may change it from then on.
+func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error {
 	_, err := ask(ctx, r, func(s *state) struct{} {
-		s.tick(now)
+		s.tick(now, nsqd)
 		return struct{}{}
 	})
 	return err
+}
+
+// Probes are the questions that the registry wants answered, each by Report: at most one a second about one server. There
+// is one reader. While nobody reads, a question waits, once for each server. The channel is closed when Run returns.
+func (r *Registry) Probes() <-chan Probe { return r.probes }
+
+// Report hands over what was found out about a server. It returns when the registry has taken it, after every heartbeat that
+// was in the mailbox before.
+func (r *Registry) Report(ctx context.Context, e Evidence) error {
+	select {
+	case r.calls <- func(s *state) { s.report(e) }:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return ErrStopped
+	}
 }
 
 // Members returns the membership that q selects. It costs the registry the same whatever the size of
@@ -102,7 +122,7 @@ func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Snapshot,
 	if err != nil {
 		return nil, err
 	}
-	part := &Snapshot{Revision: a.snapshot.Revision, Mode: a.snapshot.Mode}
+	part := a.snapshot.without()
 	for i, srv := range a.snapshot.Servers {
 		if q.Matches(srv) {
 			current := *srv
@@ -151,6 +171,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			close(w)
 		}
 		close(r.events)
+		close(r.probes)
 		close(r.done)
 	}()
 	for {
@@ -158,6 +179,11 @@ func (r *Registry) Run(ctx context.Context) error {
 		var next events.Event
 		if len(s.outbox.queue) > 0 {
 			out, next = r.events, s.outbox.queue[0]
+		}
+		var ask chan Probe // likewise
+		question, open := s.question()
+		if open {
+			ask = r.probes
 		}
 		select {
 		case m := <-r.mailbox:
@@ -168,6 +194,8 @@ func (r *Registry) Run(ctx context.Context) error {
 			call(s)
 		case out <- next:
 			s.outbox.pop()
+		case ask <- question:
+			s.asked()
 		case <-ctx.Done():
 			r.drain(s) // they are acked
 			return nil

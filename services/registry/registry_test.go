@@ -17,7 +17,7 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 	"Observe": func(ctx context.Context, r *registry.Registry) error {
 		return r.Observe(ctx, heartbeatOf(1, 1), receiptAt(time.Now()))
 	},
-	"Tick": func(ctx context.Context, r *registry.Registry) error { return r.Tick(ctx, time.Now()) },
+	"Tick": func(ctx context.Context, r *registry.Registry) error { return r.Tick(ctx, time.Now(), nil) },
 	"Members": func(ctx context.Context, r *registry.Registry) error {
 		_, err := r.Members(ctx, registry.Query{})
 		return err
@@ -28,6 +28,11 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 	},
 	"Explain": func(ctx context.Context, r *registry.Registry) error {
 		_, err := r.Explain(ctx, "data", "a", time.Now())
+		return err
+	},
+	"Report": func(ctx context.Context, r *registry.Registry) error { return r.Report(ctx, registry.Evidence{}) },
+	"Save": func(ctx context.Context, r *registry.Registry) error {
+		_, err := r.Save(ctx, time.Now())
 		return err
 	},
 	"Stats": func(ctx context.Context, r *registry.Registry) error {
@@ -62,6 +67,11 @@ func TestStopped(t *testing.T) {
 		}
 		if s, open := <-watching; open {
 			t.Errorf("got %v", s)
+		}
+	})
+	t.Run("Probes is closed", func(t *testing.T) {
+		if p, open := <-r.Probes(); open {
+			t.Errorf("got %v", p)
 		}
 	})
 	t.Run("Events is closed, and Unsent has what nobody took", func(t *testing.T) {
@@ -198,6 +208,7 @@ func TestLifeByTheClock(t *testing.T) {
 			at  time.Duration
 		}{
 			{events.TypeRegistered, 0},
+			{events.TypeMode, 15*time.Second + time.Millisecond}, // warm
 			{events.TypeSuspected, last + 7*time.Second + time.Millisecond},
 			{events.TypeExpired, last + 10*time.Second + time.Millisecond},
 		} {

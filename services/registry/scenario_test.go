@@ -20,16 +20,21 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the re
 // TestScenarios replays testdata/*.txt. A line that starts at the margin is a command, one with # is a comment; what is
 // indented is the answer of the registry to the command above it.
 //
-//	config maxservers=2 outbox=3                  before all others
+//	config maxservers=2 outbox=3 probing=on cold=on   before all others; cold: it starts at 0s, else 20 s earlier
 //	beat data/a inc=1 seq=1 addr=10.0.0.1:80 at=0s delay=0s ttl=10s weight=100 zone= via=nsqd-1
-//	bare 10.0.0.1:80 at=0s delay=0s               a body that is nothing but the address
+//	bare 10.0.0.1:80 at=0s delay=0s stamp=1h      by a clock that is ahead; a body that is nothing but the address
 //	leave data/a inc=1 seq=2 at=1s
-//	tick 7s
+//	tick 7s nsqd=nsqd-1,nsqd-2                    and each 250 ms before it; nsqd= holds until it is given again, and without it nobody cares for them
+//	jump 7s nsqd=nsqd-1                           one tick, after a pause of this process
+//	canary nsqd-1 at=1s                           something came through it
+//	probe data/a refused began=7s at=7.3s         what was found out
+//	proxy data/a refused at=7.3s
+//	asks                                          what the registry wants to know, and takes the questions
 //	show                                          the roll, with the vitals of now
 //	explain data/a
 //	hold, take                                    nobody takes events; somebody takes them again
 //
-// All times count from the start. Without at= it is the time of the command before.
+// All times count from the start. Without at= it is the time of the command before; until it there is a tick each 250 ms.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -67,16 +72,19 @@ func firstDifference(got, want string) string {
 
 // scenario is a state, the time in it, and who listens.
 type scenario struct {
-	state *state
-	start time.Time
-	now   time.Duration
-	held  bool
-	out   bytes.Buffer
+	state  *state
+	start  time.Time
+	now    time.Duration
+	ticked time.Duration // the last tick
+	nsqd   []string
+	held   bool
+	out    bytes.Buffer
 }
 
 func mustReplay(t *testing.T, text string) []byte {
 	t.Helper()
-	sc := &scenario{state: mustState(t, Config{}), start: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	sc := &scenario{start: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	sc.begin(t, Config{}, false)
 	for i, line := range strings.SplitAfter(text, "\n") {
 		if strings.HasPrefix(line, "  ") {
 			continue // an answer
@@ -100,19 +108,52 @@ func mustReplay(t *testing.T, text string) []byte {
 	return sc.out.Bytes()
 }
 
+// begin makes a state that is past its warming, unless it is to be cold.
+func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
+	t.Helper()
+	sc.state = mustState(t, cfg)
+	if !cold {
+		warm(sc.state, sc.start)
+	}
+}
+
+// warm has a state tick until start, when it has just become normal and told of nothing yet.
+func warm(s *state, start time.Time) {
+	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
+		s.tick(at, nil)
+	}
+	s.outbox.queue, s.revision, s.snapshot = nil, 0, nil
+}
+
 func (sc *scenario) run(t *testing.T, a *arguments) error {
 	if at, ok := a.named["at"]; ok {
 		sc.now = a.duration("at", at)
+		sc.pass(a)
 	}
 	switch a.command {
 	case "config":
-		sc.state = mustState(t, Config{MaxServers: a.int("maxservers"), Outbox: a.int("outbox")})
+		sc.begin(t, Config{MaxServers: a.int("maxservers"), Outbox: a.int("outbox"), Probing: a.named["probing"] == "on"}, a.named["cold"] == "on")
 	case "beat", "bare", "leave":
 		h, receipt := a.heartbeat(sc.start.Add(sc.now))
 		sc.printf("%v", sc.state.observe(newMessage(h, receipt)))
 	case "tick":
 		sc.now = a.duration("tick", a.subject)
-		sc.state.tick(sc.start.Add(sc.now))
+		sc.pass(a)
+		sc.tick(sc.now, a)
+	case "jump":
+		sc.now = a.duration("jump", a.subject)
+		sc.tick(sc.now, a)
+	case "canary":
+		at := sc.start.Add(sc.now)
+		h := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: "api-2"}
+		sc.state.observe(newMessage(h, events.Receipt{Via: a.subject, PublishedAt: at, ReceivedAt: at}))
+	case "probe", "proxy":
+		sc.report(a)
+	case "asks":
+		for q, ok := sc.state.question(); ok; q, ok = sc.state.question() {
+			sc.printf("%s/%s inc=%d %s", q.Service, q.ID, q.Incarnation, q.Addr)
+			sc.state.asked()
+		}
 	case "show":
 		sc.show()
 	case "explain":
@@ -123,6 +164,34 @@ func (sc *scenario) run(t *testing.T, a *arguments) error {
 		return fmt.Errorf("unknown command %q", a.command)
 	}
 	return a.err
+}
+
+// pass has the ticks come that are due before now.
+func (sc *scenario) pass(a *arguments) {
+	for next := sc.ticked + sc.state.cfg.Tick; next < sc.now; next += sc.state.cfg.Tick {
+		sc.tick(next, a)
+	}
+}
+
+func (sc *scenario) tick(at time.Duration, a *arguments) {
+	if list, ok := a.named["nsqd"]; ok {
+		sc.nsqd = strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+	}
+	sc.state.tick(sc.start.Add(at), sc.nsqd)
+	sc.ticked = at
+}
+
+// report hands over what was found out about the server as it is on the roll.
+func (sc *scenario) report(a *arguments) {
+	k := a.key()
+	e := Evidence{
+		Probe: Probe{Service: k.service, ID: k.id}, Finding: Finding(a.finding), Source: Source(a.command),
+		Began: sc.start.Add(a.duration("began", a.or("began", sc.now.String()))), Ended: sc.start.Add(sc.now),
+	}
+	if r := sc.state.servers[k]; r != nil {
+		e.Addr, e.Incarnation = r.view.Addr, r.incarnation
+	}
+	sc.state.report(e)
 }
 
 func (sc *scenario) printf(format string, args ...any) {
@@ -138,6 +207,9 @@ func (sc *scenario) take() {
 
 func eventLine(e events.Event) string {
 	d := e.Details()
+	if m, ok := e.(events.ModeChanged); ok {
+		return fmt.Sprintf("#%d mode %s (%s) %s", d.Revision, m.Mode, d.Cause, m.Detail)
+	}
 	_, name, _ := strings.Cut(string(e.Type()), "server.")
 	return fmt.Sprintf("#%d %s (%s) %s", d.Revision, name, d.Cause, serverLine(&d.Server))
 }
@@ -154,8 +226,12 @@ func serverLine(s *events.Server) string {
 func (sc *scenario) show() {
 	s := sc.state
 	s.vitals = nil
-	sc.printf("revision=%d %s servers=%d tombstones=%d dropped=%d", s.revision, s.mode, len(s.servers), len(s.graves.stones), s.outbox.dropped)
-	vitals := s.currentVitals(sc.now)
+	mode := string(s.mode)
+	if !s.complete {
+		mode += " incomplete"
+	}
+	sc.printf("revision=%d %s servers=%d tombstones=%d dropped=%d", s.revision, mode, len(s.servers), len(s.graves.stones), s.outbox.dropped)
+	vitals := s.currentVitals(s.age(sc.start.Add(sc.now)))
 	for i, srv := range s.members().Servers {
 		current := *srv
 		vitals[i].apply(&current)
@@ -164,7 +240,7 @@ func (sc *scenario) show() {
 }
 
 func (sc *scenario) explain(k key) {
-	e, gone := sc.state.explain(k, sc.now)
+	e, gone := sc.state.explain(k, sc.state.age(sc.start.Add(sc.now)))
 	if e == nil {
 		sc.printf("%s", gone)
 		return
@@ -172,6 +248,9 @@ func (sc *scenario) explain(k key) {
 	sc.printf("%s", e.Summary)
 	for _, b := range e.Beats {
 		sc.printf("beat seq=%d at=%v delay=%dms via=%s", b.Seq, b.ReceivedAt.Sub(sc.start), b.DelayMS, b.Via)
+	}
+	for _, p := range e.Probes {
+		sc.printf("%s %s at=%v took=%dms", p.Source, p.Finding, p.Time.Sub(sc.start), p.TookMS)
 	}
 	for _, c := range e.Transitions {
 		sc.printf("%s (%s) at=%v", strings.TrimPrefix(string(c.Type), "rollcall.server."), c.Reason, c.Time.Sub(sc.start))
@@ -181,17 +260,20 @@ func (sc *scenario) explain(k key) {
 // arguments are the words of a command: what it is about, and key=value pairs.
 type arguments struct {
 	command, subject string
+	finding          string // the second word that is no pair
 	named            map[string]string
 	err              error // the first mistake
 }
 
-var known = []string{"maxservers", "outbox", "inc", "seq", "addr", "at", "delay", "ttl", "weight", "zone", "via"}
+var known = []string{"maxservers", "outbox", "inc", "seq", "addr", "at", "delay", "ttl", "weight", "zone", "via", "nsqd", "began", "probing", "cold", "stamp"}
 
 func parseArgs(words []string) (*arguments, error) {
 	a := &arguments{command: words[0], named: make(map[string]string)}
 	for _, word := range words[1:] {
 		name, value, pair := strings.Cut(word, "=")
 		switch {
+		case !pair && a.subject != "":
+			a.finding = word
 		case !pair:
 			a.subject = word
 		case !slices.Contains(known, name):
@@ -244,7 +326,7 @@ func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Rec
 	h := &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: events.DefaultService, ID: a.subject, Addr: a.subject,
 		Incarnation: int64(a.int("inc")), Seq: uint64(a.int("seq")), Weight: events.DefaultWeight, Zone: a.named["zone"],
-		IntervalMS: 1, TTLMS: a.duration("ttl", a.or("ttl", "10s")).Milliseconds(),
+		IntervalMS: 5000, TTLMS: a.duration("ttl", a.or("ttl", "10s")).Milliseconds(),
 	}
 	if a.command != "bare" {
 		k := a.key()
@@ -256,8 +338,9 @@ func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Rec
 	if _, ok := a.named["weight"]; ok {
 		h.Weight = a.int("weight")
 	}
-	published := received.Add(-a.duration("delay", a.or("delay", "0s")))
-	return h, events.Receipt{Via: a.or("via", "nsqd-1"), PublishedAt: published, ReceivedAt: received}
+	delay := a.duration("delay", a.or("delay", "0s"))
+	ahead := a.duration("stamp", a.or("stamp", "0s"))
+	return h, events.Receipt{Via: a.or("via", "nsqd-1"), PublishedAt: received.Add(ahead - delay), ReceivedAt: received, Delay: delay}
 }
 
 // mustState is a state as New makes it.

@@ -8,17 +8,23 @@ import (
 )
 
 // Mode is how far the registry trusts its own ears.
-type Mode string
+type Mode = events.Mode
 
+// The modes of events, for those who ask the registry.
 const (
-	ModeWarming Mode = "warming" // not yet listening for an interval: the roll may be incomplete
-	ModeNormal  Mode = "normal"
+	ModeWarming = events.ModeWarming
+	ModeNormal  = events.ModeNormal
+	ModeHolding = events.ModeHolding
+	ModeBlind   = events.ModeBlind
 )
 
 // Snapshot is the membership at one revision. It is immutable and may be kept and shared.
 type Snapshot struct {
-	Revision uint64
-	Mode     Mode
+	Revision   uint64
+	Generation uint64 // of this process; grows with each Snapshot, also where nothing happened that makes an event
+	Mode       Mode
+	Complete   bool     // whoever beats is on the roll: it was heard for an interval, or restored
+	Blind      []string // nsqd through which nothing comes, in order
 	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
 	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.
 	// Registry.List has the current ones.
@@ -67,12 +73,19 @@ func (q *Query) all() bool {
 	return q.Service == "" && q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
+// without is s but for its servers.
+func (s *Snapshot) without() *Snapshot {
+	part := *s
+	part.Servers = nil
+	return &part
+}
+
 // Select returns the part of the snapshot that q selects.
 func (s *Snapshot) Select(q Query) *Snapshot {
 	if q.all() {
 		return s
 	}
-	part := &Snapshot{Revision: s.Revision, Mode: s.Mode}
+	part := s.without()
 	for _, srv := range s.Servers {
 		if q.Matches(srv) {
 			part.Servers = append(part.Servers, srv)

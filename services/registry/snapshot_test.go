@@ -92,11 +92,12 @@ func TestListHasTheVitalsOfTheTick(t *testing.T) {
 		return *s.Servers[0]
 	}
 	mustObserve(t, r, heartbeatOf(1, 1), now)
+	mustTicks(t, r, now, now.Add(1500*time.Millisecond))
 	list()
 
 	h := heartbeatOf(1, 2)
 	h.Load = &events.Load{InFlight: 99}
-	receipt := events.Receipt{Via: "127.0.0.1:5150", PublishedAt: now.Add(time.Second).Round(0), ReceivedAt: now.Add(1500 * time.Millisecond)}
+	receipt := events.Receipt{Via: "127.0.0.1:5150", PublishedAt: now.Add(time.Second).Round(0), ReceivedAt: now.Add(1500 * time.Millisecond), Delay: 500 * time.Millisecond}
 	if err := r.Observe(t.Context(), h, receipt); err != nil {
 		t.Fatal(err)
 	}

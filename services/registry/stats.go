@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"rollcall/events"
 )
@@ -10,7 +11,15 @@ import (
 type Stats struct {
 	Revision    uint64
 	Mode        Mode
-	Heartbeats  map[string]uint64      // by what became of them: taken, outdated, stale, refused, unmatched
+	ModeSince   time.Time // zero before the first tick
+	ModeDetail  string    // what it means, in words
+	Complete    bool      // see Snapshot
+	Sights      []Sight   // each nsqd that there is, by address
+	Suspects    int
+	Questions   int                    // servers that wait to be asked
+	Lease       time.Duration          // what the lease clock shows
+	Credited    time.Duration          // what it has given back, in all
+	Heartbeats  map[string]uint64      // by what became of them: taken, canary, unproven, outdated, stale, refused, unmatched
 	Transitions map[events.Type]uint64 // since the start
 	Mailbox     int                    // heartbeats that wait
 	Outbox      int                    // events that wait for a broker
@@ -31,6 +40,14 @@ func (s *state) stats() Stats {
 	st := Stats{
 		Revision:    s.revision,
 		Mode:        s.mode,
+		ModeSince:   s.modeSince,
+		ModeDetail:  s.modeDetail(s.mode),
+		Complete:    s.complete,
+		Sights:      s.clock.sights(),
+		Suspects:    s.suspects,
+		Questions:   len(s.questions),
+		Lease:       s.clock.lease,
+		Credited:    s.credited,
 		Heartbeats:  make(map[string]uint64, verdicts),
 		Transitions: make(map[events.Type]uint64, steps),
 		Outbox:      len(s.outbox.queue),

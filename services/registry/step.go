@@ -9,31 +9,45 @@ const (
 	stepRegistered step = iota
 	stepUpdated
 	stepSuspected
+	stepUnreachable
 	stepRecovered
+	stepVouched
 	stepExpired
+	stepRefused
+	stepStranger
 	stepLeft
-	stepRestarted // replaced: the same id, a newer incarnation
-	stepDisplaced // replaced: another id, on the same address
+	stepRestarted
+	stepDisplaced
 	steps
 )
 
+var tellings = [steps]struct {
+	typ   events.Type
+	cause events.Cause
+}{
+	stepRegistered:  {events.TypeRegistered, events.CauseHeartbeat},
+	stepUpdated:     {events.TypeUpdated, events.CauseChanged},
+	stepSuspected:   {events.TypeSuspected, events.CauseSilent},
+	stepUnreachable: {events.TypeSuspected, events.CauseUnreachable},
+	stepRecovered:   {events.TypeRecovered, events.CauseHeartbeat},
+	stepVouched:     {events.TypeRecovered, events.CauseProbe},
+	stepExpired:     {events.TypeExpired, events.CauseTTL},
+	stepRefused:     {events.TypeExpired, events.CauseRefused},
+	stepStranger:    {events.TypeExpired, events.CauseIdentity},
+	stepLeft:        {events.TypeLeft, events.CauseLeave},
+	stepRestarted:   {events.TypeReplaced, events.CauseIncarnation}, // the same id, a newer incarnation
+	stepDisplaced:   {events.TypeReplaced, events.CauseAddress},     // another id, on the same address
+}
+
 // event returns the type and cause that tell of the step.
-func (s step) event() (events.Type, events.Cause) {
-	switch s {
-	case stepRegistered:
-		return events.TypeRegistered, events.CauseHeartbeat
-	case stepUpdated:
-		return events.TypeUpdated, events.CauseChanged
-	case stepSuspected:
-		return events.TypeSuspected, events.CauseSilent
-	case stepRecovered:
-		return events.TypeRecovered, events.CauseHeartbeat
-	case stepExpired:
-		return events.TypeExpired, events.CauseTTL
-	case stepLeft:
-		return events.TypeLeft, events.CauseLeave
-	case stepRestarted:
-		return events.TypeReplaced, events.CauseIncarnation
+func (s step) event() (events.Type, events.Cause) { return tellings[s].typ, tellings[s].cause }
+
+// stepOf is the inverse of event.
+func stepOf(typ events.Type, cause events.Cause) (step, bool) {
+	for why, t := range tellings {
+		if t.typ == typ && t.cause == cause {
+			return step(why), true
+		}
 	}
-	return events.TypeReplaced, events.CauseAddress
+	return 0, false
 }

@@ -75,12 +75,17 @@ func TestWatch(t *testing.T) {
 			mustBeSilent(t, w)
 		},
 		"the end of the warming is told": func(t *testing.T, r *registry.Registry) {
-			mustTick(t, r, time.Now())
+			start := time.Now()
+			mustTick(t, r, start)
 			w := r.Watch(t.Context())
-			if s := mustReceive(t, w); s.Mode != registry.ModeWarming {
-				t.Errorf("mode %s, want warming", s.Mode)
+			if s := mustReceive(t, w); s.Mode != registry.ModeWarming || s.Complete {
+				t.Errorf("mode %s, complete %v; want warming and not complete", s.Mode, s.Complete)
 			}
-			mustTick(t, r, time.Now().Add(5*time.Second))
+			mustTicks(t, r, start, start.Add(5*time.Second))
+			if s := mustReceive(t, w); s.Mode != registry.ModeWarming || !s.Complete {
+				t.Errorf("mode %s, complete %v after an interval; want warming and complete", s.Mode, s.Complete)
+			}
+			mustTicks(t, r, start.Add(5*time.Second), start.Add(15*time.Second))
 			if s := mustReceive(t, w); s.Mode != registry.ModeNormal {
 				t.Errorf("mode %s, want normal", s.Mode)
 			}

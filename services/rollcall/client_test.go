@@ -76,6 +76,26 @@ func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
 	}
 }
 
+// A list that may be wrong says so, apart from the data.
+func TestLsTellsOfAModeThatKeepsServers(t *testing.T) {
+	for mode, want := range map[string]string{
+		"normal": "", "warming": "",
+		"blind":   "rollcall: the API server is blind, so the list may have servers that are gone; /v1/status tells why\n",
+		"holding": "rollcall: the API server is holding, so the list may have servers that are gone; /v1/status tells why\n",
+	} {
+		t.Run(mode, func(t *testing.T) {
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = w.Write([]byte(`{"revision":1,"mode":"` + mode + `","servers":[]}`))
+			}))
+			t.Cleanup(api.Close)
+			t.Cleanup(http.DefaultClient.CloseIdleConnections)
+			if got := call(t, "ls", "--api", api.URL); got.code != 0 || got.stderr != want || !strings.HasPrefix(got.stdout, "SERVICE") {
+				t.Errorf("got %+v, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
 	api := mustAPI(t, "/v1/servers", http.StatusOK, "servers.json")
 	t.Setenv("ROLLCALL_API", refusing(t))

@@ -71,5 +71,11 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	for _, b := range e.Beats {
 		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, b.Via))
 	}
+	if len(e.Probes) > 0 {
+		fmt.Fprintf(table, "\nlast probes\n")
+	}
+	for _, p := range e.Probes {
+		row(p.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%s\tin %v\tby %s", p.Finding, time.Duration(p.TookMS)*time.Millisecond, p.Source))
+	}
 	return table.Flush()
 }

@@ -8,6 +8,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/apiserver"
+	"rollcall/services/registry"
 )
 
 func newLs() *cobra.Command {
@@ -42,6 +43,9 @@ func newLs() *cobra.Command {
 		}
 		if asJSON {
 			return writeJSON(cmd.OutOrStdout(), list)
+		}
+		if list.Mode == registry.ModeBlind || list.Mode == registry.ModeHolding {
+			fmt.Fprintf(cmd.ErrOrStderr(), "rollcall: the API server is %s, so the list may have servers that are gone; /v1/status tells why\n", list.Mode)
 		}
 		return writeServers(cmd, list.Servers)
 	}

@@ -77,7 +77,7 @@ func mustEvent(t testing.TB, typ events.Type, observer string, revision uint64) 
 		Tags: []string{"blue"}, Meta: events.NewMeta(map[string]string{"rack": "r7"}), RegisteredAt: at, LastSeen: at,
 	}
 	e, known := events.New(typ, events.Transition{
-		ID: events.EventID(typ, server.Service, server.ID, server.Incarnation, server.Seq), Time: at, Server: server,
+		ID: events.EventID(typ, server.Service, server.ID, server.Incarnation, server.Seq, 0), Time: at, Server: server,
 		Cause: events.CauseHeartbeat, Revision: revision, LastSeen: at, Observer: observer,
 	})
 	if !known {

@@ -39,7 +39,7 @@ func (f *fold) remember(e events.Event) {
 // whoever tells it and whenever, and an API server that started since, or has forgotten the server's end, takes
 // its return for the first registration.
 func (f *fold) reopen(t events.Transition) {
-	first := events.EventID(events.TypeRegistered, t.Server.Service, t.Server.ID, t.Server.Incarnation, 0)
+	first := events.EventID(events.TypeRegistered, t.Server.Service, t.Server.ID, t.Server.Incarnation, 0, 0)
 	if _, known := f.told[first]; known {
 		f.told[first] = t.Time
 	}

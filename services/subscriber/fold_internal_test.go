@@ -12,7 +12,7 @@ func mustEvent(t testing.TB, typ events.Type, ordinal uint64, at int64) events.E
 	t.Helper()
 	server := events.Server{Service: "data", ID: "s1", Incarnation: 7}
 	e, known := events.New(typ, events.Transition{
-		ID:     events.EventID(typ, server.Service, server.ID, server.Incarnation, ordinal),
+		ID:     events.EventID(typ, server.Service, server.ID, server.Incarnation, ordinal, 0),
 		Time:   time.Unix(at, 0),
 		Server: server,
 	})

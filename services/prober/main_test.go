@@ -1,0 +1,148 @@
+package prober_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rollcall/services/prober"
+	"rollcall/services/registry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// suspecting is a registry that asks what it is given to ask.
+type suspecting struct {
+	probes  chan registry.Probe
+	reports chan registry.Evidence
+}
+
+func newSuspecting() *suspecting {
+	return &suspecting{make(chan registry.Probe), make(chan registry.Evidence)}
+}
+
+func (s *suspecting) Probes() <-chan registry.Probe { return s.probes }
+
+func (s *suspecting) Report(ctx context.Context, e registry.Evidence) error {
+	select {
+	case s.reports <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func mustNew(t testing.TB, cfg prober.Config) *prober.Prober {
+	t.Helper()
+	p, err := prober.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// mustRun starts a prober and gives what ends it and waits for it.
+func mustRun(t testing.TB, cfg prober.Config) (r *suspecting, stop func()) {
+	t.Helper()
+	r = newSuspecting()
+	cfg.Registry = r
+	p := mustNew(t, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := p.Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return r, stop
+}
+
+// probeOf asks about the server with the id a.
+func probeOf(addr string) registry.Probe {
+	return registry.Probe{Service: "data", ID: "a", Addr: addr, Incarnation: 1763812345678}
+}
+
+func mustAsk(t testing.TB, cfg prober.Config, probe registry.Probe) registry.Evidence {
+	t.Helper()
+	r, stop := mustRun(t, cfg)
+	defer stop()
+	r.probes <- probe
+	return <-r.reports
+}
+
+// mustServe gives each connection to handle, in a goroutine, and closes it afterwards. All have ended when the test has;
+// handle must end when its connection is closed.
+func mustServe(t testing.TB, handle func(net.Conn)) (addr string) {
+	t.Helper()
+	l := mustListen(t)
+	ended, end := context.WithCancel(context.Background())
+	var open sync.WaitGroup
+	open.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer conn.Close()
+				defer context.AfterFunc(ended, func() { _ = conn.Close() })()
+				handle(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		end()
+		open.Wait()
+	})
+	return l.Addr().String()
+}
+
+func mustListen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// mustFree is an address that nobody listens on.
+func mustFree(t testing.TB) string {
+	t.Helper()
+	l := mustListen(t)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// says is a server that reads the question and answers with text, and waits for the client to go.
+func says(text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		_, _ = io.WriteString(conn, text)
+		_, _ = io.Copy(io.Discard, conn)
+	}
+}
+
+func mustHTTP(t testing.TB, h http.HandlerFunc) (addr string) {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// patient is for a test whose server answers: a busy machine takes its time.
+var patient = prober.Config{Timeout: 30 * time.Second}

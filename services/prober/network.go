@@ -1,0 +1,177 @@
+package prober
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+const (
+	// maxHeader bounds what is read of an answer.
+	maxHeader = 16 << 10
+	// maxLag is how late the end of a timeout may be noticed. Beyond it this process was stopped or starved, and an
+	// answer that came in time may lie unread.
+	maxLag = 100 * time.Millisecond
+)
+
+// network asks by the rules of the package comment.
+type network struct{ Config }
+
+func (n *network) ask(ctx context.Context, p registry.Probe) registry.Finding {
+	found := n.try(ctx, p)
+	if found != registry.FindingRefused { // a server that restarts refuses for a moment
+		return found
+	}
+	select {
+	case <-time.After(n.Again):
+		return n.try(ctx, p)
+	case <-ctx.Done():
+		return registry.FindingUnknown
+	}
+}
+
+// try calls once.
+func (n *network) try(ctx context.Context, p registry.Probe) registry.Finding {
+	addr, err := events.ParseAddr(p.Addr)
+	if err != nil || n.Permit(addr) != nil {
+		return registry.FindingUnknown
+	}
+	deadline := time.Now().Add(n.Timeout)
+	found := n.call(ctx, addr.String(), p.ID, deadline)
+	if ctx.Err() != nil || found == registry.FindingSilent && time.Since(deadline) > maxLag {
+		return registry.FindingUnknown
+	}
+	return found
+}
+
+func (n *network) call(ctx context.Context, addr, id string, deadline time.Time) registry.Finding {
+	dialing, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	conn, err := n.Dial(dialing, addr)
+	if err != nil {
+		return unconnected(err)
+	}
+	defer conn.Close()
+	if n.Mode == ModeTCP {
+		return registry.FindingAccepted
+	}
+	defer closeAtEnd(ctx, conn)()
+	if conn.SetDeadline(deadline) != nil {
+		return registry.FindingUnknown
+	}
+	_, err = io.WriteString(conn, "GET "+events.IdentityPath+" HTTP/1.1\r\n"+
+		"Host: "+addr+"\r\nUser-Agent: rollcall-prober\r\nConnection: close\r\n\r\n")
+	var header http.Header
+	if err == nil {
+		header, err = readHeader(conn)
+	}
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return registry.FindingSilent
+		}
+		return registry.FindingAccepted // it closed, or what it speaks is no HTTP
+	}
+	// There are several where a process has several servers.
+	ids := slices.DeleteFunc(header.Values(events.IdentityHeader), func(id string) bool { return id == "" })
+	switch {
+	case len(ids) == 0:
+		return registry.FindingAccepted
+	case slices.Contains(ids, textproto.TrimString(id)): // as a header has it
+		return registry.FindingIdentified
+	}
+	return registry.FindingStranger
+}
+
+// unconnected judges a connection that failed. What is not known to speak of the server may speak of this process: of
+// its network, its files, its permissions.
+func unconnected(err error) registry.Finding {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(syscall.ECONNREFUSED):
+		return registry.FindingRefused
+	case is(syscall.ECONNRESET): // connected to and reset before this process looked
+		return registry.FindingAccepted
+	case is(os.ErrDeadlineExceeded), is(context.DeadlineExceeded), is(syscall.ETIMEDOUT), is(syscall.EHOSTUNREACH):
+		return registry.FindingSilent
+	}
+	return registry.FindingUnknown
+}
+
+var errNoHTTP = errors.New("prober: no HTTP")
+
+// readHeader reads the header of the final response, and no more than maxHeader.
+func readHeader(conn io.Reader) (http.Header, error) {
+	broken := &remembering{Reader: conn}
+	r := bufio.NewReader(io.LimitReader(broken, maxHeader))
+	const proto = "HTTP/"
+	for n := range len(proto) { // a greeting that begins otherwise need not be a line that ends
+		if start, _ := r.Peek(n + 1); !strings.HasPrefix(proto, string(start)) {
+			return nil, errNoHTTP
+		}
+	}
+	for {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return nil, cmp.Or(broken.err, err)
+		}
+		if res.StatusCode >= http.StatusOK || res.StatusCode == http.StatusSwitchingProtocols {
+			return res.Header, nil
+		}
+	}
+}
+
+// remembering keeps the error of a Reader: http.ReadResponse takes what came before it for a line, and tells of that.
+type remembering struct {
+	io.Reader
+	err error
+}
+
+func (r *remembering) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.err = err
+	return n, err
+}
+
+// closeAtEnd closes conn when ctx ends, so that nobody waits for it. What it returns ends that, and returns when no
+// goroutine of it is left.
+func closeAtEnd(ctx context.Context, conn net.Conn) (release func()) {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		_ = conn.Close()
+	})
+	return func() {
+		if !stop() {
+			<-closed
+		}
+	}
+}
+
+// dialer checks the address once more where nothing can change it any more.
+func dialer(permit func(netip.AddrPort) error) func(context.Context, string) (net.Conn, error) {
+	d := &net.Dialer{
+		KeepAlive: -1, // the connection ends before the first
+		Control: func(_, address string, _ syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return err
+			}
+			return permit(ap)
+		},
+	}
+	return func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+}

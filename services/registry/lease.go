@@ -1,0 +1,250 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// blindAfter is how long nothing may come through an nsqd before it counts as blind: two canaries, which come every
+// second, and half of one are missing by then.
+const blindAfter = 2500 * time.Millisecond
+
+// lagLimit is how long a heartbeat may have waited for the registry before its judgement is worth nothing.
+const lagLimit = time.Second
+
+// leaseClock is the time by which leases age, L below. It stands in for "now" in the question how long a server has
+// been silent, because silence counts against a server only as far as we could have heard it: an nsqd that hangs, a
+// pause of this process or a cut network must expire nobody. It is told of every message and every tick, and looks at
+// no clock; its own time is that of state.
+//
+// With h the interval of heartbeats, d that of ticks, K the number of nsqd there are, and g the time since the tick
+// before, by the monotonic clock:
+//
+//	s = 0 if nothing comes through any nsqd or the mailbox lags more than 1 s, else seen/K
+//	L += min(g, 2d) * s
+//
+// An nsqd is seen when any message has come through it, and blind after 2.5 s without one. The canaries that this
+// process publishes to each nsqd every second see to it that one comes wherever one can: through publishing, queue,
+// RDY, TCP, handler and mailbox. A server sends each heartbeat through a random nsqd, so with one of three blind a third
+// of the heartbeats may be on the way without our knowing, and silence counts two thirds.
+//
+// What we could not know when it happened is given back afterwards:
+//
+//	g > 2d               credit min(h, g - d)      a stall of ours ended: what queued has an interval to arrive
+//	an nsqd newly blind  credit 2.5 s              its silence was taken for theirs until now, if it was ever heard
+//	an nsqd seen again   credit min(h, time blind) what it held back has an interval to arrive
+//
+// A stall of ours is no silence of an nsqd, either: what is more than a tick of it counts for none that was seen.
+//
+// credit(c) makes every lease younger by c, but none younger than new. (Stamps move towards L, which comes to the same
+// as L going back, and so L only goes forward.) Of several credits at one tick the largest counts, because all of them
+// give back the same time. An nsqd that comes and goes, or ticks that are always late, must not keep the dead for ever: so
+// credits come out of a purse of 2h + 2.5 s, into which goes half of what L advances.
+//
+//	age of a lease = L - stamp        stamp = max(stamp, L - delay) at each heartbeat
+//
+// The delay is the time that the heartbeat waited in NSQ, free of the skew of clocks: pipeline.Skew has its formula.
+// The sender's clock is used for nothing.
+type leaseClock struct {
+	interval, tick time.Duration // h and d
+
+	lease time.Duration // L at the last tick
+	purse time.Duration // what may be given back now
+	last  time.Duration // when that was
+	seen  int64         // s = seen/known until the next tick
+	known int64
+
+	nsqds  map[string]*sight
+	recent *sight        // that of the last message: mostly the next one comes the same way
+	heard  time.Duration // when the last message came through any nsqd
+	oldest time.Duration // receipt of the oldest message since the last tick; forever if there was none
+}
+
+// sight is what is known of the way through one nsqd.
+type sight struct {
+	addr    string
+	ever    bool          // something has come through it
+	at      time.Duration // the last message, or when it became known
+	delay   time.Duration // in NSQ, of that message
+	blind   bool
+	blinded time.Duration // when it went blind
+	until   time.Duration // L when it was blind last
+}
+
+func newLeaseClock(interval, tick time.Duration) leaseClock {
+	c := leaseClock{interval: interval, tick: tick, seen: 1, known: 1, nsqds: make(map[string]*sight), oldest: forever}
+	c.purse = c.purseful()
+	return c
+}
+
+// purseful is what the purse holds at most.
+func (c *leaseClock) purseful() time.Duration { return 2*c.interval + blindAfter }
+
+// at is what L may be at most at a moment near to the last tick: the next one will tell how much of the time counts, and
+// a heartbeat must not be older then than it is.
+func (c *leaseClock) at(now time.Duration) time.Duration { return c.lease + min(now-c.last, 2*c.tick) }
+
+func (c *leaseClock) share(g time.Duration) time.Duration {
+	if c.seen == c.known {
+		return g
+	}
+	return g * time.Duration(c.seen) / time.Duration(c.known)
+}
+
+// saw notes that a message came through an nsqd.
+func (c *leaseClock) saw(via string, now, delay time.Duration) {
+	s := c.recent
+	if s == nil || s.addr != via {
+		if s = c.nsqds[via]; s == nil {
+			s = &sight{addr: strings.Clone(via)}
+			c.nsqds[s.addr] = s
+		}
+		c.recent = s
+	}
+	s.ever, s.delay = true, delay
+	s.at = max(s.at, now)
+	c.heard = max(c.heard, now)
+	c.oldest = min(c.oldest, now)
+}
+
+// deaf reports whether nothing has come through any nsqd for so long that all of them are blind.
+func (c *leaseClock) deaf() bool { return c.last-c.heard >= blindAfter }
+
+// advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
+// the caller does not care, and then all is seen.
+func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Duration) {
+	lag := c.last - c.oldest
+	c.oldest = forever
+	now = max(now, c.last) // as several goroutines read the time it may go back by a little
+	g := now - c.last
+	if g > 2*c.tick {
+		credit = min(c.interval, g-c.tick)
+		c.forgive(g-c.tick, now)
+	}
+	c.last = now
+	c.know(known, now)
+	credit = max(credit, c.look(now))
+	switch {
+	case known == nil:
+		c.heard, c.seen, c.known = now, 1, 1
+	case c.known == 0 || lag > lagLimit:
+		c.seen, c.known = 0, 1
+	}
+	passed := c.share(min(g, 2*c.tick))
+	c.lease += passed
+	c.purse = min(c.purseful(), c.purse+passed/2)
+	credit = min(credit, c.purse)
+	c.purse -= credit
+	return credit
+}
+
+// forgive takes a pause of ours out of the silence of nsqd.
+func (c *leaseClock) forgive(pause, now time.Duration) {
+	c.heard = min(c.heard+pause, now)
+	for _, s := range c.nsqds {
+		if !s.blind {
+			s.at = min(s.at+pause, now)
+		}
+	}
+}
+
+// know brings K up to date.
+func (c *leaseClock) know(known []string, now time.Duration) {
+	for _, addr := range known {
+		if c.nsqds[addr] == nil {
+			c.nsqds[addr] = &sight{addr: addr, at: now}
+		}
+	}
+	if len(c.nsqds) == len(known) {
+		return
+	}
+	for addr := range c.nsqds {
+		if !slices.Contains(known, addr) {
+			delete(c.nsqds, addr)
+			c.recent = nil
+		}
+	}
+}
+
+// look finds out who is blind, counts who is seen, and returns the credit for what has changed.
+func (c *leaseClock) look(now time.Duration) (credit time.Duration) {
+	c.seen, c.known = 0, int64(len(c.nsqds))
+	for _, s := range c.nsqds {
+		blind := now-s.at >= blindAfter
+		switch {
+		case blind && !s.blind:
+			s.blinded = now
+			if s.ever {
+				credit = max(credit, blindAfter)
+			}
+		case !blind && s.blind:
+			credit = max(credit, min(c.interval, now-s.blinded))
+		}
+		if s.blind = blind; blind {
+			s.until = c.lease
+		}
+		if s.ever && !blind {
+			c.seen++
+		}
+	}
+	return credit
+}
+
+// blindOnes are the addresses of those that are blind, in order.
+func (c *leaseClock) blindOnes() []string {
+	var blind []string
+	for addr, s := range c.nsqds {
+		if s.blind {
+			blind = append(blind, addr)
+		}
+	}
+	slices.Sort(blind)
+	return blind
+}
+
+// credit makes every lease younger by c, and none younger than new.
+func (s *state) credit(c time.Duration) {
+	s.credited += c
+	l := s.clock.lease
+	for _, r := range s.order {
+		r.stamp = max(r.stamp, min(r.stamp+c, l))
+		r.beat = max(r.beat, min(r.beat+c, l))
+	}
+}
+
+// Sight is how one nsqd is heard.
+type Sight struct {
+	Address string
+	State   SightState
+	Lag     time.Duration // how long the last message waited in NSQ
+}
+
+// SightState is whether messages come through an nsqd.
+type SightState string
+
+const (
+	SightSeen  SightState = "seen"
+	SightBlind SightState = "blind" // nothing has come for 2.5 s
+	SightNew   SightState = "new"   // nothing has come yet, and it is not known for so long
+)
+
+func (s *sight) state() SightState {
+	switch {
+	case s.blind:
+		return SightBlind
+	case !s.ever:
+		return SightNew
+	}
+	return SightSeen
+}
+
+func (c *leaseClock) sights() []Sight {
+	all := make([]Sight, 0, len(c.nsqds))
+	for _, s := range c.nsqds {
+		all = append(all, Sight{s.addr, s.state(), s.delay})
+	}
+	slices.SortFunc(all, func(a, b Sight) int { return cmp.Compare(a.Address, b.Address) })
+	return all
+}

@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"rollcall/events"
+)
+
+// The mass guard. Many suspects at once say more of us, or of what is between, than of them: Eureka stops evicting
+// below 85 % of the expected heartbeats, and so does this.
+const (
+	massPercent = 15 // of the roll
+	smallRoll   = 10 // below it, massSmall
+	massSmall   = 50
+	calmPercent = 10 // where holding ends
+	calmSmall   = 34
+	expiryShare = 10 // the roll divided by it may expire in a second while the mode is not normal
+)
+
+// settle finds out the mode of this tick.
+//
+//	blind    nothing comes through any nsqd
+//	warming  until TTL + interval after a start, or after blind
+//	holding  more than 15 % of the roll is suspect (under 10 servers half), until it is at most 10 % (a third)
+//	normal   else
+func (s *state) settle(at time.Time, now, g time.Duration) {
+	s.refill(g)
+	if !s.complete && (s.clock.lease >= s.cfg.Interval || s.cfg.Restore.fresh(at)) {
+		s.complete, s.snapshot = true, nil
+	}
+	if blind := s.clock.blindOnes(); !slices.Equal(blind, s.blind) {
+		s.blind, s.snapshot = blind, nil
+	}
+	if s.modeSince.IsZero() {
+		s.modeSince = at
+	}
+	deaf := s.clock.deaf()
+	if deaf {
+		s.warmAt = now + s.cfg.TTL + s.cfg.Interval
+	}
+	switch {
+	case deaf:
+		s.change(ModeBlind, events.CauseBlind, at, now)
+	case now < s.warmAt:
+		s.change(ModeWarming, events.CauseSight, at, now)
+	case s.mass():
+		s.change(ModeHolding, events.CauseMass, at, now)
+	default:
+		s.change(ModeNormal, events.CauseCalm, at, now)
+	}
+}
+
+// mass reports whether too many servers are suspect at once.
+func (s *state) mass() bool {
+	percent, calm := massPercent, calmPercent
+	if len(s.servers) < smallRoll {
+		percent, calm = massSmall, calmSmall
+	}
+	if s.mode == ModeHolding {
+		percent = calm
+	}
+	return s.suspects > 1 && s.suspects*100 > percent*len(s.servers)
+}
+
+// refill lets a part of the roll expire for each second that has passed: of the roll as it was when the mode was normal
+// last, or has grown to since, so that all of a fleet that is gone expires in ten seconds.
+func (s *state) refill(g time.Duration) {
+	s.fleet = max(s.fleet, len(s.servers))
+	if s.mode == ModeNormal {
+		s.fleet = len(s.servers)
+	}
+	perSecond := max(1, float64(s.fleet)/expiryShare)
+	s.allowance = min(perSecond, s.allowance+perSecond*g.Seconds())
+}
+
+// allow reports whether one more server may expire now, and counts it.
+func (s *state) allow() bool {
+	if s.mode == ModeNormal {
+		return true
+	}
+	if s.allowance < 1 {
+		return false
+	}
+	s.allowance--
+	return true
+}
+
+// change enters a mode and tells of it.
+func (s *state) change(to Mode, why events.Cause, at time.Time, now time.Duration) {
+	if to == s.mode {
+		return
+	}
+	from := s.mode
+	s.mode, s.modeSince, s.snapshot = to, at, nil
+	s.revision++
+	s.outbox.push(events.ModeChanged{
+		Transition: events.Transition{
+			ID:   events.ModeEventID(s.cfg.Observer, at, s.revision),
+			Time: wall(at.UnixNano()), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
+		},
+		Mode: to, Previous: from, Detail: s.modeDetail(to),
+	})
+}
+
+// modeDetail says in words what a mode means.
+func (s *state) modeDetail(m Mode) string {
+	switch m {
+	case ModeBlind:
+		return fmt.Sprintf("nothing has come through any of %d nsqd for %v: leases stand still, and every server is kept unless it is found to be gone; mend the brokers, nothing needs to be done here",
+			len(s.clock.nsqds), blindAfter)
+	case ModeWarming:
+		return fmt.Sprintf("nobody expires by silence until nsqd has been heard, or heard again, for %v; nothing needs to be done", s.cfg.TTL+s.cfg.Interval)
+	case ModeHolding:
+		return fmt.Sprintf("%d of %d servers are suspect at once: all are asked, and at most a tenth of the roll expires in a second", s.suspects, len(s.servers))
+	}
+	return fmt.Sprintf("%d of %d servers are suspect", s.suspects, len(s.servers))
+}

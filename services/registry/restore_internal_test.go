@@ -1,0 +1,204 @@
+package registry
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// before is a state with data/0 and data/1 alive, data/2 suspect, and data/9 that left, saved 8 s after its servers were heard.
+func before(t *testing.T) (*Saved, time.Time) {
+	t.Helper()
+	s := mustState(t, Config{Probing: true})
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	warm(s, start)
+	at := start
+	say := func(i int, seq uint64, kind events.Kind) {
+		h := plainBeat(i, seq)
+		h.Type = kind
+		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at}))
+	}
+	for _, i := range []int{0, 1, 2, 9} {
+		say(i, 1, events.KindHeartbeat)
+	}
+	say(9, 2, events.KindLeave)
+	for ; at.Sub(start) <= 8*time.Second; at = at.Add(s.cfg.Tick) {
+		if at.Sub(start) == 5*time.Second {
+			say(0, 2, events.KindHeartbeat)
+			say(1, 2, events.KindHeartbeat)
+		}
+		s.tick(at, nil)
+	}
+	return mustCopy(t, s.save(at)), at
+}
+
+// mustCopy is what a file gives back.
+func mustCopy(t *testing.T, s *Saved) *Saved {
+	t.Helper()
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copied Saved
+	if err := json.Unmarshal(text, &copied); err != nil {
+		t.Fatal(err)
+	}
+	if err := copied.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return &copied
+}
+
+// told gives the events so far, and forgets them.
+func told(s *state) []string {
+	var lines []string
+	for ; len(s.outbox.queue) > 0; s.outbox.pop() {
+		lines = append(lines, eventLine(s.outbox.queue[0]))
+	}
+	return lines
+}
+
+func statesOf(s *state) []events.State {
+	var all []events.State
+	for _, v := range s.members().Servers {
+		all = append(all, v.State)
+	}
+	return all
+}
+
+func askedOf(s *state) []string {
+	var ids []string
+	for q, ok := s.question(); ok; q, ok = s.question() {
+		ids = append(ids, q.ID)
+		s.asked()
+	}
+	return ids
+}
+
+func TestRestoredServersAreSuspectsThatAreAskedAtOnce(t *testing.T) {
+	saved, at := before(t)
+	s := mustState(t, Config{Probing: true, Restore: saved})
+	if got := statesOf(s); !slices.Equal(got, []events.State{"suspect", "suspect", "suspect"}) {
+		t.Errorf("states %v", got)
+	}
+	at = at.Add(2 * time.Second)
+	s.tick(at, nil)
+	if got := askedOf(s); !slices.Equal(got, []string{"0", "1", "2"}) {
+		t.Errorf("asked %v, want all", got)
+	}
+	if m := s.members(); !m.Complete || m.Revision != saved.Revision || m.Mode != ModeWarming {
+		t.Errorf("complete %v at revision %d in mode %s; want complete at %d, warming", m.Complete, m.Revision, m.Mode, saved.Revision)
+	}
+	// One answers, one is heard, one that was suspect before answers: only of that one there is something to tell.
+	for _, id := range []int{0, 2} {
+		s.report(evidenceOf(id, FindingIdentified, at))
+	}
+	s.observe(newMessage(plainBeat(1, 3), events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at}))
+	if got := statesOf(s); !slices.Equal(got, []events.State{"alive", "alive", "alive"}) {
+		t.Errorf("states %v", got)
+	}
+	if got := told(s); len(got) != 1 || got[0][:len("#7 recovered (probe) data/2")] != "#7 recovered (probe) data/2" {
+		t.Errorf("told %q, want the recovery of the one that was suspect before, at the next revision", got)
+	}
+}
+
+func evidenceOf(i int, f Finding, at time.Time) Evidence {
+	h := plainBeat(i, 1)
+	return Evidence{
+		Probe: Probe{Service: h.Service, ID: h.ID, Addr: h.Addr, Incarnation: h.Incarnation}, Finding: f, Source: SourceProbe, Began: at, Ended: at,
+	}
+}
+
+func TestOfARestoredServerThatIsGoneIsToldAsOfAnyOther(t *testing.T) {
+	saved, at := before(t)
+	s := mustState(t, Config{Probing: true, Restore: saved})
+	s.tick(at, nil)
+	s.report(evidenceOf(0, FindingRefused, at))
+	s.report(evidenceOf(1, FindingSilent, at))
+	want := []string{
+		"#7 suspected (unreachable) data/0 inc=1 seq=2 suspect 10.0.0.1:1000 age=0s",
+		"#8 expired (refused) data/0 inc=1 seq=2 suspect 10.0.0.1:1000 age=0s",
+		"#9 suspected (unreachable) data/1 inc=1 seq=2 suspect 10.0.0.1:1001 age=0s",
+	}
+	if got := told(s); !slices.Equal(got, want) {
+		t.Errorf("told %q\nwant %q", got, want)
+	}
+	for range 15 * 4 {
+		at = at.Add(s.cfg.Tick)
+		s.tick(at, nil)
+		if got := told(s); len(got) > 0 && s.mode == ModeWarming {
+			t.Errorf("told %q while warming", got)
+		}
+	}
+}
+
+func TestARestartForgetsNoEnd(t *testing.T) {
+	saved, at := before(t)
+	s := mustState(t, Config{Probing: true, Restore: saved})
+	s.tick(at, nil)
+	for _, test := range []struct {
+		name string
+		h    *events.Heartbeat
+		want verdict
+	}{
+		{"a beat of the one that left", plainBeat(9, 3), outdated},
+		{"an old beat of one that is here", plainBeat(0, 1), outdated},
+		{"a new one", plainBeat(0, 3), taken},
+	} {
+		if got := s.observe(newMessage(test.h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at})); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestAnOldRollIsNotComplete(t *testing.T) {
+	saved, at := before(t)
+	s := mustState(t, Config{Restore: saved})
+	s.tick(at.Add(freshFor), nil)
+	if s.members().Complete {
+		t.Error("a roll that was saved a minute ago counts as complete")
+	}
+}
+
+// Two API servers that hear the same, and find the same, tell it with the same ids.
+func TestTwoObserversTellOneStory(t *testing.T) {
+	play := func(observer string, late time.Duration) []string {
+		s := mustState(t, Config{Probing: true})
+		s.cfg.Observer = observer
+		start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).Add(late)
+		warm(s, start)
+		var ids []string
+		for at := time.Duration(0); at < 40*time.Second; at += s.cfg.Tick {
+			now := start.Add(at)
+			if at <= 10*time.Second && at%(5*time.Second) == 0 {
+				s.observe(newMessage(plainBeat(1, 1+uint64(at/(5*time.Second))), events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
+			}
+			s.tick(now, nil)
+			for q, ok := s.question(); ok; q, ok = s.question() {
+				s.asked()
+				found := FindingIdentified
+				if at > 25*time.Second {
+					found = FindingRefused
+				}
+				s.report(Evidence{Probe: q, Finding: found, Source: SourceProbe, Began: now, Ended: now})
+			}
+		}
+		for ; len(s.outbox.queue) > 0; s.outbox.pop() {
+			if e := s.outbox.queue[0]; e.Type() != events.TypeMode {
+				ids = append(ids, e.Details().ID)
+			}
+		}
+		return ids
+	}
+	one, two := play("api-1", 0), play("api-2", 100*time.Millisecond)
+	if len(one) != 5 || !slices.Equal(one, two) {
+		t.Errorf("got %q\nand %q", one, two)
+	}
+	slices.Sort(one)
+	if len(slices.Compact(one)) != len(two) {
+		t.Error("an id stands for two events")
+	}
+}

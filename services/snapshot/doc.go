@@ -1,0 +1,10 @@
+// Package snapshot keeps the roll in a file, so that a restart forgets nothing.
+//
+//	registry ── the membership changed ──▶ Writer ── at most once a second ──▶ roll.json.tmp-123
+//	    ▲                                                                         │ fsync, rename
+//	    └── registry.Config.Restore ◀── Load ◀───────────────────────────────── roll.json
+//
+// The file is one JSON object, a registry.Saved. Whoever opens it sees the whole of the old one or the whole of the new
+// one, whenever this process or the machine ends. A file that is not whole or not valid is not used at all: heartbeats
+// bring the roll back within an interval.
+package snapshot

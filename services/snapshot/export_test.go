@@ -1,0 +1,7 @@
+package snapshot
+
+// WriteAtMost is Write with another bound than MaxSize.
+var WriteAtMost = write
+
+// Decode is Load without the file, for a fuzzer that has no time for files.
+var Decode = decode

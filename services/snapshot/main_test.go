@@ -1,0 +1,144 @@
+package snapshot_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+	"rollcall/services/snapshot"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// savedOf is a roll of so many servers, and one that ended.
+func savedOf(servers int) *registry.Saved {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	s := &registry.Saved{Version: registry.SavedVersion, Observer: "api-1", SavedAt: now, Revision: uint64(servers)}
+	for i := range servers {
+		s.Servers = append(s.Servers, &events.Server{
+			Service: "data", ID: fmt.Sprintf("%032x", i), Addr: fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255),
+			State: events.StateAlive, Incarnation: 1763812345678, Seq: 42, IntervalMS: 5000, TTLMS: 10_000, Weight: 100,
+			Zone: "a", Version: "1.4.2", Tags: []string{"blue", "größer"}, Meta: events.NewMeta(map[string]string{"rack": "r7", "x": "<&>"}),
+			Load: &events.Load{InFlight: 3}, RegisteredAt: now, LastSeen: now.Add(time.Millisecond), AgeMS: 7, Via: "127.0.0.1:4150",
+		})
+	}
+	s.Gone = []registry.Gone{{
+		Service: "data", ID: "gone", Incarnation: 1763812345678, Ordinal: 42, Type: events.TypeLeft, Reason: events.CauseLeave, Time: now,
+	}}
+	return s
+}
+
+// newPath is of a file that is not there, in a folder that is.
+func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "roll.json") }
+
+func mustWrite(t testing.TB, path string, saved *registry.Saved) (size int64) {
+	t.Helper()
+	size, err := snapshot.Write(path, saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
+func mustLoad(t testing.TB, path string) *registry.Saved {
+	t.Helper()
+	saved, err := snapshot.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved
+}
+
+func mustRead(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustPut(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkAlone wants no other file beside path.
+func checkAlone(t *testing.T, path string) {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if f.Name() != filepath.Base(path) {
+			t.Errorf("%s is left", f.Name())
+		}
+	}
+}
+
+// roll is a registry whose membership changes when the test says so.
+type roll struct {
+	changes chan *registry.Snapshot // capacity 1, as that of the registry
+	save    func(ctx context.Context, now time.Time) (*registry.Saved, error)
+}
+
+func newRoll() *roll {
+	r := &roll{changes: make(chan *registry.Snapshot, 1)}
+	r.save = func(context.Context, time.Time) (*registry.Saved, error) { return savedOf(3), nil }
+	r.change()
+	return r
+}
+
+func (r *roll) Watch(context.Context) <-chan *registry.Snapshot { return r.changes }
+
+func (r *roll) Save(ctx context.Context, now time.Time) (*registry.Saved, error) {
+	return r.save(ctx, now)
+}
+
+// change says that the membership is another; of several that nobody took the latest stays.
+func (r *roll) change() {
+	select {
+	case r.changes <- &registry.Snapshot{}:
+	default:
+	}
+}
+
+func mustNew(t testing.TB, cfg snapshot.Config) *snapshot.Writer {
+	t.Helper()
+	w, err := snapshot.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// run is a Run under way.
+type run struct {
+	cancel context.CancelFunc
+	ended  chan error // capacity 1
+}
+
+func start(t testing.TB, cfg snapshot.Config) *run {
+	t.Helper()
+	w := mustNew(t, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &run{cancel, make(chan error, 1)}
+	go func() { r.ended <- w.Run(ctx) }()
+	t.Cleanup(cancel)
+	return r
+}
+
+func (r *run) stop() error {
+	r.cancel()
+	return <-r.ended
+}
