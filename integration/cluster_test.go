@@ -1,11 +1,9 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/app"
-	"rollcall/services/dataserver"
 	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 	"rollcall/services/subscriber"
@@ -84,14 +81,6 @@ func (c *cluster) client(a *app.APIServer) *apiserver.Client {
 	return client
 }
 
-func (c *cluster) startAgent(cfg dataserver.Config) {
-	c.tb.Helper()
-	cfg.NSQ = c.nsq
-	agent, err := dataserver.NewAgent(cfg)
-	must(c.tb, err)
-	run(c.tb, "agent", agent.Run)
-}
-
 // watch collects the lifecycle events from now on, and those that no channel has taken yet.
 func (c *cluster) watch() <-chan events.Event {
 	c.tb.Helper()
@@ -135,7 +124,7 @@ func members(tb testing.TB, a *app.APIServer) []*events.Server {
 // publish is what curl does.
 func publish(tb testing.TB, nsqdHTTP, topic, body string) {
 	tb.Helper()
-	post(tb, "http://"+nsqdHTTP+"/pub?topic="+topic, bytes.NewReader([]byte(body)))
+	post(tb, "http://"+nsqdHTTP+"/pub?topic="+topic, []byte(body))
 }
 
 // publishAll publishes many messages at once, in one order.
@@ -150,17 +139,7 @@ func publishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i
 			packed = binary.BigEndian.AppendUint32(packed, uint32(len(b)))
 			packed = append(packed, b...)
 		}
-		post(tb, "http://"+nsqdHTTP+"/mpub?binary=true&topic="+topic, bytes.NewReader(packed))
-	}
-}
-
-func post(tb testing.TB, url string, body io.Reader) {
-	tb.Helper()
-	resp, err := http.Post(url, "application/octet-stream", body)
-	must(tb, err)
-	defer resp.Body.Close()
-	if answer, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		tb.Fatal(resp.Status, string(answer), err)
+		post(tb, "http://"+nsqdHTTP+"/mpub?binary=true&topic="+topic, packed)
 	}
 }
 

@@ -2,71 +2,20 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/nsqio/nsq/nsqd"
-	"go.uber.org/goleak"
-
-	"rollcall/services/embednsq"
 )
-
-// childEnv makes the test binary, run again, a daemon in a process of its own, which can be stopped, killed and
-// measured apart from the test.
-const childEnv = "ROLLCALL_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "nsqd" {
-		os.Exit(childNSQD())
-	}
-	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
-	}
-	if code == 0 {
-		http.DefaultClient.CloseIdleConnections()
-		// What nsqd and nsqlookupd, which are servers of HTTP too, keep for 90 s.
-		err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-			goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-// childNSQD tells its addresses on standard output and ends with standard input. Its arguments are where to keep its
-// data and the TCP addresses of nsqlookupd.
-func childNSQD() int {
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{
-		DataPath:     os.Args[1],
-		Lookupd:      os.Args[2:],
-		MemQueueSize: 1 << 20,
-		Tune:         func(o *nsqd.Options) { o.MaxBodySize = 1 << 30 },
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	fmt.Println(n.TCPAddr(), n.HTTPAddr())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := n.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
 
 // process is one that the test started and ends.
 type process struct {
@@ -81,6 +30,7 @@ func startProcess(tb testing.TB, cmd *exec.Cmd) *process {
 	tb.Helper()
 	in, err := cmd.StdinPipe()
 	must(tb, err)
+	endWithParent(cmd)
 	must(tb, cmd.Start())
 	p := &process{tb: tb, cmd: cmd, in: in, done: make(chan struct{})}
 	go func() {
@@ -96,6 +46,7 @@ func (p *process) end() {
 	p.once.Do(func() {
 		_ = p.in.Close()
 		p.signal(syscall.SIGTERM)
+		p.signal(syscall.SIGCONT)
 		select {
 		case <-p.done:
 		case <-time.After(15 * time.Second):
@@ -119,26 +70,6 @@ func (p *process) signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.tb.Errorf("signal %v: %v", s, err)
 	}
-}
-
-// nsqdProcess is an nsqd that can be stopped with SIGSTOP without stopping the test.
-type nsqdProcess struct {
-	*process
-	tcp, http string
-}
-
-func startNSQD(tb testing.TB, lookupd ...string) *nsqdProcess {
-	tb.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{tb.TempDir()}, lookupd...)...)
-	cmd.Env = append(os.Environ(), childEnv+"=nsqd")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	must(tb, err)
-	n := &nsqdProcess{process: startProcess(tb, cmd)}
-	if _, err := fmt.Fscan(out, &n.tcp, &n.http); err != nil {
-		tb.Fatalf("nsqd did not start: %v", err)
-	}
-	return n
 }
 
 // built is rollcall, built once, as a user does it.
@@ -229,6 +160,12 @@ func (o *output) text() string {
 	return all.String()
 }
 
+// tail is the last lines.
+func (o *output) tail(n int) string {
+	lines := strings.SplitAfter(o.text(), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
+}
+
 func rollcall(tb testing.TB, out io.Writer, args ...string) *process {
 	tb.Helper()
 	path, err := buildBinary()
@@ -243,6 +180,31 @@ func must(tb testing.TB, err error) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// pass waits.
+func pass(d time.Duration) { <-time.After(d) }
+
+// row tells the figure of a row of the fault matrix, and fails if it is beyond its limit.
+func row[T cmp.Ordered](tb testing.TB, what string, figure, limit T) {
+	tb.Helper()
+	tb.Logf("%s: %v (at most %v)", what, figure, limit)
+	if figure > limit {
+		tb.Errorf("%s: %v, want at most %v", what, figure, limit)
+	}
+}
+
+// rowOf is row for many durations, of which so many of a hundred must be within the limit.
+func rowOf(tb testing.TB, what string, figures []time.Duration, percent int, limit time.Duration) {
+	tb.Helper()
+	if len(figures) == 0 {
+		tb.Fatalf("%s: nothing was measured", what)
+	}
+	f := slices.Sorted(slices.Values(figures))
+	at := func(percent int) time.Duration {
+		return f[min(len(f)-1, len(f)*percent/100)].Round(100 * time.Microsecond)
+	}
+	row(tb, fmt.Sprintf("%s: %d of them, p50 %v, worst %v, p%d", what, len(f), at(50), at(100), percent), at(percent), limit)
 }
 
 // eventually asks every few milliseconds until the condition holds.

@@ -60,10 +60,10 @@ func TestBeatsOfATopicWithoutChannelRegisterNobody(t *testing.T) {
 
 func TestMalformedMessagesLoseNoGoodBeat(t *testing.T) {
 	const (
-		seconds = 3
 		servers = 20
 		bad     = 100 // a second
 	)
+	seconds := int(lasting(3*time.Second, 2*time.Minute).Seconds())
 	c := newCluster(t)
 	n := c.startNSQD()
 	a := c.startAPI("api-1", 1)

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -11,72 +10,7 @@ import (
 	"time"
 
 	"rollcall/events"
-	"rollcall/pipeline/nsqpubsub"
-	"rollcall/services/dataserver"
 )
-
-// TestHungNSQDDelaysNoBeat stops one of two nsqd with SIGSTOP: what an agent would have sent through it arrives through
-// the other one.
-func TestHungNSQDDelaysNoBeat(t *testing.T) {
-	const (
-		within   = 1200 * time.Millisecond
-		tried    = 300 * time.Millisecond // a beat that took longer met the hung nsqd first
-		interval = 2 * time.Second
-		beats    = 4
-	)
-	c := newCluster(t)
-	hung, healthy := startNSQD(t, c.lookupd.TCPAddr()), startNSQD(t, c.lookupd.TCPAddr())
-
-	type arrival struct {
-		sent  time.Time
-		delay time.Duration
-	}
-	arrived := make(chan arrival, 1000)
-	consumer, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
-		Cluster: nsqpubsub.Cluster{NSQD: []string{healthy.tcp, hung.tcp}},
-		Topic:   events.HeartbeatTopic, Channel: "test#ephemeral",
-	})
-	must(t, err)
-	run(t, "consumer", func(ctx context.Context) error {
-		return consumer.Run(ctx, func(_ context.Context, d *nsqpubsub.Delivery) error {
-			h, err := events.DecodeHeartbeat(d.Body)
-			if err == nil && h.Type == events.KindHeartbeat {
-				arrived <- arrival{h.SentAt, time.Since(h.SentAt)}
-			}
-			return err
-		})
-	})
-	eventually(t, 5*time.Second, "both nsqd are heard", func() bool {
-		nodes := consumer.Nodes()
-		return len(nodes) == 2 && nodes[0].Connected && nodes[1].Connected
-	})
-	c.nsq = nsqpubsub.Cluster{NSQD: []string{hung.tcp, healthy.tcp}}
-	c.startAgent(dataserver.Config{
-		Addr: "10.0.0.1:80", Interval: interval, TTL: 10 * time.Second,
-		OnError: func(err error) { t.Errorf("a beat was not published: %v", err) },
-	})
-	<-arrived // it runs
-	hung.signal(syscall.SIGSTOP)
-	stopped := time.Now()
-
-	// Until a beat has met the hung nsqd, which the random choice may put off.
-	var slowest time.Duration
-	late := time.After(60 * time.Second)
-	for n := 0; n < beats || slowest < tried; n++ {
-		select {
-		case a := <-arrived:
-			if a.sent.After(stopped) {
-				slowest = max(slowest, a.delay)
-			}
-		case <-late:
-			t.Fatalf("after %d beats the slowest took %v: none met the hung nsqd, or they stopped", n, slowest)
-		}
-	}
-	t.Logf("slowest beat: %v", slowest)
-	if slowest > within {
-		t.Errorf("a beat took %v, want at most %v", slowest, within)
-	}
-}
 
 // TestEndOfAServer is what an operator sees of a server that is killed and of one that is stopped, all of it in
 // processes of their own.

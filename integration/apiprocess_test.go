@@ -1,0 +1,189 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// apiProcess is rollcall apiserver, as a user starts it. What the test knows of it, it asks over HTTP or reads in its log.
+type apiProcess struct {
+	*process
+	args []string
+	log  *output
+	addr string
+	http *http.Client
+}
+
+// startAPIProcess returns when the API answers.
+func startAPIProcess(tb testing.TB, id string, args ...string) *apiProcess {
+	tb.Helper()
+	transport := &http.Transport{}
+	tb.Cleanup(transport.CloseIdleConnections)
+	a := &apiProcess{http: &http.Client{Transport: transport, Timeout: 2 * time.Second}, addr: freeAddr(tb)}
+	a.args = append([]string{"apiserver", "--id", id, "--api.listen", a.addr}, args...)
+	a.start(tb)
+	a.await(tb, 10*time.Second, "the API answers", a.live)
+	return a
+}
+
+func (a *apiProcess) start(tb testing.TB) {
+	tb.Helper()
+	path, err := buildBinary()
+	must(tb, err)
+	a.log = newOutput()
+	cmd := exec.Command(path, a.args...)
+	cmd.Stdout, cmd.Stderr = a.log, a.log
+	a.process = startProcess(tb, cmd)
+}
+
+func (a *apiProcess) live() bool { return a.check("/livez") == nil }
+
+// ready tells what /readyz says.
+func (a *apiProcess) ready() bool { return a.check("/readyz") == nil }
+
+func (a *apiProcess) check(path string) error {
+	_, err := a.get(path)
+	return err
+}
+
+// apiStatus is what the tests want of GET /v1/status.
+type apiStatus struct {
+	Mode     events.Mode
+	Revision uint64
+	Servers  struct{ Alive, Suspect, Draining int }
+	Outbox   struct {
+		Length  int
+		Dropped uint64
+	}
+	NSQD []apiNode
+}
+
+type apiNode struct {
+	Address   string
+	Connected bool
+	Sight     string   // seen or blind
+	LagMS     *float64 `json:"lag_ms"`
+	Received  uint64
+}
+
+func (s *apiStatus) node(addr string) apiNode {
+	for _, n := range s.NSQD {
+		if n.Address == addr {
+			return n
+		}
+	}
+	return apiNode{}
+}
+
+func (a *apiProcess) status() (*apiStatus, error) { return ask[apiStatus](a, "/v1/status") }
+
+func (a *apiProcess) servers() ([]*events.Server, error) {
+	list, err := ask[struct{ Servers []*events.Server }](a, "/v1/servers")
+	if err != nil {
+		return nil, err
+	}
+	return list.Servers, nil
+}
+
+// errRefused is an answer with another status than 200.
+var errRefused = errors.New("refused")
+
+func (a *apiProcess) get(path string) ([]byte, error) {
+	resp, err := a.http.Get("http://" + a.addr + path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %w: %s %s", path, errRefused, resp.Status, body)
+	}
+	return body, err
+}
+
+func ask[T any](a *apiProcess, path string) (*T, error) {
+	body, err := a.get(path)
+	if err != nil {
+		return nil, err
+	}
+	answer := new(T)
+	return answer, json.Unmarshal(body, answer)
+}
+
+// metric is the sum of the series of /metrics whose name begins so.
+func (a *apiProcess) metric(tb testing.TB, prefix string) float64 {
+	tb.Helper()
+	body, err := a.get("/metrics")
+	must(tb, err)
+	sum, found := 0.0, false
+	for text := range strings.Lines(string(body)) {
+		if !strings.HasPrefix(text, prefix) {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(text[strings.LastIndexByte(text, ' '):]), 64)
+		must(tb, err)
+		sum, found = sum+value, true
+	}
+	if !found {
+		tb.Fatalf("/metrics has no %s", prefix)
+	}
+	return sum
+}
+
+// expired counts the servers that this process expired since its start.
+func (a *apiProcess) expired(tb testing.TB) int {
+	tb.Helper()
+	return int(a.metric(tb, `rollcall_transitions_total{type="expired"}`))
+}
+
+// await asks a few times a second until the condition holds, and returns how long that took.
+func (a *apiProcess) await(tb testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
+	tb.Helper()
+	begun := time.Now()
+	every := time.NewTicker(20 * time.Millisecond)
+	defer every.Stop()
+	for !holds() {
+		if time.Since(begun) > within {
+			tb.Fatalf("not within %v: %s; the API server's log:\n%s", within, what, a.log.tail(30))
+		}
+		<-every.C
+	}
+	return time.Since(begun)
+}
+
+// awaitCalm returns when the API server is warm and lists the servers named, and maybe others.
+func (a *apiProcess) awaitCalm(tb testing.TB, within time.Duration, ids ...string) time.Duration {
+	tb.Helper()
+	return a.await(tb, within, fmt.Sprintf("mode normal, and %d servers on the roll", len(ids)), func() bool {
+		st, err := a.status()
+		return err == nil && st.Mode == events.ModeNormal && st.Servers.Alive >= len(ids) && a.lists(ids...)
+	})
+}
+
+// lists tells whether all of these are on the roll.
+func (a *apiProcess) lists(ids ...string) bool {
+	servers, err := a.servers()
+	if err != nil {
+		return false
+	}
+	listed := make(map[string]bool, len(servers))
+	for _, s := range servers {
+		listed[s.ID] = true
+	}
+	for _, id := range ids {
+		if !listed[id] {
+			return false
+		}
+	}
+	return true
+}

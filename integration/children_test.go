@@ -1,0 +1,165 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/dataserver"
+	"rollcall/services/embednsq"
+)
+
+// childEnv makes the test binary, run again, one of the children: a daemon in a process of its own, which can be
+// stopped, killed and measured apart from the test.
+const childEnv = "ROLLCALL_TEST_CHILD"
+
+// Each child says a line on standard output when it serves, and ends with standard input.
+var children = map[string]func() int{
+	"nsqd":       func() int { return serve(startChildNSQD) },
+	"nsqlookupd": func() int { return serve(startChildLookupd) },
+	"fleet":      func() int { return serve(startChildFleet) },
+}
+
+// childCommand is this test binary as the child name; its instruction goes along as JSON.
+func childCommand(tb testing.TB, name string, instruction any) *exec.Cmd {
+	tb.Helper()
+	self, err := os.Executable()
+	must(tb, err)
+	text, err := json.Marshal(instruction)
+	must(tb, err)
+	cmd := exec.Command(self, string(text))
+	// A daemon's own races, which are many in nsqd's Exit, are not those of the test.
+	cmd.Env = append(os.Environ(), childEnv+"="+name, "GORACE=log_path=/dev/null exitcode=0")
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// serve runs a child from its start until SIGTERM or the end of standard input.
+func serve[T any](start func(T) (hello string, stop func() error, err error)) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	var instruction T
+	err := json.Unmarshal([]byte(os.Args[1]), &instruction)
+	if err == nil {
+		var stop func() error
+		var hello string
+		if hello, stop, err = start(instruction); err == nil {
+			fmt.Println(hello)
+			go func() {
+				_, _ = io.Copy(io.Discard, os.Stdin)
+				cancel()
+			}()
+			<-ctx.Done()
+			err = stop()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// daemonSpec is an nsqd or nsqlookupd.
+type daemonSpec struct {
+	TCP, HTTP string
+	Data      string
+	Lookupd   []string
+}
+
+func startChildNSQD(spec daemonSpec) (string, func() error, error) {
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{
+		TCPAddress: spec.TCP, HTTPAddress: spec.HTTP, DataPath: spec.Data, Lookupd: spec.Lookupd,
+		MemQueueSize: 1 << 20,
+		Tune:         func(o *nsqd.Options) { o.MaxBodySize = 1 << 30 },
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return "serves", n.Stop, nil
+}
+
+func startChildLookupd(spec daemonSpec) (string, func() error, error) {
+	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{TCPAddress: spec.TCP, HTTPAddress: spec.HTTP})
+	if err != nil {
+		return "", nil, err
+	}
+	return "serves", l.Stop, nil
+}
+
+// fleetSpec is many data servers in one process, which come one after the other within Spread.
+type fleetSpec struct {
+	Prefix  string // of their ids
+	Servers int
+	Spread  time.Duration
+	NSQD    []string
+	Lookupd []string
+}
+
+func (s fleetSpec) id(i int) string { return fmt.Sprintf("%s-%04d", s.Prefix, i) }
+
+// together is how many servers of a fleet share a producer: one for each would be thousands of connections.
+const together = 10
+
+func startChildFleet(spec fleetSpec) (string, func() error, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	var producers []*nsqpubsub.Producer
+	listening, failed := make(chan string, spec.Servers), make(chan error, spec.Servers)
+	for i := range spec.Servers {
+		if i%together == 0 {
+			p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
+				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // an agent's
+			})
+			if err != nil {
+				cancel()
+				return "", nil, err
+			}
+			producers = append(producers, p)
+		}
+		s, err := dataserver.NewServer(dataserver.ServerConfig{
+			OnListen: func(addr string) { listening <- addr },
+			Linger:   time.Millisecond,
+			Agent:    dataserver.Config{ID: spec.id(i), Publisher: producers[i/together]},
+		})
+		if err != nil {
+			cancel()
+			return "", nil, err
+		}
+		running.Go(func() {
+			select {
+			case <-time.After(spec.Spread * time.Duration(i) / time.Duration(spec.Servers)):
+				failed <- s.Run(ctx)
+			case <-ctx.Done():
+			}
+		})
+	}
+	stop := func() error {
+		cancel()
+		running.Wait()
+		for _, p := range producers {
+			_ = p.Close()
+		}
+		return nil
+	}
+	for range spec.Servers {
+		select {
+		case <-listening:
+		case err := <-failed:
+			return "", nil, errors.Join(err, stop())
+		}
+	}
+	return "serves", stop, nil
+}

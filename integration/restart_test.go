@@ -1,0 +1,113 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAPIServerRestartsWithItsRoll kills API servers that keep the roll on disk. Each finds its file in another state.
+func TestAPIServerRestartsWithItsRoll(t *testing.T) {
+	t.Parallel()
+	const limit = 2 * time.Second
+	version := regexp.MustCompile(`"version"\s*:\s*\d+`)
+	files := []struct {
+		name  string
+		spoil func([]byte) []byte // nil: it is as it was left
+	}{
+		{name: "whole"},
+		{"cut", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"garbage", func([]byte) []byte { return bytes.Repeat([]byte{0xfe, '{', 0}, 5000) }},
+		{"empty", func([]byte) []byte { return nil }},
+		{"older", func(b []byte) []byte { return version.ReplaceAll(b, []byte(`"version":0`)) }},
+	}
+	s := newSite(t, 2)
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name+".json") }
+	apis := make(map[string]*apiProcess)
+	for _, f := range files {
+		apis[f.name] = s.api("api-"+f.name, "--registry.snapshot", path(f.name))
+	}
+	s.fleet("fleet", fleetSize)
+	for _, a := range apis {
+		s.calm(a)
+	}
+	pass(1500 * time.Millisecond) // a change is written within a second
+	for _, f := range files {
+		a := apis[f.name]
+		a.kill()
+		if f.spoil != nil {
+			body, err := os.ReadFile(path(f.name))
+			must(t, err)
+			spoilt := f.spoil(body)
+			if bytes.Equal(spoilt, body) {
+				t.Fatalf("%s: the file is as it was", f.name)
+			}
+			must(t, os.WriteFile(path(f.name), spoilt, 0o600))
+		}
+	}
+	for _, f := range files {
+		a := apis[f.name]
+		begun := time.Now()
+		a.start(t)
+		if f.spoil == nil {
+			a.await(t, 20*time.Second, "the list is full", func() bool { return a.lists(s.servers...) })
+			row(t, "list is full after SIGKILL", time.Since(begun), limit)
+			a.await(t, 20*time.Second, "ready", a.ready)
+			row(t, "ready after SIGKILL", time.Since(begun), limit)
+			continue
+		}
+		a.await(t, 10*time.Second, "the API answers", a.live)
+		if !warns(a, "snapshot") {
+			t.Errorf("%s: no warning tells of the snapshot; the log is:\n%s", f.name, a.log.text())
+		}
+	}
+	pass(15 * time.Second)
+	for _, f := range files {
+		if a := apis[f.name]; !a.lists(s.servers...) {
+			t.Errorf("%s: a server is missing in the list", f.name)
+		}
+		s.noFalse(fmt.Sprintf("restart with a snapshot that is %s", f.name), apis[f.name])
+	}
+}
+
+// warns tells whether a line of the log is a warning about what.
+func warns(a *apiProcess, what string) bool {
+	for line := range strings.Lines(a.log.text()) {
+		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, what) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestAPIServerEnds(t *testing.T) {
+	t.Parallel()
+	const limit = 10 * time.Second
+	s := newSite(t, 2)
+	a := s.api("api-1")
+	s.fleet("fleet", fleetSize)
+	a.await(t, 20*time.Second, "every server is listed", func() bool { return a.lists(s.servers...) })
+	st, err := a.status()
+	must(t, err)
+	polled := make(chan error, 1)
+	go func() { // a question that waits for a change must not hold it up
+		_, err := ask[any](a, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
+		polled <- err
+	}()
+	pass(200 * time.Millisecond)
+	asked := time.Now()
+	a.end()
+	row(t, "end after SIGTERM", time.Since(asked), limit)
+	if code := a.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("it ended with %d, want 0; the log:\n%s", code, a.log.tail(20))
+	}
+	if err := <-polled; err != nil {
+		t.Errorf("the question that waited was not answered: %v", err)
+	}
+}
