@@ -1,0 +1,58 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/apiserver"
+)
+
+// A restart begins with the roll as it was, and with its revision: nobody who follows the events is told anything, because
+// nothing has happened.
+func TestARestartKeepsTheRoll(t *testing.T) {
+	nsqd := mustNSQD(t, "")
+	cfg := quick(nsqd.TCPAddr())
+	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
+	first := mustRun(t, cfg)
+	first.observe(events.KindHeartbeat, 1, 1)
+	eventually(t, 5*time.Second, "server listed", func() bool { return len(first.servers()) == 1 })
+	before := first.servers()[0]
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	again := mustRun(t, cfg)
+	servers := again.servers()
+	if len(servers) != 1 || servers[0].Key() != before.Key() || servers[0].State != events.StateSuspect || !servers[0].RegisteredAt.Equal(before.RegisteredAt) {
+		t.Fatalf("got %+v, want %+v as a suspect", servers, before)
+	}
+	client := mustClient(t, again.Addr())
+	eventually(t, 2*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	again.observe(events.KindHeartbeat, 1, 2)
+	eventually(t, 2*time.Second, "the server is alive when it is heard", func() bool {
+		list, err := client.Servers(t.Context(), apiserver.Query{State: events.StateAlive})
+		return err == nil && len(list.Servers) == 1
+	})
+	if n := again.stats().Transitions[events.TypeRegistered]; n != 0 {
+		t.Errorf("%d servers are told as registered, want none", n)
+	}
+}
+
+// A file that cannot be used costs the roll, and no more.
+func TestABrokenSnapshotIsAWarning(t *testing.T) {
+	nsqd := mustNSQD(t, "")
+	cfg := quick(nsqd.TCPAddr())
+	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
+	if err := os.WriteFile(cfg.Registry.Snapshot, []byte(`{"version":1,"servers":[{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := mustRun(t, cfg)
+	client := mustClient(t, a.Addr())
+	eventually(t, 10*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	if n := len(a.servers()); n != 0 {
+		t.Errorf("%d servers, want none", n)
+	}
+}
