@@ -135,11 +135,8 @@ func (s *state) hear(b *arrival, r *record) {
 		r.stamp = max(r.stamp, stamp)
 	}
 	r.sent = max(r.sent, b.sent())
-	if b.nth > r.ordinal {
-		r.ordinal, r.load = b.nth, b.Load
-		if r.doubt != nil {
-			r.doubt.round = 0
-		}
+	if r.advance(b.nth) {
+		r.load = b.Load
 	}
 	if r.doubt != nil {
 		r.doubt.heard(b.sent())
@@ -180,11 +177,8 @@ func (s *state) leave(b *arrival, r *record) verdict {
 	case b.Incarnation < r.incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
 		return outdated
 	}
-	if b.Incarnation == r.incarnation && b.nth > r.ordinal {
-		r.ordinal = b.nth
-		if r.doubt != nil {
-			r.doubt.round = 0
-		}
+	if b.Incarnation == r.incarnation {
+		r.advance(b.nth)
 	}
 	s.end(r, stepLeft, b.ReceivedAt, b.now)
 	s.strike(r)

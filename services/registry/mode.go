@@ -42,13 +42,13 @@ func (s *state) settle(at time.Time, now, g time.Duration) {
 	}
 	switch {
 	case deaf:
-		s.change(ModeBlind, events.CauseBlind, at, now)
+		s.change(ModeBlind, events.CauseBlind, at)
 	case now < s.warmAt:
-		s.change(ModeWarming, events.CauseSight, at, now)
+		s.change(ModeWarming, events.CauseSight, at)
 	case s.mass():
-		s.change(ModeHolding, events.CauseMass, at, now)
+		s.change(ModeHolding, events.CauseMass, at)
 	default:
-		s.change(ModeNormal, events.CauseCalm, at, now)
+		s.change(ModeNormal, events.CauseCalm, at)
 	}
 }
 
@@ -88,7 +88,7 @@ func (s *state) allow() bool {
 }
 
 // change enters a mode and tells of it.
-func (s *state) change(to Mode, why events.Cause, at time.Time, now time.Duration) {
+func (s *state) change(to Mode, why events.Cause, at time.Time) {
 	if to == s.mode {
 		return
 	}

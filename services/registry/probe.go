@@ -1,8 +1,6 @@
 package registry
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	probeEvery = time.Second      // a suspect is asked so often,
@@ -94,8 +92,8 @@ func (s *state) ask(r *record, now time.Duration) {
 // no other to ask.
 func (s *state) reached(r *record) bool { return s.answered >= r.doubt.silentAt || len(s.order) == 1 }
 
-// control asks the server that was heard last, when r is silent and nobody has answered since, so that its silence can be
-// told from ours. At most one is asked in a second, each time another.
+// control asks another server when r is silent and nobody has answered since, so that its silence can be told from ours:
+// the one that was heard last of those that are not suspect and may be asked by now. At most one is asked in a second.
 func (s *state) control(r *record, now time.Duration) {
 	if r.doubt.failed == 0 || s.reached(r) || now < s.controlAt {
 		return

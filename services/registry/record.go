@@ -101,6 +101,18 @@ func (r *record) round() uint64 {
 // gone reports whether the server is off the roll: only then it is not in the wheel.
 func (r *record) gone() bool { return r.next == nil }
 
+// advance moves the record on to a newer ordinal, from which events are told apart anew, and reports whether nth is one.
+func (r *record) advance(nth uint64) bool {
+	if nth <= r.ordinal {
+		return false
+	}
+	r.ordinal = nth
+	if r.doubt != nil {
+		r.doubt.round = 0
+	}
+	return true
+}
+
 func (r *record) remember(b beat) {
 	r.beats[r.heard%keptBeats] = b
 	r.heard++
