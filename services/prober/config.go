@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/services/dial"
 	"rollcall/services/registry"
 )
 
@@ -44,7 +45,7 @@ type Config struct {
 	// Metrics is where the metrics are registered, if given.
 	Metrics prometheus.Registerer
 
-	// Dial connects to an IP:port and ends when ctx does. Default: a net.Dialer, without a proxy.
+	// Dial connects to an IP:port and ends when ctx does. Default: dial.To, with Permit.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
 	// Ask finds out about one server and ends when ctx does; what it says then is not reported. It is called from many
@@ -61,7 +62,7 @@ func (c *Config) setDefaults() {
 		c.Permit = func(netip.AddrPort) error { return nil }
 	}
 	if c.Dial == nil {
-		c.Dial = dialer(c.Permit)
+		c.Dial = dial.To(c.Permit, 0) // a connection ends before it would be asked for
 	}
 	if c.Ask == nil {
 		c.Ask = (&network{*c}).ask

@@ -218,40 +218,6 @@ func refusal(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
 
-func TestFindingOfAFailedConnection(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		err  error
-		want registry.Finding
-	}{
-		{"refused", refusal(syscall.ECONNREFUSED), registry.FindingRefused},
-		{"reset before this process looked", refusal(syscall.ECONNRESET), registry.FindingAccepted},
-		{"timeout of the kernel", refusal(syscall.ETIMEDOUT), registry.FindingSilent},
-		{"timeout of the dialer", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, registry.FindingSilent},
-		{"timeout of the context", context.DeadlineExceeded, registry.FindingSilent},
-		{"the host is gone", refusal(syscall.EHOSTUNREACH), registry.FindingSilent},
-		{"no network", refusal(syscall.ENETUNREACH), registry.FindingUnknown},
-		{"no files", refusal(syscall.EMFILE), registry.FindingUnknown},
-		{"no files on the host", refusal(syscall.ENFILE), registry.FindingUnknown},
-		{"no buffers", refusal(syscall.ENOBUFS), registry.FindingUnknown},
-		{"no ports", refusal(syscall.EADDRNOTAVAIL), registry.FindingUnknown},
-		{"no ports in time", refusal(syscall.EAGAIN), registry.FindingUnknown},
-		{"forbidden", refusal(syscall.EACCES), registry.FindingUnknown},
-		{"not permitted by the host", refusal(syscall.EPERM), registry.FindingUnknown},
-		{"anything else", errors.New("broken"), registry.FindingUnknown},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := prober.Config{
-				Again: time.Millisecond,
-				Dial:  func(context.Context, string) (net.Conn, error) { return nil, tt.err },
-			}
-			if got := mustAsk(t, cfg, probeOf("10.0.0.7:80")).Finding; got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestAfterARefusal(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -8,15 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/textproto"
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"rollcall/events"
+	"rollcall/services/dial"
 	"rollcall/services/registry"
 )
 
@@ -63,7 +62,7 @@ func (n *network) call(ctx context.Context, addr, id string, deadline time.Time)
 	defer cancel()
 	conn, err := n.Dial(dialing, addr)
 	if err != nil {
-		return unconnected(err)
+		return dial.Finding(err)
 	}
 	defer conn.Close()
 	if n.Mode == ModeTCP {
@@ -94,21 +93,6 @@ func (n *network) call(ctx context.Context, addr, id string, deadline time.Time)
 		return registry.FindingIdentified
 	}
 	return registry.FindingStranger
-}
-
-// unconnected judges a connection that failed. What is not known to speak of the server may speak of this process: of
-// its network, its files, its permissions.
-func unconnected(err error) registry.Finding {
-	is := func(target error) bool { return errors.Is(err, target) }
-	switch {
-	case is(syscall.ECONNREFUSED):
-		return registry.FindingRefused
-	case is(syscall.ECONNRESET): // connected to and reset before this process looked
-		return registry.FindingAccepted
-	case is(os.ErrDeadlineExceeded), is(context.DeadlineExceeded), is(syscall.ETIMEDOUT), is(syscall.EHOSTUNREACH):
-		return registry.FindingSilent
-	}
-	return registry.FindingUnknown
 }
 
 var errNoHTTP = errors.New("prober: no HTTP")
@@ -159,19 +143,4 @@ func closeAtEnd(ctx context.Context, conn net.Conn) (release func()) {
 			<-closed
 		}
 	}
-}
-
-// dialer checks the address once more where nothing can change it any more.
-func dialer(permit func(netip.AddrPort) error) func(context.Context, string) (net.Conn, error) {
-	d := &net.Dialer{
-		KeepAlive: -1, // the connection ends before the first
-		Control: func(_, address string, _ syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return err
-			}
-			return permit(ap)
-		},
-	}
-	return func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
 }

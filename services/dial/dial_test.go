@@ -1,0 +1,87 @@
+package dial_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"rollcall/services/dial"
+	"rollcall/services/registry"
+)
+
+func mustListen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestPermitIsAskedOfTheAddressItself(t *testing.T) {
+	addr := mustListen(t).Addr().String()
+	_, port, _ := net.SplitHostPort(addr)
+	for name, called := range map[string]string{"an address": addr, "a name": net.JoinHostPort("localhost", port)} {
+		t.Run(name, func(t *testing.T) {
+			var asked []netip.AddrPort
+			conn, err := dial.To(func(ap netip.AddrPort) error {
+				asked = append(asked, ap)
+				return nil
+			}, 0)(t.Context(), called)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			if !slices.Contains(asked, netip.MustParseAddrPort(addr)) {
+				t.Errorf("asked of %v, want %s", asked, addr)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotPermittedIsNotCalled(t *testing.T) {
+	l := mustListen(t)
+	denied := errors.New("denied")
+	_, err := dial.To(func(netip.AddrPort) error { return denied }, 0)(t.Context(), l.Addr().String())
+	if !errors.Is(err, denied) {
+		t.Errorf("got %v, want that it is denied", err)
+	}
+	if got := dial.Finding(err); got != registry.FindingUnknown {
+		t.Errorf("a call that was not made found %s", got)
+	}
+	// The next to connect is the first that is accepted.
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	first, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if first.RemoteAddr().String() != conn.LocalAddr().String() {
+		t.Errorf("%s called, want nobody before %s", first.RemoteAddr(), conn.LocalAddr())
+	}
+}
+
+func TestDialEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := dial.To(nil, 0)(ctx, mustListen(t).Addr().String()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was canceled", err)
+	}
+}
+
+func TestARefusalIsFound(t *testing.T) {
+	l := mustListen(t)
+	_ = l.Close()
+	_, err := dial.To(nil, 0)(t.Context(), l.Addr().String())
+	if got := dial.Finding(err); got != registry.FindingRefused {
+		t.Errorf("got %s of %v, want refused", got, err)
+	}
+}
