@@ -1,7 +1,9 @@
 package balancer
 
 import (
-	"math/rand/v2"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,102 +11,161 @@ import (
 	"rollcall/events"
 )
 
-// Config of a Balancer. The zero value is useful.
-type Config struct {
-	Policy    Policy        // default P2C
-	Zone      string        // where the caller stands: servers of it are preferred; default none
-	SlowStart time.Duration // in which a new server's share grows to its full; default 10 s, negative: none
-	Panic     int           // percent of the servers: if fewer may be used, suspects are too; default 50, negative: never
-	Ejection  Ejection
-}
-
-// Ejection is when and for how long a server that fails is not chosen.
-type Ejection struct {
-	After   int           // failures in a row; default 5, negative: never
-	For     time.Duration // the first time, twice as long each time after that; default 5 s
-	Longest time.Duration // default 60 s
-	Percent int           // of the servers at once, at least one; default 30
-}
-
-// Outcome is what became of a request.
-type Outcome uint8
-
-const (
-	Answered  Outcome = iota // the server did its part
-	Failed                   // the server did not: no connection, reset, timeout, 502 to 504
-	Abandoned                // it says nothing of the server: the client went, or sent garbage
-)
-
-// Policy is a name.
-type Policy string
-
-// P2C is the default.
-const P2C Policy = "p2c"
-
-// Balancer balances over the servers of one service. All methods are safe for concurrent use.
+// Balancer balances over the servers of one service. All methods are safe for concurrent use. Update, Tick,
+// Load, Stats, and what ejects a server exclude each other; Pick and Begin, and Done but for the
+// failures, wait for none of them.
 type Balancer struct {
-	mu        sync.Mutex
+	cfg      Config
+	builders map[Policy]Builder
+	view     atomic.Pointer[view]
+
+	mu        sync.Mutex // of all below, and of storing a view
+	round     uint64     // of Update
+	started   bool       // there has been a server
 	endpoints map[string]*Endpoint
-	usable    atomic.Pointer[[]*Endpoint]
+	members   []*Endpoint // those on the roll, in order of id
+	previous  map[Policy]Picker
+	zone      zone
+	earliest  time.Time // end of an ejection; zero if there is none
+	ejections uint64
+	reported  bool      // some server has said how busy it is
+	swept     time.Time // when those that left were last looked through
 }
 
-// Endpoint is one server.
-type Endpoint struct {
-	server   atomic.Pointer[events.Server]
-	inFlight atomic.Int64
-}
-
-// Server is the newest view.
-func (e *Endpoint) Server() *events.Server { return e.server.Load() }
-
-// InFlight is the number of requests.
-func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
-
-// New starts nothing.
-func New(Config) (*Balancer, error) {
-	b := &Balancer{endpoints: make(map[string]*Endpoint)}
-	b.usable.Store(new([]*Endpoint))
+// New makes a balancer without servers, and starts nothing. The error is that of Validate.
+func New(cfg Config) (*Balancer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	b := &Balancer{
+		cfg:       cfg,
+		builders:  builders(cfg.Builders),
+		endpoints: make(map[string]*Endpoint),
+		previous:  make(map[Policy]Picker),
+	}
+	b.view.Store(&view{})
 	return b, nil
 }
 
-// Update takes the membership.
-func (b *Balancer) Update(servers []*events.Server, _ time.Time) {
+// Update takes all servers of the service at now, in any order; of two with the same id the last counts.
+// The slice stays the caller's, the servers are kept. A server that was not among those of the first
+// Update with any, and one of a new incarnation, has its slow start.
+func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	seen := make(map[string]*Endpoint)
-	var usable []*Endpoint
+	b.round++
+	b.enter(servers, now)
+	b.sweep(now)
+	b.rebuild(now)
+}
+
+// Tick moves time on: slow starts, ends of ejections, the age of what the servers reported. It is to be
+// called about four times a second, and is cheap while nothing of that is under way.
+func (b *Balancer) Tick(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.swept) >= sweepEvery {
+		b.sweep(now)
+	}
+	v := b.view.Load()
+	switch {
+	case v.stats.Starting > 0,
+		!b.earliest.IsZero() && !now.Before(b.earliest),
+		b.cfg.Zone != "" && b.zone.preferred(now) != v.local:
+		b.rebuild(now)
+	default:
+		b.estimate(v.candidates, now)
+	}
+}
+
+// Pick chooses the server for a request by the policy of the configuration, and never one of tried. It
+// returns nil if there is none. It does not block, but for the moment that RoundRobin takes for a turn. Only
+// Hash looks at key. Call Begin on what it returns.
+func (b *Balancer) Pick(key uint64, tried []*Endpoint) *Endpoint {
+	v := b.view.Load()
+	return v.pick(v.picker, key, tried)
+}
+
+// PickBy chooses as Pick does but by another policy, over the same candidates. The first call for a policy
+// after a change of the candidates builds its picker, under the lock. The error is ErrPolicy, with the
+// name; without an error the endpoint is nil if there is none.
+func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
+	v := b.view.Load()
+	if policy == "" || policy == b.cfg.Policy {
+		return v.pick(v.picker, key, nil), nil
+	}
+	if _, ok := b.builders[policy]; !ok {
+		return nil, fmt.Errorf("%w: %q", ErrPolicy, policy)
+	}
+	v, p := b.pickerBy(v, policy)
+	return v.pick(p, key, nil), nil
+}
+
+// enter makes servers the members.
+func (b *Balancer) enter(servers []*events.Server, now time.Time) {
+	members := make([]*Endpoint, 0, len(servers))
 	for _, s := range servers {
+		if s == nil {
+			continue
+		}
 		e := b.endpoints[s.ID]
-		if e == nil {
-			e = &Endpoint{}
+		switch {
+		case e == nil:
+			e = &Endpoint{id: s.ID, hash: KeyOf(s.ID)}
+			if b.started {
+				e.first = now
+			}
+			b.endpoints[s.ID] = e
+		case e.Server().Incarnation != s.Incarnation:
+			e.renew(now)
 		}
 		e.server.Store(s)
-		seen[s.ID] = e
-		if s.State == events.StateAlive {
-			usable = append(usable, e)
+		e.left = time.Time{}
+		if e.round != b.round {
+			e.round = b.round
+			members = append(members, e)
 		}
 	}
-	b.endpoints = seen
-	b.usable.Store(&usable)
-}
-
-// Tick moves time on: ramps, ejections.
-func (b *Balancer) Tick(time.Time) {}
-
-// Pick chooses.
-func (b *Balancer) Pick(_ uint64, tried []*Endpoint) *Endpoint {
-	u := *b.usable.Load()
-	if len(u) <= len(tried) {
-		return nil
+	for _, e := range b.members {
+		if e.round != b.round {
+			e.left = now
+		}
 	}
-	return u[rand.IntN(len(u))]
+	b.started = b.started || len(members) > 0
+	slices.SortFunc(members, func(a, b *Endpoint) int { return strings.Compare(a.id, b.id) })
+	b.members = members
 }
 
-// Begin counts a request.
-func (e *Endpoint) Begin() { e.inFlight.Add(1) }
+// Who left is remembered for a minute, so that a server that is lost and found is not new, and for as long
+// as it has requests. Should callers forget Done, there is still a bound.
+const (
+	remember   = time.Minute
+	sweepEvery = 10 * time.Second
+	maxGone    = 4096
+)
 
-// Done ends what Begin began. It reports whether the server is ejected now.
-func (b *Balancer) Done(e *Endpoint, _ Outcome, _ time.Time) (ejected bool) {
-	e.inFlight.Add(-1)
-	return false
+// sweep forgets those that left long ago.
+func (b *Balancer) sweep(now time.Time) {
+	b.swept = now
+	if len(b.endpoints) == len(b.members) {
+		return
+	}
+	var gone []*Endpoint
+	for id, e := range b.endpoints {
+		switch {
+		case e.member():
+		case e.InFlight() <= 0 && now.Sub(e.left) >= remember:
+			delete(b.endpoints, id)
+		default:
+			gone = append(gone, e)
+		}
+	}
+	if len(gone) <= maxGone {
+		return
+	}
+	slices.SortFunc(gone, func(a, b *Endpoint) int { return a.left.Compare(b.left) })
+	for _, e := range gone[:len(gone)-maxGone] {
+		delete(b.endpoints, e.id)
+	}
 }
