@@ -33,7 +33,7 @@ func (v *view) pick(p Picker, key uint64, tried []*Endpoint) *Endpoint {
 		return e
 	}
 	if r, ok := p.(Ranker); ok {
-		e = r.PickNext(key, tried)
+		e = r.PickNext(key, slices.Clone(tried)) // or each caller's tried would escape to the heap
 	} else {
 		for try := 1; try < tries && (e == nil || slices.Contains(tried, e)); try++ {
 			e = p.Pick(mix(key + uint64(try)))

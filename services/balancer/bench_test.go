@@ -1,0 +1,146 @@
+package balancer_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// Weights differ: with equal ones there is less to do.
+func BenchmarkPick(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		for _, n := range []int{3, 100, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
+				bal := mustNew(b, balancer.Config{Policy: policy})
+				bal.Update(mixed(n), start)
+				b.ReportAllocs()
+				key := uint64(0)
+				for b.Loop() {
+					bal.Pick(key, nil)
+					key++
+				}
+			})
+		}
+	}
+}
+
+// What a proxy does for each request, from all processors at once.
+func BenchmarkPickBeginDone(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
+			bal := mustNew(b, balancer.Config{Policy: policy})
+			bal.Update(mixed(1000), start)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				key := uint64(0)
+				for pb.Next() {
+					e := bal.Pick(key, nil)
+					e.Begin()
+					bal.Done(e, balancer.Answered, start)
+					key += 0x9e3779b97f4a7c15
+				}
+			})
+		})
+	}
+}
+
+// A second try, after the owner failed.
+func BenchmarkPickTried(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
+			bal := mustNew(b, balancer.Config{Policy: policy})
+			bal.Update(mixed(1000), start)
+			tried := make([]*balancer.Endpoint, 1)
+			b.ReportAllocs()
+			key := uint64(0)
+			for b.Loop() {
+				tried[0] = bal.Pick(key, nil)
+				bal.Pick(key, tried)
+				key++
+			}
+		})
+	}
+}
+
+// The first membership of a process: a thousand servers.
+func BenchmarkBuild(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
+			all := mixed(1000)
+			b.ReportAllocs()
+			for b.Loop() {
+				bal := mustNew(b, balancer.Config{Policy: policy})
+				bal.Update(all, start)
+			}
+		})
+	}
+}
+
+// One of a thousand servers goes, and comes back.
+func BenchmarkUpdate(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		for _, change := range []string{"remove", "add"} {
+			b.Run(fmt.Sprintf("%s/1000/%s", policy, change), func(b *testing.B) {
+				bal := mustNew(b, balancer.Config{Policy: policy})
+				all := mixed(1000)
+				fewer := append(append([]*events.Server{}, all[:500]...), all[501:]...)
+				from, to := all, fewer
+				if change == "add" {
+					from, to = fewer, all
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					b.StopTimer()
+					bal.Update(from, start)
+					b.StartTimer()
+					bal.Update(to, start)
+				}
+			})
+		}
+	}
+}
+
+// An update that changes nothing of who may be chosen.
+func BenchmarkUpdateSame(b *testing.B) {
+	bal := mustNew(b, balancer.Config{})
+	all := mixed(1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		bal.Update(all, start)
+	}
+}
+
+func BenchmarkTick(b *testing.B) {
+	for _, test := range []struct {
+		name  string
+		setup func(*balancer.Balancer, []*events.Server)
+	}{
+		{"idle", func(*balancer.Balancer, []*events.Server) {}},
+		{"loads", func(b *balancer.Balancer, all []*events.Server) {
+			for _, s := range all {
+				s.Load = &events.Load{InFlight: 3}
+			}
+			b.Load(all, start)
+		}},
+		{"slow start", func(b *balancer.Balancer, all []*events.Server) {
+			more := with(all[0], func(s *events.Server) { s.ID = "new" })
+			b.Update(append(all, more), start)
+		}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			bal := mustNew(b, balancer.Config{SlowStart: 24 * time.Hour})
+			all := mixed(1000)
+			bal.Update(all, start)
+			test.setup(bal, all)
+			now := start
+			b.ReportAllocs()
+			for b.Loop() {
+				now = now.Add(250 * time.Millisecond)
+				bal.Tick(now)
+			}
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package balancer_test
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+func TestEjectsAfterFailuresInARow(t *testing.T) {
+	const a, f, x = balancer.Answered, balancer.Failed, balancer.Abandoned
+	for _, test := range []struct {
+		name     string
+		after    int
+		outcomes []balancer.Outcome
+		ejected  bool // by the last
+	}{
+		{"five", 0, []balancer.Outcome{f, f, f, f, f}, true},
+		{"one short of five", 0, []balancer.Outcome{f, f, f, f}, false},
+		{"an answer between starts from 0", 0, []balancer.Outcome{f, f, f, f, a, f}, false},
+		{"what was abandoned changes nothing", 0, []balancer.Outcome{f, f, x, f, f, x, f}, true},
+		{"nor does it count", 0, []balancer.Outcome{f, f, f, f, x}, false},
+		{"as few as are set", 1, []balancer.Outcome{f}, true},
+		{"never", -1, []balancer.Outcome{f, f, f, f, f, f, f, f}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{After: test.after}})
+			b.Update(same(4), start)
+			e := endpoint(t, b, "s0001")
+			for i, o := range test.outcomes {
+				e.Begin()
+				last := i == len(test.outcomes)-1
+				if got := b.Done(e, o, start); got != (last && test.ejected) {
+					t.Errorf("%d, %v: ejected %v", i, o, got)
+				}
+			}
+			if got := picked(b, 1000)["s0001"] == 0; got != test.ejected {
+				t.Errorf("not chosen any more: %v, want %v", got, test.ejected)
+			}
+			if s := b.Stats(); (s.Ejected == 1 && s.Ejections == 1 && s.Usable == 3) != test.ejected {
+				t.Errorf("stats: %+v", s)
+			}
+			if e.InFlight() != 0 {
+				t.Errorf("%d in flight", e.InFlight())
+			}
+		})
+	}
+}
+
+func TestEjectionLastsTwiceAsLongEachTime(t *testing.T) {
+	const answers, fails = true, false
+	b := mustNew(t, balancer.Config{})
+	b.Update(same(4), start)
+	e := endpoint(t, b, "s0001")
+	now := start
+	for i, step := range []struct {
+		name    string
+		pause   time.Duration // since it came back
+		answers bool          // meanwhile
+		want    time.Duration
+	}{
+		{"the first time", 0, fails, 5 * time.Second},
+		{"twice", 0, answers, 10 * time.Second},
+		{"again", time.Second, fails, 20 * time.Second},
+		{"one tick short of being forgotten", time.Minute - time.Nanosecond, answers, 40 * time.Second},
+		{"the longest", 0, fails, 60 * time.Second},
+		{"no longer", 0, fails, 60 * time.Second},
+		{"idle is not well", time.Hour, fails, 60 * time.Second},
+		{"well for long enough", time.Minute, answers, 5 * time.Second},
+		{"and twice", 0, fails, 10 * time.Second},
+	} {
+		if step.answers {
+			e.Begin()
+			b.Done(e, balancer.Answered, now)
+		}
+		now = now.Add(step.pause)
+		if fail(b, e, 4, now) {
+			t.Fatalf("%d, %s: the failures did not start at 0", i, step.name)
+		}
+		if !fail(b, e, 1, now) {
+			t.Fatalf("%d, %s: not ejected", i, step.name)
+		}
+		if fail(b, e, 9, now) {
+			t.Fatalf("%d, %s: ejected while ejected", i, step.name)
+		}
+		b.Tick(now.Add(step.want - time.Nanosecond))
+		if b.Stats().Ejected != 1 {
+			t.Fatalf("%d, %s: back too soon", i, step.name)
+		}
+		now = now.Add(step.want)
+		b.Tick(now)
+		if b.Stats().Ejected != 0 || picked(b, 1000)["s0001"] == 0 {
+			t.Fatalf("%d, %s: not back after %v", i, step.name, step.want)
+		}
+	}
+}
+
+func TestEjectsOnlySoMany(t *testing.T) {
+	const alive, suspect, draining = events.StateAlive, events.StateSuspect, events.StateDraining
+	for _, test := range []struct {
+		name    string
+		percent int
+		servers []*events.Server
+		ejected int // if all fail
+	}{
+		{"30 % of 10", 0, same(10), 3},
+		{"at least one", 0, same(2), 1},
+		{"rounded down", 0, same(9), 2},
+		{"never the only one", 0, same(1), 0},
+		{"never the only usable one", 100, in(alive, suspect), 0},
+		{"one stays even of 100 %", 100, same(4), 3},
+		{"the draining do not count", 0, in(alive, alive, alive, draining, draining, draining, draining), 1},
+		{"never the only suspect", 0, in(suspect), 0},
+		{"a suspect in panic", 0, in(suspect, suspect, alive), 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{Percent: test.percent}})
+			b.Update(test.servers, start)
+			ejected := 0
+			for range 3 { // who was spared fails on
+				for id := range picked(b, 1000) {
+					if fail(b, endpoint(t, b, id), 5, start) {
+						ejected++
+					}
+				}
+			}
+			if s := b.Stats(); ejected != test.ejected || s.Ejected != ejected || s.Candidates == 0 {
+				t.Errorf("%d ejected, want %d: %+v", ejected, test.ejected, s)
+			}
+		})
+	}
+}
+
+func TestEjectedServeWhereNothingElseIsLeft(t *testing.T) {
+	b := mustNew(t, balancer.Config{})
+	all := same(3)
+	b.Update(all, start)
+	fail(b, endpoint(t, b, "s0001"), 5, start)
+	if got := picked(b, 1000); got["s0001"] != 0 {
+		t.Fatalf("others are left: %v", got)
+	}
+	b.Update([]*events.Server{all[0], inState(all[1], events.StateAlive), inState(all[2], events.StateSuspect)}, start)
+	if got := picked(b, 1000); got["s0001"] != 0 || !b.Stats().Panic {
+		t.Errorf("in panic others are left: %v", got)
+	}
+	b.Update([]*events.Server{all[1], inState(all[0], events.StateDraining)}, start)
+	if got := picked(b, 1000); got["s0001"] != 1000 {
+		t.Errorf("nothing else is left: %v", got)
+	}
+}
+
+func TestEjectionBelongsToTheIncarnation(t *testing.T) {
+	all := same(3)
+	for _, test := range []struct {
+		name    string
+		back    *events.Server
+		after   time.Duration
+		ejected int
+	}{
+		{"lost and found", all[1], 2 * time.Second, 1},
+		{"found after the end of the ejection", all[1], 6 * time.Second, 0},
+		{"restarted", with(all[1], func(s *events.Server) { s.Incarnation++ }), 2 * time.Second, 0},
+		{"moved", with(all[1], func(s *events.Server) { s.Addr = "elsewhere" }), 2 * time.Second, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{})
+			b.Update(all, start)
+			e := endpoint(t, b, "s0001")
+			if !fail(b, e, 5, start) {
+				t.Fatal("not ejected")
+			}
+			b.Update([]*events.Server{all[0], all[2]}, start.Add(time.Second))
+			b.Update([]*events.Server{all[0], test.back, all[2]}, start.Add(test.after))
+			if got := b.Stats().Ejected; got != test.ejected {
+				t.Errorf("%d ejected, want %d", got, test.ejected)
+			}
+			if e.Server() != test.back {
+				t.Errorf("the endpoint has %+v", e.Server())
+			}
+		})
+	}
+}

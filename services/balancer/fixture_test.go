@@ -1,0 +1,104 @@
+package balancer_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// start is when the first servers come.
+var start = time.Date(2025, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {
+	tb.Helper()
+	b, err := balancer.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// servers are as many as there are weights, alive, in zone a: s0000, s0001, ...
+func servers(weights ...int) []*events.Server {
+	all := make([]*events.Server, len(weights))
+	for i, w := range weights {
+		id := fmt.Sprintf("s%04d", i)
+		all[i] = &events.Server{
+			Service: "data", ID: id, Addr: id + ":8080", State: events.StateAlive,
+			Incarnation: 1, IntervalMS: 5000, TTLMS: 10000, Weight: w, Zone: "a",
+		}
+	}
+	return all
+}
+
+// same are n servers of weight 100.
+func same(n int) []*events.Server { return servers(repeat(n, 100)...) }
+
+// mixed are n servers of weights from 1 to 1000.
+func mixed(n int) []*events.Server {
+	weights := make([]int, n)
+	for i := range weights {
+		weights[i] = 1 + i*7919%1000
+	}
+	return servers(weights...)
+}
+
+func repeat(n, weight int) []int {
+	weights := make([]int, n)
+	for i := range weights {
+		weights[i] = weight
+	}
+	return weights
+}
+
+// with returns a copy of s, changed.
+func with(s *events.Server, change func(*events.Server)) *events.Server {
+	changed := *s
+	change(&changed)
+	return &changed
+}
+
+func inState(s *events.Server, state events.State) *events.Server {
+	return with(s, func(s *events.Server) { s.State = state })
+}
+
+func idOf(e *balancer.Endpoint) string {
+	if e == nil {
+		return ""
+	}
+	return e.Server().ID
+}
+
+// picked counts n picks by id. Each has a key of its own.
+func picked(b *balancer.Balancer, n int) map[string]int {
+	counts := make(map[string]int)
+	for i := range n {
+		counts[idOf(b.Pick(uint64(i), nil))]++
+	}
+	return counts
+}
+
+// endpoint finds the endpoint of an id among what Pick returns.
+func endpoint(tb testing.TB, b *balancer.Balancer, id string) *balancer.Endpoint {
+	tb.Helper()
+	for i := range 100_000 {
+		if e := b.Pick(uint64(i), nil); idOf(e) == id {
+			return e
+		}
+	}
+	tb.Fatalf("%s is never chosen", id)
+	return nil
+}
+
+// fail lets e fail n times in a row, and reports whether that ejected it.
+func fail(b *balancer.Balancer, e *balancer.Endpoint, n int, now time.Time) bool {
+	ejected := false
+	for range n {
+		e.Begin()
+		ejected = b.Done(e, balancer.Failed, now) || ejected
+	}
+	return ejected
+}

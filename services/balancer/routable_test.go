@@ -1,0 +1,110 @@
+package balancer_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// in are servers in these states.
+func in(states ...events.State) []*events.Server {
+	all := same(len(states))
+	for i, state := range states {
+		all[i].State = state
+	}
+	return all
+}
+
+func weighing(weight int, all []*events.Server) []*events.Server {
+	for _, s := range all {
+		s.Weight = weight
+	}
+	return all
+}
+
+func TestWhoMayBeChosen(t *testing.T) {
+	const alive, suspect, draining = events.StateAlive, events.StateSuspect, events.StateDraining
+	for _, test := range []struct {
+		name    string
+		panic   int
+		servers []*events.Server
+		want    []string
+		panics  bool
+	}{
+		{"nobody of none", 0, nil, nil, false},
+		{"the alive", 0, in(alive, alive), []string{"s0000", "s0001"}, false},
+		{"no suspect while half are usable", 0, in(alive, suspect), []string{"s0000"}, false},
+		{"suspects below half", 0, in(alive, suspect, suspect), []string{"s0000", "s0001", "s0002"}, true},
+		{"a single suspect", 0, in(suspect), []string{"s0000"}, true},
+		{"the draining are not counted", 0, in(alive, suspect, draining, draining), []string{"s0000"}, false},
+		{"nor is weight 0", 0, append(in(alive), weighing(0, in(suspect, suspect, suspect))[1:]...), []string{"s0000"}, false},
+		{"none that drains, even in panic", 0, in(suspect, draining), []string{"s0000"}, true},
+		{"none of weight 0, even in panic", 0, append(in(suspect), weighing(0, in(alive, alive))[1]), []string{"s0000"}, true},
+		{"nobody if all drain", 0, in(draining), nil, false},
+		{"panic is never", -1, in(alive, suspect, suspect, suspect), []string{"s0000"}, false},
+		{"nor for a single suspect", -1, in(suspect), nil, false},
+		{"panic at the first suspect", 100, in(alive, alive, suspect), []string{"s0000", "s0001", "s0002"}, true},
+		{"a state that is not known", 0, in(alive, "odd"), []string{"s0000"}, false},
+	} {
+		for _, policy := range balancer.Policies() {
+			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
+				b := mustNew(t, balancer.Config{Policy: policy, Panic: test.panic})
+				b.Update(test.servers, start)
+				got := picked(b, 1000)
+				delete(got, "")
+				if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, test.want) {
+					t.Errorf("chosen are %v, want %v", ids, test.want)
+				}
+				if s := b.Stats(); s.Panic != test.panics || s.Candidates != len(test.want) || s.Servers != len(test.servers) {
+					t.Errorf("stats: %+v", s)
+				}
+			})
+		}
+	}
+}
+
+func TestPickNeverReturnsOneThatWasTried(t *testing.T) {
+	for _, policy := range append(balancer.Policies(), "stubborn") {
+		t.Run(string(policy), func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Policy: policy, Zone: "a", Builders: map[balancer.Policy]balancer.Builder{
+				"stubborn": func(c []balancer.Candidate, _ balancer.Picker) balancer.Picker { return idlest(c) },
+			}})
+			all := servers(1, 1000, 3, 400, 50, 6)
+			all[0].Zone, all[5].State = "b", events.StateSuspect
+			b.Update(all, start)
+			var tried []*balancer.Endpoint
+			for i := range 5 {
+				e := b.Pick(7, tried)
+				switch {
+				case e == nil:
+					t.Fatalf("none after %d, but there are 5", i)
+				case slices.Contains(tried, e):
+					t.Fatalf("%s again", idOf(e))
+				case (e.Server().Zone == "b") != (i == 4):
+					t.Errorf("%d is %s: another zone is for the last", i, idOf(e))
+				}
+				tried = append(tried, e)
+			}
+			if e := b.Pick(7, tried); e != nil {
+				t.Errorf("all were tried, got %s", idOf(e))
+			}
+		})
+	}
+}
+
+func TestPickPrefersTheUsableOfThoseNotTried(t *testing.T) {
+	b := mustNew(t, balancer.Config{Policy: "stubborn", Builders: map[balancer.Policy]balancer.Builder{
+		"stubborn": func(c []balancer.Candidate, _ balancer.Picker) balancer.Picker { return idlest(c) },
+	}})
+	const suspect = events.StateSuspect
+	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // panic: all are candidates
+	first := b.Pick(0, nil)
+	for range 100 {
+		if e := b.Pick(0, []*balancer.Endpoint{first}); idOf(e) != "s0003" {
+			t.Fatalf("got %s", idOf(e))
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package balancer_test
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// zoned are servers, of zone a but for the last other of zone b.
+func zoned(here, there int) []*events.Server {
+	all := same(here + there)
+	for _, s := range all[here:] {
+		s.Zone = "b"
+	}
+	return all
+}
+
+// suspected are servers, of which the first n are suspect.
+func suspected(n int, all []*events.Server) []*events.Server {
+	for _, s := range all[:n] {
+		s.State = events.StateSuspect
+	}
+	return all
+}
+
+// onlyHere reports whether only servers of zone a are chosen.
+func onlyHere(b *balancer.Balancer) bool {
+	for i := range 200 {
+		if e := b.Pick(uint64(i), nil); e == nil || e.Server().Zone != "a" {
+			return false
+		}
+	}
+	return true
+}
+
+func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
+	type at struct {
+		after   time.Duration
+		servers []*events.Server // nil: a tick
+	}
+	for _, test := range []struct {
+		name  string
+		steps []at
+		local bool // after the last
+	}{
+		{"all are usable", []at{{0, zoned(2, 9)}}, true},
+		{"half are usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
+		{"fewer than half", []at{{0, suspected(3, zoned(5, 9))}}, false},
+		{"there are none", []at{{0, zoned(0, 9)}}, false},
+		{"none but in panic", []at{{0, suspected(9, append(zoned(0, 9), zoned(10, 0)[9]))}}, false},
+		{"half have expired", []at{{0, zoned(4, 9)}, {time.Minute, zoned(2, 9)}}, true},
+		{"most have expired", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}}, false},
+		{"most had expired before the servers of a minute ago", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
+			{2 * time.Minute, zoned(2, 8)}, {4*time.Minute + 50*time.Second, zoned(2, 9)}}, false},
+		{"the peak is forgotten", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, true},
+		{"the peak is forgotten bit by bit", []at{{0, zoned(9, 9)}, {time.Minute, zoned(5, 9)}, {4 * time.Minute, nil},
+			{5 * time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, false},
+		{"all of the zone came back", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {2 * time.Minute, zoned(5, 9)}}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Zone: "a"})
+			for _, s := range test.steps {
+				if s.servers == nil {
+					b.Tick(start.Add(s.after))
+				} else {
+					b.Update(s.servers, start.Add(s.after))
+				}
+			}
+			if got := onlyHere(b); got != test.local {
+				t.Errorf("only the zone is chosen: %v, want %v", got, test.local)
+			}
+		})
+	}
+}
+
+func TestWithoutAZoneAllAreChosen(t *testing.T) {
+	b := mustNew(t, balancer.Config{})
+	b.Update(zoned(5, 5), start)
+	if onlyHere(b) {
+		t.Error("only one zone is chosen")
+	}
+}
