@@ -6,15 +6,16 @@ import "errors"
 type Policy string
 
 const (
-	P2C    Policy = "p2c"    // of two drawn by weight, the one with fewer requests in flight over weight
-	Random Policy = "random" // by weight
+	P2C        Policy = "p2c"        // of two drawn by weight, the one with fewer requests in flight over weight
+	Random     Policy = "random"     // by weight
+	RoundRobin Policy = "roundrobin" // in turn, by weight
 )
 
 // ErrPolicy is what PickBy wraps when it does not know the policy.
 var ErrPolicy = errors.New("balancer: no such policy")
 
 // Policies returns the policies of this package, the default first. The slice is the caller's.
-func Policies() []Policy { return []Policy{P2C, Random} }
+func Policies() []Policy { return []Policy{P2C, Random, RoundRobin} }
 
 // Candidate is a server that may be chosen, with its share of the requests.
 type Candidate struct {
@@ -49,8 +50,9 @@ type Builder func(candidates []Candidate, previous Picker) Picker
 // builders are the policies by name: those of this package, and the caller's.
 func builders(own map[Policy]Builder) map[Policy]Builder {
 	all := map[Policy]Builder{
-		P2C:    newP2C,
-		Random: newRandom,
+		P2C:        newP2C,
+		Random:     newRandom,
+		RoundRobin: newRoundRobin,
 	}
 	for name, build := range own {
 		all[name] = build

@@ -1,0 +1,73 @@
+package balancer_test
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"rollcall/services/balancer"
+)
+
+func TestRoundRobinIsNeverARequestOff(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 1000), 1, 60).Draw(t, "weights")
+		b, err := balancer.New(balancer.Config{Policy: balancer.RoundRobin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := servers(weights...)
+		b.Update(all, start)
+		shares := sharesOf(all)
+		counts := make(map[string]float64)
+		for picks := 1.0; picks <= 500; picks++ {
+			counts[idOf(b.Pick(0, nil))]++
+			for id, p := range shares {
+				if off := counts[id] - picks*p; math.Abs(off) >= 1+1e-9 {
+					t.Fatalf("after %v picks %s is %.3f requests off its share", picks, id, off)
+				}
+			}
+		}
+	})
+}
+
+// The picker is built anew in between, as each step of a slow start does.
+func TestRoundRobinIsARotationForEqualWeights(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "servers")
+		b, err := balancer.New(balancer.Config{Policy: balancer.RoundRobin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := 0
+		for range rapid.IntRange(1, 10).Draw(t, "builds") {
+			all := servers(repeat(n, rapid.IntRange(1, 1000).Draw(t, "weight"))...)
+			b.Update(all, start)
+			for range rapid.IntRange(0, 3*n).Draw(t, "picks") {
+				if got := idOf(b.Pick(0, nil)); got != all[next].ID {
+					t.Fatalf("got %s, want %s", got, all[next].ID)
+				}
+				next = (next + 1) % n
+			}
+		}
+	})
+}
+
+// One server comes and goes with every request. Starting anew each time would give the first all requests.
+func TestRoundRobinCarriesOn(t *testing.T) {
+	for n := 2; n <= 9; n++ {
+		b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
+		counts := make(map[string]int)
+		for i := range 300 * n {
+			b.Update(same(n+i%2), start)
+			counts[idOf(b.Pick(0, nil))]++
+		}
+		least, most := math.MaxInt, 0
+		for _, s := range same(n) {
+			least, most = min(least, counts[s.ID]), max(most, counts[s.ID])
+		}
+		if most-least > 2 {
+			t.Errorf("%d that stay have had from %d to %d requests", n, least, most)
+		}
+	}
+}
