@@ -81,7 +81,7 @@ func TestP2CPrefersTheLessLoadedByWeight(t *testing.T) {
 		{"more requests but more weight", []int{100, 1000}, []int{1, 9}, "s0001"},
 		{"too many for its weight", []int{100, 1000}, []int{1, 11}, "s0000"},
 	} {
-		for _, policy := range []balancer.Policy{balancer.P2C} {
+		for _, policy := range []balancer.Policy{balancer.P2C, balancer.LeastLoad} {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
 				b := mustNew(t, balancer.Config{Policy: policy})
 				b.Update(servers(test.weights...), start)

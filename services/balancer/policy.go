@@ -9,13 +9,14 @@ const (
 	P2C        Policy = "p2c"        // of two drawn by weight, the one with fewer requests in flight over weight
 	Random     Policy = "random"     // by weight
 	RoundRobin Policy = "roundrobin" // in turn, by weight
+	LeastLoad  Policy = "leastload"  // of two drawn by weight, the one that says it has less to do over weight
 )
 
 // ErrPolicy is what PickBy wraps when it does not know the policy.
 var ErrPolicy = errors.New("balancer: no such policy")
 
 // Policies returns the policies of this package, the default first. The slice is the caller's.
-func Policies() []Policy { return []Policy{P2C, Random, RoundRobin} }
+func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad} }
 
 // Candidate is a server that may be chosen, with its share of the requests.
 type Candidate struct {
@@ -53,6 +54,7 @@ func builders(own map[Policy]Builder) map[Policy]Builder {
 		P2C:        newP2C,
 		Random:     newRandom,
 		RoundRobin: newRoundRobin,
+		LeastLoad:  newLeastLoad,
 	}
 	for name, build := range own {
 		all[name] = build

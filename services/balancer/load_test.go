@@ -1,0 +1,103 @@
+package balancer_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// reports are servers of these weights with what they report; negative: nothing.
+func reports(age time.Duration, weights []int, inFlight ...int64) []*events.Server {
+	all := servers(weights...)
+	for i, s := range all {
+		s.AgeMS = age.Milliseconds()
+		if inFlight[i] >= 0 {
+			s.Load = &events.Load{InFlight: inFlight[i]}
+		}
+	}
+	return all
+}
+
+func TestLoadIsDiscountedByItsAge(t *testing.T) {
+	equal := []int{100, 100, 100}
+	for _, test := range []struct {
+		name string
+		all  []*events.Server
+		tick time.Duration
+		want []float64
+	}{
+		{"fresh", reports(0, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
+		{"an interval old: half way to the mean", reports(5*time.Second, equal, 2, 4, 12), 0, []float64{4, 5, 9}},
+		{"it grows older with each tick", reports(0, equal, 2, 4, 12), 5 * time.Second, []float64{4, 5, 9}},
+		{"ancient: the mean", reports(time.Hour, equal, 2, 4, 12), 0, []float64{6, 6, 6}},
+		{"no report: the mean", reports(0, equal, 2, 4, -1), 0, []float64{2, 4, 3}},
+		{"no report at all", reports(0, equal, -1, -1, -1), 0, []float64{0, 0, 0}},
+		{"the mean is by weight", reports(time.Hour, []int{100, 200, 300}, 1, 1, 4), 0, []float64{1, 2, 3}},
+		{"from the future: fresh", reports(-time.Hour, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
+			b.Update(test.all, start)
+			b.Load(test.all, start)
+			if test.tick > 0 {
+				b.Tick(start.Add(test.tick))
+			}
+			for i, want := range test.want {
+				if got := endpoint(t, b, test.all[i].ID).Load(); math.Abs(got-want) > 1e-6 {
+					t.Errorf("%s: %v, want %v", test.all[i].ID, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestLeastLoadPrefersTheLessLoadedByWeight(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		weights []int
+		loads   []int64
+		want    string // always, of two
+	}{
+		{"fewer requests", []int{100, 100}, []int64{3, 4}, "s0000"},
+		{"more requests but more weight", []int{100, 200}, []int64{3, 5}, "s0001"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Policy: balancer.LeastLoad})
+			all := reports(0, test.weights, test.loads...)
+			b.Update(all, start)
+			b.Load(all, start)
+			if got := picked(b, 1000); got[test.want] != 1000 {
+				t.Errorf("got %v, want %s only", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLoadOfOthersIsPassedOver(t *testing.T) {
+	b := mustNew(t, balancer.Config{})
+	all := same(2)
+	b.Update(all, start)
+	load := func(s *events.Server) { s.Load = &events.Load{InFlight: 9} }
+	old := with(with(all[0], load), func(s *events.Server) { s.Incarnation-- })
+	stranger := with(with(all[0], load), func(s *events.Server) { s.ID = "stranger" })
+	b.Load([]*events.Server{nil, old, stranger, all[1]}, start)
+	for id := range picked(b, 1000) {
+		if got := endpoint(t, b, id).Load(); got != 0 {
+			t.Errorf("%s: %v, but nobody has reported", id, got)
+		}
+	}
+}
+
+func TestNewServerHasTheMeanLoad(t *testing.T) {
+	b := mustNew(t, balancer.Config{SlowStart: -1})
+	all := reports(0, []int{100, 100}, 4, 6)
+	b.Update(all, start)
+	b.Load(all, start)
+	b.Update(same(3), start)
+	if got := endpoint(t, b, "s0002").Load(); got != 5 {
+		t.Errorf("got %v, want 5", got)
+	}
+}
