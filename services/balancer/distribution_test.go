@@ -62,6 +62,18 @@ func TestIdleServersShareByWeight(t *testing.T) {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
 				b := mustNew(t, balancer.Config{Policy: policy})
 				b.Update(test.servers, start)
+				if policy == balancer.Hash { // keys share slots: those are what is drawn
+					counts := make(map[string]int)
+					for id, c := range picked(b, 10*n) {
+						counts[id] = c * (1 << 16) / (10 * n)
+					}
+					for id, p := range sharesOf(test.servers) {
+						if off := math.Abs(float64(counts[id]) - p*(1<<16)); off > 2+sigmas*math.Sqrt(p*(1-p)*(1<<16)) {
+							t.Errorf("%s has %d slots, want %.0f", id, counts[id], p*(1<<16))
+						}
+					}
+					return
+				}
 				wantShares(t, picked(b, n), n, sharesOf(test.servers))
 			})
 		}

@@ -10,13 +10,14 @@ const (
 	Random     Policy = "random"     // by weight
 	RoundRobin Policy = "roundrobin" // in turn, by weight
 	LeastLoad  Policy = "leastload"  // of two drawn by weight, the one that says it has less to do over weight
+	Hash       Policy = "hash"       // the same key goes to the same server: weighted rendezvous
 )
 
 // ErrPolicy is what PickBy wraps when it does not know the policy.
 var ErrPolicy = errors.New("balancer: no such policy")
 
 // Policies returns the policies of this package, the default first. The slice is the caller's.
-func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad} }
+func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad, Hash} }
 
 // Candidate is a server that may be chosen, with its share of the requests.
 type Candidate struct {
@@ -55,6 +56,7 @@ func builders(own map[Policy]Builder) map[Policy]Builder {
 		Random:     newRandom,
 		RoundRobin: newRoundRobin,
 		LeastLoad:  newLeastLoad,
+		Hash:       newRendezvous,
 	}
 	for name, build := range own {
 		all[name] = build

@@ -1,0 +1,107 @@
+package balancer_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+)
+
+// owners says whose each of many keys is.
+func owners(b *balancer.Balancer) []string {
+	of := make([]string, 20_000)
+	for i := range of {
+		of[i] = idOf(b.Pick(uint64(i), nil))
+	}
+	return of
+}
+
+func TestKeyOfIsTheSameForever(t *testing.T) {
+	for key, want := range map[string]uint64{"": 0xf52a15e9a9b5e89b, "a": 0x2c0bdbf481420f8, "s0000": 0xbbda42276502fe61} {
+		if got := balancer.KeyOf(key); got != want {
+			t.Errorf("%q: %#x, want %#x", key, got, want)
+		}
+	}
+}
+
+func TestHashMovesOnlyWhatItMust(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 1000), 2, 8).Draw(t, "weights")
+		all := servers(weights...)
+		one := rapid.IntRange(0, len(all)-1).Draw(t, "server")
+		fewer := slices.Delete(slices.Clone(all), one, one+1)
+		b, err := balancer.New(balancer.Config{Policy: balancer.Hash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Update(all, start)
+		before := owners(b)
+		b.Update(fewer, start)
+		without := owners(b)
+		b.Update(all, start.Add(time.Hour)) // by now it is a new server, and starts slowly
+		after := owners(b)
+		for i := range before {
+			if before[i] != without[i] && before[i] != all[one].ID {
+				t.Fatalf("key %d moved from %s to %s when %s went", i, before[i], without[i], all[one].ID)
+			}
+		}
+		if !slices.Equal(before, after) {
+			t.Fatal("keys are not where they were after a server went and came")
+		}
+	})
+}
+
+func TestHashAgreesWhateverTheOrderAndThePast(t *testing.T) {
+	all := mixed(9)
+	a, b := mustNew(t, balancer.Config{Policy: balancer.Hash}), mustNew(t, balancer.Config{Policy: balancer.Hash})
+	a.Update(all, start)
+	for i := range all {
+		some := slices.Clone(all[i:])
+		slices.Reverse(some)
+		b.Update(some, start)
+	}
+	reversed := slices.Clone(all)
+	slices.Reverse(reversed)
+	b.Update(reversed, start)
+	if !slices.Equal(owners(a), owners(b)) {
+		t.Error("two API servers with the same servers send a key to different ones")
+	}
+}
+
+func TestHashTriesTheNextOfTheKey(t *testing.T) {
+	b := mustNew(t, balancer.Config{Policy: balancer.Hash})
+	all := mixed(5)
+	b.Update(all, start)
+	for key := range uint64(100) {
+		owner := b.Pick(key, nil)
+		next := b.Pick(key, []*balancer.Endpoint{owner})
+		rest := slices.DeleteFunc(slices.Clone(all), func(s *events.Server) bool { return s.ID == idOf(owner) })
+		without := mustNew(t, balancer.Config{Policy: balancer.Hash})
+		if key%20 == 0 { // each builds a table
+			without.Update(rest, start)
+			if want := without.Pick(key, nil); idOf(next) != idOf(want) {
+				t.Errorf("key %d: tried %s, got %s, want %s, which would own it", key, idOf(owner), idOf(next), idOf(want))
+			}
+		}
+		if next == nil || next == owner || next != b.Pick(key, []*balancer.Endpoint{owner}) {
+			t.Fatalf("key %d: tried %s, got %s", key, idOf(owner), idOf(next))
+		}
+	}
+}
+
+func ExampleKeyOf() {
+	b, _ := balancer.New(balancer.Config{Policy: balancer.Hash})
+	b.Update([]*events.Server{
+		{ID: "a", State: events.StateAlive, Weight: 100},
+		{ID: "b", State: events.StateAlive, Weight: 100},
+	}, time.Now())
+	first := b.Pick(balancer.KeyOf("session 7"), nil)
+	again := b.Pick(balancer.KeyOf("session 7"), nil)
+	fmt.Println(first == again)
+	// Output: true
+}
