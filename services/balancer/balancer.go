@@ -55,8 +55,8 @@ func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round++
+	b.sweep(now) // first: who has been gone for too long is new
 	b.enter(servers, now)
-	b.sweep(now)
 	b.rebuild(now)
 }
 

@@ -117,13 +117,23 @@ func TestP2CDrawsTwoOfThree(t *testing.T) {
 	b.Update(same(3), start)
 	busy := endpoint(t, b, "s0001")
 	busy.Begin()
-	// A busy one loses against any other, and the second drawn is another but in 1 of 3^4 draws, where
-	// one of the others is taken.
+	// A busy one loses against any other, and the second is always another.
 	if got := picked(b, n); got["s0001"] != 0 {
 		t.Errorf("the busy one was chosen %d times of %d", got["s0001"], n)
 	}
 	b.Done(busy, balancer.Answered, start)
 	wantShares(t, picked(b, n), n, sharesOf(same(3)))
+}
+
+func TestP2CDrawsTheSecondByWeightToo(t *testing.T) {
+	const n = 200_000
+	b := mustNew(t, balancer.Config{})
+	b.Update(servers(100, 90, 10), start)
+	endpoint(t, b, "s0000").Begin()
+	// Where the busy one is drawn first, half the draws for another hit it again; after three of those it
+	// is one of the two others alike.
+	light := 0.05 + 0.5*(7.0/8*0.1+1.0/8*0.5)
+	wantShares(t, picked(b, n), n, map[string]float64{"s0001": 1 - light, "s0002": light})
 }
 
 func TestSlowStartGrowsToTheFullShare(t *testing.T) {

@@ -1,6 +1,8 @@
 package balancer_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func TestEjectsAfterFailuresInARow(t *testing.T) {
 
 func TestEjectionLastsTwiceAsLongEachTime(t *testing.T) {
 	const answers, fails = true, false
-	b := mustNew(t, balancer.Config{})
+	b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{Percent: 100}})
 	b.Update(same(4), start)
 	e := endpoint(t, b, "s0001")
 	now := start
@@ -133,20 +135,47 @@ func TestEjectsOnlySoMany(t *testing.T) {
 }
 
 func TestEjectedServeWhereNothingElseIsLeft(t *testing.T) {
-	b := mustNew(t, balancer.Config{})
+	const alive, suspect, draining = events.StateAlive, events.StateSuspect, events.StateDraining
+	for _, test := range []struct {
+		name   string
+		panic  int
+		states []events.State // after the second was ejected
+		want   []string
+	}{
+		{"the alive are left", 0, []events.State{alive, alive, alive}, []string{"s0000", "s0002"}},
+		{"one is left, in panic", 0, []events.State{alive, alive, suspect}, []string{"s0000", "s0002"}},
+		{"suspects are left", 0, []events.State{suspect, alive, suspect}, []string{"s0000", "s0002"}},
+		{"nothing else is left", 0, []events.State{draining, alive, draining}, []string{"s0001"}},
+		{"suspects are not to be used", -1, []events.State{suspect, alive, suspect}, []string{"s0001"}},
+		{"nor is the ejected if it is suspect", -1, []events.State{suspect, suspect, suspect}, []string{""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := mustNew(t, balancer.Config{Panic: test.panic})
+			b.Update(same(3), start)
+			if !fail(b, endpoint(t, b, "s0001"), 5, start) {
+				t.Fatal("not ejected")
+			}
+			b.Update(in(test.states...), start)
+			if got := slices.Sorted(maps.Keys(picked(b, 1000))); !slices.Equal(got, test.want) {
+				t.Errorf("chosen are %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestFailuresBelongToTheIncarnation(t *testing.T) {
 	all := same(3)
+	restarted := with(all[1], func(s *events.Server) { s.Incarnation++ })
+	b := mustNew(t, balancer.Config{})
 	b.Update(all, start)
-	fail(b, endpoint(t, b, "s0001"), 5, start)
-	if got := picked(b, 1000); got["s0001"] != 0 {
-		t.Fatalf("others are left: %v", got)
+	e := endpoint(t, b, "s0001")
+	fail(b, e, 4, start)
+	b.Update([]*events.Server{all[0], restarted, all[2]}, start)
+	if fail(b, e, 4, start) {
+		t.Error("ejected for what the process before did")
 	}
-	b.Update([]*events.Server{all[0], inState(all[1], events.StateAlive), inState(all[2], events.StateSuspect)}, start)
-	if got := picked(b, 1000); got["s0001"] != 0 || !b.Stats().Panic {
-		t.Errorf("in panic others are left: %v", got)
-	}
-	b.Update([]*events.Server{all[1], inState(all[0], events.StateDraining)}, start)
-	if got := picked(b, 1000); got["s0001"] != 1000 {
-		t.Errorf("nothing else is left: %v", got)
+	if !fail(b, e, 1, start) {
+		t.Error("not ejected")
 	}
 }
 

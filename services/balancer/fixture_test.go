@@ -61,10 +61,6 @@ func with(s *events.Server, change func(*events.Server)) *events.Server {
 	return &changed
 }
 
-func inState(s *events.Server, state events.State) *events.Server {
-	return with(s, func(s *events.Server) { s.State = state })
-}
-
 func idOf(e *balancer.Endpoint) string {
 	if e == nil {
 		return ""

@@ -101,3 +101,14 @@ func TestNewServerHasTheMeanLoad(t *testing.T) {
 		t.Errorf("got %v, want 5", got)
 	}
 }
+
+func TestLoadBelongsToTheIncarnation(t *testing.T) {
+	b := mustNew(t, balancer.Config{SlowStart: -1})
+	all := reports(0, []int{100, 100}, 4, 6)
+	b.Update(all, start)
+	b.Load(all, start)
+	b.Update([]*events.Server{all[0], with(all[1], func(s *events.Server) { s.Incarnation++ })}, start)
+	if got := endpoint(t, b, "s0001").Load(); got != 4 {
+		t.Errorf("got %v, want the mean, 4", got)
+	}
+}

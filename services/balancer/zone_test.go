@@ -26,9 +26,13 @@ func suspected(n int, all []*events.Server) []*events.Server {
 }
 
 // onlyHere reports whether only servers of zone a are chosen.
-func onlyHere(b *balancer.Balancer) bool {
+func onlyHere(t *testing.T, b *balancer.Balancer) bool {
+	t.Helper()
 	for i := range 200 {
-		if e := b.Pick(uint64(i), nil); e == nil || e.Server().Zone != "a" {
+		switch e := b.Pick(uint64(i), nil); {
+		case e == nil:
+			t.Fatal("nobody is chosen")
+		case e.Server().Zone != "a":
 			return false
 		}
 	}
@@ -40,6 +44,8 @@ func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
 		after   time.Duration
 		servers []*events.Server // nil: a tick
 	}
+	panicking := zoned(2, 9)
+	suspected(9, panicking[2:])
 	for _, test := range []struct {
 		name  string
 		steps []at
@@ -49,12 +55,15 @@ func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
 		{"half are usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
 		{"fewer than half", []at{{0, suspected(3, zoned(5, 9))}}, false},
 		{"there are none", []at{{0, zoned(0, 9)}}, false},
-		{"none but in panic", []at{{0, suspected(9, append(zoned(0, 9), zoned(10, 0)[9]))}}, false},
+		{"all are usable, but it is panic", []at{{0, panicking}}, false},
 		{"half have expired", []at{{0, zoned(4, 9)}, {time.Minute, zoned(2, 9)}}, true},
 		{"most have expired", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}}, false},
+		{"most have expired within a minute", []at{{0, zoned(5, 9)}, {30 * time.Second, zoned(2, 9)}}, false},
 		{"most had expired before the servers of a minute ago", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
 			{2 * time.Minute, zoned(2, 8)}, {4*time.Minute + 50*time.Second, zoned(2, 9)}}, false},
 		{"the peak is forgotten", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, true},
+		{"the peak is forgotten, with ticks between", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
+			{4 * time.Minute, nil}, {8 * time.Minute, nil}}, true},
 		{"the peak is forgotten bit by bit", []at{{0, zoned(9, 9)}, {time.Minute, zoned(5, 9)}, {4 * time.Minute, nil},
 			{5 * time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, false},
 		{"all of the zone came back", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {2 * time.Minute, zoned(5, 9)}}, true},
@@ -68,7 +77,7 @@ func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
 					b.Update(s.servers, start.Add(s.after))
 				}
 			}
-			if got := onlyHere(b); got != test.local {
+			if got := onlyHere(t, b); got != test.local {
 				t.Errorf("only the zone is chosen: %v, want %v", got, test.local)
 			}
 		})
@@ -78,7 +87,7 @@ func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
 func TestWithoutAZoneAllAreChosen(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	b.Update(zoned(5, 5), start)
-	if onlyHere(b) {
+	if onlyHere(t, b) {
 		t.Error("only one zone is chosen")
 	}
 }
