@@ -80,11 +80,14 @@ func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 
 // ejection is how long the next one lasts after n that count.
 func (b *Balancer) ejection(n int) time.Duration {
-	d := b.cfg.Ejection.For
-	for ; n > 0 && d < b.cfg.Ejection.Longest; n-- {
+	d, longest := b.cfg.Ejection.For, b.cfg.Ejection.Longest
+	for ; n > 0; n-- {
+		if d > longest/2 { // twice that may be more than a Duration holds
+			return longest
+		}
 		d *= 2
 	}
-	return min(d, b.cfg.Ejection.Longest)
+	return d
 }
 
 // release ends e's ejection if it is over, or notes when that will be.

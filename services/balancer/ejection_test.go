@@ -2,6 +2,7 @@ package balancer_test
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -95,6 +96,25 @@ func TestEjectionLastsTwiceAsLongEachTime(t *testing.T) {
 		if b.Stats().Ejected != 0 || picked(b, 1000)["s0001"] == 0 {
 			t.Fatalf("%d, %s: not back after %v", i, step.name, step.want)
 		}
+	}
+}
+
+func TestEjectionMayLastForever(t *testing.T) {
+	const forever = time.Duration(math.MaxInt64)
+	b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{For: forever / 3, Longest: forever}})
+	b.Update(same(4), start)
+	e := endpoint(t, b, "s0001")
+	now := start
+	for i, want := range []time.Duration{forever / 3, forever / 3 * 2, forever} {
+		if !fail(b, e, 5, now) {
+			t.Fatalf("%d: not ejected", i)
+		}
+		b.Tick(now.Add(want - time.Hour))
+		if b.Stats().Ejected != 1 {
+			t.Fatalf("%d: back before %v", i, want)
+		}
+		now = now.Add(want)
+		b.Tick(now)
 	}
 }
 

@@ -34,7 +34,8 @@ type Picker interface {
 }
 
 // Ranker is a Picker with an order of its own for each key. Where tried holds the one that Pick
-// returned, PickNext returns the first in that order that is not in tried; nil if there is none.
+// returned, PickNext returns the first in that order that is not in tried; nil if there is none. Any other
+// Picker is asked a few times more, with other keys, and then a server is taken that was not tried.
 type Ranker interface {
 	Picker
 	PickNext(key uint64, tried []*Endpoint) *Endpoint
@@ -46,7 +47,7 @@ type Ranker interface {
 // carries something on takes it from there.
 //
 // A Builder is called by one goroutine at a time, with the Balancer's lock held: it must call no
-// method of the Balancer. Those of Endpoint are free.
+// method of the Balancer. Those of Endpoint are free. It must not return nil.
 type Builder func(candidates []Candidate, previous Picker) Picker
 
 // builders are the policies by name: those of this package, and the caller's.

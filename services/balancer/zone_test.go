@@ -91,3 +91,13 @@ func TestWithoutAZoneAllAreChosen(t *testing.T) {
 		t.Error("only one zone is chosen")
 	}
 }
+
+func TestPanicUsesAllZonesAlike(t *testing.T) {
+	b := mustNew(t, balancer.Config{Zone: "a"})
+	all := zoned(2, 9)
+	suspected(8, all[2:])
+	b.Update(all, start)
+	if got := picked(b, 10_000); len(got) != len(all) {
+		t.Errorf("chosen are %v, want all: the usable one of the other zone, too", got)
+	}
+}
