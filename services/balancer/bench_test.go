@@ -34,6 +34,7 @@ func BenchmarkPickBeginDone(b *testing.B) {
 			bal := mustNew(b, balancer.Config{Policy: policy})
 			bal.Update(mixed(1000), start)
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				key := uint64(0)
 				for pb.Next() {
