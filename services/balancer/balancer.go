@@ -18,16 +18,16 @@ type Balancer struct {
 	cfg      Config
 	builders map[Policy]Builder
 	view     atomic.Pointer[view]
+	ejected  atomic.Uint64 // servers, so far
 
 	mu        sync.Mutex // of all below, and of storing a view
 	round     uint64     // of Update
-	started   bool       // there has been a server
+	started   time.Time  // when there was a server first; zero before
 	endpoints map[string]*Endpoint
 	members   []*Endpoint // those on the roll, in order of id
 	previous  map[Policy]Picker
 	zone      zone
 	earliest  time.Time // end of an ejection; zero if there is none
-	ejections uint64
 	reported  bool      // some server has said how busy it is
 	swept     time.Time // when those that left were last looked through
 }
@@ -49,8 +49,8 @@ func New(cfg Config) (*Balancer, error) {
 }
 
 // Update takes all servers of the service at now, in any order; of two with the same id the last counts.
-// The slice stays the caller's, the servers are kept. A server that was not among those of the first
-// Update with any, and one of a new incarnation, has its slow start.
+// The slice stays the caller's, the servers are kept. A server that comes Config.SlowStart or more after the
+// first one, and one of a new incarnation, has its slow start: before that it may have been there all the time.
 func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,7 +113,7 @@ func (b *Balancer) enter(servers []*events.Server, now time.Time) {
 		switch {
 		case e == nil:
 			e = &Endpoint{id: s.ID, hash: KeyOf(s.ID)}
-			if b.started {
+			if !b.started.IsZero() && now.Sub(b.started) >= b.cfg.SlowStart {
 				e.first = now
 			}
 			b.endpoints[s.ID] = e
@@ -132,7 +132,9 @@ func (b *Balancer) enter(servers []*events.Server, now time.Time) {
 			e.left = now
 		}
 	}
-	b.started = b.started || len(members) > 0
+	if b.started.IsZero() && len(members) > 0 {
+		b.started = now
+	}
 	slices.SortFunc(members, func(a, b *Endpoint) int { return strings.Compare(a.id, b.id) })
 	b.members = members
 }

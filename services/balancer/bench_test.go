@@ -128,7 +128,7 @@ func BenchmarkTick(b *testing.B) {
 		}},
 		{"slow start", func(b *balancer.Balancer, all []*events.Server) {
 			more := with(all[0], func(s *events.Server) { s.ID = "new" })
-			b.Update(append(all, more), start)
+			b.Update(append(all, more), start.Add(24*time.Hour))
 		}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
@@ -136,7 +136,7 @@ func BenchmarkTick(b *testing.B) {
 			all := mixed(1000)
 			bal.Update(all, start)
 			test.setup(bal, all)
-			now := start
+			now := start.Add(24 * time.Hour)
 			b.ReportAllocs()
 			for b.Loop() {
 				now = now.Add(250 * time.Millisecond)

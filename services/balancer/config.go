@@ -23,7 +23,7 @@ type Ejection struct {
 	After   int           // failures in a row; default 5, negative: never
 	For     time.Duration // the first time, twice as long each time after that; default 5 s
 	Longest time.Duration // default 60 s; who has served well for so long after its return starts at For again
-	Percent int           // of the servers at once, at least one; default 30
+	Percent int           // of the servers at once, at least one, but never the last that can be used; default 30
 }
 
 func (c *Config) setDefaults() {

@@ -91,7 +91,9 @@ func TestP2CPrefersTheLessLoadedByWeight(t *testing.T) {
 		{"fewer requests", []int{100, 100}, []int{1, 2}, "s0000"},
 		{"whichever is first", []int{100, 100}, []int{2, 1}, "s0001"},
 		{"more requests but more weight", []int{100, 1000}, []int{1, 9}, "s0001"},
-		{"too many for its weight", []int{100, 1000}, []int{1, 11}, "s0000"},
+		{"as many for its weight with one more", []int{100, 1000}, []int{1, 18}, "s0001"},
+		{"too many for its weight", []int{100, 1000}, []int{1, 20}, "s0000"},
+		{"one request of little weight more is more", []int{1, 100}, []int{0, 1}, "s0001"},
 	} {
 		for _, policy := range []balancer.Policy{balancer.P2C, balancer.LeastLoad} {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
@@ -128,11 +130,11 @@ func TestP2CDrawsTwoOfThree(t *testing.T) {
 func TestP2CDrawsTheSecondByWeightToo(t *testing.T) {
 	const n = 200_000
 	b := mustNew(t, balancer.Config{})
-	b.Update(servers(100, 90, 10), start)
+	b.Update(servers(100, 95, 55), start)
 	endpoint(t, b, "s0000").Begin()
-	// Where the busy one is drawn first, half the draws for another hit it again; after three of those it
+	// Where the busy one is drawn first, of the draws for another 0.4 hit it again; after three of those it
 	// is one of the two others alike.
-	light := 0.05 + 0.5*(7.0/8*0.1+1.0/8*0.5)
+	light := 0.22 + 0.4*(0.22*(1+0.4+0.4*0.4)+0.4*0.4*0.4/2)
 	wantShares(t, picked(b, n), n, map[string]float64{"s0001": 1 - light, "s0002": light})
 }
 
@@ -178,7 +180,8 @@ func TestSlowStartIsForNewServersOnly(t *testing.T) {
 	}{
 		{"those of the first update are not new", balancer.Config{}, [][]*events.Server{same(2)}, 0},
 		{"an empty update is not the first", balancer.Config{}, [][]*events.Server{nil, same(2)}, 0},
-		{"one more", balancer.Config{}, [][]*events.Server{same(2), same(3)}, 1},
+		{"one that is heard a little later may have been there before", balancer.Config{SlowStart: 21 * time.Second}, [][]*events.Server{same(2), same(3)}, 0},
+		{"one more", balancer.Config{SlowStart: 20 * time.Second}, [][]*events.Server{same(2), same(3)}, 1},
 		{"a new incarnation", balancer.Config{}, [][]*events.Server{same(2), {restarted, same(2)[1]}}, 1},
 		{"one that was lost and found", balancer.Config{}, [][]*events.Server{same(2), same(1), same(2)}, 0},
 		{"one of after all were lost", balancer.Config{}, [][]*events.Server{same(1), nil, same(2)}, 1},
@@ -189,7 +192,7 @@ func TestSlowStartIsForNewServersOnly(t *testing.T) {
 			now := start
 			for _, u := range test.updates {
 				b.Update(u, now)
-				now = now.Add(time.Second)
+				now = now.Add(20 * time.Second)
 			}
 			if got := b.Stats().Starting; got != test.starting {
 				t.Errorf("%d starting, want %d", got, test.starting)

@@ -73,7 +73,7 @@ func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 	}
 	e.ejected, e.until = true, now.Add(b.ejection(e.ejections))
 	e.ejections++
-	b.ejections++
+	b.ejected.Add(1)
 	b.rebuild(now)
 	return true
 }

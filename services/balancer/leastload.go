@@ -1,8 +1,8 @@
 package balancer
 
-// leastLoad takes, of two drawn by weight, the one with the lower score; on a tie the first.
+// leastLoad takes, of two drawn by weight, the one with the lower score; of two that have nothing to do, or on a tie, the first.
 //
-//	score = (estimate + own requests in flight) / weight
+//	score = (estimate + own requests in flight + 1) / weight
 //
 // The estimate is what the server itself says (see Load): it knows of the requests of every API server,
 // but seconds late. The own requests are known at once, and are counted twice once the server has
@@ -16,8 +16,5 @@ func newLeastLoad(candidates []Candidate, _ Picker) Picker {
 
 func (l *leastLoad) Pick(uint64) *Endpoint {
 	a, b := l.pair()
-	if (b.Load()+float64(b.InFlight()))*a.Weight < (a.Load()+float64(a.InFlight()))*b.Weight {
-		return b.Endpoint
-	}
-	return a.Endpoint
+	return lighter(a, b, a.Load()+float64(a.InFlight()), b.Load()+float64(b.InFlight()))
 }

@@ -83,9 +83,9 @@ func TestBuilderIsAskedWhenCandidatesChange(t *testing.T) {
 		{"the first servers", func() { b.Update(all[:2], start) }, 1},
 		{"the same again", func() { b.Update(all[:2], start) }, 1},
 		{"nothing ramps", func() { b.Tick(start.Add(time.Second)) }, 1},
-		{"one more", func() { b.Update(all, start.Add(time.Second)) }, 2},
-		{"too soon for a step of the slow start", func() { b.Tick(start.Add(time.Second + time.Millisecond)) }, 2},
-		{"a step of the slow start", func() { b.Tick(start.Add(3 * time.Second)) }, 3},
+		{"one more", func() { b.Update(all, start.Add(11*time.Second)) }, 2},
+		{"too soon for a step of the slow start", func() { b.Tick(start.Add(11*time.Second + time.Millisecond)) }, 2},
+		{"a step of the slow start", func() { b.Tick(start.Add(13 * time.Second)) }, 3},
 		{"its end", func() { b.Tick(start.Add(time.Minute)) }, 4},
 		{"nothing ramps any more", func() { b.Tick(start.Add(time.Hour)) }, 4},
 	} {

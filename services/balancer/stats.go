@@ -12,11 +12,9 @@ type Stats struct {
 	Ejections  uint64 // since New
 }
 
-// Stats is the state as of the last change. It waits for an Update or a Tick that is under way.
+// Stats is the state as of the last change. It does not block.
 func (b *Balancer) Stats() Stats {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	s := b.view.Load().stats
-	s.Ejections = b.ejections
+	s.Ejections = b.ejected.Load()
 	return s
 }
