@@ -13,7 +13,7 @@ import (
 // unanswered is how many keepalive probes in a row end a connection.
 const unanswered = 3
 
-// To returns a dialer for addresses of the form IP:port. It ends when ctx does, knows no proxy, and sends small writes at
+// New returns a dialer for addresses of the form IP:port. It ends when ctx does, knows no proxy, and sends small writes at
 // once (TCP_NODELAY). It is safe for concurrent use.
 //
 // permit is asked with the address that the socket is about to connect to, where nothing can change it any more; what it
@@ -21,7 +21,7 @@ const unanswered = 3
 //
 // A connection on which nothing comes is asked each keepAlive whether its other end is there, and fails when that was
 // not answered three times in a row. With 0 or less nobody asks.
-func To(permit func(netip.AddrPort) error, keepAlive time.Duration) func(ctx context.Context, addr string) (net.Conn, error) {
+func New(permit func(netip.AddrPort) error, keepAlive time.Duration) func(ctx context.Context, addr string) (net.Conn, error) {
 	d := &net.Dialer{KeepAlive: -1}
 	if keepAlive > 0 {
 		d.KeepAliveConfig = net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: unanswered}

@@ -28,7 +28,7 @@ func TestPermitIsAskedOfTheAddressItself(t *testing.T) {
 	for name, called := range map[string]string{"an address": addr, "a name": net.JoinHostPort("localhost", port)} {
 		t.Run(name, func(t *testing.T) {
 			var asked []netip.AddrPort
-			conn, err := dial.To(func(ap netip.AddrPort) error {
+			conn, err := dial.New(func(ap netip.AddrPort) error {
 				asked = append(asked, ap)
 				return nil
 			}, 0)(t.Context(), called)
@@ -46,7 +46,7 @@ func TestPermitIsAskedOfTheAddressItself(t *testing.T) {
 func TestWhatIsNotPermittedIsNotCalled(t *testing.T) {
 	l := mustListen(t)
 	denied := errors.New("denied")
-	_, err := dial.To(func(netip.AddrPort) error { return denied }, 0)(t.Context(), l.Addr().String())
+	_, err := dial.New(func(netip.AddrPort) error { return denied }, 0)(t.Context(), l.Addr().String())
 	if !errors.Is(err, denied) {
 		t.Errorf("got %v, want that it is denied", err)
 	}
@@ -72,7 +72,7 @@ func TestWhatIsNotPermittedIsNotCalled(t *testing.T) {
 func TestDialEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := dial.To(nil, 0)(ctx, mustListen(t).Addr().String()); !errors.Is(err, context.Canceled) {
+	if _, err := dial.New(nil, 0)(ctx, mustListen(t).Addr().String()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that it was canceled", err)
 	}
 }
@@ -80,7 +80,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 func TestARefusalIsFound(t *testing.T) {
 	l := mustListen(t)
 	_ = l.Close()
-	_, err := dial.To(nil, 0)(t.Context(), l.Addr().String())
+	_, err := dial.New(nil, 0)(t.Context(), l.Addr().String())
 	if got := dial.Finding(err); got != registry.FindingRefused {
 		t.Errorf("got %s of %v, want refused", got, err)
 	}

@@ -33,7 +33,7 @@ func TestOptionsOfTheSocket(t *testing.T) {
 // mustDial connects to a listener of its own, without asking anybody.
 func mustDial(t testing.TB, keepAlive time.Duration) *net.TCPConn {
 	t.Helper()
-	conn, err := dial.To(nil, keepAlive)(t.Context(), mustListen(t).Addr().String())
+	conn, err := dial.New(nil, keepAlive)(t.Context(), mustListen(t).Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (c *Config) setDefaults() {
 		c.Permit = func(netip.AddrPort) error { return nil }
 	}
 	if c.Dial == nil {
-		c.Dial = dial.To(c.Permit, 0) // a connection ends before it would be asked for
+		c.Dial = dial.New(c.Permit, 0) // a connection ends before it would be asked for
 	}
 	if c.Ask == nil {
 		c.Ask = (&network{*c}).ask
