@@ -41,13 +41,15 @@ const (
 	FindingStranger Finding = "stranger"
 	// FindingSilent: no answer in time, to the connection or the question.
 	FindingSilent Finding = "silent"
+	// FindingFailing: it fails the requests that it is sent, which is for the proxy to find.
+	FindingFailing Finding = "failing"
 	// FindingUnknown: this process could not ask, which says nothing of the server.
 	FindingUnknown Finding = "unknown"
 )
 
 // Findings returns every finding.
 func Findings() []Finding {
-	return []Finding{FindingIdentified, FindingAccepted, FindingRefused, FindingStranger, FindingSilent, FindingUnknown}
+	return []Finding{FindingIdentified, FindingAccepted, FindingRefused, FindingStranger, FindingSilent, FindingFailing, FindingUnknown}
 }
 
 const (
