@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"services/dial":       {"services/registry"},
 	"services/canary":     {"events", "pipeline/nsqpubsub"},
 	"services/snapshot":   {"services/registry"},
-	"services/apiserver":  {"events", "services/registry"},
+	"services/apiserver":  {"events", "services/registry", "services/balancer"},
 	"services/dataserver": {"events", "pipeline/nsqpubsub"},
 	"services/subscriber": {"events", "pipeline/nsqpubsub"},
 	"services/embednsq":   {},

@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+var (
+	errPath   = errors.New("the path has a segment .., an encoded slash or a NUL")
+	errTarget = errors.New("the method, host or query has a character that it must not have")
+	errMethod = errors.New("the proxy takes neither CONNECT nor TRACE")
+	errNoPath = errors.New("no such path: want /{service}/{path}, or a path that is configured")
+)
+
+// admit refuses what net/http lets through and a server may read in another way than this proxy.
+func admit(r *http.Request, path string) error {
+	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+		return errMethod
+	}
+	// HTTP/2 has none of the syntax that bounds these in HTTP/1.1; a host in absolute form is unescaped there too.
+	if !httpguts.ValidHostHeader(r.Host) || r.ProtoMajor > 1 && (!validToken(r.Method) || hasSpace(r.URL.RawQuery)) {
+		return errTarget
+	}
+	return checkPath(path, r.URL.Path)
+}
+
+// doubtful reports whether somebody in front of this proxy may have seen another end of the request: where a length comes with
+// chunks, or chunks come with HTTP/1.0. net/http removes the field that does not count, so that this is told by what is left.
+// Nothing may follow such a request on its connection (RFC 9112, 6.1).
+func doubtful(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0 && r.ContentLength != 0)
+}
+
+// checkPath looks at a path as it was sent, and as it is meant.
+func checkPath(escaped, plain string) error {
+	if strings.Contains(plain, "..") {
+		for segment := range strings.SplitSeq(plain, "/") {
+			if segment == ".." {
+				return errPath
+			}
+		}
+	}
+	if !strings.Contains(escaped, "%") {
+		return nil
+	}
+	for i := 0; i+2 < len(escaped); i++ {
+		if escaped[i] == '%' && (strings.EqualFold(escaped[i+1:i+3], "2f") || escaped[i+1:i+3] == "00") {
+			return errPath
+		}
+	}
+	return nil
+}
+
+func validToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }
+
+func hasSpace(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// clientIP is the peer of the connection: what a client says of itself in a header is not believed.
+func clientIP(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}

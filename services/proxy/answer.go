@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"rollcall/services/balancer"
+)
+
+// maxInterim bounds the 1xx answers before the one that counts.
+const maxInterim = 16
+
+// What http.ReadResponse wants to know of the request: whether the answer may have a body.
+var (
+	asGet  = &http.Request{Method: http.MethodGet}
+	asHead = &http.Request{Method: http.MethodHead}
+)
+
+// readAnswer reads the header of the answer. Interim ones are passed on as they come, where they can be.
+func (x *exchange) readAnswer(c *conn) (*http.Response, error) {
+	as := asGet
+	if x.r.Method == http.MethodHead {
+		as = asHead
+	}
+	for range maxInterim {
+		resp, err := http.ReadResponse(c.r, as)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			if !x.upgrade {
+				return nil, errUnasked
+			}
+			c.unbound()
+			return resp, nil
+		case resp.StatusCode >= http.StatusOK:
+			c.unbound()
+			return resp, nil
+		case resp.StatusCode > http.StatusContinue && x.takesInterim():
+			x.interim(resp)
+		}
+	}
+	return nil, fmt.Errorf("%w: more than %d interim answers", errUnasked, maxInterim)
+}
+
+// takesInterim reports whether interim answers may be passed on. In HTTP/2 net/http writes them from the map of the header, for which it
+// does not wait where the client resets the stream: to change the map then ends the process. And with Expect the goroutine of the upload
+// may be telling the client to go on at any moment, for which net/http has no lock that keeps another interim answer out.
+func (x *exchange) takesInterim() bool {
+	return x.r.ProtoMajor == 1 && x.r.ProtoMinor > 0 && !(x.body.stream && len(x.r.Header["Expect"]) > 0)
+}
+
+func (x *exchange) interim(resp *http.Response) {
+	h := x.w.Header()
+	final := maps.Clone(h) // such as the end of the connection, which is said of the final answer
+	clear(h)
+	for name, values := range resp.Header {
+		if returned(name, resp.Header["Connection"]) {
+			h[name] = values
+		}
+	}
+	x.renewWrite()
+	x.w.WriteHeader(resp.StatusCode)
+	clear(h)
+	maps.Copy(h, final)
+}
+
+// answer gives the client the answer. complete tells that all of it was read; an error, that the client did not get all.
+func (x *exchange) answer(c *conn, resp *http.Response) (complete bool, outcome balancer.Outcome, err error) {
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		outcome = balancer.Failed
+	}
+	x.copyHeader(resp.Header)
+	var announced []string
+	if len(resp.Trailer) > 0 {
+		for name := range resp.Trailer {
+			if mayTrail(name) {
+				announced = append(announced, name)
+			}
+		}
+		x.w.Header()["Trailer"] = []string{strings.Join(announced, ", ")}
+	}
+	x.status = resp.StatusCode
+	x.renewWrite()
+	x.w.WriteHeader(resp.StatusCode)
+	switch n := resp.ContentLength; {
+	case n == 0 || x.r.Method == http.MethodHead || resp.Body == http.NoBody:
+		return true, outcome, nil
+	case n > 0 && n <= int64(c.r.Buffered()):
+		if x.r.ProtoMajor > 1 {
+			x.limitWrite()
+		}
+		b, _ := c.r.Peek(int(n))
+		if _, err := x.w.Write(b); err != nil {
+			return false, balancer.Abandoned, errClientGone
+		}
+		_, _ = c.r.Discard(int(n))
+		return true, outcome, nil
+	}
+	if err := x.stream(resp); err != nil {
+		return false, outcome, err
+	}
+	for name, values := range resp.Trailer {
+		if !mayTrail(name) {
+			continue
+		}
+		if !slices.Contains(announced, name) {
+			name = http.TrailerPrefix + name
+		}
+		x.w.Header()[name] = values
+	}
+	return true, outcome, nil
+}
+
+// mayTrail reports whether a field may come after the body of an answer.
+func mayTrail(name string) bool { return httpguts.ValidTrailerHeader(name) && returned(name, nil) }
+
+// stream passes the body on as it comes, with as long as it takes the server, and the stall timeout for the client.
+func (x *exchange) stream(resp *http.Response) error {
+	flush := func() error { return nil }
+	if resp.ContentLength < 0 || strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		flush = http.NewResponseController(x.w).Flush
+		x.limitWrite()
+	}
+	if flush() != nil {
+		return errClientGone
+	}
+	buffer := buffers.Get().(*[wholeLimit]byte)
+	defer buffers.Put(buffer)
+	for {
+		x.unlimitWrite()
+		n, err := resp.Body.Read(buffer[:])
+		x.limitWrite()
+		if n > 0 {
+			if _, err := x.w.Write(buffer[:n]); err != nil {
+				return errClientGone
+			}
+			if err == nil && flush() != nil {
+				return errClientGone
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// limitWrite gives the client the stall timeout to take what is written next.
+func (x *exchange) limitWrite() {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.p.cfg.StallTimeout))
+}
+
+// renewWrite is for what is written at once, in HTTP/1.1: for a while the deadline that the request began with will do.
+func (x *exchange) renewWrite() {
+	if x.r.ProtoMajor == 1 && time.Since(x.begun) > x.p.cfg.StallTimeout {
+		x.limitWrite()
+	}
+}
+
+// unlimitWrite is for as long as the server is waited for: in HTTP/2 a deadline ends the exchange when it comes, and not only
+// a write.
+func (x *exchange) unlimitWrite() {
+	if x.r.ProtoMajor > 1 {
+		_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
+	}
+}

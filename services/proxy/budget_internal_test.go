@@ -1,0 +1,57 @@
+package proxy
+
+import "testing"
+
+func TestBudget(t *testing.T) {
+	spend := func(b *budget, most int) (n int) {
+		for n < most && b.take() {
+			n++
+		}
+		return n
+	}
+	for _, row := range []struct {
+		name     string
+		budget   RetryBudget
+		requests int
+		want     int
+	}{
+		{"so many a second without a request", RetryBudget{Percent: 20, PerSecond: 10}, 0, 100},
+		{"and a part of the requests", RetryBudget{Percent: 20, PerSecond: 10}, 1000, 300},
+		{"a part alone", RetryBudget{Percent: 20, PerSecond: -1}, 1000, 200},
+		{"none", RetryBudget{Percent: -1, PerSecond: -1}, 1000, 0},
+	} {
+		b := &budget{RetryBudget: row.budget}
+		b.move(1000)
+		for range row.requests {
+			b.request()
+		}
+		if got := spend(b, 10_000); got != row.want {
+			t.Errorf("%s: %d further attempts, want %d", row.name, got, row.want)
+		}
+	}
+}
+
+func TestBudgetSlides(t *testing.T) {
+	b := &budget{RetryBudget: RetryBudget{Percent: -1, PerSecond: 1}}
+	take := func(want bool, at int64) {
+		t.Helper()
+		b.move(at)
+		if got := b.take(); got != want {
+			t.Errorf("at second %d: %v, want %v", at, got, want)
+		}
+	}
+	for s := range int64(10) { // one in each second
+		take(true, 100+s)
+	}
+	take(false, 109)
+	take(true, 110) // that of second 100 is forgotten
+	take(false, 110)
+	for range 10 {
+		take(true, 200) // all of them are
+	}
+	take(false, 200)
+	take(false, 150) // nothing goes back
+	for range 10 {
+		take(true, 1<<40)
+	}
+}

@@ -1,0 +1,278 @@
+package proxy_test
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollcall/services/proxy"
+)
+
+// smuggled is what must never be taken for a request where it is a part of another one.
+const smuggled = "GET /data/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+
+// TestBrokenBodies: a client that breaks its own request breaks nothing else. The request reaches no server as a whole one,
+// what follows is no request, and no server is held to be at fault.
+func TestBrokenBodies(t *testing.T) {
+	t.Parallel()
+	chunks := func(body string) string {
+		return "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+	}
+	w := newWitness(t, nil)
+	f := start(t, nil, server("a", w.addr))
+	for _, row := range []struct {
+		name    string
+		request string
+	}{
+		{"less than a short length", "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + smuggled},
+		{"less than a long length", "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + smuggled},
+		{"nothing of a length", "PUT /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"},
+		{"nothing of chunks", chunks("")},
+		{"less than a chunk", chunks("1000\r\n" + smuggled)},
+		{"no last chunk", chunks("4\r\nbody\r\n")},
+		{"no end of the last chunk", chunks("4\r\nbody\r\n0\r\n")},
+		{"a size that is no number", chunks("zz\r\n" + smuggled)},
+		{"a size that is no number, later", chunks("4\r\nbody\r\nzz\r\n" + smuggled)},
+		{"an empty size", chunks("\r\n" + smuggled)},
+		{"a negative size", chunks("-4\r\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"a size with a prefix", chunks("0x4\r\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"a size with an underscore", chunks("1_0\r\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"a size beyond 64 bits", chunks("fffffffffffffffff\r\n" + smuggled)},
+		{"a size that ends with LF", chunks("4\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"a size that ends with CR", chunks("4\rbody\r\n0\r\n\r\n" + smuggled)},
+		{"an extension that ends with LF", chunks("4;a\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"an extension that does not end", chunks("4;" + strings.Repeat("a", 8<<10) + "\r\nbody\r\n0\r\n\r\n" + smuggled)},
+		{"more than a chunk", chunks("4\r\nbodybody\r\n0\r\n\r\n" + smuggled)},
+		{"a chunk without its end", chunks("4\r\nbody0\r\n\r\n" + smuggled)},
+		{"a trailer that is none", chunks("4\r\nbody\r\n0\r\n" + "no trailer\r\n\r\n" + smuggled)},
+		{"a trailer that does not end", chunks("4\r\nbody\r\n0\r\nX-A: " + strings.Repeat("a", 64<<10))},
+		{"headers in place of a trailer", chunks("4\r\nbody\r\n0\r\n" + smuggled[:len(smuggled)-2])},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := f.of(t)
+			for range 6 { // one more than eject a server
+				c := f.dial().(*net.TCPConn)
+				_, _ = io.WriteString(c, row.request)
+				_ = c.CloseWrite()
+				_ = c.SetReadDeadline(time.Now().Add(3 * time.Second))
+				got, err := io.ReadAll(c)
+				if nerr, ok := err.(net.Error); ok && nerr.Timeout() {
+					t.Error("it was not closed")
+				}
+				if n := strings.Count(string(got), "HTTP/1.1 "); n > 1 || n == 1 && !strings.HasPrefix(string(got), "HTTP/1.1 400 ") {
+					t.Errorf("got %q", got)
+				}
+			}
+			if got := w.take(); len(got) != 0 {
+				t.Errorf("the server got %q", got)
+			}
+			if a := f.get("/data/x"); a.status != http.StatusOK {
+				t.Errorf("a good request got %d %s", a.status, a.body)
+			}
+			w.take()
+			f.sound()
+		})
+	}
+}
+
+// A client that is there still, and reads, hears what is wrong.
+func TestTheClientHearsOfItsBrokenBody(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, nil)
+	f := start(t, nil, server("a", w.addr))
+	for range 200 {
+		a := f.ask("POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\nzz\r\n")
+		if a.status != http.StatusBadRequest || a.header.Get("Content-Type") != "application/problem+json" {
+			t.Fatalf("got %d %v %s", a.status, a.header, a.body)
+		}
+		if a.header.Get("X-Request-Id") == "" {
+			t.Fatal("the problem has no id")
+		}
+	}
+	f.sound()
+}
+
+// TestRestOfABody: what the proxy does not read of a body is never read as a request.
+func TestRestOfABody(t *testing.T) {
+	t.Parallel()
+	early := func(status string) func(t *testing.T) (addr string) {
+		return func(t *testing.T) string { // answers before the body, and takes no more
+			return rawBackend(t, func(c net.Conn) {
+				for r := bufio.NewReader(c); ; {
+					switch head := headOf(r); {
+					case head == "":
+						return
+					case strings.Contains(head, "smuggled"):
+						t.Error("a second request reached the server")
+					}
+					_, _ = io.WriteString(c, "HTTP/1.1 "+status+"\r\nContent-Length: 2\r\n\r\nno")
+				}
+			})
+		}
+	}
+	breaks := func(t *testing.T) string {
+		return rawBackend(t, func(c net.Conn) {
+			_, _, _ = readHead(c)
+			reset(c)
+		})
+	}
+	dead := func(t *testing.T) string { return refusing(t) }
+	const length, long, chunked = "Content-Length: 100000\r\n", "Content-Length: 10000000\r\n", "Transfer-Encoding: chunked\r\n"
+	for _, row := range []struct {
+		name   string
+		server func(t *testing.T) string
+		path   string // "": /data/x
+		head   string
+		status int
+	}{
+		{"refused early, with a length", early("403 Forbidden"), "", length, 403},
+		{"refused early, with a longer length", early("413 Too Large"), "", long, 413},
+		{"refused early, in chunks", early("403 Forbidden"), "", chunked, 403},
+		{"answered early", early("200 OK"), "", length, 200},
+		{"the server cannot be reached", dead, "", length, 502},
+		{"the server cannot be reached, in chunks", dead, "", chunked, 502},
+		{"the server breaks off", breaks, "", length, 502},
+		{"the server breaks off, in chunks", breaks, "", chunked, 502},
+		{"no such service", dead, "/nobody/x", length, 503},
+		{"no such service, a short length", dead, "/nobody/x", "Content-Length: 1000\r\n", 503},
+		{"no such path, in chunks", dead, "/", chunked, 404},
+		{"a bad path", dead, "/data/..", length, 400},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, func(c *proxy.Config) { c.StallTimeout = 300 * time.Millisecond }, server("a", row.server(t)))
+			c := f.dial()
+			_, _ = io.WriteString(c, "POST "+cmp.Or(row.path, "/data/x")+" HTTP/1.1\r\nHost: h\r\n"+row.head+"\r\n")
+			r := bufio.NewReader(c)
+			if a := f.hear(r, c, "POST"); a.status != row.status {
+				t.Errorf("got %d %s, want %d", a.status, a.body, row.status)
+			}
+			_, _ = io.WriteString(c, smuggled)
+			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			more, err := io.ReadAll(r)
+			if len(more) != 0 {
+				t.Errorf("the rest of the body was answered: %q", more)
+			}
+			if nerr, ok := err.(net.Error); ok && nerr.Timeout() {
+				t.Error("the connection was kept")
+			}
+		})
+	}
+}
+
+// headOf reads to the end of a header.
+func headOf(r *bufio.Reader) string {
+	var head strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		head.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return head.String()
+		}
+	}
+}
+
+// A refusal that comes before the end of a long body is heard by a client that sends all of it first.
+func TestEarlyRefusalIsHeard(t *testing.T) {
+	t.Parallel()
+	addr := rawBackend(t, func(c net.Conn) {
+		if r := bufio.NewReader(c); headOf(r) != "" {
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+		}
+	})
+	f := start(t, nil, server("a", addr))
+	for range 20 {
+		for name, send := range map[string]string{
+			"with a length": "Content-Length: 200000\r\n\r\n" + strings.Repeat("a", 200_000),
+			"in chunks":     "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1000\r\n"+strings.Repeat("a", 4096)+"\r\n", 50) + "0\r\n\r\n",
+		} {
+			c := f.dial()
+			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\n"+send)
+			r := bufio.NewReader(c)
+			if a := f.hear(r, c, "POST"); a.status != 413 {
+				t.Errorf("%s: got %d %s", name, a.status, a.body)
+			}
+			// A reset would destroy the answer where it has not been read yet. Chunks cannot be read on once they were left.
+			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, err := r.ReadByte(); errors.Is(err, syscall.ECONNRESET) && name == "with a length" {
+				t.Errorf("%s: it ended with %v", name, err)
+			}
+		}
+	}
+}
+
+// Where it is doubtful where a body ends, nothing on the connection may come after it (RFC 9112, 6.1 and 6.3).
+func TestDoubtfulFramingEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]string{
+		"a length and chunks": "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 51\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
+		"a length and chunks in HTTP/1.0": "POST /data/x HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2c\r\n" +
+			smuggled,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWitness(t, nil)
+			f := start(t, nil, server("a", w.addr))
+			if got := f.raw(request); strings.Count(got, "HTTP/1.") != 1 {
+				t.Errorf("got %q", got)
+			}
+			if got := w.take(); len(got) > 1 {
+				t.Errorf("the server got %q", got)
+			}
+			f.sound()
+		})
+	}
+}
+
+func TestAClientThatGoesInTheMiddleOfItsAnswer(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{}, 8)
+	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				gone <- struct{}{}
+				return
+			}
+		}
+	})))
+	for range 6 {
+		c := f.dial()
+		_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
+		_, _ = io.ReadFull(c, make([]byte, 100<<10))
+		reset(c)
+		<-gone
+	}
+	eventually(t, "all are over", func() bool { return f.metric("rollcall_proxy_attempts_total") == 6 })
+	f.sound()
+}
+
+func TestTrailersOfARequest(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, nil)
+	f := start(t, nil, server("a", w.addr))
+	a := f.ask("POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Forwarded-For, X_Sum\r\n\r\n4\r\nbody\r\n0\r\n" +
+		"X-Sum: 1\r\nX-Other: 2\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\nX_Sum: 3\r\nConnection: close\r\nHost: evil\r\n" +
+		"Transfer-Encoding: chunked\r\nContent-Length: 4\r\nX-Request-Id: evil\r\n\r\n")
+	if a.status != http.StatusOK {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	s := w.last(t)
+	if got := s.fields("Trailer"); len(got) != 1 || got[0] != "X-Sum" {
+		t.Errorf("announced: %q", got)
+	}
+	for _, line := range []string{"X-Sum: 1\r\n", "X-Other: 2\r\n"} {
+		if !strings.Contains(s.trailer, line) {
+			t.Errorf("%q is not in %q", line, s.trailer)
+		}
+	}
+	if strings.Count(s.trailer, "\r\n") != 2 || s.body != "body" {
+		t.Errorf("got %q and then %q", s.body, s.trailer)
+	}
+}

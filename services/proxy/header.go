@@ -1,0 +1,143 @@
+package proxy
+
+import (
+	"bufio"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	headerServedBy  = "X-Served-By"
+	headerRequestID = "X-Request-Id"
+)
+
+// hopByHop are the fields of one connection (RFC 9110, 7.6.1).
+var hopByHop = map[string]bool{
+	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
+	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Http2-Settings": true,
+}
+
+// ours are the fields of a request that the proxy writes itself, and those by which a client could tell a lie about where it is.
+var ours = map[string]bool{
+	"Host": true, "Content-Length": true, "Expect": true, "Forwarded": true, "X-Real-Ip": true, headerRequestID: true,
+}
+
+// endsHere reports whether a field is of one connection: by its name, or because the field Connection names it.
+func endsHere(name string, connection []string) bool {
+	return hopByHop[name] || connection != nil && httpguts.HeaderValuesContainsToken(connection, name)
+}
+
+// passed reports whether a field of a request goes on to the server. A name with an underscore is read by many servers as
+// one with a dash, and so as another field.
+func passed(name string, connection []string) bool {
+	return !endsHere(name, connection) && !ours[name] && !strings.HasPrefix(name, "X-Forwarded-") && strings.IndexByte(name, '_') < 0
+}
+
+// returned reports whether a field of an answer goes on to the client.
+func returned(name string, connection []string) bool {
+	return !endsHere(name, connection) && name != headerServedBy && name != headerRequestID
+}
+
+// writeHeader writes the header of the request for the server. What is wrong with a value is the client's fault.
+func (x *exchange) writeHeader(w *bufio.Writer) error {
+	r := x.r
+	put := func(parts ...string) {
+		for _, s := range parts {
+			_, _ = w.WriteString(s) // the error stays in w
+		}
+	}
+	put(r.Method, " ", x.to.path)
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		put("?", r.URL.RawQuery)
+	}
+	put(" HTTP/1.1\r\nHost: ", r.Host, "\r\n")
+	connection := r.Header["Connection"]
+	for name, values := range r.Header {
+		if !passed(name, connection) {
+			continue
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) || !validToken(name) {
+				return errTarget
+			}
+			put(name, ": ", v, "\r\n")
+		}
+	}
+	put("X-Forwarded-For: ", clientIP(r), "\r\nX-Forwarded-Host: ", r.Host, "\r\nX-Forwarded-Proto: ", x.proto(), "\r\n",
+		headerRequestID, ": ", x.requestID, "\r\n")
+	if len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
+		put("Te: trailers\r\n")
+	}
+	x.writeFraming(put)
+	put("\r\n")
+	return nil
+}
+
+func (x *exchange) writeFraming(put func(...string)) {
+	switch {
+	case x.upgrade:
+		put("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+	case x.body.stream && x.r.ContentLength < 0:
+		put("Transfer-Encoding: chunked\r\n")
+		for name := range x.r.Trailer {
+			if passed(name, nil) {
+				put("Trailer: ", name, "\r\n")
+			}
+		}
+	case x.body.stream || len(x.body.whole) > 0:
+		put("Content-Length: ", strconv.FormatInt(x.r.ContentLength, 10), "\r\n")
+	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions && x.r.Method != http.MethodDelete:
+		put("Content-Length: 0\r\n") // RFC 9110, 8.6
+	}
+}
+
+func (x *exchange) proto() string {
+	if x.r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// copyHeader gives the client the header of an answer, with what the proxy says itself.
+func (x *exchange) copyHeader(from http.Header) {
+	to := x.w.Header()
+	connection := from["Connection"]
+	for name, values := range from {
+		if returned(name, connection) {
+			to[name] = values
+		}
+	}
+	if len(to["Content-Type"]) == 0 {
+		to["Content-Type"] = nil // or net/http would guess one
+	}
+	to[headerServedBy] = []string{x.endpoint.Server().ID}
+	to[headerRequestID] = []string{x.requestID}
+}
+
+// requestID is the client's, if it may be one, or a new one.
+func requestID(r *http.Request) string {
+	const most = 128
+	if given := r.Header[headerRequestID]; len(given) == 1 && len(given[0]) <= most && validToken(given[0]) {
+		return given[0]
+	}
+	var b [16]byte
+	const digits = "0123456789abcdef"
+	n := rand.Uint64()
+	for i := range b {
+		b[i] = digits[n&15]
+		n >>= 4
+	}
+	return string(b[:])
+}
+
+// wantsWebsocket reports whether the request asks for a websocket. Every other upgrade is ignored, and so is one with a body:
+// what frames a body is not sent with an upgrade, so that the server would take the body for another request.
+func wantsWebsocket(r *http.Request) bool {
+	up := r.Header["Upgrade"]
+	return len(up) == 1 && strings.EqualFold(up[0], "websocket") && r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 &&
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade")
+}

@@ -1,0 +1,256 @@
+package proxy_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/balancer"
+	"rollcall/services/proxy"
+	"rollcall/services/registry"
+)
+
+func TestIdleConnectionsOfAServerThatLeavesAreClosed(t *testing.T) {
+	closed := make(chan struct{})
+	addr := rawBackend(t, func(c net.Conn) {
+		_, _, _ = readHead(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c)
+		close(closed)
+	})
+	f := start(t, nil, server("a", addr))
+	f.get("/data/x")
+	if n := f.metric("rollcall_proxy_connections"); n != 1 {
+		t.Fatalf("%v connections, want the one that was used", n)
+	}
+	f.registry.set()
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the connection is open still")
+	}
+	if a := f.get("/data/x"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %v, want a 503 with Retry-After", a.status, a.header)
+	}
+}
+
+func TestRequestsInHandOfAServerThatLeavesAreFinished(t *testing.T) {
+	asked, finish := make(chan struct{}, 1), make(chan struct{})
+	addr := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-finish
+		_, _ = io.WriteString(w, "done")
+	})
+	for name, drain := range map[string]time.Duration{"in time": time.Minute, "too late": 50 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, func(c *proxy.Config) { c.Drain = drain }, server("a", addr))
+			got := make(chan answer, 1)
+			go func() { got <- f.send("POST", "/data/x", "body") }()
+			<-asked
+			f.registry.set()
+			if drain == time.Minute {
+				eventually(t, "the server is gone", func() bool {
+					_, err := f.proxy.Pick(t.Context(), "data", "", "")
+					return errors.Is(err, proxy.ErrNoServer)
+				})
+				finish <- struct{}{}
+				if a := <-got; a.status != http.StatusOK || a.body != "done" {
+					t.Errorf("got %d %s", a.status, a.body)
+				}
+				return
+			}
+			if a := <-got; a.status != http.StatusBadGateway || !strings.Contains(a.body, "left") {
+				t.Errorf("got %d %s", a.status, a.body)
+			}
+			finish <- struct{}{}
+		})
+	}
+}
+
+func TestAServerThatMovesIsCalledAtItsNewAddress(t *testing.T) {
+	old, moved := server("a", answering(t, "old")), server("a", answering(t, "new"))
+	restarted := server("a", answering(t, "restarted"))
+	restarted.Incarnation = 2
+	f := start(t, nil, old)
+	if a := f.get("/data/x"); a.body != "old" {
+		t.Fatalf("got %q", a.body)
+	}
+	for want, s := range map[string]*events.Server{"new": moved, "restarted": restarted} {
+		f.registry.set(s)
+		eventually(t, "an answer from "+want, func() bool { return f.get("/data/x").body == want })
+	}
+}
+
+func TestSuspectsAreNotUsedUnlessTheyAreTooMany(t *testing.T) {
+	a, b, c := server("a", answering(t, "a")), server("b", answering(t, "b")), server("c", answering(t, "c"))
+	f := start(t, nil, a, b, in(events.StateSuspect, c))
+	for range 50 {
+		if got := f.get("/data/x").body; got == "c" {
+			t.Fatal("a suspect was used")
+		}
+	}
+	f.registry.set(a, in(events.StateSuspect, b), in(events.StateSuspect, c))
+	eventually(t, "suspects are used", func() bool { return f.get("/data/x").body != "a" })
+	if f.metric("rollcall_proxy_panic", "service=data") != 1 {
+		t.Error("rollcall_proxy_panic is not 1")
+	}
+}
+
+func TestADrainedServerGetsNothing(t *testing.T) {
+	drained := in(events.StateDraining, server("b", answering(t, "b")))
+	drained.Weight = 0
+	f := start(t, nil, server("a", answering(t, "a")), drained)
+	for range 50 {
+		if got := f.get("/data/x").body; got != "a" {
+			t.Fatalf("got %q", got)
+		}
+	}
+	f.registry.set(drained)
+	eventually(t, "503", func() bool { return f.get("/data/x").status == http.StatusServiceUnavailable })
+}
+
+func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
+	var asked atomic.Int64
+	failing := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	f := start(t, nil, server("bad", failing), server("good", answering(t, "good")))
+	hundred(func(int) { f.get("/data/x") })
+	if asked.Load() != 5 {
+		t.Errorf("the server that fails was asked %d times, want 5", asked.Load())
+	}
+	if n := f.metric("rollcall_proxy_ejections_total", "service=data"); n != 1 {
+		t.Errorf("%v ejections, want 1", n)
+	}
+	eventually(t, "evidence", func() bool { return len(f.registry.reported()) == 1 })
+	if e := f.registry.reported()[0]; e.ID != "bad" || e.Source != registry.SourceProxy || e.Finding != registry.FindingFailing {
+		t.Errorf("got evidence %+v", e)
+	}
+}
+
+func TestEvidenceIsAtMostOneASecond(t *testing.T) {
+	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("dead", refusing(t)))
+	begun := time.Now()
+	hundred(func(int) { f.get("/data/x") })
+	if most := 1 + int(time.Since(begun)/time.Second) + 1; len(f.registry.reported()) > most {
+		t.Errorf("%d pieces of evidence, want at most %d", len(f.registry.reported()), most)
+	}
+}
+
+func TestPickByPolicyAndKey(t *testing.T) {
+	var servers []*events.Server
+	for _, id := range ids(10) {
+		servers = append(servers, server(id, "127.0.0.1:1"))
+	}
+	f := start(t, nil, servers...)
+	seen := make(map[string]int)
+	for range 20 {
+		s, err := f.proxy.Pick(t.Context(), "data", balancer.RoundRobin, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[s.ID]++
+	}
+	for id, n := range seen {
+		if n != 2 || len(seen) != 10 {
+			t.Errorf("round robin of 20: %s was picked %d times, %d servers at all", id, n, len(seen))
+		}
+	}
+	first, err := f.proxy.Pick(t.Context(), "data", balancer.Hash, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if s, err := f.proxy.Pick(t.Context(), "data", balancer.Hash, "key"); err != nil || s.ID != first.ID {
+			t.Fatalf("one key: got %v after %v, %v", s.ID, first.ID, err)
+		}
+	}
+	if _, err := f.proxy.Pick(t.Context(), "nobody", "", ""); !errors.Is(err, proxy.ErrNoServer) {
+		t.Errorf("unknown service: %v", err)
+	}
+	if _, err := f.proxy.Pick(t.Context(), "data", "best", ""); err == nil || errors.Is(err, proxy.ErrNoServer) {
+		t.Errorf("unknown policy: %v", err)
+	}
+}
+
+func TestHashSendsAKeyToOneServer(t *testing.T) {
+	var servers []*events.Server
+	for _, id := range ids(8) {
+		servers = append(servers, server(id, answering(t, id)))
+	}
+	with := func(set func(*http.Request)) func(f *fixture, key string) string {
+		return func(f *fixture, key string) string {
+			req, _ := http.NewRequest(http.MethodGet, f.url("/data/x?user="+key), nil)
+			req.Header.Set("X-User", key)
+			req.AddCookie(&http.Cookie{Name: "user", Value: key})
+			set(req)
+			return do(f.t, client(f.t), req).body
+		}
+	}
+	for text, none := range map[string]func(*http.Request){
+		"header:X-User": func(r *http.Request) { r.Header.Del("X-User") },
+		"cookie:user":   func(r *http.Request) { r.Header.Del("Cookie") },
+		"query:user":    func(r *http.Request) { r.URL.RawQuery = "" },
+	} {
+		t.Run(text, func(t *testing.T) {
+			key, err := proxy.ParseHashKey(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := start(t, func(c *proxy.Config) { c.Balancer.Policy, c.Hash = balancer.Hash, key }, servers...)
+			used := make(map[string]bool)
+			for _, user := range ids(20) {
+				first := with(func(*http.Request) {})(f, user)
+				used[first] = true
+				for range 3 {
+					if again := with(func(*http.Request) {})(f, user); again != first {
+						t.Fatalf("%s went to %s and %s", user, first, again)
+					}
+				}
+			}
+			if len(used) < 4 {
+				t.Errorf("20 keys went to %d of 8 servers", len(used))
+			}
+			spread := make(map[string]bool)
+			for range 30 {
+				spread[with(none)(f, "x")] = true
+			}
+			if len(spread) < 4 {
+				t.Errorf("30 requests without a key went to %d of 8 servers", len(spread))
+			}
+		})
+	}
+	f := start(t, func(c *proxy.Config) { c.Balancer.Policy = balancer.Hash }, servers...)
+	first := f.get("/data/x").body
+	for range 20 {
+		if again := f.get("/data/x").body; again != first {
+			t.Fatalf("one client went to %s and %s", first, again)
+		}
+	}
+	for _, text := range []string{"", "cookie", "cookie:", "client:x", "body:x", "header:a b"} {
+		if _, err := proxy.ParseHashKey(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestLeastLoadFollowsWhatServersTell(t *testing.T) {
+	busy, calm := server("busy", answering(t, "busy")), server("calm", answering(t, "calm"))
+	busy.Load, calm.Load = &events.Load{InFlight: 1000}, &events.Load{InFlight: 1}
+	f := start(t, func(c *proxy.Config) { c.Balancer.Policy = balancer.LeastLoad }, busy, calm)
+	eventually(t, "only the calm one is used", func() bool {
+		for range 20 {
+			if f.get("/data/x").body != "calm" {
+				return false
+			}
+		}
+		return true
+	})
+}

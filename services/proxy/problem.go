@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// statusClientGone is only seen in metrics; nginx has it so.
+const statusClientGone = 499
+
+// statusOf is the table from errors to answers.
+func statusOf(err error) int {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(errPath), is(errTarget), is(errClientBody):
+		return http.StatusBadRequest
+	case is(errNoPath):
+		return http.StatusNotFound
+	case is(errMethod):
+		return http.StatusMethodNotAllowed
+	case is(errClientSlow):
+		return http.StatusRequestTimeout
+	case is(errClientGone):
+		return statusClientGone
+	case is(ErrNoServer):
+		return http.StatusServiceUnavailable
+	case is(errLate):
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
+}
+
+// refuse answers with a problem (RFC 9457). What it tells of a server is no more than the client needs: addresses are for the
+// log. Where a part of the request's body was not read, the answer ends the connection: net/http waits for the rest before it
+// answers, and might take it for the next request.
+func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, requestID string, unread bool) {
+	status := statusOf(err)
+	h := w.Header()
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + lingering)) // the one of the start may be over
+	if unread {
+		closeAfter(w)
+		_ = control.SetReadDeadline(time.Now().Add(lingering))
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
+	case http.StatusServiceUnavailable:
+		h["Retry-After"] = []string{"1"}
+	}
+	body, _ := json.Marshal(struct { // strings and a number
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{"about:blank", http.StatusText(status), status, detail(service, err)})
+	body = append(body, '\n')
+	h["Content-Type"] = []string{"application/problem+json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h[headerRequestID] = []string{requestID}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // what fails is the client's connection
+}
+
+// closeAfter has the client's connection end with this answer.
+func closeAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
+
+// detail is the proxy's own part of an error, for the client.
+func detail(service string, err error) string {
+	if errors.Is(err, ErrNoServer) {
+		return "no live server of service " + service // where a route decides, the path does not tell which
+	}
+	for {
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok || len(joined.Unwrap()) == 0 {
+			return err.Error()
+		}
+		err = joined.Unwrap()[0]
+	}
+}

@@ -1,0 +1,216 @@
+package proxy_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/proxy"
+	"rollcall/services/registry"
+)
+
+// twice sends requests until both servers must have been chosen: a hundred.
+func hundred(f func(i int)) {
+	for i := range 100 {
+		f(i)
+	}
+}
+
+func TestNoConnectionIsTriedElsewhereForEveryMethod(t *testing.T) {
+	f := start(t, nil, server("dead", refusing(t)), server("live", answering(t, "live")))
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		for range 20 {
+			a := f.send(method, "/data/x", "body")
+			if a.status != http.StatusOK || a.header.Get("X-Served-By") != "live" {
+				t.Fatalf("%s: got %d of %q: %s", method, a.status, a.header.Get("X-Served-By"), a.body)
+			}
+		}
+	}
+	if f.metric("rollcall_proxy_retries_total", "service=data") == 0 {
+		t.Error("the dead server was never chosen")
+	}
+	eventually(t, "evidence", func() bool { return len(f.registry.reported()) > 0 })
+	e := f.registry.reported()[0]
+	if e.ID != "dead" || e.Service != "data" || e.Incarnation != 1 || e.Finding != registry.FindingRefused || e.Source != registry.SourceProxy ||
+		e.Began.After(e.Ended) {
+		t.Errorf("got evidence %+v", e)
+	}
+}
+
+func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
+	var met atomic.Int64
+	breaks := rawBackend(t, func(c net.Conn) {
+		if _, _, err := readHead(c); err == nil {
+			met.Add(1)
+			reset(c)
+		}
+	})
+	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "PUT": 200, "DELETE": 200, "OPTIONS": 200, "POST": 502, "PATCH": 502} {
+		t.Run(method, func(t *testing.T) {
+			f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("breaks", breaks), server("live", answering(t, "live")))
+			met.Store(0)
+			worst := 0
+			for range 40 {
+				if a := f.send(method, "/data/x", "body"); a.status > worst {
+					worst = a.status
+				}
+			}
+			if met.Load() == 0 {
+				t.Fatal("the server that breaks off was never chosen")
+			}
+			if worst != want {
+				t.Errorf("got %d, want %d", worst, want)
+			}
+		})
+	}
+}
+
+func TestAStatusIsAnAnswer(t *testing.T) {
+	for _, status := range []int{500, 502, 503, 504} {
+		var asked atomic.Int64
+		failing := func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(status)
+		}
+		f := start(t, nil, server("a", backend(t, failing)), server("b", backend(t, failing)))
+		hundred(func(int) {
+			if a := f.get("/data/x"); a.status != status {
+				t.Fatalf("got %d, want %d", a.status, status)
+			}
+		})
+		if asked.Load() != 100 {
+			t.Errorf("status %d: the servers were asked %d times, want 100", status, asked.Load())
+		}
+	}
+}
+
+func TestRetriesEndWithTheBudget(t *testing.T) {
+	var met atomic.Int64
+	breaks := func() string {
+		return rawBackend(t, func(c net.Conn) {
+			met.Add(1)
+			_, _, _ = readHead(c)
+			reset(c)
+		})
+	}
+	f := start(t, func(c *proxy.Config) {
+		c.Balancer.Ejection.After = -1
+		c.RetryBudget = proxy.RetryBudget{Percent: 20, PerSecond: 1}
+	}, server("a", breaks()), server("b", breaks()), server("c", breaks()))
+	hundred(func(int) {
+		if a := f.get("/data/x"); a.status != http.StatusBadGateway {
+			t.Fatalf("got %d, want 502", a.status)
+		}
+	})
+	// 100 requests, 20 % of them, and one for each of the 10 s of the window.
+	if n := met.Load(); n <= 100 || n > 100+20+10 {
+		t.Errorf("the servers were asked %d times, want more than 100 and at most 130", n)
+	}
+	if f.metric("rollcall_proxy_retries_refused_total") == 0 {
+		t.Error("no attempt was refused")
+	}
+}
+
+func TestAtMostTwoFurtherAttempts(t *testing.T) {
+	var servers []*events.Server
+	var met atomic.Int64
+	for _, id := range ids(6) {
+		servers = append(servers, server(id, rawBackend(t, func(c net.Conn) {
+			met.Add(1)
+			_, _, _ = readHead(c)
+			reset(c)
+		})))
+	}
+	f := start(t, nil, servers...)
+	if a := f.get("/data/x"); a.status != http.StatusBadGateway || !strings.Contains(a.body, "broke off") {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if met.Load() != 3 {
+		t.Errorf("%d attempts, want 3", met.Load())
+	}
+}
+
+func TestAnAnswerThatHasBegunIsNotTriedAgain(t *testing.T) {
+	var met atomic.Int64
+	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+		met.Add(1)
+		_, _, _ = readHead(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Le")
+		reset(c)
+	})), server("b", rawBackend(t, func(c net.Conn) {
+		met.Add(1)
+		_, _, _ = readHead(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+	})))
+	hundred(func(i int) {
+		resp, err := client(t).Get(f.url("/data/x"))
+		if err != nil {
+			return // cut off before a whole header
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode == http.StatusOK {
+			t.Fatalf("half an answer was passed on as a whole one: %q", body)
+		}
+	})
+	if met.Load() != 100 {
+		t.Errorf("%d attempts for 100 requests", met.Load())
+	}
+}
+
+func TestAServerThatDoesNotAnswerInTime(t *testing.T) {
+	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	short := func(c *proxy.Config) { c.ResponseTimeout = 100 * time.Millisecond }
+	f := start(t, short, server("hangs", hangs))
+	begun := time.Now()
+	if a := f.get("/data/x"); a.status != http.StatusGatewayTimeout {
+		t.Errorf("got %d %s, want 504", a.status, a.body)
+	}
+	if took := time.Since(begun); took < 100*time.Millisecond || took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	g := start(t, short, server("hangs", hangs), server("live", answering(t, "live")))
+	for range 10 {
+		if a := g.get("/data/x"); a.status != http.StatusOK {
+			t.Errorf("got %d %s, want 200 of another server", a.status, a.body)
+		}
+	}
+	if a := g.send("POST", "/data/x", "b"); a.status != http.StatusOK && a.status != http.StatusGatewayTimeout {
+		t.Errorf("POST: got %d", a.status)
+	}
+}
+
+// A request that waits for a server that is found dead is sent to another one at once, and not after the timeout.
+func TestWhoWaitsForAServerThatIsFoundDeadIsServedByAnother(t *testing.T) {
+	waiting := make(chan struct{}, 100)
+	hangs := server("hangs", rawBackend(t, func(c net.Conn) {
+		if _, _, err := readHead(c); err == nil {
+			waiting <- struct{}{}
+		}
+		_, _ = io.Copy(io.Discard, c)
+	}))
+	f := start(t, nil, hangs)
+	got := make(chan answer, 1)
+	go func() { got <- f.get("/data/x") }()
+	<-waiting
+	live := server("live", answering(t, "live"))
+	f.registry.set(in(events.StateSuspect, hangs), live)
+	eventually(t, "the live one is known", func() bool {
+		s, err := f.proxy.Pick(t.Context(), "data", "", "")
+		return err == nil && s.ID == "live"
+	})
+	f.registry.set(live)
+	select {
+	case a := <-got:
+		if a.status != http.StatusOK || a.body != "live" {
+			t.Errorf("got %d %s", a.status, a.body)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits still")
+	}
+}

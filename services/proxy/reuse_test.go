@@ -1,0 +1,76 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"rollcall/services/proxy"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A server that ends connections after an answer without saying so is the only one.
+func TestAnIdleConnectionThatTheOnlyServerClosed(t *testing.T) {
+	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+		if _, _, err := readHead(c); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})))
+	c := client(t)
+	bad := 0
+	for range 100 {
+		req, _ := http.NewRequest(http.MethodGet, f.url("/data/x"), nil)
+		if a := do(t, c, req); a.status != http.StatusOK {
+			bad++
+		}
+		pass(2 * time.Millisecond) // the end has come by now
+	}
+	if bad > 0 {
+		t.Errorf("%d of 100 GETs failed", bad)
+	}
+}
+
+// What a server sends unasked is nobody's answer.
+func TestBytesAfterAnAnswerAreNotTheNextAnswer(t *testing.T) {
+	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
+			if req.Method == http.MethodHead { // wrongly, with the body, in a later segment
+				pass(5 * time.Millisecond)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
+				continue
+			}
+			_, _ = io.WriteString(c, strings.Repeat("r", 56))
+		}
+	})))
+	f.send(http.MethodHead, "/data/x", "")
+	pass(20 * time.Millisecond)
+	if a := f.get("/data/y"); a.status != http.StatusOK || a.body != strings.Repeat("r", 56) {
+		t.Errorf("got %d %q", a.status, a.body)
+	}
+}
+
+// Between the look at an idle connection and the request there is a moment in which the server may close it.
+func TestAnIdleConnectionThatEndsWithTheNextRequest(t *testing.T) {
+	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("a", rawBackend(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			_, _ = r.ReadByte()
+		}
+	})))
+	c := client(t)
+	for range 20 {
+		req, _ := http.NewRequest(http.MethodGet, f.url("/data/x"), nil)
+		if a := do(t, c, req); a.status != http.StatusOK {
+			t.Fatalf("got %d %s", a.status, a.body)
+		}
+	}
+}

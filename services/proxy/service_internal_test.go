@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// A request that chose a server just before it left makes a pool for it.
+func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
+	p := mustNew(t, Config{Dial: func(context.Context, string) (net.Conn, error) {
+		a, _ := net.Pipe()
+		return a, nil
+	}})
+	now := time.Now()
+	s, err := p.newService("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.update([]*events.Server{{Service: "data", ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100, Incarnation: 1}}, now)
+	s.inFlight.Add(1)
+	e := s.balancer.Pick(0, nil)
+	s.update(nil, now)
+	l := s.pool(e)
+	c, err := l.dial(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.put(c, now)
+	s.inFlight.Add(-1)
+	if s.empty() {
+		t.Error("the service counts as empty, with a connection that nobody looks after")
+	}
+	s.neededAt = now
+	s.sweep(now)
+	if n := s.connections(); n > 0 {
+		t.Errorf("%d connections are kept to a server that has left", n)
+	}
+	if !s.empty() {
+		t.Error("the service is not empty")
+	}
+	p.services.Store(&map[string]*service{"data": s})
+	for _, after := range []time.Duration{0, forgetAfter} {
+		if p.tick(context.Background(), now.Add(after)); len(*p.services.Load()) != 1 {
+			t.Errorf("the service is forgotten after %v", after)
+		}
+	}
+	if p.tick(context.Background(), now.Add(forgetAfter+time.Second)); len(*p.services.Load()) != 0 {
+		t.Error("a service of which nothing is left is remembered for ever")
+	}
+}

@@ -1,0 +1,84 @@
+package proxy_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/services/proxy"
+)
+
+func TestClientsThatAreSlow(t *testing.T) {
+	t.Parallel()
+	const limit = 150 * time.Millisecond
+	begin := func(t *testing.T, change func(*proxy.Config)) (*witness, *fixture) {
+		w := newWitness(t, nil)
+		return w, start(t, change, server("a", w.addr))
+	}
+	// closes returns what came until the proxy closed, which it must do in time.
+	closes := func(t *testing.T, f *fixture, request string) string {
+		begun := time.Now()
+		c := f.dial()
+		_, _ = io.WriteString(c, request)
+		_ = c.SetReadDeadline(begun.Add(3 * time.Second))
+		all, err := io.ReadAll(c)
+		if err != nil {
+			t.Errorf("it was not closed: %v", err)
+		}
+		if took := time.Since(begun); took < limit {
+			t.Errorf("it was closed after %v", took)
+		}
+		return string(all)
+	}
+	t.Run("a header that does not end", func(t *testing.T) {
+		w, f := begin(t, func(c *proxy.Config) { c.HeaderTimeout = limit })
+		closes(t, f, "GET /data/x HTTP/1.1\r\nHost: h\r\nX-A: ")
+		if len(w.got())+w.wasCut() != 0 {
+			t.Error("a server was asked")
+		}
+	})
+	t.Run("nothing at all", func(t *testing.T) {
+		_, f := begin(t, func(c *proxy.Config) { c.HeaderTimeout, c.IdleTimeout = limit, limit })
+		if got := closes(t, f, ""); got != "" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("no further request", func(t *testing.T) {
+		_, f := begin(t, func(c *proxy.Config) { c.IdleTimeout = limit })
+		if got := closes(t, f, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n"); strings.Count(got, "HTTP/1.1") != 1 || !strings.HasSuffix(got, "ok") {
+			t.Errorf("got %q", got)
+		}
+	})
+	for name, request := range map[string]string{
+		"a short body that does not end": "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nbo",
+		"a long body that does not end":  "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nbo",
+		"chunks that do not end":         "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbo",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, f := begin(t, func(c *proxy.Config) { c.StallTimeout = limit })
+			c := f.dial()
+			begun := time.Now()
+			_, _ = io.WriteString(c, request)
+			r := bufio.NewReader(c)
+			if a := f.hear(r, c, "POST"); a.status != http.StatusRequestTimeout || a.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("got %d %s", a.status, a.body)
+			}
+			if took := time.Since(begun); took < limit || took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			// What comes of the body now is no request.
+			_, _ = io.WriteString(c, smuggled)
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			if more, _ := io.ReadAll(r); len(more) != 0 {
+				t.Errorf("got %q", more)
+			}
+			if got := w.got(); len(got) != 0 {
+				t.Errorf("the server got %q", got)
+			}
+			f.sound()
+		})
+	}
+}

@@ -1,0 +1,231 @@
+package proxy_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// seen is a request as a server got it.
+type seen struct {
+	line    string // the request line
+	head    string // all of the header as it was on the wire, with the request line
+	body    string
+	trailer string
+}
+
+// fields are the values of a field, whose name is compared without case.
+func (s seen) fields(name string) []string {
+	var all []string
+	for line := range strings.SplitSeq(s.head, "\r\n") {
+		if n, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
+			all = append(all, strings.TrimSpace(v))
+		}
+	}
+	return all
+}
+
+// witness is a server that takes nothing but the strictest HTTP/1.1, and keeps what it got.
+type witness struct {
+	addr   string
+	answer func(seen) string // nil: 200
+
+	mu    sync.Mutex
+	whole []seen  // requests that came to their end
+	cut   int     // requests that did not
+	wrong []error // what no request may look like
+}
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+
+func newWitness(t testing.TB, answer func(seen) string) *witness {
+	t.Helper()
+	w := &witness{answer: answer}
+	w.addr = rawBackend(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for {
+			s, err := readStrictly(r)
+			w.note(s, err)
+			if err != nil {
+				return
+			}
+			said := okAnswer
+			if w.answer != nil {
+				said = w.answer(s)
+			}
+			if _, err := io.WriteString(c, said); err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, err := range w.wrong {
+			t.Error("the server was sent a malformed request:", err)
+		}
+	})
+	return w
+}
+
+func (w *witness) note(s seen, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var malformed malformedError
+	switch {
+	case err == nil:
+		w.whole = append(w.whole, s)
+	case errors.As(err, &malformed):
+		w.wrong = append(w.wrong, err)
+	case s.head != "":
+		w.cut++
+	}
+}
+
+func (w *witness) got() []seen {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.whole)
+}
+
+func (w *witness) wasCut() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cut
+}
+
+// take is got, and forgets them.
+func (w *witness) take() []seen {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := w.whole
+	w.whole = nil
+	return got
+}
+
+// last takes the only request.
+func (w *witness) last(t testing.TB) seen {
+	t.Helper()
+	got := w.take()
+	if len(got) != 1 {
+		t.Fatalf("the server got %d requests, want 1: %.300q", len(got), got)
+	}
+	return got[0]
+}
+
+type malformedError string
+
+func (e malformedError) Error() string { return string(e) }
+
+// readStrictly reads a request with no parser but its own, so that it agrees with that of the proxy in nothing by chance.
+func readStrictly(r *bufio.Reader) (s seen, err error) {
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			s.head += line
+			return s, err
+		}
+		if !strings.HasSuffix(line, "\r\n") || strings.ContainsAny(strings.TrimSuffix(line, "\r\n"), "\r\x00") {
+			return s, malformedError(strconv.Quote(line))
+		}
+		s.head += line
+		if line == "\r\n" {
+			break
+		}
+		if s.line == "" {
+			s.line = strings.TrimSuffix(line, "\r\n")
+			if strings.Count(s.line, " ") != 2 || !strings.HasSuffix(s.line, " HTTP/1.1") {
+				return s, malformedError(strconv.Quote(line))
+			}
+		} else if name, _, ok := strings.Cut(line, ":"); !ok || name == "" || strings.ContainsAny(name, " \t_") {
+			return s, malformedError(strconv.Quote(line))
+		}
+	}
+	length, coding := s.fields("Content-Length"), s.fields("Transfer-Encoding")
+	if len(s.fields("Host")) != 1 || len(length)+len(coding) > 1 {
+		return s, malformedError(strconv.Quote(s.head))
+	}
+	switch {
+	case len(length) == 1:
+		n, err := strconv.Atoi(length[0])
+		if err != nil || n < 0 {
+			return s, malformedError(strconv.Quote(s.head))
+		}
+		body := make([]byte, n)
+		_, err = io.ReadFull(r, body)
+		s.body = string(body)
+		return s, err
+	case len(coding) == 1:
+		if coding[0] != "chunked" {
+			return s, malformedError(strconv.Quote(s.head))
+		}
+		body, err := io.ReadAll(httputil.NewChunkedReader(r))
+		if s.body = string(body); err != nil {
+			return s, err
+		}
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil || line == "\r\n" {
+				return s, err
+			}
+			s.trailer += line
+		}
+	}
+	return s, nil
+}
+
+// ask sends bytes on a connection of its own and reads one answer.
+func (f *fixture) ask(request string) answer {
+	f.t.Helper()
+	c := f.dial()
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		f.t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(request, " ")
+	return f.hear(bufio.NewReader(c), c, method)
+}
+
+func (f *fixture) hear(r *bufio.Reader, c net.Conn, method string) answer {
+	f.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	resp, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		f.t.Fatal("no answer:", err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		f.t.Fatal("no whole answer:", err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body), resp.Trailer}
+}
+
+// of is the same proxy for a subtest.
+func (f *fixture) of(t *testing.T) *fixture {
+	g := *f
+	g.t = t
+	return &g
+}
+
+// sound fails the test if the proxy holds anything against a server.
+func (f *fixture) sound() {
+	f.t.Helper()
+	if n := f.failures(); n != 0 {
+		f.t.Errorf("%v failures were put down to the server", n)
+	}
+	if n := f.metric("rollcall_proxy_ejections_total"); n != 0 {
+		f.t.Errorf("%v ejections", n)
+	}
+	if e := f.registry.reported(); len(e) != 0 {
+		f.t.Errorf("evidence against the server: %+v", e)
+	}
+}
