@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/events"
 	"rollcall/services/registry"
 )
 
@@ -67,6 +68,24 @@ func (c *Client) Server(ctx context.Context, service, id string) (*registry.Expl
 // Services counts the servers of each service by state.
 func (c *Client) Services(ctx context.Context) (*ServiceList, error) {
 	return get[ServiceList](ctx, c, "/v1/services", requestTimeout)
+}
+
+// Pick chooses one live server of a service, by a policy or, where that is empty, by the service's own. The policy hash
+// gives the same server for the same key as long as the membership is the same. Where there is no live server the error
+// is a *Problem of status 503.
+func (c *Client) Pick(ctx context.Context, service, policy, key string) (*events.Server, error) {
+	path := "/v1/services/" + segment(service) + "/pick"
+	params := make(url.Values)
+	if policy != "" {
+		params.Set("policy", policy)
+	}
+	if key != "" {
+		params.Set("key", key)
+	}
+	if len(params) > 0 {
+		path += "?" + params.Encode()
+	}
+	return get[events.Server](ctx, c, path, requestTimeout)
 }
 
 // Status is that of the API server itself.

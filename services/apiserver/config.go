@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"rollcall/events"
 	"rollcall/services/registry"
 )
 
@@ -43,6 +44,11 @@ type Config struct {
 	Gatherer prometheus.Gatherer // what /metrics shows; register the Server itself with it
 	Log      *zap.Logger         // default none
 	Now      func() time.Time    // default time.Now
+
+	// Pick chooses a live server of a service for GET /v1/services/{service}/pick: by a policy, or by the service's own
+	// where that is empty; key is what is hashed. Its errors are ErrNoServer and ErrPolicy, or a failure of its own.
+	// Default nil: there is no such path.
+	Pick func(ctx context.Context, service, policy, key string) (*events.Server, error)
 }
 
 func (c *Config) setDefaults() {

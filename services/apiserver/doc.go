@@ -3,6 +3,7 @@
 //	GET /v1/servers                  the roll: filters, ETag, long poll     Client.Servers
 //	GET /v1/servers/{service}/{id}   one server, and why it is in its state Client.Server
 //	GET /v1/services                 each service, counted by state         Client.Services
+//	GET /v1/services/{service}/pick  one live server: policy, key           Client.Pick
 //	GET /v1/status                   this API server and what it hears      Client.Status
 //	GET /livez, /readyz, /metrics    for those who watch over the process   Client.Ready
 //
@@ -13,4 +14,5 @@
 // Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
 // HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the
 // roll is complete, and while nothing comes through any nsqd, lists that would be empty are answered with 503 instead.
+// A pick of a service without a live server is a 503 at any time.
 package apiserver

@@ -68,6 +68,10 @@ func problemOf(err error) *Problem {
 		return newProblem(statusClientGone, "the client is gone")
 	case errors.Is(err, context.DeadlineExceeded):
 		return newProblem(http.StatusServiceUnavailable, "the registry did not answer in time")
+	case errors.Is(err, ErrPolicy):
+		return newProblem(http.StatusBadRequest, `parameter "policy": `+strings.TrimPrefix(err.Error(), "apiserver: "))
+	case errors.Is(err, ErrNoServer):
+		return newProblem(http.StatusServiceUnavailable, strings.TrimPrefix(err.Error(), "apiserver: "))
 	case errors.Is(err, registry.ErrStopped), errors.Is(err, errNotReady):
 		return newProblem(http.StatusServiceUnavailable, err.Error())
 	}

@@ -37,6 +37,8 @@ type Query struct {
 
 const metaPrefix = "meta."
 
+const notService = "is no name of a service: want a DNS label in lower case"
+
 // parseQuery is the inverse of values. The error is a *parameterError.
 func parseQuery(raw string) (Query, error) {
 	values, err := url.ParseQuery(raw)
@@ -58,24 +60,20 @@ func parseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-func (q *Query) set(name string, values []string) (err error) {
-	// An empty value is a variable that was not set, and must not select everybody.
-	if slices.Contains(values, "") {
-		return errors.New("is empty")
-	}
-	if name == "tag" {
+func (q *Query) set(name string, values []string) error {
+	if name == "tag" && !slices.Contains(values, "") {
 		q.Tags = values
 		return nil
 	}
-	if len(values) > 1 {
-		return errors.New("is given more than once")
+	value, err := single(values)
+	if err != nil {
+		return err
 	}
-	value := values[0]
 	switch key, isMeta := strings.CutPrefix(name, metaPrefix); {
 	case name == "service":
 		q.Service = value
 		if !events.ValidService(value) {
-			return errors.New("is no name of a service: want a DNS label in lower case")
+			return errors.New(notService)
 		}
 	case name == "state":
 		q.State = events.State(value)
@@ -101,6 +99,18 @@ func (q *Query) set(name string, values []string) (err error) {
 		return errors.New("is unknown")
 	}
 	return nil
+}
+
+// single is the value of a parameter that is given once. An empty value is a variable that was not set, and must not
+// select everybody.
+func single(values []string) (string, error) {
+	if slices.Contains(values, "") {
+		return "", errors.New("is empty")
+	}
+	if len(values) > 1 {
+		return "", errors.New("is given more than once")
+	}
+	return values[0], nil
 }
 
 // noParameters is for routes that take none.

@@ -10,7 +10,7 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 // routes is the whole API. All of it is read-only: HEAD comes with GET, every other method is a 405.
 func (s *Server) routes() map[string]handler {
-	return map[string]handler{
+	routes := map[string]handler{
 		"/v1/servers":                s.listServers,
 		"/v1/servers/{service}/{id}": s.explainServer,
 		"/v1/services":               s.listServices,
@@ -19,6 +19,10 @@ func (s *Server) routes() map[string]handler {
 		"/readyz":                    s.readyz,
 		"/metrics":                   s.metrics(),
 	}
+	if s.cfg.Pick != nil {
+		routes["/v1/services/{service}/pick"] = s.pickServer
+	}
+	return routes
 }
 
 func (s *Server) router() http.Handler {
