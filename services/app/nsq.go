@@ -3,7 +3,6 @@ package app
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
@@ -26,11 +25,8 @@ func (n NSQ) Cluster() (nsqpubsub.Cluster, error) {
 
 // Validate names the keys that are wrong, and those whose file is.
 func (t TLS) Validate() error {
-	if (t.Cert == "") != (t.Key == "") {
-		return errors.New("nsq.tls.cert and nsq.tls.key: want both or neither")
-	}
-	if !t.Enabled {
-		return nil
+	if err := bothOrNeither("nsq.tls", t.Cert, t.Key); err != nil || !t.Enabled {
+		return err
 	}
 	_, err := t.config()
 	return err
@@ -49,11 +45,10 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("nsq.tls.cert and nsq.tls.key: %w", err)
+		var err error
+		if cfg.Certificates, err = loadPair("nsq.tls", t.Cert, t.Key); err != nil {
+			return nil, err
 		}
-		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, nil
 }
