@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,10 +19,11 @@ import (
 // apiProcess is rollcall apiserver, as a user starts it. What the test knows of it, it asks over HTTP or reads in its log.
 type apiProcess struct {
 	*process
-	args []string
-	log  *output
-	addr string
-	http *http.Client
+	args  []string
+	log   *output
+	addr  string
+	proxy string // its address too
+	http  *http.Client
 }
 
 // startAPIProcess returns when the API answers.
@@ -29,8 +31,8 @@ func startAPIProcess(tb testing.TB, id string, args ...string) *apiProcess {
 	tb.Helper()
 	transport := &http.Transport{}
 	tb.Cleanup(transport.CloseIdleConnections)
-	a := &apiProcess{http: &http.Client{Transport: transport, Timeout: 2 * time.Second}, addr: freeAddr(tb)}
-	a.args = append([]string{"apiserver", "--id", id, "--api.listen", a.addr}, args...)
+	a := &apiProcess{http: &http.Client{Transport: transport, Timeout: 2 * time.Second}, addr: freeAddr(tb), proxy: freeAddr(tb)}
+	a.args = append([]string{"apiserver", "--id", id, "--api.listen", a.addr, "--proxy.listen", a.proxy}, args...)
 	a.start(tb)
 	a.await(tb, 10*time.Second, "the API answers", a.live)
 	return a
@@ -123,22 +125,42 @@ func ask[T any](a *apiProcess, path string) (*T, error) {
 // metric is the sum of the series of /metrics whose name begins so.
 func (a *apiProcess) metric(tb testing.TB, prefix string) float64 {
 	tb.Helper()
+	sum, found := a.sum(tb, prefix)
+	if !found {
+		tb.Fatalf("/metrics has no %s", prefix)
+	}
+	return sum
+}
+
+// count is the sum of the series of a counter that have all of these labels: 0 if nothing was counted yet.
+func (a *apiProcess) count(tb testing.TB, name string, labels ...string) float64 {
+	tb.Helper()
+	sum, _ := a.sum(tb, name+"{", labels...)
+	return sum
+}
+
+func (a *apiProcess) sum(tb testing.TB, prefix string, labels ...string) (sum float64, found bool) {
+	tb.Helper()
 	body, err := a.get("/metrics")
 	must(tb, err)
-	sum, found := 0.0, false
 	for text := range strings.Lines(string(body)) {
-		if !strings.HasPrefix(text, prefix) {
+		if !strings.HasPrefix(text, prefix) || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(text, l) }) {
 			continue
 		}
 		value, err := strconv.ParseFloat(strings.TrimSpace(text[strings.LastIndexByte(text, ' '):]), 64)
 		must(tb, err)
 		sum, found = sum+value, true
 	}
-	if !found {
-		tb.Fatalf("/metrics has no %s", prefix)
-	}
-	return sum
+	return sum, found
 }
+
+// Counters of the proxy.
+const (
+	requestsMetric  = "rollcall_proxy_requests_total"
+	attemptsMetric  = "rollcall_proxy_attempts_total"
+	retriesMetric   = "rollcall_proxy_retries_total"
+	ejectionsMetric = "rollcall_proxy_ejections_total"
+)
 
 // expired counts the servers that this process expired since its start.
 func (a *apiProcess) expired(tb testing.TB) int {

@@ -46,7 +46,7 @@ func (c *cluster) config(id string) app.Config {
 	cfg := app.Default()
 	cfg.ID = id
 	cfg.NSQ.Lookupd = c.nsq.Lookupd
-	cfg.API.Listen = "127.0.0.1:0"
+	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	return cfg
 }
 

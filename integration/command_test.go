@@ -76,7 +76,7 @@ func TestEndOfAServer(t *testing.T) {
 
 func TestDemoListsItsServersWithinThreeSeconds(t *testing.T) {
 	out := newOutput()
-	demo := rollcall(t, out, "demo", "--api=127.0.0.1:0", "--lookupd=127.0.0.1:0", "--lookupd-tcp=127.0.0.1:0", "--nsqd-tcp=127.0.0.1:0", "--dataserver=127.0.0.1:0")
+	demo := rollcall(t, out, "demo", "--api=127.0.0.1:0", "--proxy=127.0.0.1:0", "--lookupd=127.0.0.1:0", "--lookupd-tcp=127.0.0.1:0", "--nsqd-tcp=127.0.0.1:0", "--dataserver=127.0.0.1:0")
 	banner, _ := out.await(t, 10*time.Second, "address of the API", 0, func(s string) bool { return strings.Contains(s, "http://") })
 	api := banner.text[strings.Index(banner.text, "http://"):]
 	eventually(t, 3*time.Second, "rollcall ls lists three servers", func() bool {

@@ -86,7 +86,7 @@ func consumeBare(b *testing.B, addr string, messages int) {
 func consumePipeline(b *testing.B, addr string, messages int) {
 	cfg := app.Default()
 	cfg.ID = "bench"
-	cfg.API.Listen = "127.0.0.1:0"
+	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{addr}
 	a, err := app.ListenAPIServer(cfg, zap.NewNop())
 	if err != nil {

@@ -51,13 +51,21 @@ func (d *daemon) start(tb testing.TB) {
 // startChild returns when the child has said that it serves.
 func startChild(tb testing.TB, cmd *exec.Cmd) *process {
 	tb.Helper()
+	p, _ := hearChild(tb, cmd)
+	return p
+}
+
+// hearChild returns what the child says when its start is done.
+func hearChild(tb testing.TB, cmd *exec.Cmd) (*process, string) {
+	tb.Helper()
 	out, err := cmd.StdoutPipe()
 	must(tb, err)
 	p := startProcess(tb, cmd)
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+	said, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
 		tb.Fatalf("%s did not start: %v", cmd, err)
 	}
-	return p
+	return p, said
 }
 
 // nextPort begins where another run of the tests hardly does.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,8 +46,11 @@ func startProcess(tb testing.TB, cmd *exec.Cmd) *process {
 func (p *process) end() {
 	p.once.Do(func() {
 		_ = p.in.Close()
-		p.signal(syscall.SIGTERM)
-		p.signal(syscall.SIGCONT)
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // it may be gone before the second
+			if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				p.tb.Errorf("signal %v: %v", s, err)
+			}
+		}
 		select {
 		case <-p.done:
 		case <-time.After(15 * time.Second):

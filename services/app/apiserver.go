@@ -11,8 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
+	"rollcall/services/balancer"
+	"rollcall/services/proxy"
 	"rollcall/services/registry"
 )
 
@@ -25,58 +28,82 @@ type APIServer struct {
 	roll     *roll
 	listener net.Listener
 	http     *apiserver.Server
+	front    net.Listener // of the proxy; nil: it does not listen
+	proxy    *proxy.Proxy
 	stopping atomic.Bool
 }
 
-// ListenAPIServer opens the port of the API, so that a taken port is told before anything else starts. The caller
-// must call Run, which closes it. cfg must be valid.
+// ListenAPIServer opens the ports of the API and of the proxy, so that a taken port is told before anything else
+// starts. The caller must call Run, which closes them. cfg must be valid.
 func ListenAPIServer(cfg Config, log *zap.Logger) (*APIServer, error) {
-	l, err := listen("api.listen", cfg.API.Listen)
-	if err != nil {
+	a := &APIServer{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
+	if err := a.listenAndWire(); err != nil {
+		for _, l := range []net.Listener{a.listener, a.front} {
+			if l != nil {
+				err = errors.Join(err, l.Close())
+			}
+		}
 		return nil, err
-	}
-	a, err := newAPIServer(cfg, l, log)
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
 	}
 	return a, nil
 }
 
-func newAPIServer(cfg Config, l net.Listener, log *zap.Logger) (*APIServer, error) {
-	a := &APIServer{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), listener: l}
-	own, err := ownAddrs(l)
+func (a *APIServer) listenAndWire() (err error) {
+	if a.listener, err = listen("api.listen", a.cfg.API.Listen); err != nil {
+		return err
+	}
+	if a.front, err = a.cfg.Proxy.listen(); err != nil {
+		return err
+	}
+	return a.wire()
+}
+
+func (a *APIServer) wire() error {
+	own, err := ownAddrs(a.listener, a.front)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if a.cluster, err = cfg.NSQ.Cluster(); err != nil {
-		return nil, err
+	if a.cluster, err = a.cfg.NSQ.Cluster(); err != nil {
+		return err
 	}
-	if a.roll, err = newRoll(cfg, a.cluster, own, a.metrics, log); err != nil {
-		return nil, err
+	if a.roll, err = newRoll(a.cfg, a.cluster, own, a.metrics, a.log); err != nil {
+		return err
+	}
+	if a.proxy, err = newProxy(a.cfg, a.roll, a.metrics, a.log); err != nil {
+		return err
 	}
 	if a.http, err = apiserver.New(apiserver.Config{
 		Registry: a.roll.registry,
-		ID:       cfg.ID,
+		ID:       a.cfg.ID,
 		Version:  Version(),
 		Nodes:    a.nodes,
 		Ready:    a.ready,
 		Gatherer: a.metrics,
-		Log:      log,
+		Log:      a.log,
+		Pick:     a.pick,
 	}); err != nil {
-		return nil, err
+		return err
 	}
 	for _, c := range []prometheus.Collector{
 		a.http, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := a.metrics.Register(c); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
+			return fmt.Errorf("metrics: %w", err)
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // Addr is where the API listens.
 func (a *APIServer) Addr() string { return a.listener.Addr().String() }
+
+// ProxyAddr is where the proxy listens; empty if it does not.
+func (a *APIServer) ProxyAddr() string {
+	if a.front == nil {
+		return ""
+	}
+	return a.front.Addr().String()
+}
 
 // Cluster is the NSQ that the API server hears, for others in the same process.
 func (a *APIServer) Cluster() nsqpubsub.Cluster { return a.cluster }
@@ -84,16 +111,20 @@ func (a *APIServer) Cluster() nsqpubsub.Cluster { return a.cluster }
 // Registry is the roll, for a program that embeds the API server.
 func (a *APIServer) Registry() *registry.Registry { return a.roll.registry }
 
-// Run serves until ctx ends. Then it stops, each part bounded in time: readiness, HTTP, and then as roll.start says.
+// Run serves until ctx ends. Then it stops, each part bounded in time: readiness, proxy, API, and then as roll.start says.
 func (a *APIServer) Run(ctx context.Context) error {
 	s := newStack()
 	a.roll.start(s)
+	s.start("balancing", a.proxy.Run)
 	s.start("api", func(ctx context.Context) error { return a.http.Run(ctx, a.listener) })
+	if a.front != nil {
+		s.start("proxy", func(ctx context.Context) error { return a.proxy.Serve(ctx, a.front) })
+	}
 	s.atStop("readiness", func() error {
 		a.stopping.Store(true)
 		return nil
 	})
-	a.log.Info("api server listens", zap.String("id", a.cfg.ID), zap.String("address", a.Addr()))
+	a.log.Info("api server listens", zap.String("id", a.cfg.ID), zap.String("address", a.Addr()), zap.String("proxy", a.ProxyAddr()))
 	err := s.wait(ctx)
 	a.log.Info("api server stopped", zap.String("id", a.cfg.ID))
 	return err
@@ -105,6 +136,18 @@ func (a *APIServer) ready() error {
 		return errors.New("stopping")
 	}
 	return nil
+}
+
+// pick is the proxy's choice, in the terms of the API.
+func (a *APIServer) pick(ctx context.Context, service, policy, key string) (*events.Server, error) {
+	s, err := a.proxy.Pick(ctx, service, balancer.Policy(policy), key)
+	switch {
+	case errors.Is(err, proxy.ErrNoServer):
+		return nil, apiserver.ErrNoServer
+	case errors.Is(err, balancer.ErrPolicy):
+		return nil, fmt.Errorf("%w: want one of %s", apiserver.ErrPolicy, policyNames())
+	}
+	return s, err
 }
 
 func (a *APIServer) nodes() []apiserver.Node {

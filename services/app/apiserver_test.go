@@ -75,7 +75,7 @@ func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
 func TestRunLeavesNothing(t *testing.T) {
 	leftNothing := watchLeaks(t)
 	nsqd := mustNSQD(t, "")
-	a := mustRun(t, quick(nsqd.TCPAddr()))
+	a := mustRun(t, withProxy(quick(nsqd.TCPAddr())))
 	transport := &http.Transport{} // keeps its connections until the server closes them
 	client, err := apiserver.NewClient(a.Addr(), &http.Client{Transport: transport})
 	if err != nil {
@@ -86,6 +86,9 @@ func TestRunLeavesNothing(t *testing.T) {
 		list, err := client.Servers(t.Context(), apiserver.Query{})
 		return err == nil && len(list.Servers) > 0
 	})
+	if status, body := a.get("/nobody"); status != http.StatusServiceUnavailable {
+		t.Errorf("the proxy: got %d %s", status, body)
+	}
 	begun := time.Now()
 	if err := a.stop(); err != nil {
 		t.Error(err)
@@ -120,11 +123,16 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg := quick(freeAddress(t))
-	cfg.API.Listen = taken.Addr().String()
-	_, err = app.ListenAPIServer(cfg, zap.NewNop())
-	if want := fmt.Sprintf("api.listen %s: ", taken.Addr()); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("got %v, want %q first", err, want)
+	for key, take := range map[string]func(*app.Config){
+		"api.listen":   func(c *app.Config) { c.API.Listen = taken.Addr().String() },
+		"proxy.listen": func(c *app.Config) { c.Proxy.Listen = taken.Addr().String() },
+	} {
+		cfg := quick(freeAddress(t))
+		take(&cfg)
+		_, err = app.ListenAPIServer(cfg, zap.NewNop())
+		if want := fmt.Sprintf("%s %s: ", key, taken.Addr()); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("got %v, want %q first", err, want)
+		}
 	}
 	leftNothing()
 }

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
@@ -23,6 +21,7 @@ type Config struct {
 	NSQ        NSQ        `koanf:"nsq"`
 	Registry   Registry   `koanf:"registry"`
 	API        API        `koanf:"api"`
+	Proxy      Proxy      `koanf:"proxy"`
 	DataServer DataServer `koanf:"dataserver"`
 	Log        Log        `koanf:"log"`
 }
@@ -98,6 +97,7 @@ func Default() Config {
 		},
 		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}, Probe: string(prober.ModeHTTP)},
 		API:      API{Listen: "127.0.0.1:4180"},
+		Proxy:    defaultProxy(),
 		DataServer: DataServer{
 			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
 			Weight: events.DefaultWeight, Tags: []string{}, Meta: map[string]string{},
@@ -114,18 +114,8 @@ const (
 
 var validName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
-// problems collects everything that is wrong, so that a file is mended in one go.
-type problems []error
-
-func (p *problems) check(ok bool, format string, args ...any) {
-	if !ok {
-		*p = append(*p, fmt.Errorf(format, args...))
-	}
-}
-
-func (p problems) join() error { return errors.Join(p...) }
-
-// Validate names every key whose value cannot work. It reads the files of nsq.tls.
+// Validate names every key whose value cannot work, and every handler that a route wants and the program has not. It
+// reads the files of nsq.tls and proxy.tls.
 func (c *Config) Validate() error {
 	var p problems
 	p.check(len(c.ID) <= maxID && validName.MatchString(c.ID),
@@ -133,6 +123,8 @@ func (c *Config) Validate() error {
 	c.NSQ.validate(&p)
 	c.Registry.validate(&p)
 	p.address("api.listen", c.API.Listen)
+	c.Proxy.validate(&p)
+	p.apart("proxy.listen", c.Proxy.Listen, "api.listen", c.API.Listen)
 	c.DataServer.validate(&p)
 	p = append(p, c.Log.Validate())
 	return p.join()
@@ -179,36 +171,4 @@ func (d *DataServer) validate(p *problems) {
 	}
 	p.lease("dataserver", d.Interval, d.TTL)
 	p.check(d.Weight >= 0 && d.Weight <= events.MaxWeight, "dataserver.weight %d: want 0 to %d", d.Weight, events.MaxWeight)
-}
-
-// lease: two intervals, so that one lost heartbeat expires nobody.
-func (p *problems) lease(section string, interval, ttl time.Duration) {
-	p.check(interval > 0, "%s.interval %v: want more than 0", section, interval)
-	p.check(ttl > interval, "%s.ttl %v: want more than the interval of %v", section, ttl, interval)
-	p.check(ttl <= interval || ttl >= 2*interval, "%s.ttl %v: want at least two intervals of %v", section, ttl, interval)
-}
-
-// address is one to listen on: without a host it is every address of this machine, and 0 is any port.
-func (p *problems) address(key, value string) {
-	p.check(isAddress(value), "%s %q: want host:port", key, value)
-}
-
-// peer is an address to connect to.
-func (p *problems) peer(key, value string) {
-	host, port, _ := net.SplitHostPort(value)
-	p.check(isAddress(value) && host != "" && port != "0", "%s %q: want host:port", key, value)
-}
-
-func isAddress(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || port == "" || strings.ContainsAny(host, "/ ") {
-		return false
-	}
-	_, err = net.LookupPort("tcp", port)
-	return err == nil
-}
-
-func (p *problems) topic(key, value string, most int) {
-	p.check(len(value) <= most && validName.MatchString(value),
-		"%s %q: want 1 to %d of the characters a-z, A-Z, 0-9, dot, dash and underscore", key, value, most)
 }

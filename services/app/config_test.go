@@ -53,6 +53,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"no port":                   {func(c *app.Config) { c.API.Listen = "127.0.0.1" }, []string{`api.listen "127.0.0.1"`}},
 		"empty port":                {func(c *app.Config) { c.API.Listen = "127.0.0.1:" }, []string{`api.listen "127.0.0.1:"`}},
 		"URL":                       {func(c *app.Config) { c.API.Listen = "http://127.0.0.1:4180" }, []string{"api.listen "}},
+		"proxy's port taken by API": {func(c *app.Config) { c.API.Listen = ":8080" }, []string{`proxy.listen "127.0.0.1:8080": want another port than api.listen ":8080"`}},
 		"service in capitals":       {func(c *app.Config) { c.DataServer.Service = "Data" }, []string{`dataserver.service "Data"`}},
 		"unspecified, unadvertised": {func(c *app.Config) { c.DataServer.Listen = "0.0.0.0:9001" }, []string{"dataserver.advertise: want the address"}},
 		"unspecified, advertised": {func(c *app.Config) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/events"
+	"rollcall/services/balancer"
 	"rollcall/services/dataserver"
 	"rollcall/services/embednsq"
 	"rollcall/services/subscriber"
@@ -25,6 +26,7 @@ type DemoConfig struct {
 	NSQD    int // nsqd
 
 	API         string // HTTP API
+	Proxy       string // off: none
 	LookupdHTTP string
 	LookupdTCP  string
 	NSQDTCP     string // the HTTP port of each nsqd is the one after its TCP port
@@ -37,6 +39,7 @@ func DefaultDemo() DemoConfig {
 	return DemoConfig{
 		Servers: 3, NSQD: 2,
 		API:         def.API.Listen,
+		Proxy:       def.Proxy.Listen,
 		LookupdHTTP: def.NSQ.Lookupd[0],
 		LookupdTCP:  "127.0.0.1:4160",
 		NSQDTCP:     "127.0.0.1:4150",
@@ -50,6 +53,8 @@ func (c *DemoConfig) Validate() error {
 	p.check(c.Servers >= 0 && c.Servers <= 1000, "--servers %d: want 0 to 1000", c.Servers)
 	p.check(c.NSQD >= 1 && c.NSQD <= 100, "--nsqd %d: want 1 to 100", c.NSQD)
 	p.address("--api", c.API)
+	p.addressOrOff("--proxy", c.Proxy)
+	p.apart("--proxy", c.Proxy, "--api", c.API)
 	p.address("--lookupd", c.LookupdHTTP)
 	p.address("--lookupd-tcp", c.LookupdTCP)
 	p.address("--nsqd-tcp", c.NSQDTCP)
@@ -120,6 +125,8 @@ func (d *demo) startAPI() error {
 	cfg.ID = "demo"
 	cfg.NSQ.Lookupd = []string{d.lookupd.HTTPAddr()}
 	cfg.API.Listen = d.cfg.API
+	cfg.Proxy.Listen = d.cfg.Proxy
+	cfg.Proxy.Policy = string(balancer.RoundRobin) // so that whoever calls a few times sees each server
 	var err error
 	if d.api, err = ListenAPIServer(cfg, d.log); err != nil {
 		return err
@@ -195,6 +202,9 @@ func (d *demo) banner(out io.Writer) error {
 	row := func(name string, addrs ...string) { fmt.Fprintf(&b, "  %-13s %s\n", name, strings.Join(addrs, "  ")) }
 	fmt.Fprintf(&b, "rollcall %s: a whole stack in this process; Ctrl-C ends it.\n\n", Version())
 	row("API", "http://"+d.api.Addr())
+	if addr := d.api.ProxyAddr(); addr != "" {
+		row("proxy", "http://"+addr)
+	}
 	row("data servers", d.servers...)
 	for i, n := range d.nsqds {
 		row(fmt.Sprintf("nsqd %d", i+1), "tcp "+n.TCPAddr(), "http "+n.HTTPAddr())
@@ -203,14 +213,21 @@ func (d *demo) banner(out io.Writer) error {
 	fmt.Fprintf(&b, `
 Try in another terminal:
   go run ./services/rollcall ls%s
-  curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # a server is what says so, for one TTL
+%s  curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # a server is what says so, for one TTL
   go build -o /tmp/rollcall ./services/rollcall; /tmp/rollcall dataserver%s & sleep 3; kill -9 $!   # gone without a word
 
 Lifecycle events, as they happen:
-`, d.flag("--api", d.api.Addr(), Default().API.Listen), d.nsqds[0].HTTPAddr(), events.HeartbeatTopic,
+`, d.flag("--api", d.api.Addr(), Default().API.Listen), d.tryProxy(), d.nsqds[0].HTTPAddr(), events.HeartbeatTopic,
 		d.flag("--nsq.lookupd", d.lookupd.HTTPAddr(), Default().NSQ.Lookupd[0])+" --dataserver.listen 127.0.0.1:0")
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func (d *demo) tryProxy() string {
+	if d.api.ProxyAddr() == "" {
+		return ""
+	}
+	return fmt.Sprintf("  curl http://%s/%s/hello   # another server answers each time\n", d.api.ProxyAddr(), events.DefaultService)
 }
 
 // flag is empty where the default does.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -31,7 +33,7 @@ func TestDemoIsAWholeStack(t *testing.T) {
 				t.Errorf("the banner has %d data servers, want %d:\n%s", len(addrs), servers, out)
 			}
 			api := strings.TrimPrefix(out.row(t, "API"), "http://")
-			addrs = append(addrs, api)
+			addrs = append(addrs, api, strings.TrimPrefix(out.row(t, "proxy"), "http://"))
 			for _, row := range []string{"nsqd 1", "nsqd 2", "nsqlookupd"} {
 				var tcp, http string
 				if _, err := fmt.Sscanf(out.row(t, row), "tcp %s http %s", &tcp, &http); err != nil {
@@ -77,6 +79,7 @@ func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
 	_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
 	for _, want := range []string{
 		"rollcall ls --api " + api + "\n",
+		"curl " + out.row(t, "proxy") + "/data/hello ",
 		"'http://" + nsqd + "/pub?topic=data_server_addr'",
 		"rollcall dataserver --nsq.lookupd " + lookupd + " --dataserver.listen 127.0.0.1:0 ",
 	} {
@@ -89,6 +92,33 @@ func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
 	}
 }
 
+func TestDemoAnswersFromADifferentServerEachTime(t *testing.T) {
+	out, stop := mustDemo(t, anywhere())
+	eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+	get := func() string {
+		resp, err := http.Get(out.row(t, "proxy") + "/data/hello")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Sprint(resp.Status, err, string(body))
+		}
+		return resp.Header.Get("X-Served-By")
+	}
+	eventually(t, 5*time.Second, "three servers in three answers, and in the three after them", func() bool {
+		seen := make(map[string]int)
+		for range 6 {
+			seen[get()]++
+		}
+		return seen["demo-1"] == 2 && seen["demo-2"] == 2 && seen["demo-3"] == 2
+	})
+	http.DefaultClient.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -96,6 +126,7 @@ func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
 	}
 	defer taken.Close()
 	for name, take := range map[string]func(*app.DemoConfig, string){
+		"proxy":           func(c *app.DemoConfig, addr string) { c.Proxy = addr },
 		"API":             func(c *app.DemoConfig, addr string) { c.API = addr },
 		"nsqlookupd HTTP": func(c *app.DemoConfig, addr string) { c.LookupdHTTP = addr },
 		"nsqlookupd TCP":  func(c *app.DemoConfig, addr string) { c.LookupdTCP = addr },
@@ -124,6 +155,7 @@ func TestDemoIsRefused(t *testing.T) {
 	want := `--servers -1: want 0 to 1000
 --nsqd 0: want 1 to 100
 --api "x": want host:port
+--proxy "": want host:port or off
 --nsqd-tcp "y": want host:port`
 	if err := app.RunDemo(t.Context(), cfg, &output{}, zap.NewNop()); err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
@@ -132,12 +164,20 @@ func TestDemoIsRefused(t *testing.T) {
 	if err := byDefault.Validate(); err != nil {
 		t.Error(err)
 	}
+	byDefault.Proxy = "off"
+	if err := byDefault.Validate(); err != nil {
+		t.Error(err)
+	}
+	byDefault.Proxy = ":4180"
+	if err := byDefault.Validate(); err == nil || err.Error() != `--proxy ":4180": want another port than --api "127.0.0.1:4180"` {
+		t.Errorf("got %v, want that both take one port", err)
+	}
 }
 
 // anywhere is the default on ports of the system's choice.
 func anywhere() app.DemoConfig {
 	cfg := app.DefaultDemo()
-	for _, addr := range []*string{&cfg.API, &cfg.LookupdHTTP, &cfg.LookupdTCP, &cfg.NSQDTCP, &cfg.DataServer} {
+	for _, addr := range []*string{&cfg.API, &cfg.Proxy, &cfg.LookupdHTTP, &cfg.LookupdTCP, &cfg.NSQDTCP, &cfg.DataServer} {
 		*addr = "127.0.0.1:0"
 	}
 	return cfg

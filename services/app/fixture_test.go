@@ -52,7 +52,7 @@ func quick(nsqd string) app.Config {
 	cfg.ID = "api-1"
 	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{nsqd}
 	cfg.Registry.Interval, cfg.Registry.TTL, cfg.Registry.Tick = 200*time.Millisecond, 400*time.Millisecond, 20*time.Millisecond
-	cfg.API.Listen = "127.0.0.1:0"
+	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "off"
 	return cfg
 }
 

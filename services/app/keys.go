@@ -35,7 +35,11 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	var keys []Key
 	for i := range section.NumField() {
 		field := section.Type().Field(i)
-		path := prefix + field.Tag.Get("koanf")
+		name := field.Tag.Get("koanf")
+		if name == "-" { // only a program can set it
+			continue
+		}
+		path := prefix + name
 		if field.Type.Kind() == reflect.Struct {
 			keys = append(keys, keysOf(section.Field(i), path+".")...)
 			continue

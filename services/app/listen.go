@@ -15,9 +15,24 @@ func listen(setting, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// ownAddrs are the addresses under which a listener can be reached: for an unspecified host that is each address of
-// this machine.
-func ownAddrs(l net.Listener) ([]netip.AddrPort, error) {
+// ownAddrs are the addresses under which listeners can be reached. One that is nil is nowhere.
+func ownAddrs(listeners ...net.Listener) ([]netip.AddrPort, error) {
+	var own []netip.AddrPort
+	for _, l := range listeners {
+		if l == nil {
+			continue
+		}
+		addrs, err := addrsOf(l)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, addrs...)
+	}
+	return own, nil
+}
+
+// addrsOf: for an unspecified host that is each address of this machine.
+func addrsOf(l net.Listener) ([]netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Addr(), err)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"reflect"
 	"slices"
@@ -23,8 +24,9 @@ import (
 const envPrefix = "ROLLCALL_"
 
 // Load reads the configuration: a flag that was given goes before the environment, that before the file, that before
-// the default. path may be empty and flags nil. The error has one line for each problem and names the key.
-func Load(path string, flags *pflag.FlagSet) (Config, error) {
+// the default. path may be empty, and flags and handlers, which are Config.Proxy.Handlers, nil. The error has one line for each
+// problem and names the key.
+func Load(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (Config, error) {
 	k := koanf.New(".")
 	var p problems
 	if path != "" {
@@ -54,7 +56,7 @@ func Load(path string, flags *pflag.FlagSet) (Config, error) {
 			return Config{}, fmt.Errorf("flags: %w", err)
 		}
 	}
-	return decode(k, p)
+	return decode(k, handlers, p)
 }
 
 // unknownKeys allows a section that says nothing.
@@ -97,8 +99,9 @@ func didYouMean(path string) string {
 
 // decode reads key by key, so that every problem is told, and with its key. A key that cannot be read has its default
 // for the checks that follow.
-func decode(k *koanf.Koanf, p problems) (Config, error) {
+func decode(k *koanf.Koanf, handlers map[string]http.Handler, p problems) (Config, error) {
 	cfg := Default()
+	cfg.Proxy.Handlers = handlers
 	for _, key := range keysOf(reflect.ValueOf(&cfg).Elem(), "") {
 		if err := key.set(k.Get(key.Path)); err != nil {
 			p = append(p, fmt.Errorf("%s: %w", key.Path, err))

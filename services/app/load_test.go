@@ -35,6 +35,21 @@ func TestFlagBeforeEnvironmentBeforeFileBeforeDefault(t *testing.T) {
 			said:  said{"registry: {maxservers: 1}", "2", "3"},
 			wants: [4]any{100_000, 1, 2, 3},
 		}, {
+			name: "the word off", env: "ROLLCALL_PROXY_LISTEN", flag: "--proxy.listen",
+			read:  func(c app.Config) any { return c.Proxy.Listen },
+			said:  said{"proxy: {listen: off}", "off", "off"},
+			wants: [4]any{"127.0.0.1:8080", "off", "off", "off"},
+		}, {
+			name: "list of routes", env: "ROLLCALL_PROXY_ROUTES", flag: "--proxy.routes",
+			read:  func(c app.Config) any { return c.Proxy.Routes },
+			said:  said{"proxy: {routes: [/orders=billing, 'shop.example.com/cart=cart/c']}", "/a=b, h=b", "/x=y"},
+			wants: [4]any{[]string{}, []string{"/orders=billing", "shop.example.com/cart=cart/c"}, []string{"/a=b", "h=b"}, []string{"/x=y"}},
+		}, {
+			name: "map of names", env: "ROLLCALL_PROXY_POLICIES", flag: "--proxy.policies",
+			read:  func(c app.Config) any { return c.Proxy.Policies },
+			said:  said{"proxy: {policies: {data: hash}}", "data=random,cart=leastload", "data=p2c"},
+			wants: [4]any{map[string]string{}, map[string]string{"data": "hash"}, map[string]string{"data": "random", "cart": "leastload"}, map[string]string{"data": "p2c"}},
+		}, {
 			name: "bool", env: "ROLLCALL_NSQ_TLS_ENABLED", flag: "--nsq.tls.enabled",
 			read:  func(c app.Config) any { return c.NSQ.TLS.Enabled },
 			said:  said{"nsq: {tls: {enabled: true}}", "false", "true"},
@@ -72,7 +87,7 @@ func TestFlagBeforeEnvironmentBeforeFileBeforeDefault(t *testing.T) {
 				if i >= 3 {
 					args = []string{key.flag + "=" + key.said.flag}
 				}
-				cfg, err := app.Load(path, mustFlags(t, args...))
+				cfg, err := app.Load(path, mustFlags(t, args...), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,7 +118,7 @@ func TestOfTheFileAScalarIsTheTextThatItIs(t *testing.T) {
 		"minutes are a duration, too": {"registry: {ttl: 2m}", func(c app.Config) any { return c.Registry.TTL }, 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := app.Load(mustFile(t, row.file), nil)
+			cfg, err := app.Load(mustFile(t, row.file), nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +163,7 @@ func TestEachProblemIsALineThatNamesItsKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := mustFile(t, row.file)
-			_, err := app.Load(path, nil)
+			_, err := app.Load(path, nil, nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -167,7 +182,7 @@ func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
 		"a folder": {folder, "is a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := app.Load(row.path, nil)
+			_, err := app.Load(row.path, nil, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "configuration file "+row.path) || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %s and %q", err, row.path, row.want)
 			}
@@ -180,7 +195,7 @@ func TestVariablesOfNoKeyAreLeftAlone(t *testing.T) {
 	t.Setenv("ROLLCALL_SERVICE_HOST", "10.0.0.1")
 	t.Setenv("ROLLCALL_API", "10.0.0.1:4180") // of the client verbs
 	t.Setenv("ROLLCALL_NSQ", "10.0.0.1:4150")
-	cfg, err := app.Load("", nil)
+	cfg, err := app.Load("", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +209,7 @@ func TestVariablesOfNoKeyAreLeftAlone(t *testing.T) {
 func TestDefaultID(t *testing.T) {
 	var ids [2]string
 	for i := range ids {
-		cfg, err := app.Load("", nil)
+		cfg, err := app.Load("", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +233,7 @@ func mustFile(t testing.TB, text string) string {
 func mustFlags(t testing.TB, args ...string) *pflag.FlagSet {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	app.AddFlags(flags, "id", "nsq", "registry", "api", "dataserver", "log")
+	app.AddFlags(flags, "id", "nsq", "registry", "api", "proxy", "dataserver", "log")
 	flags.String("config", "", "no key")
 	if err := flags.Parse(append(args, "--config=x")); err != nil {
 		t.Fatal(err)

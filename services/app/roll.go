@@ -31,6 +31,7 @@ type roll struct {
 	log      *zap.Logger
 	started  time.Time // with it this process's canaries are told from others
 	registry *registry.Registry
+	policy   stages.Config // whom it takes
 
 	router     *pipeline.Router
 	subscriber *nsqpubsub.Subscriber
@@ -46,16 +47,16 @@ type roll struct {
 // newRoll starts nothing. own are the listeners of this process, which nobody may register.
 func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metrics prometheus.Registerer, log *zap.Logger) (*roll, error) {
 	r := &roll{cfg: cfg, log: log, started: time.Now()}
-	policy, err := cfg.Registry.policy(own)
-	if err != nil {
+	var err error
+	if r.policy, err = cfg.Registry.policy(own); err != nil {
 		return nil, err
 	}
 	steps := []func() error{
 		r.newRegistry,
 		func() error { return r.connect(cluster) },
-		func() error { return r.newPipeline(policy, metrics) },
+		func() error { return r.newPipeline(metrics) },
 		func() error { return r.newCanaries(cluster, metrics) },
-		func() error { return r.newProber(policy, metrics) },
+		func() error { return r.newProber(metrics) },
 		func() error { return r.newFile(metrics) },
 	}
 	for _, step := range steps {
@@ -122,8 +123,9 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 	return err
 }
 
-func (r *roll) newPipeline(policy stages.Config, metrics prometheus.Registerer) error {
+func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	skew := pipeline.NewSkew(r.started)
+	policy := r.policy
 	policy.ID, policy.Started, policy.Skew = r.cfg.ID, r.started, skew
 	counters, err := pipeline.NewMetrics(metrics)
 	if err != nil {
@@ -163,14 +165,14 @@ func (r *roll) newCanaries(cluster nsqpubsub.Cluster, metrics prometheus.Registe
 	return err
 }
 
-func (r *roll) newProber(policy stages.Config, metrics prometheus.Registerer) (err error) {
+func (r *roll) newProber(metrics prometheus.Registerer) (err error) {
 	if r.cfg.Registry.Probe == probeOff {
 		return nil
 	}
 	r.probes, err = prober.New(prober.Config{
 		Registry: r.registry,
 		Mode:     prober.Mode(r.cfg.Registry.Probe),
-		Permit:   policy.Permit,
+		Permit:   r.policy.Permit,
 		Metrics:  metrics,
 	})
 	return err

@@ -12,7 +12,7 @@ func newAPIServer() *cobra.Command {
 		Short: "Run an API server: keep the roll and answer for it",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "id", "nsq", "registry", "api", "log")
+	load := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "log")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load()
 		if err != nil {

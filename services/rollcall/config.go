@@ -10,7 +10,7 @@ func newConfig() *cobra.Command {
 		Short: "Print the merged configuration as YAML, secrets masked",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "id", "nsq", "registry", "api", "dataserver", "log")
+	load := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "dataserver", "log")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load()
 		if err != nil {

@@ -30,6 +30,7 @@ system choose.`,
 	f.IntVar(&cfg.Servers, "servers", cfg.Servers, "number of data servers")
 	f.IntVar(&cfg.NSQD, "nsqd", cfg.NSQD, "number of nsqd")
 	f.StringVar(&cfg.API, "api", cfg.API, "address to listen on for the HTTP API")
+	f.StringVar(&cfg.Proxy, "proxy", cfg.Proxy, "address to listen on for the proxy; off: none")
 	f.StringVar(&cfg.LookupdHTTP, "lookupd", cfg.LookupdHTTP, "HTTP address of nsqlookupd")
 	f.StringVar(&cfg.LookupdTCP, "lookupd-tcp", cfg.LookupdTCP, "TCP address of nsqlookupd")
 	f.StringVar(&cfg.NSQDTCP, "nsqd-tcp", cfg.NSQDTCP, "TCP address of the first nsqd; its HTTP port is the next one")

@@ -17,7 +17,7 @@ func addConfig(cmd *cobra.Command, names ...string) func() (app.Config, error) {
 	path := cmd.Flags().StringP("config", "c", "", "configuration file (YAML)")
 	app.AddFlags(cmd.Flags(), names...)
 	return func() (app.Config, error) {
-		cfg, err := app.Load(*path, cmd.Flags())
+		cfg, err := app.Load(*path, cmd.Flags(), nil)
 		if err != nil {
 			return app.Config{}, usageError{err}
 		}

@@ -40,7 +40,7 @@ func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
 
 // In a process of its own, because the nsqd of the demo leave connections to its nsqlookupd.
 func TestDemoEndsWithASignal(t *testing.T) {
-	p := mustExec(t, "demo", "--api", "127.0.0.1:0", "--lookupd", "127.0.0.1:0", "--lookupd-tcp", "127.0.0.1:0", "--nsqd-tcp", "127.0.0.1:0",
+	p := mustExec(t, "demo", "--api", "127.0.0.1:0", "--proxy", "127.0.0.1:0", "--lookupd", "127.0.0.1:0", "--lookupd-tcp", "127.0.0.1:0", "--nsqd-tcp", "127.0.0.1:0",
 		"--dataserver", "127.0.0.1:0", "--servers", "1", "--nsqd", "1")
 	p.stdout.await(t, "registered  data/demo-1")
 	p.signal(os.Interrupt)
@@ -105,7 +105,7 @@ func mustKeepBusy(t testing.TB, addr string) {
 
 func apiserverArgs(nsqd string) []string {
 	return []string{
-		"apiserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd, "--api.listen", "127.0.0.1:0",
+		"apiserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd, "--api.listen", "127.0.0.1:0", "--proxy.listen", "127.0.0.1:0",
 		"--registry.interval", "200ms", "--registry.ttl", "400ms", "--registry.tick", "50ms",
 	}
 }

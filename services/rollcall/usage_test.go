@@ -64,6 +64,8 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 			`log.level "loud": want debug, info, warn or error`},
 		{"config --registry.maxservers many", `invalid argument "many" for "--registry.maxservers" flag: strconv.ParseInt: parsing "many": invalid syntax; see rollcall config --help`},
 		{"apiserver --api.listen 4180", `api.listen "4180": want host:port`},
+		{"apiserver --proxy.routes /a=handler:a", `proxy.routes: no handler "a" in this program`},
+		{"demo --proxy on", `--proxy "on": want host:port or off`},
 		{"apiserver --nsq.tls.enabled --nsq.tls.ca " + missing, "nsq.tls.ca: open " + missing + ": no such file or directory"},
 		{"dataserver --dataserver.listen :9001", `dataserver.advertise: want the address that others call, since dataserver.listen ":9001" is none`},
 		{"dataserver --dataserver.interval 50ms --dataserver.ttl 1s", `dataserver: Interval: 50ms is below 100ms`},
@@ -86,9 +88,9 @@ func TestATakenPortIsNoUsageError(t *testing.T) {
 	}
 	defer taken.Close()
 	for _, args := range []string{
-		"apiserver --nsq.nsqd 127.0.0.1:1 --api.listen ",
+		"apiserver --nsq.nsqd 127.0.0.1:1 --proxy.listen 127.0.0.1:0 --api.listen ",
 		"dataserver --nsq.nsqd 127.0.0.1:1 --dataserver.listen ",
-		"demo --lookupd-tcp 127.0.0.1:0 --nsqd-tcp 127.0.0.1:0 --api 127.0.0.1:0 --dataserver 127.0.0.1:0 --lookupd ",
+		"demo --lookupd-tcp 127.0.0.1:0 --nsqd-tcp 127.0.0.1:0 --api 127.0.0.1:0 --proxy 127.0.0.1:0 --dataserver 127.0.0.1:0 --lookupd ",
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := call(t, strings.Fields(args+taken.Addr().String())...)

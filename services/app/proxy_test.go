@@ -1,0 +1,108 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/services/app"
+	"rollcall/services/registry"
+)
+
+// knows puts a server of the service data at addr on the roll, past NSQ.
+func (r *running) knows(id, addr string) {
+	r.t.Helper()
+	now := time.Now()
+	h := &events.Heartbeat{
+		V: 1, Type: events.KindHeartbeat, Service: "data", ID: id, Addr: addr, Incarnation: 1, Seq: 1, IntervalMS: 10_000, TTLMS: 60_000, Weight: 100,
+	}
+	if err := r.Registry().Observe(r.t.Context(), h, events.Receipt{PublishedAt: now, ReceivedAt: now}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func withProxy(cfg app.Config) app.Config {
+	cfg.Proxy.Listen = "127.0.0.1:0"
+	return cfg
+}
+
+func (r *running) get(path string) (status int, body string) {
+	r.t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get("http://" + r.ProxyAddr() + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// A server that the proxy cannot connect to is suspect at once, and, as nobody listens there, gone long before its lease ends.
+func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
+	a := mustRun(t, withProxy(quick(mustNSQD(t, "").TCPAddr())))
+	a.knows("dead", freeAddress(t))
+	eventually(t, 2*time.Second, "the proxy knows the server", func() bool {
+		status, body := a.get("/data/x")
+		return status == http.StatusBadGateway && strings.Contains(body, "no connection")
+	})
+	begun := time.Now()
+	eventually(t, 2*time.Second, "the server is off the roll", func() bool { return len(a.servers()) == 0 })
+	t.Logf("it was gone %v later", time.Since(begun))
+	transitions := a.stats().Transitions
+	if transitions[events.TypeSuspected] != 1 || transitions[events.TypeExpired] != 1 {
+		t.Errorf("transitions: %v", transitions)
+	}
+	eventually(t, time.Second, "nobody is left", func() bool {
+		status, _ := a.get("/data/x")
+		return status == http.StatusServiceUnavailable
+	})
+}
+
+// Whatever got on the roll: the dialer itself refuses the API server's own listeners, so that no request goes in circles.
+func TestProxyNeverCallsItself(t *testing.T) {
+	a := mustRun(t, withProxy(quick(mustNSQD(t, "").TCPAddr())))
+	for id, addr := range map[string]string{"proxy": a.ProxyAddr(), "api": a.Addr()} {
+		a.knows(id, addr)
+	}
+	eventually(t, 2*time.Second, "the proxy knows the servers", func() bool {
+		status, _ := a.get("/data/data/data/livez")
+		return status != http.StatusServiceUnavailable
+	})
+	for range 10 {
+		if status, body := a.get("/data/livez"); status != http.StatusBadGateway {
+			t.Errorf("got %d %q, want 502", status, body)
+		}
+	}
+}
+
+func TestPickIsTheProxysChoice(t *testing.T) {
+	a := mustRun(t, quick(mustNSQD(t, "").TCPAddr()))
+	client := mustClient(t, a.Addr())
+	for _, id := range []string{"a", "b"} {
+		a.knows(id, freeAddress(t))
+	}
+	seen := make(map[string]bool)
+	eventually(t, 2*time.Second, "both are picked", func() bool {
+		if s, err := client.Pick(t.Context(), "data", "roundrobin", ""); err == nil {
+			seen[s.ID] = true
+		}
+		return len(seen) == 2
+	})
+	if _, err := client.Pick(t.Context(), "data", "best", ""); err == nil || !strings.Contains(err.Error(), "p2c") {
+		t.Errorf("unknown policy: %v, want an error that names the policies", err)
+	}
+	if a.ProxyAddr() != "" {
+		t.Errorf("the proxy listens on %s", a.ProxyAddr())
+	}
+	if s, err := a.Registry().Members(t.Context(), registry.Query{}); err != nil || len(s.Servers) != 2 {
+		t.Errorf("got %v, %v", s, err)
+	}
+}
