@@ -86,6 +86,7 @@ func TestAllNSQDStopped(t *testing.T) {
 			}
 			t.Parallel()
 			b := newBrokers(t)
+			l := startLoad(t, loadSpec{Proxies: []string{b.api.proxy}})
 			for _, n := range b.nsqd {
 				n.signal(syscall.SIGSTOP)
 			}
@@ -94,6 +95,7 @@ func TestAllNSQDStopped(t *testing.T) {
 				n.signal(syscall.SIGCONT)
 			}
 			row(t, "mode normal again", b.api.awaitCalm(t, 40*time.Second, b.servers...), 25*time.Second)
+			l.faultless(t, "all nsqd stopped "+name)
 			b.noFalse("all nsqd stopped "+name, b.api)
 			b.look.served(t, "all nsqd stopped "+name)
 			eventually(t, 2*time.Second, "the modes were normal, blind and normal", func() bool {
@@ -106,6 +108,7 @@ func TestAllNSQDStopped(t *testing.T) {
 func TestRollingRestartOfNSQD(t *testing.T) {
 	t.Parallel()
 	b := newBrokers(t)
+	l := startLoad(t, loadSpec{Proxies: []string{b.api.proxy}})
 	for _, n := range b.nsqd {
 		n.end()
 		pass(time.Second)
@@ -114,6 +117,7 @@ func TestRollingRestartOfNSQD(t *testing.T) {
 		pass(2 * time.Second)
 	}
 	pass(aftermath)
+	l.faultless(t, "rolling restart of nsqd")
 	b.noFalse("rolling restart of nsqd", b.api)
 	b.look.served(t, "rolling restart of nsqd")
 }

@@ -30,6 +30,9 @@ var children = map[string]func() int{
 	"nsqd":       func() int { return serve(startChildNSQD) },
 	"nsqlookupd": func() int { return serve(startChildLookupd) },
 	"fleet":      func() int { return serve(startChildFleet) },
+	"backend":    func() int { return serve(startChildBackend) },
+	"stock":      func() int { return serve(startChildStock) },
+	"slow":       func() int { return serve(startChildSlow) },
 }
 
 // childCommand is this test binary as the child name; its instruction goes along as JSON.

@@ -3,9 +3,10 @@
 //
 // What must hold when something fails is a table of faults, and each of its rows a test: of a server's end
 // (deaths_test.go), of nsqd and nsqlookupd (brokers_test.go, lookupd_test.go, links_test.go), of the API server itself
-// (stalls_test.go, restart_test.go), of many at once (crowd_test.go, flood_test.go, soak_test.go). They use what a
-// user has: the rollcall command, its HTTP API, and the events on NSQ. A row logs its figure and its limit; see
-// main_test.go for how to run all of them in full.
+// (stalls_test.go, restart_test.go), of many at once (crowd_test.go, flood_test.go, soak_test.go), and of what users of
+// the proxy notice of all that (proxy_*_test.go, and some of brokers_test.go). They use what a user has: the rollcall
+// command, its HTTP API, the proxy, and the events on NSQ. A row logs its figure and its limit; see main_test.go for how
+// to run all of them in full.
 //
 // The simulation (sim_*_test.go) runs the real code of an API server in virtual time, among a thousand simulated servers
 // and three nsqd, beside the plain rule "not heard for a TTL". A scenario is a line in sim_scenarios_test.go.
