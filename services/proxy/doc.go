@@ -11,7 +11,11 @@
 //
 // A request that no byte was sent of may always go to another server. One that was sent may if its method is idempotent (GET,
 // HEAD, OPTIONS, PUT, DELETE), its body is held whole (64 KiB at most), and no byte of an answer has come. A status is
-// an answer, whatever it says.
+// an answer, whatever it says. The end of a connection that lay idle says nothing of a server: where there is no other one, the
+// request is sent to the same one again.
+//
+// Where a client's connection could be read in two ways it ends: after a body in chunks, which a proxy in front may have taken to
+// end elsewhere, and after one that was not read to its end (RFC 9112, 6.1 and 9.3).
 //
 // The proxy speaks HTTP/1.1 to servers, on connections of its own: the goroutine of a request writes it and reads its answer,
 // with the parsers of net/http, where http.Transport takes two more goroutines for each connection (BenchmarkProxy in
