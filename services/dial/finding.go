@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"rollcall/services/registry"
 )
@@ -22,4 +23,17 @@ func Finding(err error) registry.Finding {
 		return registry.FindingSilent
 	}
 	return registry.FindingUnknown
+}
+
+// maxLag is how late the end of a deadline may be noticed. Beyond it this process was stopped or starved, and what came in
+// time may lie unread.
+const maxLag = 100 * time.Millisecond
+
+// By is what a server was found to be by a deadline: a silence that ended just now, longer after it than a process that runs
+// would take to notice, says nothing of the server, and is FindingUnknown. It asks the clock.
+func By(deadline time.Time, found registry.Finding) registry.Finding {
+	if found == registry.FindingSilent && time.Since(deadline) > maxLag {
+		return registry.FindingUnknown
+	}
+	return found
 }

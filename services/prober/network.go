@@ -19,13 +19,8 @@ import (
 	"rollcall/services/registry"
 )
 
-const (
-	// maxHeader bounds what is read of an answer.
-	maxHeader = 16 << 10
-	// maxLag is how late the end of a timeout may be noticed. Beyond it this process was stopped or starved, and an
-	// answer that came in time may lie unread.
-	maxLag = 100 * time.Millisecond
-)
+// maxHeader bounds what is read of an answer.
+const maxHeader = 16 << 10
 
 // network asks by the rules of the package comment.
 type network struct{ Config }
@@ -51,10 +46,10 @@ func (n *network) try(ctx context.Context, p registry.Probe) registry.Finding {
 	}
 	deadline := time.Now().Add(n.Timeout)
 	found := n.call(ctx, addr.String(), p.ID, deadline)
-	if ctx.Err() != nil || found == registry.FindingSilent && time.Since(deadline) > maxLag {
+	if ctx.Err() != nil {
 		return registry.FindingUnknown
 	}
-	return found
+	return dial.By(deadline, found)
 }
 
 func (n *network) call(ctx context.Context, addr, id string, deadline time.Time) registry.Finding {

@@ -11,9 +11,6 @@ import (
 	"rollcall/services/registry"
 )
 
-// maxLag is how late the end of a connect timeout may be noticed: beyond it, this process was stopped or starved.
-const maxLag = 100 * time.Millisecond
-
 // attempt sends the request to one server and the answer back to the client. A failure before the client was told
 // anything may be followed by another attempt.
 func (x *exchange) attempt(e *balancer.Endpoint) *failure {
@@ -56,10 +53,7 @@ func (x *exchange) unconnected(err error, began time.Time) (*failure, balancer.O
 		f.err = errClientGone
 		return f, balancer.Abandoned
 	}
-	found := dial.Finding(err)
-	if found == registry.FindingSilent && time.Since(began) > x.p.cfg.ConnectTimeout+maxLag {
-		found = registry.FindingUnknown // it was this process that was stopped
-	}
+	found := dial.By(began.Add(x.p.cfg.ConnectTimeout), dial.Finding(err))
 	if found == registry.FindingUnknown || errors.Is(err, errRetired) {
 		return f, balancer.Abandoned
 	}
