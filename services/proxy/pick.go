@@ -20,9 +20,6 @@ func (p *Proxy) Pick(ctx context.Context, service string, policy balancer.Policy
 	if s == nil {
 		return nil, ErrNoServer
 	}
-	if policy == "" {
-		policy = p.policyOf(service)
-	}
 	if policy == balancer.LeastLoad && p.policyOf(service) != policy { // else they are fresh
 		if err := p.refreshLoad(ctx, s, time.Now()); err != nil {
 			return nil, err

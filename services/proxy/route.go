@@ -131,9 +131,13 @@ func newRouter(routes []Route, handlers map[string]http.Handler) *router {
 
 // find returns errNoPath for a path that is nobody's.
 func (r *router) find(hostport, path string) (target, error) {
+	host := ""
+	if len(r.routes) > 0 {
+		host = hostOnly(hostport)
+	}
 	for i := range r.routes {
 		route := &r.routes[i]
-		if route.Host != "" && !strings.EqualFold(route.Host, hostOnly(hostport)) {
+		if route.Host != "" && !strings.EqualFold(route.Host, host) {
 			continue
 		}
 		rest, ok := strings.CutPrefix(path, route.Prefix)

@@ -59,7 +59,8 @@ func (u *upload) run() {
 			_ = u.control.SetReadDeadline(time.Time{})
 			u.full = !refused && u.finish() == nil
 			x.movedAt.Store(0)
-			if x.sentAt.Store(x.p.clock.Load()); u.heard.Load() {
+			x.sentAt.Store(x.p.clock.Load())
+			if u.heard.Load() {
 				x.sentAt.Store(0)
 			}
 			return
