@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -42,8 +43,8 @@ func TestWhatIsNoDelay(t *testing.T) {
 		{"the clock is set ahead", []time.Duration{time.Second / 4}, time.Hour, nil},
 		{"the clock is set back", []time.Duration{time.Second / 4}, -time.Hour, nil},
 		{"this process was stopped", []time.Duration{time.Minute, time.Second / 4}, 0, nil},
-		{"a tick later", slicesOf(122, time.Second/4), 0, errLate},
-		{"a tick later, by a clock that was set back", slicesOf(122, time.Second/4), -time.Hour, errLate},
+		{"a tick later", slices.Repeat([]time.Duration{time.Second / 4}, 122), 0, errLate},
+		{"a tick later, by a clock that was set back", slices.Repeat([]time.Duration{time.Second / 4}, 122), -time.Hour, errLate},
 	} {
 		p := mustNew(t, Config{})
 		x := &exchange{p: p, r: new(http.Request)}
@@ -59,14 +60,6 @@ func TestWhatIsNoDelay(t *testing.T) {
 			t.Errorf("%s: %v, want %v", row.name, why, row.want)
 		}
 	}
-}
-
-func slicesOf(n int, d time.Duration) []time.Duration {
-	all := make([]time.Duration, n)
-	for i := range all {
-		all[i] = d
-	}
-	return all
 }
 
 func TestTheBudgetGoesOnWhenTheClockIsSetBack(t *testing.T) {

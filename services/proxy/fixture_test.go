@@ -211,6 +211,20 @@ func rawBackend(t testing.TB, handle func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
+// asked is a raw backend that hands each request of a connection to answer, until the connection ends.
+func asked(t testing.TB, answer func(c net.Conn, req *http.Request)) (addr string) {
+	t.Helper()
+	return rawBackend(t, func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			answer(c, req)
+		}
+	})
+}
+
 // reset closes c so that its peer sees a reset.
 func reset(c net.Conn) {
 	_ = c.(*net.TCPConn).SetLinger(0)

@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"io"
@@ -17,17 +16,10 @@ import (
 
 // Expect: 100-continue is answered by net/http, in the goroutine that reads the body; early hints by another.
 func TestHintsWhileTheClientWaitsToSend(t *testing.T) {
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
-			_, _ = io.Copy(io.Discard, req.Body)
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		}
+	f := start(t, nil, server("a", asked(t, func(c net.Conn, req *http.Request) {
+		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
+		_, _ = io.Copy(io.Discard, req.Body)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	})))
 	for range 50 {
 		got := f.raw("POST /data/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
@@ -39,17 +31,11 @@ func TestHintsWhileTheClientWaitsToSend(t *testing.T) {
 
 // What net/http is still writing when a stream is reset must not be changed.
 func TestHintsToClientsThatReset(t *testing.T) {
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			if _, err := http.ReadRequest(r); err != nil {
-				return
-			}
-			for range 8 {
-				_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\nLink2: a\r\nLink3: a\r\n\r\n")
-			}
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	f := start(t, nil, server("a", asked(t, func(c net.Conn, _ *http.Request) {
+		for range 8 {
+			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\nLink2: a\r\nLink3: a\r\n\r\n")
 		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	})))
 	front := httptest.NewUnstartedServer(f.proxy)
 	front.EnableHTTP2 = true

@@ -122,7 +122,9 @@ func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	f := start(t, nil, server("bad", failing), server("good", answering(t, "good")))
-	hundred(func(int) { f.get("/data/x") })
+	for range 100 {
+		f.get("/data/x")
+	}
 	if asked.Load() != 5 {
 		t.Errorf("the server that fails was asked %d times, want 5", asked.Load())
 	}
@@ -138,7 +140,9 @@ func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
 func TestEvidenceIsAtMostOneASecond(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("dead", refusing(t)))
 	begun := time.Now()
-	hundred(func(int) { f.get("/data/x") })
+	for range 100 {
+		f.get("/data/x")
+	}
 	if most := 1 + int(time.Since(begun)/time.Second) + 1; len(f.registry.reported()) > most {
 		t.Errorf("%d pieces of evidence, want at most %d", len(f.registry.reported()), most)
 	}

@@ -14,13 +14,6 @@ import (
 	"rollcall/services/registry"
 )
 
-// twice sends requests until both servers must have been chosen: a hundred.
-func hundred(f func(i int)) {
-	for i := range 100 {
-		f(i)
-	}
-}
-
 func TestNoConnectionIsTriedElsewhereForEveryMethod(t *testing.T) {
 	f := start(t, nil, server("dead", refusing(t)), server("live", answering(t, "live")))
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
@@ -78,11 +71,11 @@ func TestAStatusIsAnAnswer(t *testing.T) {
 			w.WriteHeader(status)
 		}
 		f := start(t, nil, server("a", backend(t, failing)), server("b", backend(t, failing)))
-		hundred(func(int) {
+		for range 100 {
 			if a := f.get("/data/x"); a.status != status {
 				t.Fatalf("got %d, want %d", a.status, status)
 			}
-		})
+		}
 		if asked.Load() != 100 {
 			t.Errorf("status %d: the servers were asked %d times, want 100", status, asked.Load())
 		}
@@ -102,11 +95,11 @@ func TestRetriesEndWithTheBudget(t *testing.T) {
 		c.Balancer.Ejection.After = -1
 		c.RetryBudget = proxy.RetryBudget{Percent: 20, PerSecond: 1}
 	}, server("a", breaks()), server("b", breaks()), server("c", breaks()))
-	hundred(func(int) {
+	for range 100 {
 		if a := f.get("/data/x"); a.status != http.StatusBadGateway {
 			t.Fatalf("got %d, want 502", a.status)
 		}
-	})
+	}
 	// 100 requests, 20 % of them, and one for each of the 10 s of the window.
 	if n := met.Load(); n <= 100 || n > 100+20+10 {
 		t.Errorf("the servers were asked %d times, want more than 100 and at most 130", n)
@@ -147,17 +140,17 @@ func TestAnAnswerThatHasBegunIsNotTriedAgain(t *testing.T) {
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 	})))
-	hundred(func(i int) {
+	for range 100 {
 		resp, err := client(t).Get(f.url("/data/x"))
 		if err != nil {
-			return // cut off before a whole header
+			continue // cut off before a whole header
 		}
-		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
 		if err == nil && resp.StatusCode == http.StatusOK {
 			t.Fatalf("half an answer was passed on as a whole one: %q", body)
 		}
-	})
+	}
 	if met.Load() != 100 {
 		t.Errorf("%d attempts for 100 requests", met.Load())
 	}

@@ -34,21 +34,14 @@ func TestAnIdleConnectionThatTheOnlyServerClosed(t *testing.T) {
 
 // What a server sends unasked is nobody's answer.
 func TestBytesAfterAnAnswerAreNotTheNextAnswer(t *testing.T) {
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
-			if req.Method == http.MethodHead { // wrongly, with the body, in a later segment
-				pass(5 * time.Millisecond)
-				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
-				continue
-			}
-			_, _ = io.WriteString(c, strings.Repeat("r", 56))
+	f := start(t, nil, server("a", asked(t, func(c net.Conn, req *http.Request) {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
+		if req.Method == http.MethodHead { // wrongly, with the body, in a later segment
+			pass(5 * time.Millisecond)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
+			return
 		}
+		_, _ = io.WriteString(c, strings.Repeat("r", 56))
 	})))
 	f.send(http.MethodHead, "/data/x", "")
 	pass(20 * time.Millisecond)
