@@ -101,7 +101,7 @@ func startChildBackend(spec backendSpec) (string, func() error, error) {
 	for i, addr := range spec.Addrs {
 		s, err := dataserver.NewServer(dataserver.ServerConfig{
 			Listen:   addr,
-			OnListen: func(addr string) { listening <- addr },
+			OnListen: func(listen, _ string) { listening <- listen },
 			Handler:  b,
 			Linger:   time.Millisecond,
 			Agent:    dataserver.Config{Service: spec.Service, ID: spec.id(i), Publisher: producer},

@@ -133,7 +133,7 @@ func startChildFleet(spec fleetSpec) (string, func() error, error) {
 			producers = append(producers, p)
 		}
 		s, err := dataserver.NewServer(dataserver.ServerConfig{
-			OnListen: func(addr string) { listening <- addr },
+			OnListen: func(listen, _ string) { listening <- listen },
 			Linger:   time.Millisecond,
 			Agent:    dataserver.Config{ID: spec.id(i), Publisher: producers[i/together]},
 		})

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -69,7 +68,7 @@ type DataServer struct {
 	Service   string            `koanf:"service" doc:"service it belongs to"`
 	ID        string            `koanf:"id" doc:"id, unique in its service; default: the advertised address"`
 	Listen    string            `koanf:"listen" doc:"address to listen on"`
-	Advertise string            `koanf:"advertise" doc:"address told to others; default: the one it listens on"`
+	Advertise string            `koanf:"advertise" doc:"address told to others; default: the one it listens on, or, if that is every one of this machine, the one from which it reaches NSQ"`
 	Interval  time.Duration     `koanf:"interval" doc:"time between heartbeats"`
 	TTL       time.Duration     `koanf:"ttl" doc:"silence after which it counts as gone"`
 	Weight    int               `koanf:"weight" doc:"share of the requests, 0 to 1000; 0 drains it"`
@@ -166,8 +165,6 @@ func (d *DataServer) validate(p *problems) {
 	if d.Advertise != "" {
 		_, err := events.ParseAddr(d.Advertise)
 		p.check(err == nil, "dataserver.advertise %q: want an IP address and a port", d.Advertise)
-	} else if host, _, err := net.SplitHostPort(d.Listen); err == nil {
-		p.check(host != "" && !net.ParseIP(host).IsUnspecified(), "dataserver.advertise: want the address that others call, since dataserver.listen %q is none", d.Listen)
 	}
 	p.lease("dataserver", d.Interval, d.TTL)
 	p.check(d.Weight >= 0 && d.Weight <= events.MaxWeight, "dataserver.weight %d: want 0 to %d", d.Weight, events.MaxWeight)

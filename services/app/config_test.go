@@ -55,7 +55,6 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"URL":                       {func(c *app.Config) { c.API.Listen = "http://127.0.0.1:4180" }, []string{"api.listen "}},
 		"proxy's port taken by API": {func(c *app.Config) { c.API.Listen = ":8080" }, []string{`proxy.listen "127.0.0.1:8080": want another port than api.listen ":8080"`}},
 		"service in capitals":       {func(c *app.Config) { c.DataServer.Service = "Data" }, []string{`dataserver.service "Data"`}},
-		"unspecified, unadvertised": {func(c *app.Config) { c.DataServer.Listen = "0.0.0.0:9001" }, []string{"dataserver.advertise: want the address"}},
 		"unspecified, advertised": {func(c *app.Config) {
 			c.DataServer.Listen, c.DataServer.Advertise = ":9001", "10.0.0.7:9001"
 		}, nil},

@@ -19,8 +19,8 @@ func NewDataServer(cfg Config, log *zap.Logger) (*dataserver.Server, error) {
 	d := cfg.DataServer
 	return dataserver.NewServer(dataserver.ServerConfig{
 		Listen: d.Listen,
-		OnListen: func(addr string) {
-			log.Info("data server listens", zap.String("address", addr), zap.String("service", d.Service))
+		OnListen: func(listen, advertised string) {
+			log.Info("data server listens", zap.String("address", listen), zap.String("advertised", advertised), zap.String("service", d.Service))
 		},
 		Gatherer: metrics,
 		Agent: dataserver.Config{

@@ -142,7 +142,7 @@ func (d *demo) startServers(ctx context.Context) error {
 	for i := range d.cfg.Servers {
 		s, err := dataserver.NewServer(dataserver.ServerConfig{
 			Listen:   portAfter(d.cfg.DataServer, i),
-			OnListen: func(addr string) { listening <- addr },
+			OnListen: func(listen, _ string) { listening <- listen },
 			Agent: dataserver.Config{
 				ID:  fmt.Sprintf("demo-%d", i+1),
 				NSQ: d.api.Cluster(),

@@ -1,7 +1,6 @@
 package dataserver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 // Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, lingers, and
 // finishes the requests in flight: at most LeaveTimeout, Linger, Drain and two seconds. The error tells of
-// an address that cannot be listened on, of a leave that nobody took, or of requests cut off. Run can be
+// an address that cannot be listened on or told to others, of a leave that nobody took, or of requests cut off. Run can be
 // called once.
 func (s *Server) Run(ctx context.Context) error {
 	if s.ran.Swap(true) {
@@ -48,16 +47,24 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dataserver: %w", err)
 	}
-	cfg := s.cfg.Agent
-	cfg.Addr = cmp.Or(cfg.Addr, l.Addr().String())
-	agent, err := NewAgent(cfg)
+	agent, err := s.newAgent(ctx, l.Addr())
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if s.cfg.OnListen != nil {
-		s.cfg.OnListen(l.Addr().String())
+		s.cfg.OnListen(l.Addr().String(), agent.Addr())
 	}
 	return s.serve(ctx, l, agent)
+}
+
+func (s *Server) newAgent(ctx context.Context, listen net.Addr) (_ *Agent, err error) {
+	cfg := s.cfg.Agent
+	if cfg.Addr == "" {
+		if cfg.Addr, err = Advertised(ctx, listen, cfg.NSQ); err != nil {
+			return nil, err
+		}
+	}
+	return NewAgent(cfg)
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error {

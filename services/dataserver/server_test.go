@@ -207,7 +207,7 @@ func mustServer(t testing.TB, cfg dataserver.ServerConfig) *dataserver.Server {
 func startServer(t testing.TB, cfg dataserver.ServerConfig) (*run, string) {
 	t.Helper()
 	listening := make(chan string, 1)
-	cfg.OnListen = func(addr string) { listening <- addr }
+	cfg.OnListen = func(listen, _ string) { listening <- listen }
 	if cfg.Linger == 0 {
 		cfg.Linger = time.Millisecond
 	}

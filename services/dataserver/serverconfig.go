@@ -13,12 +13,14 @@ import (
 
 // ServerConfig describes a Server.
 type ServerConfig struct {
-	// Agent describes the server to others. Addr is what it advertises, by default the address it listens
-	// on; Load is by default the number of requests that Handler is busy with.
+	// Agent describes the server to others. Addr is what it advertises, by default as Advertised says; Load is by default the number of requests that Handler is busy with.
 	Agent Config
 
-	Listen   string            // host:port, default 127.0.0.1:0; an unspecified host needs Agent.Addr
-	OnListen func(addr string) // called by Run once connections are accepted, before the first heartbeat
+	Listen string // host:port, default 127.0.0.1:0
+
+	// OnListen is called by Run once connections are accepted, before the first heartbeat, with the address listened on
+	// and the one that others are told.
+	OnListen func(listen, advertised string)
 
 	Handler  http.Handler        // of all paths but those of the server itself; by default tells who answers
 	Gatherer prometheus.Gatherer // of what /metrics shows; without it there is no /metrics
@@ -40,14 +42,10 @@ func (c *ServerConfig) setDefaults() {
 func (c ServerConfig) Validate() error {
 	c.setDefaults()
 	var errs []error
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("dataserver: Listen: %w", err))
 	}
 	if c.Agent.Addr == "" {
-		if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-			errs = append(errs, fmt.Errorf("dataserver: Agent.Addr: empty, but nobody can be told to call %s", c.Listen))
-		}
 		c.Agent.Addr = "127.0.0.1:1" // stands for the address that Run will find out
 	}
 	if c.Linger < 0 {

@@ -67,7 +67,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"apiserver --proxy.routes /a=handler:a", `proxy.routes: no handler "a" in this program`},
 		{"demo --proxy on", `--proxy "on": want host:port or off`},
 		{"apiserver --nsq.tls.enabled --nsq.tls.ca " + missing, "nsq.tls.ca: open " + missing + ": no such file or directory"},
-		{"dataserver --dataserver.listen :9001", `dataserver.advertise: want the address that others call, since dataserver.listen ":9001" is none`},
+		{"dataserver --dataserver.advertise data-1:9001", `dataserver.advertise "data-1:9001": want an IP address and a port`},
 		{"dataserver --dataserver.interval 50ms --dataserver.ttl 1s", `dataserver: Interval: 50ms is below 100ms`},
 		{"demo --servers -1 --log.level loud", "--servers -1: want 0 to 1000\n" + `log.level "loud": want debug, info, warn or error`},
 	} {
