@@ -2,8 +2,14 @@ package app
 
 import "runtime/debug"
 
-// Version is that of the module, or the revision it was built from, or "devel".
+// version is set by the linker, where neither a module nor a repository tells it: in an image.
+var version string
+
+// Version is the one set by the linker, or that of the module, or the revision it was built from, or "devel".
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
