@@ -1,37 +1,24 @@
 package integration
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"os/exec"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"rollcall/events"
 )
 
 // apiProcess is rollcall apiserver, as a user starts it. What the test knows of it, it asks over HTTP or reads in its log.
 type apiProcess struct {
 	*process
-	args  []string
-	log   *output
-	addr  string
-	proxy string // its address too
-	http  *http.Client
+	*api
+	args []string
+	log  *output
 }
 
 // startAPIProcess returns when the API answers.
 func startAPIProcess(tb testing.TB, id string, args ...string) *apiProcess {
 	tb.Helper()
-	transport := &http.Transport{}
-	tb.Cleanup(transport.CloseIdleConnections)
-	a := &apiProcess{http: &http.Client{Transport: transport, Timeout: 2 * time.Second}, addr: freeAddr(tb), proxy: freeAddr(tb)}
+	a := &apiProcess{}
+	a.api = newAPI(tb, freeAddr(tb), freeAddr(tb), func(lines int) string { return a.log.tail(lines) })
 	a.args = append([]string{"apiserver", "--id", id, "--api.listen", a.addr, "--proxy.listen", a.proxy}, args...)
 	a.start(tb)
 	a.await(tb, 10*time.Second, "the API answers", a.live)
@@ -46,166 +33,4 @@ func (a *apiProcess) start(tb testing.TB) {
 	cmd := exec.Command(path, a.args...)
 	cmd.Stdout, cmd.Stderr = a.log, a.log
 	a.process = startProcess(tb, cmd)
-}
-
-func (a *apiProcess) live() bool { return a.check("/livez") == nil }
-
-// ready tells what /readyz says.
-func (a *apiProcess) ready() bool { return a.check("/readyz") == nil }
-
-func (a *apiProcess) check(path string) error {
-	_, err := a.get(path)
-	return err
-}
-
-// apiStatus is what the tests want of GET /v1/status.
-type apiStatus struct {
-	Mode     events.Mode
-	Revision uint64
-	Servers  struct{ Alive, Suspect, Draining int }
-	Outbox   struct {
-		Length  int
-		Dropped uint64
-	}
-	NSQD []apiNode
-}
-
-type apiNode struct {
-	Address   string
-	Connected bool
-	Sight     string   // seen or blind
-	LagMS     *float64 `json:"lag_ms"`
-	Received  uint64
-}
-
-func (s *apiStatus) node(addr string) apiNode {
-	for _, n := range s.NSQD {
-		if n.Address == addr {
-			return n
-		}
-	}
-	return apiNode{}
-}
-
-func (a *apiProcess) status() (*apiStatus, error) { return ask[apiStatus](a, "/v1/status") }
-
-func (a *apiProcess) servers() ([]*events.Server, error) {
-	list, err := ask[struct{ Servers []*events.Server }](a, "/v1/servers")
-	if err != nil {
-		return nil, err
-	}
-	return list.Servers, nil
-}
-
-// errRefused is an answer with another status than 200.
-var errRefused = errors.New("refused")
-
-func (a *apiProcess) get(path string) ([]byte, error) {
-	resp, err := a.http.Get("http://" + a.addr + path)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %w: %s %s", path, errRefused, resp.Status, body)
-	}
-	return body, err
-}
-
-func ask[T any](a *apiProcess, path string) (*T, error) {
-	body, err := a.get(path)
-	if err != nil {
-		return nil, err
-	}
-	answer := new(T)
-	return answer, json.Unmarshal(body, answer)
-}
-
-// metric is the sum of the series of /metrics whose name begins so.
-func (a *apiProcess) metric(tb testing.TB, prefix string) float64 {
-	tb.Helper()
-	sum, found := a.sum(tb, prefix)
-	if !found {
-		tb.Fatalf("/metrics has no %s", prefix)
-	}
-	return sum
-}
-
-// count is the sum of the series of a counter that have all of these labels: 0 if nothing was counted yet.
-func (a *apiProcess) count(tb testing.TB, name string, labels ...string) float64 {
-	tb.Helper()
-	sum, _ := a.sum(tb, name+"{", labels...)
-	return sum
-}
-
-func (a *apiProcess) sum(tb testing.TB, prefix string, labels ...string) (sum float64, found bool) {
-	tb.Helper()
-	body, err := a.get("/metrics")
-	must(tb, err)
-	for text := range strings.Lines(string(body)) {
-		if !strings.HasPrefix(text, prefix) || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(text, l) }) {
-			continue
-		}
-		value, err := strconv.ParseFloat(strings.TrimSpace(text[strings.LastIndexByte(text, ' '):]), 64)
-		must(tb, err)
-		sum, found = sum+value, true
-	}
-	return sum, found
-}
-
-// Counters of the proxy.
-const (
-	requestsMetric  = "rollcall_proxy_requests_total"
-	attemptsMetric  = "rollcall_proxy_attempts_total"
-	retriesMetric   = "rollcall_proxy_retries_total"
-	ejectionsMetric = "rollcall_proxy_ejections_total"
-)
-
-// expired counts the servers that this process expired since its start.
-func (a *apiProcess) expired(tb testing.TB) int {
-	tb.Helper()
-	return int(a.metric(tb, `rollcall_transitions_total{type="expired"}`))
-}
-
-// await asks a few times a second until the condition holds, and returns how long that took.
-func (a *apiProcess) await(tb testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
-	tb.Helper()
-	begun := time.Now()
-	every := time.NewTicker(20 * time.Millisecond)
-	defer every.Stop()
-	for !holds() {
-		if time.Since(begun) > within {
-			tb.Fatalf("not within %v: %s; the API server's log:\n%s", within, what, a.log.tail(30))
-		}
-		<-every.C
-	}
-	return time.Since(begun)
-}
-
-// awaitCalm returns when the API server is warm and lists the servers named, and maybe others.
-func (a *apiProcess) awaitCalm(tb testing.TB, within time.Duration, ids ...string) time.Duration {
-	tb.Helper()
-	return a.await(tb, within, fmt.Sprintf("mode normal, and %d servers on the roll", len(ids)), func() bool {
-		st, err := a.status()
-		return err == nil && st.Mode == events.ModeNormal && st.Servers.Alive >= len(ids) && a.lists(ids...)
-	})
-}
-
-// lists tells whether all of these are on the roll.
-func (a *apiProcess) lists(ids ...string) bool {
-	servers, err := a.servers()
-	if err != nil {
-		return false
-	}
-	listed := make(map[string]bool, len(servers))
-	for _, s := range servers {
-		listed[s.ID] = true
-	}
-	for _, id := range ids {
-		if !listed[id] {
-			return false
-		}
-	}
-	return true
 }

@@ -28,7 +28,7 @@ func newBrokers(t *testing.T) *brokers {
 	b := &brokers{site: s, api: s.api("api-1")}
 	s.fleet("fleet", fleetSize)
 	s.calm(b.api)
-	b.look = watchAPI(t, b.api, s.servers)
+	b.look = watchAPI(t, b.api.api, s.servers)
 	return b
 }
 
@@ -138,7 +138,7 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 			ids, servers := s.dataServers("victim", 5)
 			s.fleet("fleet", fleetSize)
 			s.calm(b.api)
-			b.look = watchAPI(t, b.api, s.servers)
+			b.look = watchAPI(t, b.api.api, s.servers)
 
 			for _, n := range b.nsqd {
 				fault.begin(t, n)

@@ -15,7 +15,7 @@ func newWiredBrokers(t *testing.T) (*brokers, []*wire) {
 	b := &brokers{site: s, api: startAPIProcess(t, "api-1", "--nsq.lookupd=", "--nsq.nsqd", wires[0].addr+","+wires[1].addr)}
 	s.fleet("fleet", fleetSize)
 	s.calm(b.api)
-	b.look = watchAPI(t, b.api, s.servers)
+	b.look = watchAPI(t, b.api.api, s.servers)
 	return b, wires
 }
 

@@ -12,7 +12,7 @@ import (
 
 // lookout asks an API server a few times a second what a user sees of it.
 type lookout struct {
-	api  *apiProcess
+	api  *api
 	stop func()
 
 	mu       sync.Mutex
@@ -24,7 +24,7 @@ type lookout struct {
 }
 
 // watchAPI begins with the servers named, all of which are on the roll.
-func watchAPI(tb testing.TB, a *apiProcess, ids []string) *lookout {
+func watchAPI(tb testing.TB, a *api, ids []string) *lookout {
 	tb.Helper()
 	l := &lookout{api: a, absent: make(map[string]time.Time)}
 	ending, ended := make(chan struct{}), make(chan struct{})

@@ -86,7 +86,11 @@ func (s *site) calm(a *apiProcess) {
 // noFalse is the row that every fault has.
 func (s *site) noFalse(what string, apis ...*apiProcess) {
 	s.tb.Helper()
-	s.witness.noFalse(s.tb, what, apis...)
+	var asked []*api
+	for _, a := range apis {
+		asked = append(asked, a.api)
+	}
+	s.witness.noFalse(s.tb, what, asked...)
 }
 
 // aftermath is when every lease that a fault touched is renewed or over.

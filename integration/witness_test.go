@@ -132,7 +132,7 @@ func (w *witness) falseExpiries() []string {
 
 // noFalse is the row that every fault has: no server that is alive expired. Beside the events it asks the API
 // servers themselves, since what nobody could publish or hear was decided all the same.
-func (w *witness) noFalse(tb testing.TB, what string, apis ...*apiProcess) {
+func (w *witness) noFalse(tb testing.TB, what string, apis ...*api) {
 	tb.Helper()
 	w.mu.Lock()
 	dead := len(w.dead)
