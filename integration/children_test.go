@@ -33,6 +33,7 @@ var children = map[string]func() int{
 	"backend":    func() int { return serve(startChildBackend) },
 	"stock":      func() int { return serve(startChildStock) },
 	"slow":       func() int { return serve(startChildSlow) },
+	"stack":      func() int { return serve(startChildStack) },
 }
 
 // childCommand is this test binary as the child name; its instruction goes along as JSON.

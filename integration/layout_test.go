@@ -131,11 +131,11 @@ func longest(rules map[string][]string, path string) ([]string, bool) {
 	return rules[best], found
 }
 
-func mustRoot(t *testing.T) string {
-	t.Helper()
+func mustRoot(tb testing.TB) string {
+	tb.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return root
 }
@@ -165,8 +165,8 @@ func mustList(t *testing.T, root string) []listed {
 }
 
 // mustTracked lists the files of the repository, by git where there is one.
-func mustTracked(t *testing.T, root string) []string {
-	t.Helper()
+func mustTracked(tb testing.TB, root string) []string {
+	tb.Helper()
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = root
 	out, err := cmd.Output()
@@ -175,7 +175,7 @@ func mustTracked(t *testing.T, root string) []string {
 	}
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var names []string
 	for _, e := range entries {

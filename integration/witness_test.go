@@ -19,7 +19,8 @@ type witness struct {
 	mu   sync.Mutex
 	seen []sighting
 	dead map[string]time.Time
-	more chan struct{} // closed and renewed with each event
+	born map[string]time.Time // of those that were dead, and live again: what came before is forgotten
+	more chan struct{}        // closed and renewed with each event
 }
 
 type sighting struct {
@@ -32,7 +33,7 @@ func (s sighting) id() string { return s.Details().Server.ID }
 // startWitness returns when it hears each of these nsqd.
 func startWitness(tb testing.TB, nsqd ...string) *witness {
 	tb.Helper()
-	w := &witness{dead: make(map[string]time.Time), more: make(chan struct{})}
+	w := newWitness()
 	sub, err := subscriber.New(subscriber.Config{NSQ: nsqpubsub.Cluster{NSQD: nsqd}})
 	must(tb, err)
 	run(tb, "witness", func(ctx context.Context) error { return sub.Run(ctx, w.note) })
@@ -41,6 +42,11 @@ func startWitness(tb testing.TB, nsqd ...string) *witness {
 			!slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return !n.Connected })
 	})
 	return w
+}
+
+// newWitness hears nothing: note is to tell it.
+func newWitness() *witness {
+	return &witness{dead: make(map[string]time.Time), born: make(map[string]time.Time), more: make(chan struct{})}
 }
 
 func (w *witness) note(_ context.Context, e events.Event) error {
@@ -54,13 +60,28 @@ func (w *witness) note(_ context.Context, e events.Event) error {
 
 // dies says that these servers end now, and returns when that is.
 func (w *witness) dies(ids ...string) time.Time {
+	now := time.Now()
+	w.died(now, ids...)
+	return now
+}
+
+// died says when these servers ended, if that is known better than it was before.
+func (w *witness) died(at time.Time, ids ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Now()
 	for _, id := range ids {
-		w.dead[id] = now
+		w.dead[id] = at
 	}
-	return now
+}
+
+// revive says that these servers live again. What was told of their end has been judged.
+func (w *witness) revive(ids ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		delete(w.dead, id)
+		w.born[id] = time.Now()
+	}
 }
 
 // told returns the events so far that satisfy is.
@@ -69,7 +90,7 @@ func (w *witness) told(is func(sighting) bool) []sighting {
 	defer w.mu.Unlock()
 	var found []sighting
 	for _, s := range w.seen {
-		if is(s) {
+		if is(s) && s.at.After(w.born[s.id()]) {
 			found = append(found, s)
 		}
 	}
@@ -135,7 +156,7 @@ func (w *witness) falseExpiries() []string {
 func (w *witness) noFalse(tb testing.TB, what string, apis ...*api) {
 	tb.Helper()
 	w.mu.Lock()
-	dead := len(w.dead)
+	dead := len(w.dead) + len(w.born)
 	w.mu.Unlock()
 	wrong := len(w.falseExpiries())
 	for _, a := range apis {

@@ -1,0 +1,311 @@
+package integration
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// Limits of the stack.
+const (
+	imageMiB    = 25
+	healthyIn   = time.Minute
+	downIn      = 15 * time.Second
+	silentHost  = 10500 * time.Millisecond // a container that is killed takes its address along
+	saidGoodbye = 300 * time.Millisecond
+	restored    = 2 * time.Second
+	stackRate   = 100 // requests a second
+)
+
+// TestStack is docker-compose.yml as users have it, and the rows of the fault matrix that want containers.
+func TestStack(t *testing.T) {
+	s := newStack(t)
+	row(t, "up until every container is healthy", s.up(), healthyIn)
+	for _, r := range []struct {
+		name string
+		run  func(*stack)
+	}{
+		{"the image is small, and nobody is root in it", (*stack).image},
+		{"containers are confined", (*stack).confined},
+		{"each data server is listed and answers", (*stack).served},
+		{"data server killed", (*stack).serverKilled},
+		{"data server stopped", (*stack).serverStopped},
+		{"scaled up and down", (*stack).scaled},
+		{"nsqd paused", (*stack).nsqdPaused},
+		{"nsqd restarted, each after the other", (*stack).nsqdRestarted},
+		{"API server cut off", (*stack).apiCutOff},
+		{"API server killed", (*stack).apiKilled},
+		{"down", (*stack).down},
+	} {
+		t.Run(r.name, func(t *testing.T) { r.run(s.with(t)) })
+	}
+}
+
+func (s *stack) image() {
+	var images []struct {
+		Size   int64
+		Config struct {
+			User       string
+			Entrypoint []string
+		}
+	}
+	must(s.tb, json.Unmarshal([]byte(s.docker("image", "inspect", s.spec.image())), &images))
+	row(s.tb, "image, MiB", float64(images[0].Size)/(1<<20), imageMiB)
+	if user := images[0].Config.User; user == "" || strings.HasPrefix(user, "0") || strings.HasPrefix(user, "root") {
+		s.tb.Errorf("its user is %q", user)
+	}
+	if said := s.docker("run", "--rm", s.spec.image(), "version"); !strings.HasPrefix(said, "rollcall devel go") {
+		s.tb.Errorf("version says %q", said)
+	}
+}
+
+func (s *stack) confined() {
+	var containers []struct {
+		Name       string
+		HostConfig struct {
+			ReadonlyRootfs bool
+			CapDrop        []string
+			SecurityOpt    []string
+			Memory         int64
+			PortBindings   map[string][]struct{ HostIP string }
+		}
+	}
+	names := strings.Fields(s.containersBy("{{.Names}}"))
+	must(s.tb, json.Unmarshal([]byte(s.docker(append([]string{"inspect"}, names...)...)), &containers))
+	for _, c := range containers {
+		h := c.HostConfig
+		if !h.ReadonlyRootfs || h.Memory == 0 || !slices.Equal(h.CapDrop, []string{"ALL"}) || !slices.Contains(h.SecurityOpt, "no-new-privileges:true") {
+			s.tb.Errorf("%s: read-only %t, memory %d, dropped %v, options %v", c.Name, h.ReadonlyRootfs, h.Memory, h.CapDrop, h.SecurityOpt)
+		}
+		for port, bindings := range h.PortBindings {
+			for _, b := range bindings {
+				if b.HostIP != "127.0.0.1" {
+					s.tb.Errorf("%s publishes %s on %q", c.Name, port, b.HostIP)
+				}
+			}
+		}
+	}
+	if len(containers) != 11 {
+		s.tb.Errorf("there are %d containers, want 2 nsqlookupd, 3 nsqd, nsqadmin, 2 API servers and 3 data servers", len(containers))
+	}
+}
+
+// served: every data server, through both API servers.
+func (s *stack) served() {
+	ids := s.ids(s.containers("dataserver")...)
+	for _, a := range s.apis {
+		a.awaitCalm(s.tb, time.Minute, ids...)
+		a.await(s.tb, 10*time.Second, "an answer of each data server through "+a.proxy, s.answers(a, ids))
+	}
+}
+
+// answers tells whether each of the servers has answered a request to the proxy.
+func (s *stack) answers(a *api, ids []string) func() bool {
+	missing := make(map[string]bool)
+	for _, id := range ids {
+		missing[id] = true
+	}
+	return func() bool {
+		resp, err := a.http.Get("http://" + a.proxy + "/" + events.DefaultService + "/hello")
+		if err != nil || resp.StatusCode != http.StatusOK {
+			s.tb.Errorf("through %s: %v, %v", a.proxy, resp, err)
+			return false
+		}
+		must(s.tb, resp.Body.Close())
+		delete(missing, resp.Header.Get("X-Served-By"))
+		return len(missing) == 0
+	}
+}
+
+// watch has users under way and both API servers watched. What it returns is the row that nobody noticed anything:
+// no request failed, and nobody was missing in a list but the dead.
+func (s *stack) watch(what string) (*load, []*lookout, func(dead ...string)) {
+	s.tb.Helper()
+	ids := s.ids(s.containers("dataserver")...)
+	var looks []*lookout
+	for _, a := range s.apis {
+		looks = append(looks, watchAPI(s.tb, a, ids))
+	}
+	l := startLoad(s.tb, loadSpec{Proxies: s.proxies, Rate: stackRate})
+	pass(time.Second)
+	return l, looks, func(dead ...string) {
+		s.tb.Helper()
+		l.faultless(s.tb, what)
+		for _, look := range looks {
+			look.stop()
+			look.served(s.tb, what, dead...)
+		}
+		s.witness.noFalse(s.tb, what, s.apis...)
+	}
+}
+
+func (s *stack) serverKilled() {
+	const what = "docker kill of a data server"
+	victim := s.containers("dataserver")[0]
+	id := s.ids(victim)[0]
+	l, looks, unnoticed := s.watch(what)
+	s.witness.dies(id)
+	s.docker("kill", victim)
+	died := s.happened("kill", victim).at()
+	s.witness.died(died, id)
+	rowOf(s.tb, what+": expired", s.witness.delaysOf(s.tb, 2*silentHost, events.TypeExpired, []string{id}), 100, silentHost)
+	eventually(s.tb, time.Second, "neither API server lists it", func() bool {
+		return !slices.ContainsFunc(looks, func(look *lookout) bool { return look.gone()[id].IsZero() })
+	})
+	unnoticed(id)
+	row(s.tb, what+": last request that it answered was sent after", l.lastBy(id).Sub(died), time.Second)
+
+	s.restart(victim)
+}
+
+func (s *stack) serverStopped() {
+	const what = "docker stop of a data server"
+	victim := s.containers("dataserver")[0]
+	id := s.ids(victim)[0]
+	l, _, unnoticed := s.watch(what)
+	s.witness.dies(id)
+	s.docker("stop", victim)
+	asked := s.happened("kill", victim).at() // with SIGTERM
+	s.witness.died(asked, id)
+	rowOf(s.tb, what+": left", s.witness.delaysOf(s.tb, 5*time.Second, events.TypeLeft, []string{id}), 100, saidGoodbye)
+	pass(time.Second)
+	unnoticed(id)
+	row(s.tb, what+": last request that it answered was sent after", l.lastBy(id).Sub(asked), saidGoodbye)
+	s.ended("stop", victim)
+
+	s.restart(victim)
+}
+
+// restart starts a data server that ended, at the address that it had or another one.
+func (s *stack) restart(container string) {
+	s.tb.Helper()
+	s.docker("start", container)
+	s.witness.revive(s.ids(container)...)
+	s.served()
+}
+
+// ended wants the exit code 0.
+func (s *stack) ended(what string, containers ...string) {
+	s.tb.Helper()
+	for _, c := range containers {
+		if code := s.happened("die", c).Actor.Attributes.ExitCode; code != "0" {
+			s.tb.Errorf("%s: %s ended with %s, want 0", what, c, code)
+		}
+	}
+}
+
+func (s *stack) scaled() {
+	const what = "from 3 data servers to 10 and back"
+	_, _, unnoticed := s.watch(what)
+	before := s.containers("dataserver")
+	s.compose("up", "-d", "--no-build", "--scale", "dataserver=10")
+	all := s.containers("dataserver")
+	if len(all) != 10 {
+		s.tb.Fatalf("there are %d data servers", len(all))
+	}
+	s.served()
+
+	ids := s.ids(all...)
+	leaving := slices.DeleteFunc(slices.Clone(all), func(c string) bool { return slices.Contains(before, c) })
+	gone := slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(s.ids(before...), id) })
+	s.witness.dies(gone...)
+	s.compose("up", "-d", "--no-build", "--scale", "dataserver=3")
+	for i, c := range leaving {
+		s.witness.died(s.happened("kill", c).at(), gone[i])
+	}
+	rowOf(s.tb, what+": left", s.witness.delaysOf(s.tb, 5*time.Second, events.TypeLeft, gone), 100, saidGoodbye)
+	s.ended(what, leaving...)
+	unnoticed()
+	s.served()
+}
+
+func (s *stack) nsqdPaused() {
+	const what, addr = "docker pause of an nsqd", "nsqd2:4150"
+	paused := s.container("nsqd2")
+	_, _, unnoticed := s.watch(what)
+	s.docker("pause", paused)
+	pass(lasting(6*time.Second, 15*time.Second))
+	s.sight(addr, "blind", time.Second)
+	s.docker("unpause", paused)
+	s.sight(addr, "seen", 15*time.Second)
+	unnoticed()
+}
+
+// sight waits until both API servers say this of an nsqd.
+func (s *stack) sight(nsqd, sight string, within time.Duration) {
+	s.tb.Helper()
+	for _, a := range s.apis {
+		a.await(s.tb, within, nsqd+" is "+sight, func() bool {
+			st, err := a.status()
+			return err == nil && st.node(nsqd).Sight == sight
+		})
+	}
+}
+
+func (s *stack) nsqdRestarted() {
+	const what = "docker restart of each nsqd"
+	_, _, unnoticed := s.watch(what)
+	for _, service := range []string{"nsqd1", "nsqd2", "nsqd3"} {
+		c := s.container(service)
+		s.docker("restart", c)
+		s.ended(what, c)
+		s.sight(service+":4150", "seen", 15*time.Second)
+	}
+	pass(lasting(time.Second, aftermath))
+	unnoticed()
+}
+
+// apiCutOff takes an API server off the network. Whoever uses it can't reach it either, so only the other one has users.
+func (s *stack) apiCutOff() {
+	const what = "docker network disconnect of an API server"
+	cut, c := s.apis[1], s.container("apiserver2")
+	others := s.with(s.tb)
+	others.apis, others.proxies = s.apis[:1], s.proxies[:1]
+	_, _, unnoticed := others.watch(what)
+	s.docker("network", "disconnect", s.spec.network(), c)
+	pass(lasting(15*time.Second, time.Minute))
+	if cut.live() {
+		s.tb.Error("it can be reached")
+	}
+	s.docker("network", "connect", "--alias", "apiserver2", s.spec.network(), c)
+	begun := time.Now()
+	cut.await(s.tb, 10*time.Second, "it can be reached again", cut.live)
+	look := watchAPI(s.tb, cut, s.ids(s.containers("dataserver")...))
+	pass(aftermath) // a lease that was over when it came back would be told by now
+	look.stop()
+	look.served(s.tb, what+": that one")
+	unnoticed()
+	s.served()
+	s.tb.Logf("%s: calm %v after it was connected again", what, time.Since(begun).Round(100*time.Millisecond))
+	s.witness.noFalse(s.tb, what, s.apis...)
+}
+
+func (s *stack) apiKilled() {
+	const what = "docker kill of an API server"
+	c, a := s.container("apiserver1"), s.apis[0]
+	ids := s.ids(s.containers("dataserver")...)
+	s.docker("kill", c)
+	s.docker("start", c)
+	began := s.happened("start", c).at()
+	a.await(s.tb, 30*time.Second, "it is ready", a.ready)
+	row(s.tb, what+": ready, since it was started again", time.Since(began), restored)
+	a.await(s.tb, 30*time.Second, "it lists all", func() bool { return a.lists(ids...) })
+	row(s.tb, what+": list is full", time.Since(began), restored)
+	pass(aftermath)
+	s.witness.noFalse(s.tb, what, s.apis...)
+	s.served()
+}
+
+func (s *stack) down() {
+	s.tail.end() // else it holds the network
+	ours := slices.Concat(s.containers("apiserver1"), s.containers("apiserver2"), s.containers("dataserver"))
+	begun := time.Now()
+	s.compose("down")
+	row(s.tb, "down", time.Since(begun), downIn)
+	s.ended("down", ours...)
+}

@@ -1,0 +1,359 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// stack is what docker-compose.yml describes, brought up as a user does it, but under names and ports of its own: another
+// one may run beside it.
+type stack struct {
+	tb      testing.TB
+	spec    stackSpec
+	apis    []*api
+	proxies []string
+	witness *witness // by nsq_tail
+	tail    *process
+	history *output // what docker events tells
+}
+
+// stackSpec is what it takes to tear the stack down.
+type stackSpec struct {
+	Compose []string // the command and its first arguments
+	Project string
+	Dir     string // of docker-compose.yml
+}
+
+// patience with one command of Docker; to build an image takes the longest.
+const patience = 8 * time.Minute
+
+// newStack builds the image. It skips the test where no Docker Engine answers.
+func newStack(tb testing.TB) *stack {
+	tb.Helper()
+	spec := stackSpec{Compose: mustDocker(tb), Project: fmt.Sprintf("rollcall-test-%d", os.Getpid()), Dir: tb.TempDir()}
+	s := &stack{tb: tb, spec: spec, history: newOutput()}
+	copyTree(tb, mustRoot(tb), spec.Dir)
+	s.separate()
+	s.mark()
+	s.keep()
+	begun := time.Now()
+	s.compose("build")
+	tb.Logf("image built in %v", time.Since(begun).Round(time.Second))
+	return s
+}
+
+// mustDocker returns the command that Compose is, as a plugin of docker or by itself.
+func mustDocker(tb testing.TB) []string {
+	tb.Helper()
+	answers := func(command ...string) error {
+		ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, out)
+		}
+		return nil
+	}
+	if err := answers("docker", "version"); err != nil {
+		tb.Skipf("no Docker Engine answers: %v", err)
+	}
+	if answers("docker", "compose", "version") == nil {
+		return []string{"docker", "compose"}
+	}
+	if err := answers("docker-compose", "version"); err != nil {
+		tb.Skipf("there is neither docker compose nor %v", err)
+	}
+	return []string{"docker-compose"}
+}
+
+// copyTree copies the repository as it is now, with vendor/: the image is then built without a network.
+func copyTree(tb testing.TB, root, dir string) {
+	tb.Helper()
+	for _, name := range mustTracked(tb, root) {
+		body, err := os.ReadFile(filepath.Join(root, name))
+		if os.IsNotExist(err) { // deleted, and not committed yet
+			continue
+		}
+		must(tb, err)
+		must(tb, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
+		must(tb, os.WriteFile(filepath.Join(dir, name), body, 0o644))
+	}
+	cmd := exec.Command("go", "mod", "vendor")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("go mod vendor: %v: %s", err, out)
+	}
+}
+
+var (
+	published = regexp.MustCompile(`"127\.0\.0\.1:\d+:(\d+)"`)
+	ownImage  = regexp.MustCompile(`image: rollcall:\S+`)
+)
+
+// separate changes the ports and the name of the image in the copy of docker-compose.yml.
+func (s *stack) separate() {
+	s.tb.Helper()
+	file := filepath.Join(s.spec.Dir, "docker-compose.yml")
+	body, err := os.ReadFile(file)
+	must(s.tb, err)
+	if !published.Match(body) || !ownImage.Match(body) {
+		s.tb.Fatal("docker-compose.yml publishes no port, or has no image of rollcall")
+	}
+	body = published.ReplaceAllFunc(body, func(port []byte) []byte {
+		return published.ReplaceAll(port, []byte(`"`+freeAddr(s.tb)+`:$1"`))
+	})
+	body = ownImage.ReplaceAll(body, []byte("image: "+s.spec.image()))
+	must(s.tb, os.WriteFile(file, body, 0o644))
+}
+
+// buildStage is a label of what the builder leaves behind.
+const buildStage = "rollcall.test"
+
+func (s *stack) mark() {
+	s.tb.Helper()
+	file := filepath.Join(s.spec.Dir, "Dockerfile")
+	body, err := os.ReadFile(file)
+	must(s.tb, err)
+	marked := bytes.Replace(body, []byte(" AS build\n"), []byte(" AS build\nLABEL "+buildStage+"=\n"), 1)
+	if bytes.Equal(marked, body) {
+		s.tb.Fatal("Dockerfile has no stage named build")
+	}
+	must(s.tb, os.WriteFile(file, marked, 0o644))
+}
+
+func (s stackSpec) image() string { return "rollcall:" + s.Project }
+
+func (s stackSpec) tail() string { return s.Project + "-tail" }
+
+func (s stackSpec) network() string { return s.Project + "_default" }
+
+// keep has a child tear the stack down when the test is over, also where the test dies of its timeout.
+func (s *stack) keep() {
+	s.tb.Helper()
+	cmd := childCommand(s.tb, "stack", s.spec)
+	in, err := cmd.StdinPipe()
+	must(s.tb, err)
+	must(s.tb, cmd.Start())
+	s.tb.Cleanup(func() {
+		if s.tb.Failed() {
+			logs, _ := s.spec.command("logs", "--no-color", "--tail=40").CombinedOutput()
+			s.tb.Logf("logs of the stack:\n%s", logs)
+		}
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			s.tb.Errorf("the stack was not torn down: %v", err)
+		}
+	})
+}
+
+// startChildStack starts nothing, and stops the stack of the test.
+func startChildStack(spec stackSpec) (string, func() error, error) {
+	return "", func() error {
+		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // it may not have been started
+		out, err := spec.command("down", "--volumes", "--remove-orphans", "--timeout=5").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("down: %w: %s", err, out)
+		}
+		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // it may not have been built
+		return exec.Command("docker", "image", "prune", "--force", "--filter", "label="+buildStage).Run()
+	}, nil
+}
+
+func (s stackSpec) command(args ...string) *exec.Cmd {
+	args = append(append(s.Compose[1:len(s.Compose):len(s.Compose)], "--project-name", s.Project), args...)
+	cmd := exec.Command(s.Compose[0], args...)
+	cmd.Dir = s.Dir
+	return cmd
+}
+
+func (s *stack) compose(args ...string) {
+	s.tb.Helper()
+	finish(s.tb, s.spec.command(args...))
+}
+
+// docker returns what the command prints.
+func (s *stack) docker(args ...string) string {
+	s.tb.Helper()
+	return finish(s.tb, exec.Command("docker", args...))
+}
+
+// finish runs a command to its end, which comes within the patience.
+func finish(tb testing.TB, cmd *exec.Cmd) string {
+	tb.Helper()
+	var out, msgs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &msgs
+	must(tb, cmd.Start())
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	if err := cmd.Wait(); err != nil {
+		tb.Fatalf("%s: %v\n%s%s", cmd, err, out.String(), msgs.String())
+	}
+	return out.String()
+}
+
+// up returns how long it took until every container was healthy.
+func (s *stack) up() time.Duration {
+	s.tb.Helper()
+	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}")
+	cmd.Stdout, cmd.Stderr = s.history, os.Stderr
+	startProcess(s.tb, cmd)
+
+	begun := time.Now()
+	s.compose("up", "-d", "--no-build")
+	eventually(s.tb, time.Minute, "every container is healthy", func() bool {
+		states := strings.Split(strings.TrimSpace(s.containersBy("{{.Status}}")), "\n")
+		return !slices.ContainsFunc(states, func(state string) bool { return !strings.Contains(state, "(healthy)") })
+	})
+	took := time.Since(begun)
+
+	for _, name := range []string{"apiserver1", "apiserver2"} {
+		c := s.container(name)
+		a := newAPI(s.tb, s.hostPort(c, 4180), s.hostPort(c, 8080), func(lines int) string {
+			return s.docker("logs", "--tail", fmt.Sprint(lines), c)
+		})
+		s.apis, s.proxies = append(s.apis, a), append(s.proxies, a.proxy)
+	}
+	s.listen()
+	return took
+}
+
+// listen has nsq_tail of the image of NSQ tell the witness the lifecycle events.
+func (s *stack) listen() {
+	s.tb.Helper()
+	s.witness = newWitness()
+	cmd := exec.Command("docker", "run", "--rm", "--name", s.spec.tail(), "--network", s.spec.network(), "nsqio/nsq:v1.3.0", "/nsq_tail",
+		"--lookupd-http-address=nsqlookupd1:4161", "--lookupd-http-address=nsqlookupd2:4161",
+		"--consumer-opt=lookupd_poll_interval,1s", "--consumer-opt=output_buffer_timeout,25ms", "--topic="+events.EventTopic, "--channel=witness#ephemeral")
+	cmd.Stdout = lines(func(text []byte) {
+		e, err := events.Decode(text)
+		if err != nil {
+			s.tb.Errorf("nsq_tail prints %q: %v", text, err)
+			return
+		}
+		_ = s.witness.note(s.tb.Context(), e)
+	})
+	s.tail = startProcess(s.tb, cmd)
+}
+
+// lines is a writer that tells each line.
+func lines(tell func([]byte)) *lineWriter { return &lineWriter{tell: tell} }
+
+type lineWriter struct {
+	tell func([]byte)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		text, rest, ended := bytes.Cut(w.rest, []byte{'\n'})
+		if !ended {
+			return len(p), nil
+		}
+		w.tell(text)
+		w.rest = rest
+	}
+}
+
+// containersBy prints each container of the stack, or of one service of it.
+func (s *stack) containersBy(format string, service ...string) string {
+	s.tb.Helper()
+	args := []string{"ps", "--all", "--format", format, "--filter", "label=com.docker.compose.project=" + s.spec.Project}
+	for _, name := range service {
+		args = append(args, "--filter", "label=com.docker.compose.service="+name)
+	}
+	return s.docker(args...)
+}
+
+// containers are the names of those of a service, the oldest first.
+func (s *stack) containers(service string) []string {
+	s.tb.Helper()
+	names := strings.Fields(s.containersBy("{{.Names}}", service))
+	slices.Reverse(names)
+	return names
+}
+
+func (s *stack) container(service string) string {
+	s.tb.Helper()
+	names := s.containers(service)
+	if len(names) != 1 {
+		s.tb.Fatalf("%s has the containers %v, want one", service, names)
+	}
+	return names[0]
+}
+
+// ids are the ids of data servers: their addresses, since they are told no other.
+func (s *stack) ids(containers ...string) []string {
+	s.tb.Helper()
+	var ids []string
+	for _, c := range containers {
+		ip := strings.TrimSpace(s.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", c))
+		ids = append(ids, ip+":9001")
+	}
+	return ids
+}
+
+func (s *stack) hostPort(container string, port int) string {
+	s.tb.Helper()
+	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
+}
+
+// happened returns the last time that Docker did this to a container.
+func (s *stack) happened(action, container string) moment {
+	s.tb.Helper()
+	var last moment
+	eventually(s.tb, 10*time.Second, action+" of "+container, func() bool {
+		for _, m := range s.moments() {
+			if m.Action == action && m.Actor.Attributes.Name == container {
+				last = m
+			}
+		}
+		return last.Action != ""
+	})
+	return last
+}
+
+// moment is a line of docker events.
+type moment struct {
+	Action   string
+	TimeNano int64
+	Actor    struct {
+		Attributes struct {
+			Name     string
+			ExitCode string
+		}
+	}
+}
+
+func (m moment) at() time.Time { return time.Unix(0, m.TimeNano) }
+
+func (s *stack) moments() []moment {
+	var all []moment
+	for text := range strings.Lines(s.history.text()) {
+		var m moment
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			s.tb.Errorf("docker events prints %q: %v", text, err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// with is the stack in a test within the test.
+func (s *stack) with(tb testing.TB) *stack {
+	on := *s
+	on.tb = tb
+	return &on
+}
