@@ -25,12 +25,13 @@ import (
 type fakeRegistry struct {
 	mu       sync.Mutex
 	servers  []*events.Server
+	mode     registry.Mode
 	watchers map[chan *registry.Snapshot]bool
 	evidence []registry.Evidence
 }
 
 func newFakeRegistry() *fakeRegistry {
-	return &fakeRegistry{watchers: make(map[chan *registry.Snapshot]bool)}
+	return &fakeRegistry{mode: registry.ModeNormal, watchers: make(map[chan *registry.Snapshot]bool)}
 }
 
 func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Snapshot {
@@ -49,7 +50,7 @@ func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Snapshot {
 }
 
 func (f *fakeRegistry) snapshot() *registry.Snapshot {
-	return &registry.Snapshot{Complete: true, Mode: registry.ModeNormal, Servers: slices.Clone(f.servers)}
+	return &registry.Snapshot{Complete: true, Mode: f.mode, Servers: slices.Clone(f.servers)}
 }
 
 func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Snapshot, error) {
@@ -76,6 +77,19 @@ func (f *fakeRegistry) set(servers ...*events.Server) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.servers = slices.SortedFunc(slices.Values(servers), func(a, b *events.Server) int { return strings.Compare(a.Key(), b.Key()) })
+	f.tell()
+}
+
+// blind keeps the membership, and says that nothing is heard any more.
+func (f *fakeRegistry) blind() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mode = registry.ModeBlind
+	f.tell()
+}
+
+// tell wants f.mu held.
+func (f *fakeRegistry) tell() {
 	for w := range f.watchers {
 		select {
 		case <-w:

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,6 +38,36 @@ func TestIdleConnectionsOfAServerThatLeavesAreClosed(t *testing.T) {
 	}
 	if a := f.get("/data/x"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 		t.Errorf("got %d %v, want a 503 with Retry-After", a.status, a.header)
+	}
+}
+
+func TestWhenNothingIsHeardIdleConnectionsAreClosed(t *testing.T) {
+	asked, finish := make(chan struct{}), make(chan struct{})
+	finished := sync.OnceFunc(func() { close(finish) })
+	addr := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			asked <- struct{}{}
+			<-finish
+		}
+		_, _ = io.WriteString(w, "done")
+	})
+	f := start(t, nil, server("a", addr))
+	t.Cleanup(finished)
+	got := make(chan answer, 1)
+	go func() { got <- f.get("/data/slow") }()
+	<-asked
+	f.get("/data/x")
+	if n := f.metric("rollcall_proxy_connections"); n != 2 {
+		t.Fatalf("%v connections, want the one in use and the one that was", n)
+	}
+	f.registry.blind()
+	eventually(t, "the idle one is closed", func() bool { return f.metric("rollcall_proxy_connections") == 1 })
+	finished()
+	if a := <-got; a.status != http.StatusOK || a.body != "done" {
+		t.Errorf("the request in hand got %d %s", a.status, a.body)
+	}
+	if a := f.get("/data/x"); a.status != http.StatusOK {
+		t.Errorf("the next one got %d %s", a.status, a.body)
 	}
 }
 

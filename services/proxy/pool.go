@@ -121,11 +121,7 @@ func (l *pool) retire(now time.Time, dead bool) {
 	if l.retired.IsZero() {
 		l.retired = now
 	}
-	for _, c := range l.idle {
-		delete(l.open, c)
-		_ = c.Conn.Close()
-	}
-	l.idle = nil
+	l.dropIdle()
 	if !dead {
 		return
 	}
@@ -134,6 +130,22 @@ func (l *pool) retire(now time.Time, dead bool) {
 			c.abort(x, errDead)
 		}
 	}
+}
+
+// distrust closes what is idle.
+func (l *pool) distrust() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropIdle()
+}
+
+// dropIdle wants l.mu held.
+func (l *pool) dropIdle() {
+	for _, c := range l.idle {
+		delete(l.open, c)
+		_ = c.Conn.Close()
+	}
+	l.idle = nil
 }
 
 // sweep closes idle connections that are old, and ends exchanges that are overdue. It reports whether anything is open.

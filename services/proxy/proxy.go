@@ -119,6 +119,13 @@ func (p *Proxy) update(snapshot *registry.Snapshot, now time.Time) error {
 		}
 	}
 	p.services.Store(&grown)
+	if snapshot.Mode == registry.ModeBlind {
+		// It may be the network that is gone, and come back with another address for this host: on a connection from before
+		// a request would wait for the whole of its patience.
+		for _, s := range grown {
+			s.eachPool((*pool).distrust)
+		}
+	}
 	return nil
 }
 
