@@ -202,7 +202,6 @@ func (s *stack) ended(what string, containers ...string) {
 func (s *stack) scaled() {
 	const what = "from 3 data servers to 10 and back"
 	_, _, unnoticed := s.watch(what)
-	before := s.containers("dataserver")
 	s.compose("up", "-d", "--no-build", "--scale", "dataserver=10")
 	all := s.containers("dataserver")
 	if len(all) != 10 {
@@ -210,17 +209,25 @@ func (s *stack) scaled() {
 	}
 	s.served()
 
-	ids := s.ids(all...)
-	leaving := slices.DeleteFunc(slices.Clone(all), func(c string) bool { return slices.Contains(before, c) })
-	gone := slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(s.ids(before...), id) })
-	s.witness.dies(gone...)
+	id := make(map[string]string)
+	for i, known := range s.ids(all...) {
+		id[all[i]] = known
+	}
 	s.compose("up", "-d", "--no-build", "--scale", "dataserver=3")
-	for i, c := range leaving {
-		s.witness.died(s.happened("kill", c).at(), gone[i])
+	stay := s.containers("dataserver")
+	var gone []string
+	for _, c := range all {
+		if !slices.Contains(stay, c) { // Compose chooses
+			s.witness.died(s.happened("kill", c).at(), id[c])
+			s.ended(what, c)
+			gone = append(gone, id[c])
+		}
+	}
+	if len(gone) != 7 {
+		s.tb.Errorf("%d data servers left, want 7", len(gone))
 	}
 	rowOf(s.tb, what+": left", s.witness.delaysOf(s.tb, 5*time.Second, events.TypeLeft, gone), 100, saidGoodbye)
-	s.ended(what, leaving...)
-	unnoticed()
+	unnoticed(gone...)
 	s.served()
 }
 
