@@ -104,6 +104,7 @@ func TestHungRegistryIs503(t *testing.T) {
 		"/v1/servers/data/blue":        5 * time.Second,
 		"/v1/services":                 5 * time.Second,
 		"/v1/status":                   5 * time.Second,
+		"/v1/prometheus/targets":       5 * time.Second,
 		"/livez":                       time.Second,
 		"/readyz":                      time.Second,
 	} {
