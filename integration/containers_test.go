@@ -112,11 +112,10 @@ func (s *stack) answers(a *api, ids []string) func() bool {
 	}
 	return func() bool {
 		resp, err := a.http.Get("http://" + a.proxy + "/" + events.DefaultService + "/hello")
-		if err != nil || resp.StatusCode != http.StatusOK {
-			s.tb.Errorf("through %s: %v, %v", a.proxy, resp, err)
-			return false
+		must(s.tb, err)
+		if body := readAll(s.tb, resp); resp.StatusCode != http.StatusOK {
+			s.tb.Fatalf("through %s: %s %s", a.proxy, resp.Status, body)
 		}
-		must(s.tb, resp.Body.Close())
 		delete(missing, resp.Header.Get("X-Served-By"))
 		return len(missing) == 0
 	}
@@ -243,13 +242,17 @@ func (s *stack) nsqdPaused() {
 	unnoticed()
 }
 
-// sight waits until both API servers say this of an nsqd.
+// sight waits until both API servers say this of an nsqd that they are connected to.
 func (s *stack) sight(nsqd, sight string, within time.Duration) {
 	s.tb.Helper()
 	for _, a := range s.apis {
 		a.await(s.tb, within, nsqd+" is "+sight, func() bool {
 			st, err := a.status()
-			return err == nil && st.node(nsqd).Sight == sight
+			if err != nil {
+				return false
+			}
+			n := st.node(nsqd)
+			return n.Connected && n.Sight == sight
 		})
 	}
 }

@@ -3,8 +3,6 @@ package integration
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,10 +32,8 @@ type target struct{ Expr, LegendFormat string }
 
 func mustDashboard(t *testing.T) dashboard {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join(mustRoot(t), "services/grafana/dashboards/rollcall.json"))
-	must(t, err)
 	var d dashboard
-	must(t, json.Unmarshal(body, &d))
+	must(t, json.Unmarshal(mustFile(t, "services/grafana/dashboards/rollcall.json"), &d))
 	if len(d.Panels) == 0 {
 		t.Fatal("the dashboard is empty")
 	}
@@ -55,10 +51,8 @@ func (d dashboard) targets() []target {
 
 func TestDashboardIsWhole(t *testing.T) {
 	d := mustDashboard(t)
-	body, err := os.ReadFile(filepath.Join(mustRoot(t), "services/grafana/provisioning/datasources/prometheus.yml"))
-	must(t, err)
 	var provisioned struct{ Datasources []struct{ UID string } }
-	must(t, yaml.Unmarshal(body, &provisioned))
+	must(t, yaml.Unmarshal(mustFile(t, "services/grafana/provisioning/datasources/prometheus.yml"), &provisioned))
 	if len(provisioned.Datasources) != 1 {
 		t.Fatalf("there are %d datasources, want one", len(provisioned.Datasources))
 	}

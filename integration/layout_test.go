@@ -140,6 +140,14 @@ func mustRoot(tb testing.TB) string {
 	return root
 }
 
+// mustFile is a file of the repository.
+func mustFile(tb testing.TB, name string) []byte {
+	tb.Helper()
+	body, err := os.ReadFile(filepath.Join(mustRoot(tb), name))
+	must(tb, err)
+	return body
+}
+
 func mustList(t *testing.T, root string) []listed {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,Doc,Imports,GoFiles", "./...")
@@ -165,8 +173,8 @@ func mustList(t *testing.T, root string) []listed {
 }
 
 // mustTracked lists the files of the repository, by git where there is one.
-func mustTracked(tb testing.TB, root string) []string {
-	tb.Helper()
+func mustTracked(t *testing.T, root string) []string {
+	t.Helper()
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = root
 	out, err := cmd.Output()
@@ -175,7 +183,7 @@ func mustTracked(tb testing.TB, root string) []string {
 	}
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		tb.Fatal(err)
+		t.Fatal(err)
 	}
 	var names []string
 	for _, e := range entries {

@@ -29,9 +29,7 @@ func startPrometheus(t *testing.T, apis ...*apiProcess) *monitor {
 	if err != nil {
 		t.Skipf("Prometheus is not here: %v", err)
 	}
-	config, err := os.ReadFile(filepath.Join(mustRoot(t), "services/prometheus/prometheus.yml"))
-	must(t, err)
-	text := string(config)
+	text := string(mustFile(t, "services/prometheus/prometheus.yml"))
 	for i, name := range []string{"apiserver1:4180", "apiserver2:4180"} {
 		if !strings.Contains(text, name) {
 			t.Fatalf("prometheus.yml does not speak of %s", name)
@@ -85,11 +83,11 @@ func (m *monitor) up(t *testing.T, job string) []string {
 	return up
 }
 
-func readAll(t *testing.T, resp *http.Response) string {
-	t.Helper()
+func readAll(tb testing.TB, resp *http.Response) string {
+	tb.Helper()
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	must(t, err)
+	must(tb, err)
 	return string(body)
 }
 

@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,10 +22,8 @@ type composeFile struct {
 
 func mustCompose(t *testing.T) composeFile {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join(mustRoot(t), "docker-compose.yml"))
-	must(t, err)
 	var c composeFile
-	must(t, yaml.Unmarshal(body, &c))
+	must(t, yaml.Unmarshal(mustFile(t, "docker-compose.yml"), &c))
 	if len(c.Services) == 0 {
 		t.Fatal("docker-compose.yml has no services")
 	}
@@ -37,9 +33,7 @@ func mustCompose(t *testing.T) composeFile {
 // mustSection is the part of the README under a heading.
 func mustSection(t *testing.T, heading string) string {
 	t.Helper()
-	body, err := os.ReadFile(filepath.Join(mustRoot(t), "README.md"))
-	must(t, err)
-	_, rest, ok := strings.Cut(string(body), "\n## "+heading+"\n")
+	_, rest, ok := strings.Cut(string(mustFile(t, "README.md")), "\n## "+heading+"\n")
 	if !ok {
 		t.Fatalf("README.md has no section %q", heading)
 	}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,20 +82,10 @@ func mustDocker(tb testing.TB) []string {
 // copyTree copies the repository as it is now, with vendor/: the image is then built without a network.
 func copyTree(tb testing.TB, root, dir string) {
 	tb.Helper()
-	for _, name := range mustTracked(tb, root) {
-		body, err := os.ReadFile(filepath.Join(root, name))
-		if os.IsNotExist(err) { // deleted, and not committed yet
-			continue
-		}
-		must(tb, err)
-		must(tb, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
-		must(tb, os.WriteFile(filepath.Join(dir, name), body, 0o644))
-	}
+	must(tb, os.CopyFS(dir, os.DirFS(root)))
 	cmd := exec.Command("go", "mod", "vendor")
 	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("go mod vendor: %v: %s", err, out)
-	}
+	finish(tb, cmd)
 }
 
 var (
@@ -143,6 +134,7 @@ func (s stackSpec) network() string { return s.Project + "_default" }
 func (s *stack) keep() {
 	s.tb.Helper()
 	cmd := childCommand(s.tb, "stack", s.spec)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the test, and not this
 	in, err := cmd.StdinPipe()
 	must(s.tb, err)
 	must(s.tb, cmd.Start())
@@ -213,6 +205,7 @@ func (s *stack) up() time.Duration {
 	begun := time.Now()
 	s.compose("up", "-d", "--no-build")
 	eventually(s.tb, time.Minute, "every container is healthy", func() bool {
+		pass(100 * time.Millisecond)
 		states := strings.Split(strings.TrimSpace(s.containersBy("{{.Status}}")), "\n")
 		return !slices.ContainsFunc(states, func(state string) bool { return !strings.Contains(state, "(healthy)") })
 	})

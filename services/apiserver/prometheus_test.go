@@ -60,7 +60,9 @@ func TestTargetsAreWhatPrometheusReads(t *testing.T) {
 			"__meta_rollcall_service": "data", "__meta_rollcall_id": "six", "__meta_rollcall_state": "draining", "__meta_rollcall_weight": "0",
 		}},
 	}
-	equal := func(a, b targetGroup) bool { return slices.Equal(a.Targets, b.Targets) && maps.Equal(a.Labels, b.Labels) }
+	equal := func(a, b targetGroup) bool {
+		return slices.Equal(a.Targets, b.Targets) && maps.Equal(a.Labels, b.Labels)
+	}
 	if !slices.EqualFunc(got, want, equal) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
