@@ -47,7 +47,6 @@ func newStack(tb testing.TB) *stack {
 	s := &stack{tb: tb, spec: spec, history: newOutput()}
 	copyTree(tb, mustRoot(tb), spec.Dir)
 	s.separate()
-	s.mark()
 	s.keep()
 	begun := time.Now()
 	s.compose("build")
@@ -91,38 +90,33 @@ func copyTree(tb testing.TB, root, dir string) {
 var (
 	published = regexp.MustCompile(`"127\.0\.0\.1:\d+:(\d+)"`)
 	ownImage  = regexp.MustCompile(`image: rollcall:\S+`)
+	building  = regexp.MustCompile(`FROM .* AS build\n`)
 )
 
-// separate changes the ports and the name of the image in the copy of docker-compose.yml.
+// separate gives the copy ports and an image of its own.
 func (s *stack) separate() {
 	s.tb.Helper()
-	file := filepath.Join(s.spec.Dir, "docker-compose.yml")
-	body, err := os.ReadFile(file)
-	must(s.tb, err)
-	if !published.Match(body) || !ownImage.Match(body) {
-		s.tb.Fatal("docker-compose.yml publishes no port, or has no image of rollcall")
-	}
-	body = published.ReplaceAllFunc(body, func(port []byte) []byte {
+	s.edit("docker-compose.yml", published, func(port []byte) []byte {
 		return published.ReplaceAll(port, []byte(`"`+freeAddr(s.tb)+`:$1"`))
 	})
-	body = ownImage.ReplaceAll(body, []byte("image: "+s.spec.image()))
-	must(s.tb, os.WriteFile(file, body, 0o644))
+	s.edit("docker-compose.yml", ownImage, func([]byte) []byte { return []byte("image: " + s.spec.image()) })
+	s.edit("Dockerfile", building, func(from []byte) []byte { return []byte(string(from) + "LABEL " + leftover + "=\n") })
 }
 
-// buildStage is a label of what the builder leaves behind.
-const buildStage = "rollcall.test"
-
-func (s *stack) mark() {
+// edit changes each place of a file in the copy.
+func (s *stack) edit(name string, place *regexp.Regexp, change func([]byte) []byte) {
 	s.tb.Helper()
-	file := filepath.Join(s.spec.Dir, "Dockerfile")
+	file := filepath.Join(s.spec.Dir, name)
 	body, err := os.ReadFile(file)
 	must(s.tb, err)
-	marked := bytes.Replace(body, []byte(" AS build\n"), []byte(" AS build\nLABEL "+buildStage+"=\n"), 1)
-	if bytes.Equal(marked, body) {
-		s.tb.Fatal("Dockerfile has no stage named build")
+	if !place.Match(body) {
+		s.tb.Fatalf("%s has no %s", name, place)
 	}
-	must(s.tb, os.WriteFile(file, marked, 0o644))
+	must(s.tb, os.WriteFile(file, place.ReplaceAllFunc(body, change), 0o644))
 }
+
+// leftover is a label of what the builder leaves behind.
+const leftover = "rollcall.test"
 
 func (s stackSpec) image() string { return "rollcall:" + s.Project }
 
@@ -159,7 +153,7 @@ func startChildStack(spec stackSpec) (string, func() error, error) {
 			return fmt.Errorf("down: %w: %s", err, out)
 		}
 		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // it may not have been built
-		return exec.Command("docker", "image", "prune", "--force", "--filter", "label="+buildStage).Run()
+		return exec.Command("docker", "image", "prune", "--force", "--filter", "label="+leftover).Run()
 	}, nil
 }
 
@@ -214,7 +208,8 @@ func (s *stack) up() time.Duration {
 	for _, name := range []string{"apiserver1", "apiserver2"} {
 		c := s.container(name)
 		a := newAPI(s.tb, s.hostPort(c, 4180), s.hostPort(c, 8080), func(lines int) string {
-			return s.docker("logs", "--tail", fmt.Sprint(lines), c)
+			logs, _ := exec.Command("docker", "logs", "--tail", fmt.Sprint(lines), c).CombinedOutput()
+			return string(logs)
 		})
 		s.apis, s.proxies = append(s.apis, a), append(s.proxies, a.proxy)
 	}
