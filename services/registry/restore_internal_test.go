@@ -157,7 +157,7 @@ func TestARestartForgetsNoEnd(t *testing.T) {
 func TestAnOldRollIsNotComplete(t *testing.T) {
 	saved, at := before(t)
 	s := mustState(t, Config{Restore: saved})
-	s.tick(at.Add(freshFor), nil)
+	s.tick(at.Add(FreshFor), nil)
 	if s.members().Complete {
 		t.Error("a roll that was saved a minute ago counts as complete")
 	}

@@ -117,10 +117,11 @@ func (g *Gone) validate() error {
 	return nil
 }
 
-const (
-	keptGone = 10_000      // tombstones that are saved, the newest
-	freshFor = time.Minute // a roll that was saved no longer ago is as good as complete
-)
+const keptGone = 10_000 // tombstones that are saved, the newest
+
+// FreshFor is for how long a Saved is as good as a complete roll. Who keeps one for a process that may be killed saves
+// more often, also where nothing changes.
+const FreshFor = time.Minute
 
 // save is the roll as it is at now.
 func (s *state) save(now time.Time) *Saved {
@@ -167,7 +168,7 @@ func (s *state) restore(saved *Saved) {
 
 // fresh reports whether the roll was saved so lately that it is as good as complete.
 func (s *Saved) fresh(now time.Time) bool {
-	return s != nil && now.Sub(s.SavedAt) < freshFor && !s.SavedAt.After(now)
+	return s != nil && now.Sub(s.SavedAt) < FreshFor && !s.SavedAt.After(now)
 }
 
 // revive makes the record of a server. Warming is what it has to be heard or to answer in.

@@ -1,6 +1,6 @@
 // Package snapshot keeps the roll in a file, so that a restart forgets nothing.
 //
-//	registry ── the membership changed ──▶ Writer ── at most once a second ──▶ roll.json.tmp-123
+//	registry ── the membership changed ──▶ Writer ── at most once a second ──▶ roll.json.tmp-123     (and every 30 s)
 //	    ▲                                                                         │ fsync, rename
 //	    └── registry.Config.Restore ◀── Load ◀───────────────────────────────── roll.json
 //

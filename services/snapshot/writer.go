@@ -91,12 +91,14 @@ func New(cfg Config) (*Writer, error) {
 const (
 	// share of the time that is spent on writing is at most one in so many.
 	share = 10
+	// refresh is when a roll that has not changed is written again: a killed process leaves one that is fresh.
+	refresh = registry.FreshFor / 2
 	// lastTimeout bounds what the last file waits for the registry, and then for the disk.
 	lastTimeout = 2 * time.Second
 )
 
-// Run writes the roll at once, then after each change of the membership, at most once in Every and a tenth of the time. A
-// change meanwhile is written after the pause, and so is what could not be written. When ctx ends Run writes once more,
+// Run writes the roll at once, then after each change of the membership and every 30 s, at most once in Every and a tenth of
+// the time. A change meanwhile is written after the pause, and so is what could not be written. When ctx ends Run writes once more,
 // with what each server was last heard to say, so it must end before the registry does; the error is that of this
 // last file. Run also ends when the registry does, without a last file. It is called once.
 func (w *Writer) Run(ctx context.Context) error {
@@ -104,7 +106,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		w.cfg.Log.Warn("files of a crash may be left beside the roll", zap.Error(err))
 	}
 	changes := w.cfg.Registry.Watch(ctx) // holds the latest while nobody looks
-	for w.failing || changed(ctx, changes) {
+	for w.failing || due(ctx, changes) {
 		began := time.Now()
 		err := w.save(ctx)
 		if ctx.Err() != nil || errors.Is(err, registry.ErrStopped) {
@@ -122,9 +124,11 @@ func (w *Writer) Run(ctx context.Context) error {
 	return w.last(ctx)
 }
 
-// changed waits for another membership, and is false when there will be none.
-func changed(ctx context.Context, changes <-chan *registry.Snapshot) bool {
+// due waits for another membership, or until the file is old, and is false when there will be no other one.
+func due(ctx context.Context, changes <-chan *registry.Snapshot) bool {
 	select {
+	case <-time.After(refresh):
+		return true
 	case _, open := <-changes:
 		return open
 	case <-ctx.Done():

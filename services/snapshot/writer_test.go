@@ -93,7 +93,7 @@ func TestAtMostOnceInEvery(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			r.change()
 		}
-		time.Sleep(time.Minute) // the last one is written after the pause, and nothing without a change
+		time.Sleep(20 * time.Second) // the last one is written after the pause
 		s.check(t, 0, 1*second, 2*second, 3*second, 4*second)
 		if n := len(mustLoad(t, path).Servers); n != 5 {
 			t.Errorf("%d servers in the file, want those of the last of 5", n)
@@ -101,6 +101,33 @@ func TestAtMostOnceInEvery(t *testing.T) {
 		r.change() // after a pause a change does not wait
 		synctest.Wait()
 		s.check(t, time.Since(s.start))
+		if err := run.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The file of a process that is killed while nothing changes is one from which the next process is ready at once.
+func TestARollThatDoesNotChangeStaysFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, r := newPath(t), newRoll()
+		run := start(t, snapshot.Config{Path: path, Registry: r})
+		s := newSaves(r, 0)
+		time.Sleep(10 * registry.FreshFor)
+		synctest.Wait()
+		s.mu.Lock()
+		times := append(slices.Clone(s.at), time.Since(s.start))
+		s.mu.Unlock()
+		var last time.Duration
+		for _, at := range times {
+			if old := at - last; old >= registry.FreshFor*9/10 {
+				t.Errorf("at %v the file was %v old", at, old)
+			}
+			last = at
+		}
+		if n := len(times); n > 25 {
+			t.Errorf("it was written %d times in %v", n, 10*registry.FreshFor)
+		}
 		if err := run.stop(); err != nil {
 			t.Error(err)
 		}
@@ -153,17 +180,17 @@ func TestAFailureIsRetriedAndLoggedOnce(t *testing.T) {
 		checkMetrics(t, metrics, 0, 4, 0)
 		logs.TakeAll() // of the files of a crash too
 		mustRename(t, away, filepath.Dir(path))
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		s.check(t, 4*second)
 		checkMetrics(t, metrics, 1, 4, float64(len(mustRead(t, path))))
 		r.change()
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		mustRename(t, filepath.Dir(path), away)
 		r.change()
 		time.Sleep(2500 * time.Millisecond)
 		mustRename(t, away, filepath.Dir(path))
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		checkMetrics(t, metrics, 3, 7, float64(len(mustRead(t, path))))
 		var got []string
@@ -219,7 +246,7 @@ func TestARegistryThatDoesNotAnswerIsAskedAgain(t *testing.T) {
 			return saved, err
 		}
 		run := start(t, snapshot.Config{Path: path, Registry: r})
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		s.check(t, 0, 1*second, 2*second)
 		mustLoad(t, path)
@@ -317,7 +344,7 @@ func TestRunEndsWithTheRegistry(t *testing.T) {
 				path, r := newPath(t), newRoll()
 				metrics := prometheus.NewRegistry()
 				run := start(t, snapshot.Config{Path: path, Registry: r, Metrics: metrics})
-				time.Sleep(time.Minute)
+				time.Sleep(20 * time.Second)
 				synctest.Wait()
 				tt.end(r)
 				synctest.Wait()
