@@ -148,9 +148,9 @@ func (s *stack) serverKilled() {
 	victim := s.containers("dataserver")[0]
 	id := s.ids(victim)[0]
 	l, looks, unnoticed := s.watch(what)
-	s.witness.dies(id)
+	begun := s.witness.dies(id)
 	s.docker("kill", victim)
-	died := s.happened("kill", victim).at()
+	died := s.happened(begun, "kill", victim).at()
 	s.witness.died(died, id)
 	rowOf(s.tb, what+": expired", s.witness.delaysOf(s.tb, 2*silentHost, events.TypeExpired, []string{id}), 100, silentHost)
 	eventually(s.tb, time.Second, "neither API server lists it", func() bool {
@@ -167,15 +167,15 @@ func (s *stack) serverStopped() {
 	victim := s.containers("dataserver")[0]
 	id := s.ids(victim)[0]
 	l, _, unnoticed := s.watch(what)
-	s.witness.dies(id)
+	begun := s.witness.dies(id)
 	s.docker("stop", victim)
-	asked := s.happened("kill", victim).at() // with SIGTERM
+	asked := s.happened(begun, "kill", victim).at() // with SIGTERM
 	s.witness.died(asked, id)
 	rowOf(s.tb, what+": left", s.witness.delaysOf(s.tb, 5*time.Second, events.TypeLeft, []string{id}), 100, saidGoodbye)
 	pass(time.Second)
 	unnoticed(id)
 	row(s.tb, what+": last request that it answered was sent after", l.lastBy(id).Sub(asked), saidGoodbye)
-	s.ended("stop", victim)
+	s.ended(what, begun, victim)
 
 	s.restart(victim)
 }
@@ -189,10 +189,10 @@ func (s *stack) restart(container string) {
 }
 
 // ended wants the exit code 0.
-func (s *stack) ended(what string, containers ...string) {
+func (s *stack) ended(what string, since time.Time, containers ...string) {
 	s.tb.Helper()
 	for _, c := range containers {
-		if code := s.happened("die", c).Actor.Attributes.ExitCode; code != "0" {
+		if code := s.happened(since, "die", c).Actor.Attributes.ExitCode; code != "0" {
 			s.tb.Errorf("%s: %s ended with %s, want 0", what, c, code)
 		}
 	}
@@ -212,13 +212,14 @@ func (s *stack) scaled() {
 	for i, known := range s.ids(all...) {
 		id[all[i]] = known
 	}
+	begun := time.Now()
 	s.compose("up", "-d", "--no-build", "--scale", "dataserver=3")
 	stay := s.containers("dataserver")
 	var gone []string
 	for _, c := range all {
 		if !slices.Contains(stay, c) { // Compose chooses
-			s.witness.died(s.happened("kill", c).at(), id[c])
-			s.ended(what, c)
+			s.witness.died(s.happened(begun, "kill", c).at(), id[c])
+			s.ended(what, begun, c)
 			gone = append(gone, id[c])
 		}
 	}
@@ -242,7 +243,7 @@ func (s *stack) nsqdPaused() {
 	unnoticed()
 }
 
-// sight waits until both API servers say this of an nsqd that they are connected to.
+// sight waits until both API servers say this of an nsqd. One that is seen is connected, too.
 func (s *stack) sight(nsqd, sight string, within time.Duration) {
 	s.tb.Helper()
 	for _, a := range s.apis {
@@ -252,7 +253,7 @@ func (s *stack) sight(nsqd, sight string, within time.Duration) {
 				return false
 			}
 			n := st.node(nsqd)
-			return n.Connected && n.Sight == sight
+			return n.Sight == sight && (n.Connected || sight != "seen")
 		})
 	}
 }
@@ -262,8 +263,9 @@ func (s *stack) nsqdRestarted() {
 	_, _, unnoticed := s.watch(what)
 	for _, service := range []string{"nsqd1", "nsqd2", "nsqd3"} {
 		c := s.container(service)
+		begun := time.Now()
 		s.docker("restart", c)
-		s.ended(what, c)
+		s.ended(what, begun, c)
 		s.sight(service+":4150", "seen", 15*time.Second)
 	}
 	pass(lasting(time.Second, aftermath))
@@ -299,9 +301,10 @@ func (s *stack) apiKilled() {
 	const what = "docker kill of an API server"
 	c, a := s.container("apiserver1"), s.apis[0]
 	ids := s.ids(s.containers("dataserver")...)
+	killed := time.Now()
 	s.docker("kill", c)
 	s.docker("start", c)
-	began := s.happened("start", c).at()
+	began := s.happened(killed, "start", c).at()
 	a.await(s.tb, 30*time.Second, "it is ready", a.ready)
 	row(s.tb, what+": ready, since it was started again", time.Since(began), restored)
 	a.await(s.tb, 30*time.Second, "it lists all", func() bool { return a.lists(ids...) })
@@ -317,5 +320,5 @@ func (s *stack) down() {
 	begun := time.Now()
 	s.compose("down")
 	row(s.tb, "down", time.Since(begun), downIn)
-	s.ended("down", ours...)
+	s.ended("down", begun, ours...)
 }

@@ -298,19 +298,20 @@ func (s *stack) hostPort(container string, port int) string {
 	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
 }
 
-// happened returns the last time that Docker did this to a container.
-func (s *stack) happened(action, container string) moment {
+// happened returns when Docker did this to a container, since then.
+func (s *stack) happened(since time.Time, action, container string) moment {
 	s.tb.Helper()
-	var last moment
+	var found moment
 	eventually(s.tb, 10*time.Second, action+" of "+container, func() bool {
 		for _, m := range s.moments() {
-			if m.Action == action && m.Actor.Attributes.Name == container {
-				last = m
+			if m.Action == action && m.Actor.Attributes.Name == container && m.at().After(since) {
+				found = m
+				return true
 			}
 		}
-		return last.Action != ""
+		return false
 	})
-	return last
+	return found
 }
 
 // moment is a line of docker events.
