@@ -109,12 +109,12 @@ func ask[T any](a getter, path string) (*T, error) {
 	return answer, json.Unmarshal(body, answer)
 }
 
-// metric is the sum of the series of /metrics whose name begins so.
-func (a *api) metric(tb testing.TB, prefix string) float64 {
+// metric is the sum of the series of /metrics whose name begins so and that have all of these labels.
+func (a *api) metric(tb testing.TB, prefix string, labels ...string) float64 {
 	tb.Helper()
-	sum, found := a.sum(tb, prefix)
+	sum, found := a.sum(tb, prefix, labels...)
 	if !found {
-		tb.Fatalf("/metrics has no %s", prefix)
+		tb.Fatalf("/metrics has no %s %v", prefix, labels)
 	}
 	return sum
 }
@@ -152,7 +152,7 @@ const (
 // expired counts the servers that this process expired since its start.
 func (a *api) expired(tb testing.TB) int {
 	tb.Helper()
-	return int(a.metric(tb, `rollcall_transitions_total{type="expired"}`))
+	return int(a.metric(tb, "rollcall_transitions_total{", `type="expired"`))
 }
 
 // await asks a few times a second until the condition holds, and returns how long that took.

@@ -45,7 +45,7 @@ func newFigures(r Registry, nodes func() []Node) *figures {
 		nodes:       nodes,
 		servers:     desc("servers", "Servers on the roll.", "service", "state"),
 		heartbeats:  desc("registry_heartbeats_total", "Heartbeats by what became of them in the registry.", "result"),
-		transitions: desc("transitions_total", "Lifecycle events by type.", "type"),
+		transitions: desc("transitions_total", "Lifecycle events of servers by type and reason.", "type", "reason"),
 		outbox:      desc("outbox_events", "Lifecycle events that wait for a broker."),
 		dropped:     desc("outbox_dropped_total", "Lifecycle events that waited too long; each is a gap in the revisions."),
 		revision:    desc("revision", "Revision of the roll; grows by one with each lifecycle event."),
@@ -96,8 +96,10 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	for result, n := range stats.Heartbeats {
 		ch <- counter(f.heartbeats, n, result)
 	}
-	for typ, n := range stats.Transitions {
-		ch <- counter(f.transitions, n, strings.TrimPrefix(string(typ), "rollcall.server."))
+	for typ, causes := range stats.Transitions {
+		for cause, n := range causes {
+			ch <- counter(f.transitions, n, strings.TrimPrefix(string(typ), "rollcall.server."), string(cause))
+		}
 	}
 	ch <- gauge(f.outbox, float64(stats.Outbox))
 	ch <- counter(f.dropped, stats.Dropped)

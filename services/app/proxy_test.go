@@ -57,7 +57,7 @@ func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
 	eventually(t, 2*time.Second, "the server is off the roll", func() bool { return len(a.servers()) == 0 })
 	t.Logf("it was gone %v later", time.Since(begun))
 	transitions := a.stats().Transitions
-	if transitions[events.TypeSuspected] != 1 || transitions[events.TypeExpired] != 1 {
+	if transitions[events.TypeSuspected][events.CauseUnreachable] != 1 || transitions[events.TypeExpired][events.CauseRefused] != 1 {
 		t.Errorf("transitions: %v", transitions)
 	}
 	eventually(t, time.Second, "nobody is left", func() bool {

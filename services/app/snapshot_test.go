@@ -36,7 +36,7 @@ func TestARestartKeepsTheRoll(t *testing.T) {
 		list, err := client.Servers(t.Context(), apiserver.Query{State: events.StateAlive})
 		return err == nil && len(list.Servers) == 1
 	})
-	if n := again.stats().Transitions[events.TypeRegistered]; n != 0 {
+	if n := again.stats().Transitions[events.TypeRegistered][events.CauseHeartbeat]; n != 0 {
 		t.Errorf("%d servers are told as registered, want none", n)
 	}
 }

@@ -114,7 +114,7 @@ func BenchmarkTick(b *testing.B) {
 					now = now.Add(20 * time.Millisecond)
 					mustTick(b, r, now)
 				}
-				if s, err := r.Stats(b.Context()); err != nil || s.Transitions[events.TypeSuspected] > 0 {
+				if s, err := r.Stats(b.Context()); err != nil || s.Transitions[events.TypeSuspected][events.CauseSilent] > 0 {
 					b.Fatalf("somebody was due: %+v, %v", s, err)
 				}
 			})

@@ -170,7 +170,7 @@ func TestNobodyTakesEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stats.Outbox != 3 || stats.Dropped != 2 || stats.Revision != 5 || stats.Transitions[events.TypeRegistered] != 5 || stats.Heartbeats["taken"] != 5 {
+	if stats.Outbox != 3 || stats.Dropped != 2 || stats.Revision != 5 || stats.Transitions[events.TypeRegistered][events.CauseHeartbeat] != 5 || stats.Heartbeats["taken"] != 5 {
 		t.Errorf("got %+v, want 3 in the outbox, 2 dropped of 5", stats)
 	}
 	if e := <-r.Events(); e.Details().Revision != 3 {

@@ -16,14 +16,14 @@ type Stats struct {
 	Complete    bool      // see Snapshot
 	Sights      []Sight   // each nsqd that there is, by address
 	Suspects    int
-	Questions   int                    // servers that wait to be asked
-	Lease       time.Duration          // what the lease clock shows
-	Credited    time.Duration          // what it has given back, in all
-	Heartbeats  map[string]uint64      // by what became of them: taken, canary, unproven, outdated, stale, refused, unmatched
-	Transitions map[events.Type]uint64 // since the start
-	Mailbox     int                    // heartbeats that wait
-	Outbox      int                    // events that wait for a broker
-	Dropped     uint64                 // events that waited too long; each is a gap in the revisions
+	Questions   int                                     // servers that wait to be asked
+	Lease       time.Duration                           // what the lease clock shows
+	Credited    time.Duration                           // what it has given back, in all
+	Heartbeats  map[string]uint64                       // by what became of them: taken, canary, unproven, outdated, stale, refused, unmatched
+	Transitions map[events.Type]map[events.Cause]uint64 // since the start; whatever can happen is there, at 0
+	Mailbox     int                                     // heartbeats that wait
+	Outbox      int                                     // events that wait for a broker
+	Dropped     uint64                                  // events that waited too long; each is a gap in the revisions
 	Tombstones  int
 }
 
@@ -49,7 +49,7 @@ func (s *state) stats() Stats {
 		Lease:       s.clock.lease,
 		Credited:    s.credited,
 		Heartbeats:  make(map[string]uint64, verdicts),
-		Transitions: make(map[events.Type]uint64, steps),
+		Transitions: make(map[events.Type]map[events.Cause]uint64, steps),
 		Outbox:      len(s.outbox.queue),
 		Dropped:     s.outbox.dropped,
 		Tombstones:  len(s.graves.stones),
@@ -58,8 +58,11 @@ func (s *state) stats() Stats {
 		st.Heartbeats[v.String()] = s.counts.verdicts[v]
 	}
 	for why := range steps {
-		typ, _ := why.event()
-		st.Transitions[typ] += s.counts.steps[why]
+		typ, cause := why.event()
+		if st.Transitions[typ] == nil {
+			st.Transitions[typ] = make(map[events.Cause]uint64)
+		}
+		st.Transitions[typ][cause] = s.counts.steps[why]
 	}
 	return st
 }
