@@ -5,7 +5,7 @@
 //	GET /v1/services                 each service, counted by state         Client.Services
 //	GET /v1/services/{service}/pick  one live server: policy, key           Client.Pick
 //	GET /v1/status                   this API server and what it hears      Client.Status
-//	GET /v1/prometheus/targets       the roll as http_sd of Prometheus reads it: filters
+//	GET /v1/prometheus/targets       the roll, for Prometheus' http_sd_configs
 //	GET /livez, /readyz, /metrics    for those who watch over the process   Client.Ready
 //
 // A handler owns nothing: it asks the registry by message and writes the answer. Nothing waits for
@@ -15,5 +15,6 @@
 // Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
 // HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the
 // roll is complete, and while nothing comes through any nsqd, lists that would be empty are answered with 503 instead.
-// A pick of a service without a live server is a 503 at any time.
+// A pick of a service without a live server is a 503 at any time. The list for Prometheus, who takes it as the whole truth, is a
+// 503 as long as anybody may be missing.
 package apiserver

@@ -87,7 +87,7 @@ func TestStoppedRegistryIs503(t *testing.T) {
 	r := mustRoll(t)
 	r.populate()
 	r.stop()
-	for _, path := range []string{"/v1/servers", "/v1/servers?index=3", "/v1/servers/data/blue", "/v1/services", "/v1/status"} {
+	for _, path := range []string{"/v1/servers", "/v1/servers?index=3", "/v1/servers/data/blue", "/v1/services", "/v1/status", "/v1/prometheus/targets"} {
 		w := r.do("GET", path)
 		mustProblem(t, w)
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {

@@ -11,20 +11,22 @@ import (
 	"rollcall/services/registry"
 )
 
-// targetGroup is one server in the answer of GET /v1/prometheus/targets, which is what http_sd of Prometheus reads.
+// targetGroup is what Prometheus' http_sd_configs reads a list of. Each server is a group of its own.
 type targetGroup struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
 
-// prometheusTargets answers with 503 where the list may be incomplete: Prometheus then keeps the one that it has.
-func (s *Server) prometheusTargets(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery)
+// metaLabel begins the name of every label. Prometheus drops those of __meta_ once it has relabeled a target, so that a
+// label which changes, as the state does, begins no new series for who does not ask for it.
+const metaLabel = "__meta_rollcall_"
+
+// listTargets tells Prometheus whom to scrape. It takes a list as the whole truth, and at anything but a list keeps the
+// one that it has: so an answer that may lack servers is a 503.
+func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseFilter(r.URL.RawQuery)
 	if err != nil {
 		return err
-	}
-	if q.Wait > 0 {
-		return &parameterError{"index", "is for /v1/servers: here nothing waits"}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
@@ -32,13 +34,8 @@ func (s *Server) prometheusTargets(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if roll.Mode == registry.ModeWarming {
-		return fmt.Errorf("%w: warming: the list may be incomplete", errNotReady)
-	}
-	if len(roll.Servers) == 0 {
-		if err := s.emptyIsTrue(roll); err != nil {
-			return err
-		}
+	if err := s.listIsTrue(roll); err != nil {
+		return err
 	}
 	groups := make([]targetGroup, 0, len(roll.Servers))
 	for _, srv := range roll.Servers {
@@ -47,37 +44,45 @@ func (s *Server) prometheusTargets(w http.ResponseWriter, r *http.Request) error
 	return respondJSON(w, groups)
 }
 
-const labelPrefix = "__meta_rollcall_"
+// listIsTrue says why a list may lack servers that are there, or nil.
+func (s *Server) listIsTrue(list *registry.Snapshot) error {
+	switch {
+	case list.Mode == registry.ModeWarming:
+		return fmt.Errorf("%w: nsqd has not been heard, or heard again, for long enough to know everybody", errNotReady)
+	case len(list.Servers) == 0:
+		return s.emptyIsTrue(list)
+	}
+	return s.ready(list.Complete)
+}
 
-// targetLabels are what a server says of itself, without what it does not say. Two API servers tell the same, but for the
-// state.
-func targetLabels(s *events.Server) map[string]string {
-	labels := make(map[string]string, 6+len(s.Meta))
-	set := func(name, value string) {
-		name = labelPrefix + name
-		if _, taken := labels[name]; value != "" && !taken { // two keys of metadata may have one name: the first in order has it
-			labels[name] = value
+// targetLabels are what does not change with each heartbeat or restart. Prometheus knows no difference between an empty
+// label and none.
+func targetLabels(srv *events.Server) map[string]string {
+	labels := make(map[string]string)
+	add := func(name, value string) {
+		if _, taken := labels[metaLabel+name]; value != "" && !taken {
+			labels[metaLabel+name] = value
 		}
 	}
-	set("service", s.Service)
-	set("id", s.ID)
-	set("state", string(s.State))
-	set("zone", s.Zone)
-	set("version", s.Version)
-	set("weight", strconv.Itoa(s.Weight))
-	if len(s.Tags) > 0 {
-		set("tags", ","+strings.Join(s.Tags, ",")+",") // so that .*,blue,.* finds one
+	add("service", srv.Service)
+	add("id", srv.ID)
+	add("state", string(srv.State))
+	add("zone", srv.Zone)
+	add("version", srv.Version)
+	add("weight", strconv.Itoa(srv.Weight))
+	if len(srv.Tags) > 0 {
+		add("tags", ","+strings.Join(srv.Tags, ",")+",") // so that .*,blue,.* is a regex for blue, wherever it stands
 	}
-	for _, m := range s.Meta {
-		set("meta_"+labelName(m.Key), m.Value)
+	for _, e := range srv.Meta { // in order of key: of two with one name the first is taken, at each answer
+		add("meta_"+labelName(e.Key), e.Value)
 	}
 	return labels
 }
 
-// labelName has an underscore for each character that a label of Prometheus before 3.0 may not have.
+// labelName is key with an underscore for each character that a label's name cannot have.
 func labelName(key string) string {
 	return strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '_'

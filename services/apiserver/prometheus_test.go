@@ -1,6 +1,8 @@
 package apiserver_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,126 +15,223 @@ import (
 
 const targetsPath = "/v1/prometheus/targets"
 
-type targetGroup struct {
-	Targets []string          `json:"targets"`
-	Labels  map[string]string `json:"labels"`
-}
-
-// mustWarm has the registry hear these once a second until it is warm.
-func (r *roll) mustWarm(beats ...events.Heartbeat) {
+// calm is populate, and the time after it until the mode is normal: blue alive, green draining, 10.0.0.9:80 suspect.
+func (r *roll) calm() {
 	r.t.Helper()
-	for at := time.Second; at <= 16*time.Second; at += time.Second {
-		r.tick(at)
-		for _, h := range beats {
-			h.Seq = uint64(at / time.Second)
-			r.hear(at, h)
-		}
+	r.populate()
+	bare := beat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
+	bare.Incarnation = 0
+	r.hear(8600*time.Millisecond, bare)
+	for _, id := range []string{"blue", "green"} {
+		r.renew(13*time.Second, id)
 	}
+	r.tick(16 * time.Second)
 }
 
-func targets(t *testing.T, r *roll, query string) []targetGroup {
+// renew has a server of populate say once more what it said of itself.
+func (r *roll) renew(after time.Duration, id string) {
+	r.t.Helper()
+	e, err := r.registry.Explain(r.t.Context(), "data", id, start())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s := e.Server
+	h := beat(s.Service, s.ID, s.Addr, s.Seq+1)
+	h.Weight, h.Zone, h.Version, h.Tags, h.Meta = s.Weight, s.Zone, s.Version, s.Tags, s.Meta
+	r.hear(after, h)
+}
+
+type target struct {
+	Targets []string
+	Labels  map[string]string
+}
+
+func mustTargets(t *testing.T, r *roll, query string) []target {
 	t.Helper()
 	w := r.do("GET", targetsPath+query)
-	if got := w.Header().Values("Content-Type"); w.Code != http.StatusOK || !slices.Equal(got, []string{"application/json"}) {
-		t.Fatalf("%s: status %d, content type %q: %s", query, w.Code, got, w.Body)
+	if w.Code != http.StatusOK {
+		t.Fatalf("%q: status %d: %s", query, w.Code, w.Body)
 	}
-	var groups []targetGroup
-	mustDecode(t, w.Body.Bytes(), &groups)
-	return groups
+	var list []target
+	mustDecode(t, w.Body.Bytes(), &list)
+	return list
 }
 
-func TestTargetsAreWhatPrometheusReads(t *testing.T) {
+func TestTargetsAreTheGoldenFile(t *testing.T) {
 	r := mustRoll(t)
-	blue := beat("data", "blue", "10.0.0.7:8080", 1)
-	blue.Zone, blue.Version, blue.Tags = "a", "1.4.2", []string{"blue", "canary"}
-	blue.Meta = events.NewMeta(map[string]string{"rack": "r7", "a-b": "first", "a.b": "second", "größe": "<1>", "empty": ""})
-	six := beat("data", "six", "[2001:db8::7]:80", 1)
-	six.Weight = 0
-	r.mustWarm(blue, six)
-	got := targets(t, r, "")
-	want := []targetGroup{
-		{[]string{"10.0.0.7:8080"}, map[string]string{
-			"__meta_rollcall_service": "data", "__meta_rollcall_id": "blue", "__meta_rollcall_state": "alive", "__meta_rollcall_zone": "a",
-			"__meta_rollcall_version": "1.4.2", "__meta_rollcall_weight": "100", "__meta_rollcall_tags": ",blue,canary,",
-			"__meta_rollcall_meta_rack": "r7", "__meta_rollcall_meta_a_b": "first", "__meta_rollcall_meta_gr__e": "<1>",
-		}},
-		{[]string{"[2001:db8::7]:80"}, map[string]string{
-			"__meta_rollcall_service": "data", "__meta_rollcall_id": "six", "__meta_rollcall_state": "draining", "__meta_rollcall_weight": "0",
-		}},
+	r.calm()
+	w := r.do("GET", targetsPath)
+	if got := w.Header()["Content-Type"]; !slices.Equal(got, []string{"application/json"}) {
+		t.Errorf("content type %q, of which Prometheus takes no other than application/json", got)
 	}
-	equal := func(a, b targetGroup) bool {
-		return slices.Equal(a.Targets, b.Targets) && maps.Equal(a.Labels, b.Labels)
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, w.Body.Bytes(), "", "  "); err != nil {
+		t.Fatal(err)
 	}
-	if !slices.EqualFunc(got, want, equal) {
-		t.Errorf("got  %v\nwant %v", got, want)
-	}
+	mustGolden(t, "targets.json", pretty.Bytes())
 }
 
-func TestTargetsAreFilteredAsServersAre(t *testing.T) {
+func TestTargetsFilter(t *testing.T) {
 	r := mustRoll(t)
-	blue, green := beat("data", "blue", "10.0.0.7:8080", 1), beat("data", "green", "10.0.0.8:8080", 1)
-	blue.Zone, blue.Tags, blue.Meta = "a", []string{"new"}, events.NewMeta(map[string]string{"rack": "r7"})
-	green.Weight = 0
-	r.mustWarm(blue, green, beat("web", "red", "10.0.0.9:80", 1))
+	r.calm()
 	for query, want := range map[string][]string{
-		"":                    {"10.0.0.7:8080", "10.0.0.8:8080", "10.0.0.9:80"},
-		"?service=data":       {"10.0.0.7:8080", "10.0.0.8:8080"},
-		"?state=draining":     {"10.0.0.8:8080"},
-		"?zone=a":             {"10.0.0.7:8080"},
-		"?tag=new":            {"10.0.0.7:8080"},
-		"?meta.rack=r7":       {"10.0.0.7:8080"},
-		"?service=web&zone=a": nil,
+		"":                                {"10.0.0.7:8080", "10.0.0.8:8080", "10.0.0.9:80"},
+		"?service=data":                   {"10.0.0.7:8080", "10.0.0.8:8080"},
+		"?state=suspect":                  {"10.0.0.9:80"},
+		"?zone=b":                         {"10.0.0.8:8080"},
+		"?tag=blue&tag=canary":            {"10.0.0.7:8080"},
+		"?meta.rack=r7&service=data":      {"10.0.0.7:8080"},
+		"?service=data&state=alive&tag=x": nil,
 	} {
 		var got []string
-		for _, g := range targets(t, r, query) {
-			got = append(got, g.Targets...)
+		for _, group := range mustTargets(t, r, query) {
+			got = append(got, group.Targets...)
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: got %v, want %v", query, got, want)
+			t.Errorf("%q: got %v, want %v", query, got, want)
 		}
 	}
-	if body := r.do("GET", targetsPath+"?service=nobody").Body.String(); body != "[]\n" {
-		t.Errorf("without a server it is %q", body)
+	if w := r.do("GET", targetsPath+"?service=nobody"); w.Body.String() != "[]\n" {
+		t.Errorf("nobody: got %q, want []", w.Body)
 	}
 }
 
-// Prometheus drops the targets that an answer does not have, and keeps all of them where it gets none.
-func TestTargetsThatMayBeIncompleteAreRefused(t *testing.T) {
+func TestTargetsThatAreRefused(t *testing.T) {
 	r := mustRoll(t)
-	refused := func(when string) {
+	r.calm()
+	for _, tt := range []struct {
+		name, method, query string
+		status              int
+		detail              string
+	}{
+		{"index is no filter", "GET", "?index=1", 400, `parameter "index" is no filter: this list is answered at once`},
+		{"nor is wait", "GET", "?wait=1s", 400, `parameter "wait" is no filter: this list is answered at once`},
+		{"unknown parameter", "GET", "?sevice=data", 400, `parameter "sevice" is unknown`},
+		{"bad state", "GET", "?state=dead", 400, `parameter "state" is none of [alive suspect draining]`},
+		{"broken escape", "GET", "?zone=%zz", 400, `parameter "zone=%zz" is not a query: invalid URL escape "%zz"`},
+		{"post", "POST", "", 405, "the API is read-only: use GET or HEAD"},
+		{"a path below", "GET", "/1", 404, "no such path"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := r.do(tt.method, targetsPath+tt.query)
+			if p := mustProblem(t, w); w.Code != tt.status || p.Detail != tt.detail {
+				t.Errorf("status %d, detail %q, want %d and %q", w.Code, p.Detail, tt.status, tt.detail)
+			}
+		})
+	}
+}
+
+// At a 503 Prometheus keeps the targets that it has.
+func TestTargetsAre503WhileSomebodyMayBeMissing(t *testing.T) {
+	r := mustRoll(t)
+	check := func(when, query string, want int) {
 		t.Helper()
-		w := r.do("GET", targetsPath)
-		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: status %d, Retry-After %q: %s", when, w.Code, w.Header().Get("Retry-After"), w.Body)
+		w := r.do("GET", targetsPath+query)
+		if w.Code != want {
+			t.Errorf("%s: status %d, want %d: %s", when, w.Code, want, w.Body)
 		}
-		mustProblem(t, w)
+		if want == http.StatusServiceUnavailable {
+			mustProblem(t, w)
+			if retry := w.Header().Get("Retry-After"); retry != "1" {
+				t.Errorf("%s: Retry-After %q", when, retry)
+			}
+		}
 	}
-	refused("nothing was heard yet")
-	r.tick(time.Second)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
-	refused("warming, and one is known")
-	left := beat("data", "blue", "10.0.0.7:8080", 100)
-	left.Type = events.KindLeave
-	r.mustWarm()
-	r.hear(16*time.Second, left)
-	if got := targets(t, r, ""); len(got) != 0 {
-		t.Errorf("warm, and nobody is there: got %v", got)
+	check("at the start", "", 503)
+	r.populate()
+	check("warming, and the roll is complete", "", 503)
+	for _, id := range []string{"blue", "green"} {
+		r.renew(13*time.Second, id)
 	}
+	r.tick(14750 * time.Millisecond)
+	check("warming, one tick short", "", 503)
+	r.tick(15 * time.Second)
+	check("normal", "", 200)
+	check("normal, and nobody is selected", "?zone=nowhere", 200)
+	r.ready = errDeaf
+	check("stopping", "", 503)
+	check("stopping, and nobody is selected", "?zone=nowhere", 503)
+	r.ready = nil
 	r.deaf = true
-	r.tick(20 * time.Second)
-	refused("blind, and nobody is known")
+	r.tick(40 * time.Second)
+	check("blind: whoever was there is kept", "", 200)
+	check("blind, and nobody is selected", "?zone=nowhere", 503)
+	r.deaf = false
+	r.tick(41 * time.Second)
+	check("warming again", "", 503)
 }
 
-func TestTargetsKnowNoLongPoll(t *testing.T) {
+// A roll may be blind before it was ever complete.
+func TestTargetsAre503WhileTheRollIsIncomplete(t *testing.T) {
 	r := mustRoll(t)
-	for _, query := range []string{"index=1", "index=1&wait=1s", "wait=1s", "limit=1"} {
-		w := r.do("GET", targetsPath+"?"+query)
-		name, _, _ := strings.Cut(query, "=")
-		if p := mustProblem(t, w); w.Code != http.StatusBadRequest || !strings.Contains(p.Detail, name) {
-			t.Errorf("%s: status %d, %s", query, w.Code, p.Detail)
-		}
+	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+	r.tick(time.Second)
+	r.deaf = true
+	r.tick(5 * time.Second)
+	w := r.do("GET", targetsPath)
+	if p := mustProblem(t, w); w.Code != http.StatusServiceUnavailable || !strings.Contains(p.Detail, "the roll is not complete") {
+		t.Errorf("status %d, detail %q", w.Code, p.Detail)
 	}
-	if w := r.do("POST", targetsPath); w.Code != http.StatusMethodNotAllowed {
-		t.Errorf("POST: status %d", w.Code)
+}
+
+func TestTargetLabels(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		say  func(*events.Heartbeat)
+		want map[string]string // beside those that every server has
+	}{
+		{"what is empty is left out", func(h *events.Heartbeat) { h.Meta = events.NewMeta(map[string]string{"note": ""}) }, nil},
+		{"zone and version", func(h *events.Heartbeat) { h.Zone, h.Version = "ä", "1.4.2" }, map[string]string{"zone": "ä", "version": "1.4.2"}},
+		{"a comma at both ends of the tags", func(h *events.Heartbeat) { h.Tags = []string{"blue"} }, map[string]string{"tags": ",blue,"}},
+		{"tags as they are told", func(h *events.Heartbeat) { h.Tags = []string{"z", "a"} }, map[string]string{"tags": ",z,a,"}},
+		{"drained", func(h *events.Heartbeat) { h.Weight = 0 }, map[string]string{"weight": "0", "state": "draining"}},
+		{"a key that is no name", func(h *events.Heartbeat) {
+			h.Meta = events.NewMeta(map[string]string{"app.io/rack-Ä_1": "r7"})
+		}, map[string]string{"meta_app_io_rack___1": "r7"}},
+		{"of keys with one name the first", func(h *events.Heartbeat) {
+			h.Meta = events.NewMeta(map[string]string{"a_b": "3", "a.b": "2", "a-b": "1"})
+		}, map[string]string{"meta_a_b": "1"}},
+		{"of keys with one name the first that has a value", func(h *events.Heartbeat) {
+			h.Meta = events.NewMeta(map[string]string{"a_b": "2", "a-b": ""})
+		}, map[string]string{"meta_a_b": "2"}},
+		{"a value that is no UTF-8", func(h *events.Heartbeat) {
+			h.Meta = events.NewMeta(map[string]string{"x": "a\xffb"})
+		}, map[string]string{"meta_x": "a\ufffdb"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := mustRoll(t)
+			r.tick(12 * time.Second)
+			h := beat("data", "one", "[2001:db8::1]:80", 1)
+			tt.say(&h)
+			r.hear(12*time.Second, h)
+			r.tick(15 * time.Second)
+			want := map[string]string{
+				"__meta_rollcall_service": "data", "__meta_rollcall_id": "one", "__meta_rollcall_state": "alive", "__meta_rollcall_weight": "100",
+			}
+			for name, value := range tt.want {
+				want["__meta_rollcall_"+name] = value
+			}
+			list := mustTargets(t, r, "")
+			if len(list) != 1 || !slices.Equal(list[0].Targets, []string{"[2001:db8::1]:80"}) || !maps.Equal(list[0].Labels, want) {
+				t.Errorf("got %v, want %v", list, want)
+			}
+		})
+	}
+}
+
+func TestHeadOfTargets(t *testing.T) {
+	r := mustRoll(t)
+	r.calm()
+	base, _ := r.mustRun()
+	resp, err := http.Head(base + targetsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if resp.StatusCode != http.StatusOK || resp.ContentLength < 100 {
+		t.Errorf("status %d, length %d", resp.StatusCode, resp.ContentLength)
 	}
 }

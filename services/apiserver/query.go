@@ -60,6 +60,17 @@ func parseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
+// parseFilter is parseQuery for a list that is answered at once.
+func parseFilter(raw string) (Query, error) {
+	values, _ := url.ParseQuery(raw) // parseQuery tells what is wrong with it
+	for _, name := range []string{"index", "wait"} {
+		if values.Has(name) {
+			return Query{}, &parameterError{name, "is no filter: this list is answered at once"}
+		}
+	}
+	return parseQuery(raw)
+}
+
 func (q *Query) set(name string, values []string) error {
 	if name == "tag" && !slices.Contains(values, "") {
 		q.Tags = values

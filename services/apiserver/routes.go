@@ -15,7 +15,7 @@ func (s *Server) routes() map[string]handler {
 		"/v1/servers/{service}/{id}": s.explainServer,
 		"/v1/services":               s.listServices,
 		"/v1/status":                 s.status,
-		"/v1/prometheus/targets":     s.prometheusTargets,
+		"/v1/prometheus/targets":     s.listTargets,
 		"/livez":                     s.livez,
 		"/readyz":                    s.readyz,
 		"/metrics":                   s.metrics(),
