@@ -2,155 +2,151 @@ package integration
 
 import (
 	"encoding/json"
-	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go.yaml.in/yaml/v3"
-
-	"rollcall/events"
 )
 
-// dashboard is what Grafana shows, as far as it can be wrong.
+// dashboard is what the tests want of services/grafana/dashboards/rollcall.json.
 type dashboard struct {
-	Panels []panel
+	UID        string
+	Panels     []panel
+	Templating struct{ List []variable }
 }
 
 type panel struct {
 	ID          int
 	Type, Title string
 	Description string
+	Datasource  datasource
 	GridPos     struct{ X, Y, W, H int }
-	Datasource  struct{ UID string }
-	Targets     []target
+	Targets     []struct {
+		Datasource   datasource
+		RefID        string
+		Expr         string
+		LegendFormat string
+	}
+	FieldConfig struct{ Defaults struct{ Unit string } }
 }
 
-type target struct{ Expr, LegendFormat string }
+type variable struct {
+	Name       string
+	Datasource datasource
+	Definition string
+	Query      struct{ Query string }
+}
 
-func mustDashboard(t *testing.T) dashboard {
-	t.Helper()
+type datasource struct{ Type, UID string }
+
+func mustDashboard(tb testing.TB) dashboard {
+	tb.Helper()
 	var d dashboard
-	must(t, json.Unmarshal(mustFile(t, "services/grafana/dashboards/rollcall.json"), &d))
-	if len(d.Panels) == 0 {
-		t.Fatal("the dashboard is empty")
-	}
+	must(tb, json.Unmarshal(mustFile(tb, "services/grafana/dashboards/rollcall.json"), &d))
 	return d
 }
 
-// targets are those of all panels.
-func (d dashboard) targets() []target {
-	var all []target
+// query is an expression of a panel, and the labels that its legend tells.
+type query struct {
+	panel, expr string
+	legend      []string
+}
+
+var (
+	legendForm = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
+	valuesForm = regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`)
+)
+
+// queries are all of them. Those of variables are made expressions that ask for the same.
+func (d dashboard) queries() []query {
+	var all []query
 	for _, p := range d.Panels {
-		all = append(all, p.Targets...)
+		for _, t := range p.Targets {
+			q := query{panel: p.Title, expr: t.Expr}
+			for _, m := range legendForm.FindAllStringSubmatch(t.LegendFormat, -1) {
+				q.legend = append(q.legend, m[1])
+			}
+			all = append(all, q)
+		}
+	}
+	for _, v := range d.Templating.List {
+		all = append(all, query{panel: "$" + v.Name, expr: valuesForm.ReplaceAllString(v.Query.Query, "sum by ($2) ($1)")})
 	}
 	return all
 }
 
+// filled is an expression as Grafana sends it, with all services chosen.
+func filled(expr string) string {
+	return strings.NewReplacer("$__rate_interval", "30s", "$service", ".*").Replace(expr)
+}
+
 func TestDashboardIsWhole(t *testing.T) {
-	d := mustDashboard(t)
-	var provisioned struct{ Datasources []struct{ UID string } }
+	var provisioned struct {
+		Datasources []struct{ UID, Type string }
+	}
 	must(t, yaml.Unmarshal(mustFile(t, "services/grafana/provisioning/datasources/prometheus.yml"), &provisioned))
 	if len(provisioned.Datasources) != 1 {
-		t.Fatalf("there are %d datasources, want one", len(provisioned.Datasources))
+		t.Fatalf("datasources %v, want one", provisioned)
 	}
-	seen := make(map[int]bool)
+	prometheus := datasource{provisioned.Datasources[0].Type, provisioned.Datasources[0].UID}
+	d := mustDashboard(t)
+	for _, v := range d.Templating.List {
+		if v.Datasource != prometheus || v.Definition != v.Query.Query {
+			t.Errorf("variable %s: %+v, want the datasource %v and one query", v.Name, v, prometheus)
+		}
+	}
+	ids := make(map[int]string)
 	for i, p := range d.Panels {
-		if seen[p.ID] {
-			t.Errorf("%s: id %d is taken", p.Title, p.ID)
+		if other, taken := ids[p.ID]; taken || p.ID == 0 {
+			t.Errorf("%s: id %d is no id, or that of %q too", p.Title, p.ID, other)
 		}
-		seen[p.ID] = true
-		for _, other := range d.Panels[:i] {
-			a, b := p.GridPos, other.GridPos
-			if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
-				t.Errorf("%s covers %s", p.Title, other.Title)
+		ids[p.ID] = p.Title
+		if g := p.GridPos; g.W < 1 || g.H < 1 || g.X < 0 || g.Y < 0 || g.X+g.W > 24 {
+			t.Errorf("%s: does not stand on the grid: %+v", p.Title, g)
+		}
+		for _, o := range d.Panels[:i] {
+			if p.overlaps(o) {
+				t.Errorf("%s: stands on %s", p.Title, o.Title)
 			}
 		}
-		if p.Type == "row" {
-			continue
-		}
-		if p.Datasource.UID != provisioned.Datasources[0].UID || len(p.Targets) == 0 || p.Description == "" {
-			t.Errorf("%s asks %q for %d things, and is described as %q", p.Title, p.Datasource.UID, len(p.Targets), p.Description)
+		if p.Type != "row" {
+			p.check(t, prometheus)
 		}
 	}
 }
 
-var (
-	metricUsed = regexp.MustCompile(`\b((?:rollcall|process|go)_\w+)(?:\{([^}]*)\})?`)
-	matcher    = regexp.MustCompile(`(\w+)\s*(?:=|!=|=~|!~)\s*"`)
-	grouping   = regexp.MustCompile(`\bby \(([^)]*)\)`)
-	legend     = regexp.MustCompile(`\{\{(\w+)\}\}`)
-)
-
-// ofTarget are labels that Prometheus adds.
-var ofTarget = []string{"job", "instance", "le"}
-
-func TestDashboardShowsWhatThereIs(t *testing.T) {
-	s := newSite(t, 1)
-	a, d := s.api("api-1"), freeAddr(t)
-	s.dataServer("data-1", d)
-	a.await(t, 20*time.Second, "the data server is listed", func() bool { return a.lists("data-1") })
-	resp, err := a.http.Get("http://" + a.proxy + "/" + events.DefaultService + "/x")
-	must(t, err)
-	readAll(t, resp)
-	a.await(t, 5*time.Second, "the request is counted", func() bool { return a.count(t, requestsMetric) > 0 })
-	known := make(map[string]map[string]bool)
-	learn(t, known, a.http, "http://"+a.addr+"/metrics")
-	learn(t, known, a.http, "http://"+d+"/metrics")
-
-	for _, target := range mustDashboard(t).targets() {
-		used := metricUsed.FindAllStringSubmatch(target.Expr, -1)
-		if len(used) == 0 && target.Expr != "up" {
-			t.Errorf("%s has no metric", target.Expr)
-		}
-		var labels []string
-		for _, g := range grouping.FindAllStringSubmatch(target.Expr, -1) {
-			labels = append(labels, strings.Split(g[1], ", ")...)
-		}
-		for _, l := range legend.FindAllStringSubmatch(target.LegendFormat, -1) {
-			labels = append(labels, l[1])
-		}
-		for _, m := range used {
-			has, ok := known[m[1]]
-			if !ok {
-				t.Errorf("%s: nobody has %s", target.Expr, m[1])
-				continue
-			}
-			for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
-				labels = append(labels, l[1])
-			}
-			for _, l := range labels {
-				if !has[l] && !slices.Contains(ofTarget, l) {
-					t.Errorf("%s: %s has no label %s", target.Expr, m[1], l)
-				}
-			}
-		}
-	}
+func (p panel) overlaps(o panel) bool {
+	a, b := p.GridPos, o.GridPos
+	return a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H
 }
 
-// learn notes each metric with its labels.
-func learn(t *testing.T, known map[string]map[string]bool, client *http.Client, url string) {
+func (p panel) check(t *testing.T, want datasource) {
 	t.Helper()
-	resp, err := client.Get(url)
-	must(t, err)
-	body := readAll(t, resp)
-	for line := range strings.Lines(body) {
-		if strings.HasPrefix(line, "#") {
-			continue
+	if p.Datasource != want {
+		t.Errorf("%s: datasource %v, want %v", p.Title, p.Datasource, want)
+	}
+	if !strings.HasSuffix(p.Description, ".") || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
+		t.Errorf("%s: description %q, unit %q, %d queries: want each", p.Title, p.Description, p.FieldConfig.Defaults.Unit, len(p.Targets))
+	}
+	refs := make(map[string]bool)
+	for _, q := range p.Targets {
+		if q.Datasource != want || q.RefID == "" || refs[q.RefID] || q.LegendFormat == "" {
+			t.Errorf("%s: query %+v, want the datasource %v, a ref of its own and a legend", p.Title, q, want)
 		}
-		name, rest, labelled := strings.Cut(line, "{")
-		if !labelled {
-			name, _, _ = strings.Cut(line, " ")
+		refs[q.RefID] = true
+	}
+}
+
+func TestDashboardsAreProvisioned(t *testing.T) {
+	var provisioned struct {
+		Providers []struct {
+			Type    string
+			Options struct{ Path string }
 		}
-		if known[name] == nil {
-			known[name] = make(map[string]bool)
-		}
-		if labelled {
-			for _, l := range matcher.FindAllStringSubmatch(rest, -1) {
-				known[name][l[1]] = true
-			}
-		}
+	}
+	must(t, yaml.Unmarshal(mustFile(t, "services/grafana/provisioning/dashboards/rollcall.yml"), &provisioned))
+	if p := provisioned.Providers; len(p) != 1 || p[0].Type != "file" || p[0].Options.Path != "/etc/grafana/dashboards" {
+		t.Errorf("got %+v, want the folder that the stack mounts", p)
 	}
 }

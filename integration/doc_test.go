@@ -8,6 +8,9 @@
 // command, its HTTP API, the proxy, and the events on NSQ. A row logs its figure and its limit; see main_test.go for how
 // to run all of them in full.
 //
+// What an operator sees is scrape_test.go and dashboard_test.go, of what Prometheus and Grafana are told to ask for, and
+// prometheus_test.go, which runs Prometheus itself where it is installed.
+//
 // The simulation (sim_*_test.go) runs the real code of an API server in virtual time, among a thousand simulated servers
 // and three nsqd, beside the plain rule "not heard for a TTL". A scenario is a line in sim_scenarios_test.go.
 //

@@ -2,130 +2,145 @@ package integration
 
 import (
 	"encoding/json"
-	"io"
+	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// monitor is Prometheus with the configuration that docker-compose.yml gives it.
-type monitor struct {
+// prometheus is the real one, as a process of its own.
+type prometheus struct {
 	*process
-	addr string
 	log  *output
+	addr string
 	http *http.Client
 }
 
-// startPrometheus has the API servers in the place of those of docker-compose.yml.
-func startPrometheus(t *testing.T, apis ...*apiProcess) *monitor {
+// lookPrometheus skips the test where there is none.
+func lookPrometheus(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
-		t.Skipf("Prometheus is not here: %v", err)
+		t.Skipf("Prometheus is not installed: %v", err)
 	}
-	text := string(mustFile(t, "services/prometheus/prometheus.yml"))
-	for i, name := range []string{"apiserver1:4180", "apiserver2:4180"} {
-		if !strings.Contains(text, name) {
-			t.Fatalf("prometheus.yml does not speak of %s", name)
-		}
-		text = strings.ReplaceAll(text, name, apis[i].addr)
-	}
+	return path
+}
+
+// startPrometheus runs the program at path with the configuration of the stack, in which only the API servers are others.
+func startPrometheus(t *testing.T, path string, apis ...*apiProcess) *prometheus {
+	t.Helper()
 	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
-	must(t, os.WriteFile(file, []byte(text), 0o644))
-	m := &monitor{addr: freeAddr(t), log: newOutput(), http: apis[0].http}
-	cmd := exec.Command(path, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+m.addr)
-	cmd.Stdout, cmd.Stderr = m.log, m.log
-	m.process = startProcess(t, cmd)
-	return m
+	text := string(mustFile(t, "services/prometheus/prometheus.yml"))
+	for i, a := range apis {
+		text = strings.ReplaceAll(text, fmt.Sprintf("apiserver%d:4180", i+1), a.addr)
+	}
+	config := filepath.Join(dir, "prometheus.yml")
+	must(t, os.WriteFile(config, []byte(text), 0o600))
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	p := &prometheus{log: newOutput(), addr: freeAddr(t), http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	cmd := exec.Command(path, "--config.file", config, "--storage.tsdb.path", filepath.Join(dir, "data"),
+		"--web.listen-address", p.addr, "--log.level", "warn")
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	p.process = startProcess(t, cmd)
+	return p
 }
 
-// ask decodes what the API of Prometheus says; false is an answer of no success.
-func (m *monitor) ask(t *testing.T, path string, data any) bool {
-	t.Helper()
-	resp, err := m.http.Get("http://" + m.addr + path)
+// ask is GET of Prometheus' API.
+func (p *prometheus) ask(path string, data any) error {
+	resp, err := p.http.Get("http://" + p.addr + path)
 	if err != nil {
-		return false // it is starting
+		return err
 	}
-	body := readAll(t, resp)
-	answer := struct {
-		Status string
-		Data   any
-	}{Data: data}
-	return json.Unmarshal([]byte(body), &answer) == nil && answer.Status == "success"
-}
-
-// up are the targets of a job that are reached, by address.
-func (m *monitor) up(t *testing.T, job string) []string {
-	t.Helper()
-	var data struct {
-		ActiveTargets []struct {
-			Health string
-			Labels map[string]string
-		}
-	}
-	if !m.ask(t, "/api/v1/targets?state=active", &data) {
-		return nil
-	}
-	var up []string
-	for _, target := range data.ActiveTargets {
-		if target.Labels["job"] == job && target.Health == "up" {
-			up = append(up, target.Labels["instance"]+" "+target.Labels["service"]+" "+target.Labels["server"])
-		}
-	}
-	slices.Sort(up)
-	return up
-}
-
-func readAll(tb testing.TB, resp *http.Response) string {
-	tb.Helper()
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	must(tb, err)
-	return string(body)
+	answer := struct {
+		Status, Error string
+		Data          any
+	}{Data: data}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s: %w", resp.Status, err)
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s: %s", resp.Status, answer.Error)
+	}
+	return nil
 }
 
-// Prometheus finds the data servers through both API servers, and reads each once.
-func TestPrometheusReadsTheTargets(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1)
-	apis := []*apiProcess{s.api("api-1"), s.api("api-2")}
-	m := startPrometheus(t, apis...)
-	var want []string
-	var servers []*process
-	for _, id := range []string{"data-1", "data-2", "data-3"} {
-		addr := freeAddr(t)
-		servers = append(servers, s.dataServer(id, addr))
-		want = append(want, addr+" data "+id)
-	}
-	slices.Sort(want)
-	found := func(within time.Duration, job string, want []string) {
-		t.Helper()
-		var got []string
-		deadline := time.Now().Add(within)
-		for got = m.up(t, job); !slices.Equal(got, want); got = m.up(t, job) {
-			if time.Now().After(deadline) {
-				t.Fatalf("of %s %q are up, want %q; the log of Prometheus:\n%s", job, got, want, m.log.tail(20))
-			}
-			pass(100 * time.Millisecond)
+// targets are those that are scraped, and whether they are up, in order.
+func (p *prometheus) targets() []string {
+	var found struct {
+		ActiveTargets []struct {
+			Labels map[string]string
+			Health string
 		}
 	}
-	found(60*time.Second, "dataserver", want) // the API servers are warm after 15 s
-	found(10*time.Second, "apiserver", slices.Sorted(slices.Values([]string{apis[0].addr + "  ", apis[1].addr + "  "})))
+	if err := p.ask("/api/v1/targets?state=active", &found); err != nil {
+		return []string{err.Error()}
+	}
+	var lines []string
+	for _, t := range found.ActiveTargets {
+		l := t.Labels
+		lines = append(lines, strings.Join([]string{l["job"], l["instance"], l["service"], l["server"], l["zone"], t.Health}, " "))
+	}
+	slices.Sort(lines)
+	return lines
+}
 
-	for _, target := range mustDashboard(t).targets() {
-		expr := strings.ReplaceAll(target.Expr, "$__rate_interval", "1m")
-		if !m.ask(t, "/api/v1/query?query="+url.QueryEscape(expr), new(any)) {
-			t.Errorf("Prometheus does not take %s", expr)
+// await returns when the targets are these.
+func (p *prometheus) await(t *testing.T, within time.Duration, what string, targets ...string) {
+	t.Helper()
+	slices.Sort(targets)
+	begun := time.Now()
+	for !slices.Equal(p.targets(), targets) {
+		if time.Since(begun) > within {
+			t.Fatalf("%s, not within %v:\nwant %s\ngot  %s\nPrometheus' log:\n%s", what, within,
+				strings.Join(targets, "\n     "), strings.Join(p.targets(), "\n     "), p.log.tail(10))
 		}
+		pass(100 * time.Millisecond)
 	}
-	apis[1].end() // the other one is enough
-	servers[0].end()
-	found(20*time.Second, "dataserver", slices.DeleteFunc(want, func(one string) bool { return strings.HasSuffix(one, " data-1") }))
+	row(t, what, time.Since(begun).Round(time.Millisecond), within)
+}
+
+// TestPrometheusFindsTheServers is the stack in processes of their own: what Prometheus scrapes while servers come, die
+// and leave, and an API server ends; and what the dashboard shows of it.
+func TestPrometheusFindsTheServers(t *testing.T) {
+	path := lookPrometheus(t)
+	t.Parallel()
+	s := newSite(t, 2)
+	apis := []*apiProcess{s.api("api-1"), s.api("api-2")}
+	p := startPrometheus(t, path, apis...)
+	var servers []*process
+	var want []string // of the data servers
+	for i := range 3 {
+		id, addr := fmt.Sprintf("data-%d", i), freeAddr(t)
+		servers = append(servers, s.dataServer(id, addr, "--dataserver.zone=a"))
+		want = append(want, fmt.Sprintf("dataserver %s data %s a up", addr, id))
+	}
+	api := func(i int, health string) string { return fmt.Sprintf("apiserver %s    %s", apis[i].addr, health) }
+	const (
+		warm = 15 * time.Second
+		gone = 9 * time.Second  // of a server that is dead
+		told = 25 * time.Second // 5 s each for the refresh, for its taking up, twice, and for the first scrape, and 5 s to spare
+	)
+	p.await(t, warm+told, "each server is found once", api(0, "up"), api(1, "up"), want[0], want[1], want[2])
+
+	servers[0].kill()
+	for range 20 { // some of them meet the dead one
+		resp, err := apis[0].http.Get("http://" + apis[0].proxy + "/data/hello")
+		must(t, err)
+		must(t, resp.Body.Close())
+	}
+	p.await(t, gone+told, "one that is dead is no target", api(0, "up"), api(1, "up"), want[1], want[2])
+	checkPanels(t, p)
+
+	servers[1].signal(syscall.SIGTERM)
+	p.await(t, told, "one that left is no target", api(0, "up"), api(1, "up"), want[2])
+	apis[0].end()
+	p.await(t, told, "without an API server the others stay", api(0, "down"), api(1, "up"), want[2])
 }
