@@ -108,7 +108,7 @@ func (p *prometheus) await(t *testing.T, within time.Duration, what string, targ
 }
 
 // TestPrometheusFindsTheServers is the stack in processes of their own: what Prometheus scrapes while servers come, die
-// and leave, and an API server ends; and what the dashboard shows of it.
+// and leave, and an API server ends and comes back; and what the dashboard shows of it.
 func TestPrometheusFindsTheServers(t *testing.T) {
 	path := lookPrometheus(t)
 	t.Parallel()
@@ -117,15 +117,19 @@ func TestPrometheusFindsTheServers(t *testing.T) {
 	p := startPrometheus(t, path, apis...)
 	var servers []*process
 	var want []string // of the data servers
-	for i := range 3 {
-		id, addr := fmt.Sprintf("data-%d", i), freeAddr(t)
+	start := func() {
+		id, addr := fmt.Sprintf("data-%d", len(servers)), freeAddr(t)
 		servers = append(servers, s.dataServer(id, addr, "--dataserver.zone=a"))
 		want = append(want, fmt.Sprintf("dataserver %s data %s a up", addr, id))
+	}
+	for range 3 {
+		start()
 	}
 	api := func(i int, health string) string { return fmt.Sprintf("apiserver %s    %s", apis[i].addr, health) }
 	const (
 		warm = 15 * time.Second
 		gone = 9 * time.Second  // of a server that is dead
+		left = 15 * time.Second // 5 s each for the refresh and for its taking up, and 5 s to spare
 		told = 25 * time.Second // 5 s each for the refresh, for its taking up, twice, and for the first scrape, and 5 s to spare
 	)
 	p.await(t, warm+told, "each server is found once", api(0, "up"), api(1, "up"), want[0], want[1], want[2])
@@ -140,7 +144,12 @@ func TestPrometheusFindsTheServers(t *testing.T) {
 	checkPanels(t, p)
 
 	servers[1].signal(syscall.SIGTERM)
-	p.await(t, told, "one that left is no target", api(0, "up"), api(1, "up"), want[2])
+	p.await(t, left, "one that left is no target", api(0, "up"), api(1, "up"), want[2])
 	apis[0].end()
-	p.await(t, told, "without an API server the others stay", api(0, "down"), api(1, "up"), want[2])
+	servers[2].end()
+	start() // whoever tells of it knows that the one before has left
+	stale := strings.TrimSuffix(want[2], "up") + "down"
+	p.await(t, told, "without an API server who comes is found, and who leaves is kept", api(0, "down"), api(1, "up"), stale, want[3])
+	apis[0].start(t)
+	p.await(t, warm+told, "what was kept goes when the API server is back", api(0, "up"), api(1, "up"), want[3])
 }
