@@ -16,5 +16,5 @@
 // HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the
 // roll is complete, and while nothing comes through any nsqd, lists that would be empty are answered with 503 instead.
 // A pick of a service without a live server is a 503 at any time. The list for Prometheus, who takes it as the whole truth, is a
-// 503 as long as anybody may be missing.
+// 503 as long as anybody may be missing; while blind it is the roll that was kept.
 package apiserver

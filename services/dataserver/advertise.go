@@ -22,7 +22,7 @@ const resolveTimeout = time.Second
 // for the answer. The error says that no address can be told.
 //
 // It is right wherever a machine or container has one address, or API servers are where the brokers are. Elsewhere
-// say the address.
+// say the address. It is found once: a machine that gets another one later needs a new start.
 func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (string, error) {
 	listen, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
@@ -37,6 +37,9 @@ func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (stri
 		if from, ok := source(ctx, peer); ok {
 			return netip.AddrPortFrom(from, listen.Port()).String(), nil
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("dataserver: the address to advertise: %w", err)
 	}
 	return "", errors.New("dataserver: listens on every address of this machine, and none can be told to others: say which")
 }

@@ -132,7 +132,7 @@ func (l *pool) retire(now time.Time, dead bool) {
 	}
 }
 
-// distrust closes what is idle.
+// distrust closes what is idle: it may lead nowhere any more.
 func (l *pool) distrust() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,8 +21,11 @@ type Proxy struct {
 	log      logger
 	evidence chan registry.Evidence
 	clock    atomic.Int64 // nanoseconds that timeouts go by; see tick
-	ticked   time.Time    // of Run's goroutine, like
-	loadsAt  time.Time
+
+	// Of Run's goroutine:
+	mode    registry.Mode // as last told
+	ticked  time.Time
+	loadsAt time.Time
 
 	services atomic.Pointer[map[string]*service] // by name; the map is replaced, never changed
 	closing  atomic.Bool                         // connections of clients end with their next answer
@@ -119,13 +122,14 @@ func (p *Proxy) update(snapshot *registry.Snapshot, now time.Time) error {
 		}
 	}
 	p.services.Store(&grown)
-	if snapshot.Mode == registry.ModeBlind {
+	if snapshot.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
 		// It may be the network that is gone, and come back with another address for this host: on a connection from before
 		// a request would wait for the whole of its patience.
 		for _, s := range grown {
 			s.eachPool((*pool).distrust)
 		}
 	}
+	p.mode = snapshot.Mode
 	return nil
 }
 
