@@ -8,6 +8,8 @@
 // command, its HTTP API, the proxy, and the events on NSQ. A row logs its figure and its limit; see main_test.go for how
 // to run all of them in full.
 //
+// The stack in containers is stack_test.go, and the rows that want it containers_test.go.
+//
 // What an operator sees is scrape_test.go and dashboard_test.go, of what Prometheus and Grafana are told to ask for, and
 // prometheus_test.go, which runs Prometheus itself where it is installed.
 //

@@ -158,7 +158,7 @@ func startChildStack(spec stackSpec) (string, func() error, error) {
 }
 
 func (s stackSpec) command(args ...string) *exec.Cmd {
-	args = append(append(s.Compose[1:len(s.Compose):len(s.Compose)], "--project-name", s.Project), args...)
+	args = append(append(s.Compose[1:len(s.Compose):len(s.Compose)], "--file", "docker-compose.yml", "--project-name", s.Project), args...)
 	cmd := exec.Command(s.Compose[0], args...)
 	cmd.Dir = s.Dir
 	return cmd
@@ -179,7 +179,8 @@ func (s *stack) docker(args ...string) string {
 func finish(tb testing.TB, cmd *exec.Cmd) string {
 	tb.Helper()
 	var out, msgs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &msgs
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &msgs, time.Second
+	endWithParent(cmd)
 	must(tb, cmd.Start())
 	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()
@@ -192,7 +193,8 @@ func finish(tb testing.TB, cmd *exec.Cmd) string {
 // up returns how long it took until every container was healthy.
 func (s *stack) up() time.Duration {
 	s.tb.Helper()
-	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}")
+	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}",
+		"--filter", "event=start", "--filter", "event=kill", "--filter", "event=die")
 	cmd.Stdout, cmd.Stderr = s.history, os.Stderr
 	startProcess(s.tb, cmd)
 
