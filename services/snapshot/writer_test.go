@@ -111,8 +111,8 @@ func TestAtMostOnceInEvery(t *testing.T) {
 func TestARollThatDoesNotChangeStaysFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path, r := newPath(t), newRoll()
-		run := start(t, snapshot.Config{Path: path, Registry: r})
 		s := newSaves(r, 0)
+		run := start(t, snapshot.Config{Path: path, Registry: r})
 		time.Sleep(10 * registry.FreshFor)
 		synctest.Wait()
 		s.mu.Lock()
