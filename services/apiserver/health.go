@@ -46,8 +46,11 @@ func (s *Server) ready(complete bool) error {
 	return nil
 }
 
-// emptyIsTrue says why a list without a server may be a mistake of ours, or nil.
+// emptyIsTrue says why a list without a server may be a mistake of ours, or nil; one that has a server is not judged.
 func (s *Server) emptyIsTrue(of *registry.Snapshot) error {
+	if len(of.Servers) > 0 {
+		return nil
+	}
 	if of.Mode == registry.ModeBlind {
 		return fmt.Errorf("%w: nothing comes through any nsqd", errNotReady)
 	}

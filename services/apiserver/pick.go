@@ -57,10 +57,8 @@ func (s *Server) noServer(ctx context.Context, service string) error {
 	if err != nil {
 		return err
 	}
-	if len(roll.Servers) == 0 {
-		if err := s.emptyIsTrue(roll); err != nil {
-			return err
-		}
+	if err := s.emptyIsTrue(roll); err != nil {
+		return err
 	}
 	return fmt.Errorf("%w of service %s", ErrNoServer, service)
 }

@@ -46,11 +46,11 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 
 // listIsTrue says why a list may lack servers that are there, or nil.
 func (s *Server) listIsTrue(list *registry.Snapshot) error {
-	switch {
-	case list.Mode == registry.ModeWarming:
+	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: nsqd has not been heard, or heard again, for long enough to know everybody", errNotReady)
-	case len(list.Servers) == 0:
-		return s.emptyIsTrue(list)
+	}
+	if err := s.emptyIsTrue(list); err != nil {
+		return err
 	}
 	return s.ready(list.Complete)
 }

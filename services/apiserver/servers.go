@@ -37,10 +37,8 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(list.Servers) == 0 {
-		if err := s.emptyIsTrue(list); err != nil {
-			return err
-		}
+	if err := s.emptyIsTrue(list); err != nil {
+		return err
 	}
 	w.Header().Set("ETag", s.etag(list, q))
 	return respondJSON(w, ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)})

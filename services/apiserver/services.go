@@ -49,10 +49,8 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(roll.Servers) == 0 {
-		if err := s.emptyIsTrue(roll); err != nil {
-			return err
-		}
+	if err := s.emptyIsTrue(roll); err != nil {
+		return err
 	}
 	return respondJSON(w, ServiceList{roll.Revision, roll.Mode, countServices(roll.Servers)})
 }
