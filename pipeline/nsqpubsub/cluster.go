@@ -83,6 +83,22 @@ func (c *Cluster) Validate() error {
 	)
 }
 
+// Addresses are those of each nsqd, and then of each nsqlookupd, as host:port. What Validate refuses is left out.
+func (c *Cluster) Addresses() []string {
+	var addrs []string
+	for _, addr := range c.NSQD {
+		if checkAddress(addr) == nil {
+			addrs = append(addrs, addr)
+		}
+	}
+	for _, addr := range c.Lookupd {
+		if u, err := lookupURL(addr); err == nil {
+			addrs = append(addrs, u.Host)
+		}
+	}
+	return addrs
+}
+
 func checkAddress(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -1,6 +1,7 @@
 package nsqpubsub_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,5 +50,16 @@ func TestSubscriberTakesItsTopicFromSubscribe(t *testing.T) {
 	cfg.Topic = "t"
 	if _, err := nsqpubsub.NewSubscriber(cfg); err == nil || !strings.Contains(err.Error(), "Topic:") {
 		t.Errorf("got %v, want an error that names Topic", err)
+	}
+}
+
+func TestAddressesOfACluster(t *testing.T) {
+	c := nsqpubsub.Cluster{
+		NSQD:    []string{"10.0.0.1:4150", "nsqd2:4150", "10.0.0.3"},
+		Lookupd: []string{"nsqlookupd1:4161", "http://10.0.0.4:4161/", "https://[2001:db8::1]:443", "://"},
+	}
+	want := []string{"10.0.0.1:4150", "nsqd2:4150", "nsqlookupd1:4161", "10.0.0.4:4161", "[2001:db8::1]:443"}
+	if got := c.Addresses(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
-	"slices"
 	"time"
 
 	"rollcall/pipeline/nsqpubsub"
@@ -32,7 +30,7 @@ func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (stri
 		return listen.String(), nil
 	}
 	// The route to addresses that are for documentation (RFC 5737, RFC 3849) is the default route.
-	peers := append(brokers(nsq), "192.0.2.1:9", "[2001:db8::1]:9")
+	peers := append(nsq.Addresses(), "192.0.2.1:9", "[2001:db8::1]:9")
 	for _, peer := range peers {
 		if from, ok := source(ctx, peer); ok {
 			return netip.AddrPortFrom(from, listen.Port()).String(), nil
@@ -42,17 +40,6 @@ func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (stri
 		return "", fmt.Errorf("dataserver: the address to advertise: %w", err)
 	}
 	return "", errors.New("dataserver: listens on every address of this machine, and none can be told to others: say which")
-}
-
-func brokers(nsq nsqpubsub.Cluster) []string {
-	peers := slices.Clone(nsq.NSQD)
-	for _, l := range nsq.Lookupd {
-		if u, err := url.Parse(l); err == nil && u.Host != "" {
-			l = u.Host
-		}
-		peers = append(peers, l)
-	}
-	return peers
 }
 
 // source is the address from which this machine would send to peer, if others can be told to call it. To connect a
