@@ -37,8 +37,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 
 // Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, lingers, and
 // finishes the requests in flight: at most LeaveTimeout, Linger, Drain and two seconds. The error tells of
-// an address that cannot be listened on or told to others, of a leave that nobody took, or of requests cut off. Run can be
-// called once.
+// an address that cannot be listened on or told to others, of a leave that nobody took, or of requests cut
+// off. Run can be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if s.ran.Swap(true) {
 		return ErrRan

@@ -13,7 +13,8 @@ import (
 
 // ServerConfig describes a Server.
 type ServerConfig struct {
-	// Agent describes the server to others. Addr is what it advertises, by default as Advertised says; Load is by default the number of requests that Handler is busy with.
+	// Agent describes the server to others. Addr is what it advertises, by default as Advertised says; Load is by
+	// default the number of requests that Handler is busy with.
 	Agent Config
 
 	Listen string // host:port, default 127.0.0.1:0

@@ -97,10 +97,10 @@ const (
 	lastTimeout = 2 * time.Second
 )
 
-// Run writes the roll at once, then after each change of the membership and every 30 s, at most once in Every and a tenth of
-// the time. A change meanwhile is written after the pause, and so is what could not be written. When ctx ends Run writes once more,
-// with what each server was last heard to say, so it must end before the registry does; the error is that of this
-// last file. Run also ends when the registry does, without a last file. It is called once.
+// Run writes the roll at once, then after each change of the membership and every 30 s, at most once in Every and a tenth
+// of the time. A change meanwhile is written after the pause, and so is what could not be written. When ctx ends Run
+// writes once more, with what each server was last heard to say, so it must end before the registry does; the error is
+// that of this last file. Run also ends when the registry does, without a last file. It is called once.
 func (w *Writer) Run(ctx context.Context) error {
 	if err := removeTemporary(w.cfg.Path); err != nil {
 		w.cfg.Log.Warn("files of a crash may be left beside the roll", zap.Error(err))
