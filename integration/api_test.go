@@ -96,11 +96,7 @@ func (a *api) get(path string) ([]byte, error) {
 	return body, err
 }
 
-type getter interface {
-	get(path string) ([]byte, error)
-}
-
-func ask[T any](a getter, path string) (*T, error) {
+func ask[T any](a *api, path string) (*T, error) {
 	body, err := a.get(path)
 	if err != nil {
 		return nil, err

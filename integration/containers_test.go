@@ -50,10 +50,7 @@ func TestStack(t *testing.T) {
 func (s *stack) image() {
 	var images []struct {
 		Size   int64
-		Config struct {
-			User       string
-			Entrypoint []string
-		}
+		Config struct{ User string }
 	}
 	must(s.tb, json.Unmarshal([]byte(s.docker("image", "inspect", s.spec.image())), &images))
 	row(s.tb, "image, MiB", float64(images[0].Size)/(1<<20), imageMiB)
@@ -130,11 +127,13 @@ func (s *stack) watch(what string) (*load, []*lookout, func(dead ...string)) {
 	ids := s.ids(s.containers("dataserver")...)
 	var looks []*lookout
 	var before []int
+	var proxies []string
 	for _, a := range s.apis {
 		before = append(before, a.expired(s.tb))
 		looks = append(looks, watchAPI(s.tb, a, ids))
+		proxies = append(proxies, a.proxy)
 	}
-	l := startLoad(s.tb, loadSpec{Proxies: s.proxies, Rate: stackRate})
+	l := startLoad(s.tb, loadSpec{Proxies: proxies, Rate: stackRate})
 	pass(time.Second)
 	return l, looks, func(dead ...string) {
 		s.tb.Helper()
@@ -153,38 +152,39 @@ func (s *stack) watch(what string) (*load, []*lookout, func(dead ...string)) {
 func (s *stack) serverKilled() {
 	const what = "docker kill of a data server"
 	victim := s.containers("dataserver")[0]
-	id := s.ids(victim)[0]
 	l, looks, unnoticed := s.watch(what)
-	begun := s.witness.dies(id)
-	s.docker("kill", victim)
-	died := s.happened(begun, "kill", victim).at()
-	s.witness.died(died, id)
+	id, died := s.end("kill", victim)
 	rowOf(s.tb, what+": expired", s.witness.delaysOf(s.tb, 2*silentHost, events.TypeExpired, []string{id}), 100, silentHost)
 	eventually(s.tb, time.Second, "neither API server lists it", func() bool {
 		return !slices.ContainsFunc(looks, func(look *lookout) bool { return look.gone()[id].IsZero() })
 	})
 	unnoticed(id)
 	row(s.tb, what+": last request that it answered was sent after", l.lastBy(id).Sub(died), time.Second)
-
 	s.restart(victim)
 }
 
 func (s *stack) serverStopped() {
 	const what = "docker stop of a data server"
 	victim := s.containers("dataserver")[0]
-	id := s.ids(victim)[0]
 	l, _, unnoticed := s.watch(what)
-	begun := s.witness.dies(id)
-	s.docker("stop", victim)
-	asked := s.happened(begun, "kill", victim).at() // with SIGTERM
-	s.witness.died(asked, id)
+	id, asked := s.end("stop", victim)
 	rowOf(s.tb, what+": left", s.witness.delaysOf(s.tb, 5*time.Second, events.TypeLeft, []string{id}), 100, saidGoodbye)
 	pass(time.Second)
 	unnoticed(id)
 	row(s.tb, what+": last request that it answered was sent after", l.lastBy(id).Sub(asked), saidGoodbye)
-	s.ended(what, begun, victim)
-
+	s.ended(what, asked, victim)
 	s.restart(victim)
+}
+
+// end has Docker end a data server, and returns its id and when the signal was sent.
+func (s *stack) end(how, container string) (id string, sent time.Time) {
+	s.tb.Helper()
+	id = s.ids(container)[0]
+	begun := s.witness.dies(id)
+	s.docker(how, container)
+	sent = s.happened(begun, "kill", container).at()
+	s.witness.died(sent, id)
+	return id, sent
 }
 
 // restart starts a data server that ended, at the address that it had or another one.
@@ -285,7 +285,7 @@ func (s *stack) apiCutOff() {
 	const what = "docker network disconnect of an API server"
 	cut, c := s.apis[1], s.container("apiserver2")
 	others := s.with(s.tb)
-	others.apis, others.proxies = s.apis[:1], s.proxies[:1]
+	others.apis = s.apis[:1]
 	_, _, unnoticed := others.watch(what)
 	s.docker("network", "disconnect", s.spec.network(), c)
 	pass(lasting(15*time.Second, time.Minute))

@@ -102,6 +102,7 @@ type output struct {
 	buf   bytes.Buffer
 	lines []line
 	more  chan struct{} // closed and renewed with each line
+	tell  func(string)  // of each line, if given; it must not ask the output
 }
 
 type line struct {
@@ -122,6 +123,9 @@ func (o *output) Write(p []byte) (int, error) {
 			break
 		}
 		o.lines = append(o.lines, line{time.Now(), text})
+		if o.tell != nil {
+			o.tell(text)
+		}
 	}
 	close(o.more)
 	o.more = make(chan struct{})

@@ -97,7 +97,7 @@ func TestAPIServerEnds(t *testing.T) {
 	must(t, err)
 	polled := make(chan error, 1)
 	go func() { // a question that waits for a change must not hold it up
-		_, err := ask[any](a, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
+		_, err := ask[any](a.api, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
 		polled <- err
 	}()
 	pass(200 * time.Millisecond)

@@ -24,7 +24,6 @@ type stack struct {
 	tb      testing.TB
 	spec    stackSpec
 	apis    []*api
-	proxies []string
 	witness *witness // by nsq_tail
 	tail    *process
 	history *output // what docker events tells
@@ -209,11 +208,10 @@ func (s *stack) up() time.Duration {
 
 	for _, name := range []string{"apiserver1", "apiserver2"} {
 		c := s.container(name)
-		a := newAPI(s.tb, s.hostPort(c, 4180), s.hostPort(c, 8080), func(lines int) string {
+		s.apis = append(s.apis, newAPI(s.tb, s.hostPort(c, 4180), s.hostPort(c, 8080), func(lines int) string {
 			logs, _ := exec.Command("docker", "logs", "--tail", fmt.Sprint(lines), c).CombinedOutput()
 			return string(logs)
-		})
-		s.apis, s.proxies = append(s.apis, a), append(s.proxies, a.proxy)
+		}))
 	}
 	s.listen()
 	return took
@@ -226,35 +224,17 @@ func (s *stack) listen() {
 	cmd := exec.Command("docker", "run", "--rm", "--name", s.spec.tail(), "--network", s.spec.network(), "nsqio/nsq:v1.3.0", "/nsq_tail",
 		"--lookupd-http-address=nsqlookupd1:4161", "--lookupd-http-address=nsqlookupd2:4161",
 		"--consumer-opt=lookupd_poll_interval,1s", "--consumer-opt=output_buffer_timeout,25ms", "--topic="+events.EventTopic, "--channel=witness#ephemeral")
-	cmd.Stdout = lines(func(text []byte) {
-		e, err := events.Decode(text)
+	out := newOutput()
+	out.tell = func(text string) {
+		e, err := events.Decode([]byte(text))
 		if err != nil {
 			s.tb.Errorf("nsq_tail prints %q: %v", text, err)
 			return
 		}
 		_ = s.witness.note(s.tb.Context(), e)
-	})
-	s.tail = startProcess(s.tb, cmd)
-}
-
-// lines is a writer that tells each line.
-func lines(tell func([]byte)) *lineWriter { return &lineWriter{tell: tell} }
-
-type lineWriter struct {
-	tell func([]byte)
-	rest []byte
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		text, rest, ended := bytes.Cut(w.rest, []byte{'\n'})
-		if !ended {
-			return len(p), nil
-		}
-		w.tell(text)
-		w.rest = rest
 	}
+	cmd.Stdout = out
+	s.tail = startProcess(s.tb, cmd)
 }
 
 // containersBy prints each container of the stack, or of one service of it.
@@ -287,12 +267,8 @@ func (s *stack) container(service string) string {
 // ids are the ids of data servers: their addresses, since they are told no other.
 func (s *stack) ids(containers ...string) []string {
 	s.tb.Helper()
-	var ids []string
-	for _, c := range containers {
-		ip := strings.TrimSpace(s.docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", c))
-		ids = append(ids, ip+":9001")
-	}
-	return ids
+	const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:9001"
+	return strings.Fields(s.docker(append([]string{"inspect", "--format", address}, containers...)...))
 }
 
 func (s *stack) hostPort(container string, port int) string {
