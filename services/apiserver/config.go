@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -45,6 +46,10 @@ type Config struct {
 	Log      *zap.Logger         // default none
 	Now      func() time.Time    // default time.Now
 
+	// ListBytes bounds the memory of lists of more than 1000 entries that their clients have not read yet: beyond it such
+	// a list is a 503. Default 128 MiB.
+	ListBytes int64
+
 	// Pick chooses a live server of a service for GET /v1/services/{service}/pick: by a policy, or by the service's own
 	// where that is empty; key is what is hashed. Its errors are ErrNoServer and ErrPolicy, or a failure of its own.
 	// Default nil: there is no such path.
@@ -61,6 +66,7 @@ func (c *Config) setDefaults() {
 	if c.Log == nil {
 		c.Log = zap.NewNop()
 	}
+	c.ListBytes = cmp.Or(c.ListBytes, heldBytes)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -10,7 +10,8 @@
 //
 // A handler owns nothing: it asks the registry by message and writes the answer. Nothing waits for
 // ever: a question to the registry ends after 5 s, a long poll after its wait, a client that does not
-// read is cut off after 30 s.
+// read is cut off after 30 s. Lists of more than 1000 entries are bounded: as many are encoded at once as half of the
+// processors, and beyond 128 MiB that clients have not read yet, or 2 s of waiting, such a list is a 503.
 //
 // Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
 // HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the

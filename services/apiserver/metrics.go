@@ -44,7 +44,14 @@ func (s *Server) metrics() handler {
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      scrapeLog{s.cfg.Log},
 	})
+	places := make(chan struct{}, scrapesMost)
 	return func(w http.ResponseWriter, r *http.Request) error {
+		select { // each scrape holds all the figures until the client has read them
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			return fmt.Errorf("%w: %d scrapes are under way", errBusy, scrapesMost)
+		}
 		limitWrite(w)
 		show.ServeHTTP(w, r)
 		return nil

@@ -72,7 +72,7 @@ func problemOf(err error) *Problem {
 		return newProblem(http.StatusBadRequest, `parameter "policy": `+strings.TrimPrefix(err.Error(), "apiserver: "))
 	case errors.Is(err, ErrNoServer):
 		return newProblem(http.StatusServiceUnavailable, strings.TrimPrefix(err.Error(), "apiserver: "))
-	case errors.Is(err, registry.ErrStopped), errors.Is(err, errNotReady):
+	case errors.Is(err, registry.ErrStopped), errors.Is(err, errNotReady), errors.Is(err, errBusy):
 		return newProblem(http.StatusServiceUnavailable, err.Error())
 	}
 	return newProblem(http.StatusInternalServerError, "the API server failed; its log says how")

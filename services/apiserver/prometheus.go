@@ -37,11 +37,13 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	if err := s.listIsTrue(roll); err != nil {
 		return err
 	}
-	groups := make([]targetGroup, 0, len(roll.Servers))
-	for _, srv := range roll.Servers {
-		groups = append(groups, targetGroup{[]string{srv.Addr}, targetLabels(srv)})
-	}
-	return respondJSON(w, groups)
+	return s.respondList(ctx, w, len(roll.Servers), func() (any, error) {
+		groups := make([]targetGroup, 0, len(roll.Servers))
+		for _, srv := range roll.Servers {
+			groups = append(groups, targetGroup{[]string{srv.Addr}, targetLabels(srv)})
+		}
+		return groups, nil
+	})
 }
 
 // listIsTrue says why a list may lack servers that are there, or nil.

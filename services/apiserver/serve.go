@@ -84,11 +84,11 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 }
 
 func respondJSON(w http.ResponseWriter, answer any) error {
-	body, err := json.Marshal(answer)
+	body, err := encodeJSON(answer)
 	if err != nil {
-		return fmt.Errorf("apiserver: encode: %w", err)
+		return err
 	}
-	respond(w, http.StatusOK, jsonType, append(body, '\n'))
+	respond(w, http.StatusOK, jsonType, body)
 	return nil
 }
 

@@ -32,6 +32,7 @@ type Server struct {
 	handler  http.Handler
 	requests *requestMetrics
 	figures  *figures
+	lists    *lists
 
 	draining chan struct{} // closed once Run's context has ended: long polls answer
 	drain    func()
@@ -51,6 +52,7 @@ func New(cfg Config) (*Server, error) {
 		boot:     strconv.FormatInt(started.UnixNano(), 36),
 		requests: newRequestMetrics(),
 		figures:  newFigures(cfg.Registry, cfg.Nodes),
+		lists:    newLists(cfg.ListBytes),
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 	}

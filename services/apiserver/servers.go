@@ -33,15 +33,35 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if unchanged || err != nil {
 		return err
 	}
-	list, err := s.cfg.Registry.List(ctx, q.selection(), s.cfg.Now())
+	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
-	if err := s.emptyIsTrue(list); err != nil {
-		return err
+	return s.respondList(ctx, w, countUpTo(smallList+1, members, q.selection()), func() (any, error) {
+		list, err := s.cfg.Registry.List(ctx, q.selection(), s.cfg.Now())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.emptyIsTrue(list); err != nil {
+			return nil, err
+		}
+		w.Header().Set("ETag", s.etag(list, q))
+		return ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)}, nil
+	})
+}
+
+// countUpTo counts the servers that q selects, and stops at limit.
+func countUpTo(limit int, members *registry.Snapshot, q registry.Query) int {
+	n := 0
+	for _, srv := range members.Servers {
+		if n == limit {
+			break
+		}
+		if q.Matches(srv) {
+			n++
+		}
 	}
-	w.Header().Set("ETag", s.etag(list, q))
-	return respondJSON(w, ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)})
+	return n
 }
 
 // await returns when the revision is another than index, when the membership changes without one (a restored server that

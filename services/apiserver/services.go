@@ -52,7 +52,10 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err := s.emptyIsTrue(roll); err != nil {
 		return err
 	}
-	return respondJSON(w, ServiceList{roll.Revision, roll.Mode, countServices(roll.Servers)})
+	services := countServices(roll.Servers)
+	return s.respondList(ctx, w, len(services), func() (any, error) {
+		return ServiceList{roll.Revision, roll.Mode, services}, nil
+	})
 }
 
 // countServices relies on the order of a snapshot.
