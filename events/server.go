@@ -32,9 +32,10 @@ type Server struct {
 	Meta         Meta      `json:"meta"`
 	Load         *Load     `json:"load,omitempty"`
 	RegisteredAt time.Time `json:"registered_at"`
-	LastSeen     time.Time `json:"last_seen"` // when the newest heartbeat was published
-	AgeMS        int64     `json:"age_ms"`    // how much of the lease has passed
-	Via          string    `json:"via"`       // nsqd that the newest heartbeat came through
+	LastSeen     time.Time `json:"last_seen"`           // when the newest heartbeat was published
+	LastProbe    time.Time `json:"last_probe,omitzero"` // when it told its id to a probe last; none if a heartbeat is newer
+	AgeMS        int64     `json:"age_ms"`              // how much of the lease has passed
+	Via          string    `json:"via"`                 // nsqd that the newest heartbeat came through
 }
 
 // Key names the server among all: service/id.

@@ -18,6 +18,7 @@ func (s *state) place(m message) verdict {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
 	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
+		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
 		return sighted
 	}
 	b := &arrival{h, m.receipt, m.says, now, ordinal(h, m.receipt)}

@@ -71,6 +71,11 @@ type sight struct {
 	blind   bool
 	blinded time.Duration // when it went blind
 	until   time.Duration // L when it was blind last
+
+	canaryEver  bool          // a canary has come through it
+	canaryAt    time.Duration // the last one
+	canaryDelay time.Duration // in NSQ, of that canary
+	canaryLost  bool          // it came late after the one before, since the last look
 }
 
 func newLeaseClock(interval, tick time.Duration) leaseClock {

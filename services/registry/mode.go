@@ -27,7 +27,7 @@ const (
 //	normal   else
 func (s *state) settle(at time.Time, now, g time.Duration) {
 	s.refill(g)
-	if !s.complete && (s.clock.lease >= s.cfg.Interval || s.cfg.Restore.fresh(at)) {
+	if !s.complete && s.whole(at) {
 		s.complete, s.snapshot = true, nil
 	}
 	if blind := s.clock.blindOnes(); !slices.Equal(blind, s.blind) {

@@ -67,6 +67,16 @@ func (d *doubt) remember(e Evidence) {
 	d.answered++
 }
 
+// identified is when the server told its id last, as far as it is remembered.
+func (d *doubt) identified() time.Time {
+	for i := d.answered; i > d.answered-min(d.answered, keptProbes); i-- {
+		if p := d.probes[(i-1)%keptProbes]; p.finding == FindingIdentified {
+			return wall(p.at)
+		}
+	}
+	return time.Time{}
+}
+
 // pace is the time between two questions about r.
 func (r *record) pace() time.Duration {
 	if !r.suspect || r.doubt.asked >= probeTries {

@@ -136,12 +136,21 @@ func (r *record) seq() uint64 {
 // vitals are those at a moment of the lease clock.
 func (r *record) vitals(lease time.Duration) vitals {
 	return vitals{
-		Seq:      r.seq(),
-		LastSeen: wall(r.lastSeen),
-		Age:      max(0, lease-r.stamp),
-		Load:     r.load,
-		Via:      r.via.Value(),
+		Seq:       r.seq(),
+		LastSeen:  wall(r.lastSeen),
+		LastProbe: r.lastProbe(),
+		Age:       max(0, lease-r.stamp),
+		Load:      r.load,
+		Via:       r.via.Value(),
 	}
+}
+
+// lastProbe is when the server told its id last, and zero if a heartbeat is newer.
+func (r *record) lastProbe() time.Time {
+	if r.doubt == nil || r.stamp <= r.beat {
+		return time.Time{}
+	}
+	return r.doubt.identified()
 }
 
 // wall is the form of a moment in views and events: UTC, to the millisecond.

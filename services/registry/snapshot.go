@@ -23,7 +23,7 @@ type Snapshot struct {
 	Revision   uint64
 	Generation uint64 // of this process; grows with each Snapshot, also where nothing happened that makes an event
 	Mode       Mode
-	Complete   bool     // whoever beats is on the roll: it was heard for an interval, or restored
+	Complete   bool     // every server that publishes is on the roll: it was heard on time for an interval, or restored
 	Blind      []string // nsqd through which nothing comes, in order
 	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
 	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.
@@ -33,15 +33,16 @@ type Snapshot struct {
 
 // vitals are what each heartbeat renews.
 type vitals struct {
-	Seq      uint64
-	LastSeen time.Time
-	Age      time.Duration // of the lease
-	Load     *events.Load
-	Via      string
+	Seq       uint64
+	LastSeen  time.Time
+	LastProbe time.Time     // zero if a heartbeat is newer
+	Age       time.Duration // of the lease
+	Load      *events.Load
+	Via       string
 }
 
 func (v vitals) apply(s *events.Server) {
-	s.Seq, s.LastSeen, s.AgeMS, s.Load, s.Via = v.Seq, v.LastSeen, v.Age.Milliseconds(), v.Load, v.Via
+	s.Seq, s.LastSeen, s.LastProbe, s.AgeMS, s.Load, s.Via = v.Seq, v.LastSeen, v.LastProbe, v.Age.Milliseconds(), v.Load, v.Via
 }
 
 // Query selects servers. The zero Query selects all; each field that is set narrows it.

@@ -34,7 +34,8 @@ type state struct {
 	warmAt    time.Duration // when warming ends
 	allowance float64       // how many may expire now, while the mode is not normal
 	fleet     int           // of which that is a part
-	complete  bool          // the roll was heard for an interval: whoever beats is on it
+	complete  bool          // see whole; stays true
+	lateAt    time.Duration // by the lease clock, when messages were late last
 	blind     []string      // nsqd; replaced, never changed
 
 	outbox   outbox

@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// arrivals are the messages of one tick.
+type arrivals func(s *state, now time.Duration, at time.Time)
+
+func canaryVia(nsqd string, delay time.Duration) arrivals {
+	return func(s *state, _ time.Duration, at time.Time) {
+		canary := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: "api-1"}
+		s.observe(newMessage(canary, events.Receipt{Via: nsqd, PublishedAt: at.Add(-delay), ReceivedAt: at, Delay: delay}))
+	}
+}
+
+func heartbeatVia(nsqd string, delay time.Duration) arrivals {
+	seq := uint64(0)
+	return func(s *state, _ time.Duration, at time.Time) {
+		seq++
+		s.observe(newMessage(plainBeat(1, seq), events.Receipt{Via: nsqd, PublishedAt: at.Add(-delay), ReceivedAt: at, Delay: delay}))
+	}
+}
+
+// every has messages arrive only at each multiple of a time.
+func every(d time.Duration, a arrivals) arrivals {
+	return func(s *state, now time.Duration, at time.Time) {
+		if now%d == 0 {
+			a(s, now, at)
+		}
+	}
+}
+
+func TestARollBehindABacklogIsNotComplete(t *testing.T) {
+	const onTime, late = 10 * time.Millisecond, 3 * time.Second
+	for _, tt := range []struct {
+		name string
+		hear []arrivals
+		want bool // complete after 8 s
+	}{
+		{"canaries on time", []arrivals{canaryVia("a", onTime), canaryVia("b", onTime)}, true},
+		{"canaries late by 1 s", []arrivals{canaryVia("a", time.Second), canaryVia("b", onTime)}, true},
+		{"canaries late by more", []arrivals{canaryVia("a", time.Second+1), canaryVia("b", onTime)}, false},
+		{"canaries late, heartbeats on time between them", []arrivals{canaryVia("a", late), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
+		{"canaries on time, heartbeats old", []arrivals{canaryVia("a", onTime), heartbeatVia("a", late), canaryVia("b", onTime)}, true},
+		{"each second canary is lost", []arrivals{every(2*time.Second, canaryVia("a", onTime)), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
+		{"a canary each second", []arrivals{every(time.Second, canaryVia("a", onTime)), every(time.Second, canaryVia("b", onTime))}, true},
+		{"no canary, heartbeats late", []arrivals{heartbeatVia("a", late), canaryVia("b", onTime)}, false},
+		{"no canary, heartbeats on time", []arrivals{heartbeatVia("a", onTime), canaryVia("b", onTime)}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := mustState(t, Config{})
+			start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+			play := func(from, to time.Duration, hear ...arrivals) {
+				for now := from; now < to; now += testTick {
+					at := start.Add(now)
+					for _, h := range hear {
+						h(s, now, at)
+					}
+					s.tick(at, []string{"a", "b"})
+				}
+			}
+			play(0, 8*time.Second, tt.hear...)
+			if got := s.members().Complete; got != tt.want {
+				t.Errorf("complete %v after 8 s, want %v", got, tt.want)
+			}
+			play(8*time.Second, 12*time.Second, canaryVia("a", onTime), canaryVia("b", onTime))
+			if got := s.members().Complete; got != tt.want {
+				t.Errorf("complete %v after 4 s on time, want %v", got, tt.want)
+			}
+			play(12*time.Second, 14*time.Second, canaryVia("a", onTime), canaryVia("b", onTime))
+			if !s.members().Complete {
+				t.Error("not complete after an interval on time")
+			}
+			play(14*time.Second, 20*time.Second, canaryVia("a", late), canaryVia("b", late))
+			if !s.members().Complete {
+				t.Error("complete no longer: readiness would go with a broker")
+			}
+		})
+	}
+}
+
+func TestTheLastProbeIsThatSinceTheLastHeartbeat(t *testing.T) {
+	s := mustState(t, Config{Probing: true})
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	heartbeat := heartbeatVia("a", 0)
+	lastProbe := func() time.Time { return s.currentVitals(s.clock.last)[0].LastProbe }
+	heartbeat(s, 0, start)
+	var probed time.Time
+	for now := time.Duration(0); now <= 9*time.Second; now += testTick {
+		at := start.Add(now)
+		s.tick(at, nil)
+		if q, ok := s.question(); ok {
+			s.asked()
+			s.report(Evidence{Probe: q, Finding: FindingIdentified, Source: SourceProbe, Began: at, Ended: at})
+			probed = at
+		}
+	}
+	s.vitals = nil
+	if got := lastProbe(); probed.IsZero() || !got.Equal(probed) {
+		t.Errorf("last probe at %v, want %v", got, probed)
+	}
+	if view := s.currentVitals(s.clock.last)[0]; !view.LastSeen.Equal(start) {
+		t.Errorf("last seen at %v, want when the heartbeat came, %v", view.LastSeen, start)
+	}
+	heartbeat(s, 0, start.Add(9*time.Second))
+	s.vitals = nil
+	if got := lastProbe(); !got.IsZero() {
+		t.Errorf("last probe at %v after a heartbeat, want none", got)
+	}
+}
