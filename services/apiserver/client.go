@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/events"
 	"rollcall/services/registry"
 )
 
@@ -65,27 +64,24 @@ func (c *Client) Server(ctx context.Context, service, id string) (*registry.Expl
 	return get[registry.Explanation](ctx, c, "/v1/servers/"+segment(service)+"/"+segment(id), requestTimeout)
 }
 
-// Services counts the servers of each service by state.
-func (c *Client) Services(ctx context.Context) (*ServiceList, error) {
-	return get[ServiceList](ctx, c, "/v1/services", requestTimeout)
+// Services counts the servers of each service by state. Where complete is asked for and the list may lack servers, the
+// error is a *Problem of status 503.
+func (c *Client) Services(ctx context.Context, complete bool) (*ServiceList, error) {
+	path := "/v1/services"
+	if params := (Query{Complete: complete}).values().Encode(); params != "" {
+		path += "?" + params
+	}
+	return get[ServiceList](ctx, c, path, requestTimeout)
 }
 
-// Pick chooses one live server of a service, by a policy or, where that is empty, by the service's own. The policy hash
-// gives the same server for the same key as long as the membership is the same. Where there is no live server the error
-// is a *Problem of status 503.
-func (c *Client) Pick(ctx context.Context, service, policy, key string) (*events.Server, error) {
+// Pick chooses one live server of a service. The policy hash gives the same server for the same key as long as the
+// membership is the same. Where there is no live server the error is a *Problem of status 503.
+func (c *Client) Pick(ctx context.Context, service string, q PickQuery) (*Picked, error) {
 	path := "/v1/services/" + segment(service) + "/pick"
-	params := make(url.Values)
-	if policy != "" {
-		params.Set("policy", policy)
+	if params := q.values().Encode(); params != "" {
+		path += "?" + params
 	}
-	if key != "" {
-		params.Set("key", key)
-	}
-	if len(params) > 0 {
-		path += "?" + params.Encode()
-	}
-	return get[events.Server](ctx, c, path, requestTimeout)
+	return get[Picked](ctx, c, path, requestTimeout)
 }
 
 // Status is that of the API server itself.

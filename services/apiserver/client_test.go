@@ -43,7 +43,7 @@ func TestClientAgainstServer(t *testing.T) {
 	if err != nil || one.Server.State != events.StateSuspect || one.Summary == "" || len(one.Beats) != 1 || len(one.Transitions) != 2 {
 		t.Errorf("Server: %+v, %v", one, err)
 	}
-	services, err := c.Services(ctx)
+	services, err := c.Services(ctx, false)
 	if err != nil || len(services.Services) != 2 || services.Services[1] != (apiserver.Service{Name: "web", Counts: apiserver.Counts{Suspect: 1}}) {
 		t.Errorf("Services: %+v, %v", services, err)
 	}

@@ -38,7 +38,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 // ready says why the roll may be incomplete, or nil.
 func (s *Server) ready(complete bool) error {
 	if !complete {
-		return fmt.Errorf("%w: the roll is not complete: heartbeats have not been heard for an interval", errNotReady)
+		return fmt.Errorf("%w: the roll is not complete: heartbeats have not been heard on time for an interval", errNotReady)
 	}
 	if err := s.cfg.Ready(); err != nil {
 		return fmt.Errorf("%w: %w", errNotReady, err)
@@ -55,6 +55,14 @@ func (s *Server) emptyIsTrue(of *registry.Snapshot) error {
 		return fmt.Errorf("%w: nothing comes through any nsqd", errNotReady)
 	}
 	return s.ready(of.Complete)
+}
+
+// completeIfAsked says why a list may lack servers, or nil; a client that does not ask for a complete one gets it as it is.
+func (s *Server) completeIfAsked(list *registry.Snapshot, asked bool) error {
+	if !asked {
+		return nil
+	}
+	return s.ready(list.Complete)
 }
 
 func (s *Server) stats(r *http.Request) (registry.Stats, error) {

@@ -158,18 +158,18 @@ func TestClientPicks(t *testing.T) {
 	r.populate()
 	base, _ := r.mustRun()
 	client := mustClient(t, base)
-	got, err := client.Pick(t.Context(), "data", "hash", "a&b c")
+	got, err := client.Pick(t.Context(), "data", apiserver.PickQuery{Policy: "hash", Key: "a&b c"})
 	if err != nil || got.ID != "blue" || got.Addr != "10.0.0.7:8080" || got.Load == nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if c.service != "data" || c.policy != "hash" || c.key != "a&b c" {
 		t.Errorf("asked for %+v", c)
 	}
-	if _, err := client.Pick(t.Context(), "data", "", ""); err != nil || c.policy != "" || c.key != "" {
+	if _, err := client.Pick(t.Context(), "data", apiserver.PickQuery{}); err != nil || c.policy != "" || c.key != "" {
 		t.Errorf("asked for %+v, %v", c, err)
 	}
 	var p *apiserver.Problem
-	if _, err := client.Pick(t.Context(), "a/../b", "", ""); !errors.As(err, &p) || p.Status != 400 || !strings.Contains(p.Detail, "service") {
+	if _, err := client.Pick(t.Context(), "a/../b", apiserver.PickQuery{}); !errors.As(err, &p) || p.Status != 400 || !strings.Contains(p.Detail, "service") {
 		t.Errorf("bad service: %v", err)
 	}
 }

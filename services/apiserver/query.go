@@ -28,6 +28,8 @@ type Query struct {
 	Tags    []string          // each must be there
 	Meta    map[string]string // each entry must be there
 
+	Complete bool // a list that may lack servers is an error of status 503
+
 	// A Wait makes it a long poll: the answer comes as soon as the revision is another than Index, or
 	// after Wait, at most MaxWait. The revision is that of the whole roll, so an answer may show
 	// no change in the servers selected here.
@@ -93,6 +95,9 @@ func (q *Query) set(name string, values []string) error {
 		}
 	case name == "zone":
 		q.Zone = value
+	case name == "complete":
+		q.Complete, err = true, isTrue(value)
+		return err
 	case name == "index":
 		if q.Index, err = strconv.ParseUint(value, 10, 64); err != nil {
 			return errors.New("is no revision: want a whole number")
@@ -108,6 +113,27 @@ func (q *Query) set(name string, values []string) error {
 		q.Meta[key] = value
 	default:
 		return errors.New("is unknown")
+	}
+	return nil
+}
+
+// parseComplete is for routes that take no other parameter. The error is a *parameterError.
+func parseComplete(raw string) (bool, error) {
+	q, err := parseFilter(raw)
+	if err != nil {
+		return false, err
+	}
+	complete := q.Complete
+	q.Complete = false
+	if params := q.values(); len(params) > 0 {
+		return false, &parameterError{slices.Sorted(maps.Keys(params))[0], "is unknown"}
+	}
+	return complete, nil
+}
+
+func isTrue(value string) error {
+	if value != "true" {
+		return errors.New("is not true, the only value that it has")
 	}
 	return nil
 }
@@ -143,6 +169,9 @@ func (q Query) values() url.Values {
 	set("service", q.Service)
 	set("state", string(q.State))
 	set("zone", q.Zone)
+	if q.Complete {
+		set("complete", "true")
+	}
 	for _, tag := range q.Tags {
 		v.Add("tag", tag)
 	}

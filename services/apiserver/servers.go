@@ -16,7 +16,9 @@ import (
 type ServerList struct {
 	Revision uint64           `json:"revision"`
 	Mode     registry.Mode    `json:"mode"`
-	Servers  []*events.Server `json:"servers"` // never null
+	Complete bool             `json:"complete"` // every server that publishes heartbeats is known; see Status
+	Time     time.Time        `json:"time"`     // of the API server, to which last_seen and last_probe compare
+	Servers  []*events.Server `json:"servers"`  // never null
 }
 
 func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
@@ -29,16 +31,19 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
 	defer cancel()
-	unchanged, err := s.unchanged(ctx, w, r, q)
-	if unchanged || err != nil {
-		return err
-	}
 	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
+	if err := s.completeIfAsked(members, q.Complete); err != nil {
+		return err
+	}
+	if s.unchanged(w, r, members, q) {
+		return nil
+	}
 	return s.respondList(ctx, w, countUpTo(smallList+1, members, q.selection()), func() (any, error) {
-		list, err := s.cfg.Registry.List(ctx, q.selection(), s.cfg.Now())
+		now := s.cfg.Now()
+		list, err := s.cfg.Registry.List(ctx, q.selection(), now)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +51,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 			return nil, err
 		}
 		w.Header().Set("ETag", s.etag(list, q))
-		return ServerList{list.Revision, list.Mode, append([]*events.Server{}, list.Servers...)}, nil
+		return ServerList{list.Revision, list.Mode, list.Complete, now.UTC().Truncate(time.Millisecond), append([]*events.Server{}, list.Servers...)}, nil
 	})
 }
 
@@ -85,33 +90,28 @@ func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	}
 }
 
-// unchanged answers 304 if the client has the membership as it is. It is asked of Members, because that
-// costs the registry no walk over the roll.
-func (s *Server) unchanged(ctx context.Context, w http.ResponseWriter, r *http.Request, q Query) (bool, error) {
+// unchanged answers 304 if the client has the membership as it is.
+func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *registry.Snapshot, q Query) bool {
 	known := r.Header.Get("If-None-Match")
 	if known == "" {
-		return false, nil
+		return false
 	}
-	now, err := s.cfg.Registry.Members(ctx, registry.Query{})
-	if err != nil {
-		return false, err
-	}
-	tag := s.etag(now, q)
+	tag := s.etag(members, q)
 	for one := range strings.SplitSeq(known, ",") {
 		if strings.TrimPrefix(strings.TrimSpace(one), "W/") == strings.TrimPrefix(tag, "W/") {
 			w.Header().Set("ETag", tag)
 			w.WriteHeader(http.StatusNotModified)
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // etag names a membership: the process, its generation, and the filter. It is weak because the vitals (seq, age_ms,
 // last_seen, load, via) move on under the same tag. So a 304 says that nobody came, went or changed, and
 // not that the ages are those of then.
 func (s *Server) etag(of *registry.Snapshot, q Query) string {
-	q.Wait = 0
+	q.Wait, q.Complete = 0, false // they select nothing
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))
 	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())

@@ -12,6 +12,7 @@ import (
 type ServiceList struct {
 	Revision uint64        `json:"revision"`
 	Mode     registry.Mode `json:"mode"`
+	Complete bool          `json:"complete"` // every server that publishes heartbeats is known; see Status
 	Services []Service     `json:"services"` // never null
 }
 
@@ -40,7 +41,8 @@ func (c *Counts) add(state events.State) {
 }
 
 func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r.URL.RawQuery); err != nil {
+	complete, err := parseComplete(r.URL.RawQuery)
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
@@ -49,12 +51,15 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.completeIfAsked(roll, complete); err != nil {
+		return err
+	}
 	if err := s.emptyIsTrue(roll); err != nil {
 		return err
 	}
 	services := countServices(roll.Servers)
 	return s.respondList(ctx, w, len(services), func() (any, error) {
-		return ServiceList{roll.Revision, roll.Mode, services}, nil
+		return ServiceList{roll.Revision, roll.Mode, roll.Complete, services}, nil
 	})
 }
 

@@ -17,7 +17,7 @@ type Status struct {
 	Mode      registry.Mode `json:"mode"`
 	ModeSince time.Time     `json:"mode_since,omitzero"`
 	Detail    string        `json:"detail"`   // what the mode means
-	Complete  bool          `json:"complete"` // the roll has been heard for an interval, or was restored
+	Complete  bool          `json:"complete"` // heartbeats were heard on time for an interval, or the roll was restored: every server that publishes is known
 	Revision  uint64        `json:"revision"`
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/services/apiserver"
 	"rollcall/services/app"
 	"rollcall/services/registry"
 )
@@ -91,12 +92,12 @@ func TestPickIsTheProxysChoice(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	eventually(t, 2*time.Second, "both are picked", func() bool {
-		if s, err := client.Pick(t.Context(), "data", "roundrobin", ""); err == nil {
+		if s, err := client.Pick(t.Context(), "data", apiserver.PickQuery{Policy: "roundrobin"}); err == nil {
 			seen[s.ID] = true
 		}
 		return len(seen) == 2
 	})
-	if _, err := client.Pick(t.Context(), "data", "best", ""); err == nil || !strings.Contains(err.Error(), "p2c") {
+	if _, err := client.Pick(t.Context(), "data", apiserver.PickQuery{Policy: "best"}); err == nil || !strings.Contains(err.Error(), "p2c") {
 		t.Errorf("unknown policy: %v, want an error that names the policies", err)
 	}
 	if a.ProxyAddr() != "" {
