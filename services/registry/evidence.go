@@ -131,6 +131,9 @@ func (s *state) weigh(r *record, e Evidence, now time.Duration) {
 		r.doubt.extended++
 	default:
 		r.doubt.fail(s.since(e.Began))
+		if e.Finding == FindingAccepted {
+			r.doubt.accepted++
+		}
 		if r.untold {
 			s.tellSuspected(r, e.Ended, now)
 		}

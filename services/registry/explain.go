@@ -95,7 +95,7 @@ func (s *state) outlook(r *record, age time.Duration) string {
 	d := r.doubted()
 	end := r.ttl + time.Duration(d.extended)*r.interval()
 	left := max(0, end-age).Round(time.Millisecond)
-	asked := fmt.Sprintf("%d probes in a row failed", d.failed)
+	asked := d.answers()
 	if !s.cfg.Probing {
 		asked = "probes are off"
 	}

@@ -1,6 +1,9 @@
 package registry
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 const (
 	probeEvery = time.Second      // a suspect is asked so often,
@@ -14,7 +17,8 @@ type doubt struct {
 	badAt    time.Duration // when somebody last began to call it in vain
 	refuted  bool          // there is evidence that it is gone, told by why
 	why      step
-	failed   int           // questions without an answer in a row,
+	failed   int           // questions in a row that did not show that it is well,
+	accepted int           // of them those where somebody listened and told no id,
 	silentAt time.Duration // since then
 	extended int           // intervals gained
 	round    uint64        // see events.EventID
@@ -56,11 +60,26 @@ func (d *doubt) heard(sent time.Duration) {
 // fail counts a question without an answer.
 func (d *doubt) fail(began time.Duration) {
 	if d.failed++; d.failed == 1 {
-		d.silentAt = began
+		d.silentAt, d.accepted = began, 0
 	}
 }
 
 func (d *doubt) dispel() { d.refuted, d.failed, d.extended, d.wanted = false, 0, 0, false }
+
+// answers says in words what came of the last questions in a row.
+func (d *doubt) answers() string {
+	accepted := 0
+	if d.failed > 0 {
+		accepted = d.accepted
+	}
+	switch {
+	case accepted == 0:
+		return fmt.Sprintf("%d probes in a row failed", d.failed)
+	case accepted == d.failed:
+		return fmt.Sprintf("%d probes in a row were accepted and told no id", accepted)
+	}
+	return fmt.Sprintf("of %d probes in a row %d were accepted and told no id, and %d failed", d.failed, accepted, d.failed-accepted)
+}
 
 func (d *doubt) remember(e Evidence) {
 	d.probes[d.answered%keptProbes] = probed{e.Ended.UnixNano(), max(0, e.Ended.Sub(e.Began)), e.Finding, e.Source}
