@@ -58,13 +58,16 @@ func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
 	var query string
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query = r.URL.RawQuery
-		_, _ = w.Write([]byte(`{"revision":1,"mode":"normal","servers":[]}`))
+		_, _ = w.Write([]byte(`{"revision":1,"mode":"normal","complete":true,"servers":[]}`))
 	}))
 	t.Cleanup(api.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	t.Setenv("ROLLCALL_API", api.URL)
 	for args, want := range map[string]string{
-		"ls": "",
+		"ls":                     "",
+		"ls data":                "service=data",
+		"ls data --service data": "service=data",
+		"ls data --complete":     "complete=true&service=data",
 		"ls --service data --state alive --zone a --tag blue --tag new --meta rack=r7": "meta.rack=r7&service=data&state=alive&tag=blue&tag=new&zone=a",
 	} {
 		if got := call(t, strings.Fields(args)...); got.code != 0 || !strings.HasPrefix(got.stdout, "SERVICE") {
@@ -80,12 +83,12 @@ func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
 func TestLsTellsOfAModeThatKeepsServers(t *testing.T) {
 	for mode, want := range map[string]string{
 		"normal": "", "warming": "",
-		"blind":   "rollcall: the API server is blind, so the list may have servers that are gone; /v1/status tells why\n",
-		"holding": "rollcall: the API server is holding, so the list may have servers that are gone; /v1/status tells why\n",
+		"blind":   "rollcall: the API server is blind, so the list may have servers that are gone; rollcall status tells why\n",
+		"holding": "rollcall: the API server is holding, so the list may have servers that are gone; rollcall status tells why\n",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = w.Write([]byte(`{"revision":1,"mode":"` + mode + `","servers":[]}`))
+				_, _ = w.Write([]byte(`{"revision":1,"mode":"` + mode + `","complete":true,"servers":[]}`))
 			}))
 			t.Cleanup(api.Close)
 			t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -106,7 +109,7 @@ func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
 
 func TestWhereNobodyListensTheAddressAndAHintAreTold(t *testing.T) {
 	addr := refusing(t)
-	for _, verb := range []string{"ls", "get data/x", "healthcheck"} {
+	for _, verb := range []string{"ls", "get data/x", "services", "pick data", "status", "healthcheck"} {
 		t.Run(verb, func(t *testing.T) {
 			got := call(t, append(strings.Fields(verb), "--api", addr)...)
 			if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, addr) ||

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/services/app"
 	"rollcall/services/registry"
 )
 
@@ -46,7 +47,7 @@ func newGet() *cobra.Command {
 func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	w := cmd.OutOrStdout()
 	s := e.Server
-	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", s.Key(), s.Addr, paint(w, s.State), e.Summary)
+	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", app.Printable(s.Key()), s.Addr, paint(w, s.State), app.Printable(e.Summary))
 
 	table := newTable(w)
 	row := func(name string, value any) { fmt.Fprintf(table, "  %s\t%v\n", name, value) }
@@ -57,7 +58,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	row("version", dash(s.Version))
 	row("tags", dash(strings.Join(s.Tags, ", ")))
 	for _, m := range s.Meta {
-		row("meta "+m.Key, m.Value)
+		row("meta "+app.Printable(m.Key), app.Printable(m.Value))
 	}
 	if s.Load != nil {
 		row("requests in flight", s.Load.InFlight)
@@ -69,7 +70,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	}
 	fmt.Fprintf(table, "\nlast heartbeats\n")
 	for _, b := range e.Beats {
-		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, b.Via))
+		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, app.Printable(b.Via)))
 	}
 	if len(e.Probes) > 0 {
 		fmt.Fprintf(table, "\nlast probes\n")

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"rollcall/services/app"
 )
 
 func main() {
@@ -45,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "rollcall: %s\n", strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(stderr, "rollcall: %s\n", app.Printable(strings.TrimSuffix(line, "\n")))
 	}
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return exitUsage
@@ -59,6 +61,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short:         "Service discovery for teams that run NSQ",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       versionLine(),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -69,12 +72,15 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2 // of edits, at most; by default nothing is suggested
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newDemo(), newAPIServer(), newDataServer(), newLs(), newGet(), newWatch(), newHealthcheck(), newConfig(), newVersion())
+	root.AddCommand(
+		newDemo(), newAPIServer(), newDataServer(), newLs(), newGet(), newServices(), newPick(), newStatus(), newWatch(),
+		newHealthcheck(), newConfig(), newVersion())
 	return root
 }
 

@@ -13,8 +13,8 @@ func TestHelpOfEachVerb(t *testing.T) {
 	for _, cmd := range newRoot(nil, nil).Commands() {
 		names = append(names, cmd.Name())
 	}
-	if len(names) != 10 {
-		t.Errorf("got verbs %q, want 9", names[1:])
+	if len(names) != 13 {
+		t.Errorf("got verbs %q, want 12", names[1:])
 	}
 	for _, name := range names {
 		t.Run("rollcall "+name, func(t *testing.T) {
@@ -45,7 +45,14 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"frobnicate", `unknown command "frobnicate"; see rollcall --help`},
 		{"--nope", `unknown flag: --nope; see rollcall --help`},
 		{"ls --nope", `unknown flag: --nope; see rollcall ls --help`},
-		{"ls all", `arguments ["all"]: want none`},
+		{"ls data web", `arguments ["data" "web"]: want at most a SERVICE`},
+		{"ls data --service web", `SERVICE is "data" and --service "web": want one of them`},
+		{"services all", `arguments ["all"]: want none`},
+		{"services -o xml", `--output "xml": want text or json`},
+		{"pick", `arguments []: want SERVICE`},
+		{"pick data -o xml", `--output "xml": want text or json`},
+		{"status api-1", `arguments ["api-1"]: want none`},
+		{"status -o xml", `--output "xml": want text or json`},
 		{"ls -o yaml", `--output "yaml": want text or json`},
 		{"ls --api ftp://h", `--api: apiserver: address of the API "ftp://h": want host:port or http://host:port`},
 		{"ls --meta rack", `invalid argument "rack" for "--meta" flag: rack must be formatted as key=value; see rollcall ls --help`},
@@ -102,9 +109,11 @@ func TestATakenPortIsNoUsageError(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	got := call(t, "version")
-	if got.code != 0 || got.stderr != "" || !regexp.MustCompile(`^rollcall \S+ go\d\S+\n$`).MatchString(got.stdout) {
-		t.Errorf("got %+v", got)
+	for _, arg := range []string{"version", "--version", "-v"} {
+		got := call(t, arg)
+		if got.code != 0 || got.stderr != "" || !regexp.MustCompile(`^rollcall \S+ go\d\S+\n$`).MatchString(got.stdout) {
+			t.Errorf("%s: got %+v", arg, got)
+		}
 	}
 }
 

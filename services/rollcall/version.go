@@ -15,8 +15,11 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "rollcall %s %s\n", app.Version(), runtime.Version())
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
 }
+
+// versionLine is what the verb and the flag --version print.
+func versionLine() string { return fmt.Sprintf("rollcall %s %s\n", app.Version(), runtime.Version()) }

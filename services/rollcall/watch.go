@@ -24,6 +24,7 @@ func newWatch() *cobra.Command {
 	load := addConfig(cmd, withBrokers("nsq.events")...)
 	output := addOutput(cmd)
 	service := cmd.Flags().String("service", "", "only the events of this service")
+	all := cmd.Flags().Bool("all", false, "also the events from before the start that NSQ has kept")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := output.isJSON()
 		if err != nil {
@@ -37,24 +38,26 @@ func newWatch() *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
+		past := backlog{skip: !*all, start: time.Now(), messages: cmd.ErrOrStderr()}
 		sub, err := subscriber.New(subscriber.Config{
 			NSQ:   cluster,
 			Topic: cfg.NSQ.Events,
-			OnGap: func(g subscriber.Gap) { fmt.Fprintln(cmd.ErrOrStderr(), "rollcall:", gapLine(g)) },
+			OnGap: past.gap,
 		})
 		if err != nil {
 			return usageError{err}
 		}
+		ctx, stop := context.WithCancelCause(cmd.Context())
+		defer stop(nil)
 		deaf := time.AfterFunc(deafAfter, func() {
-			if !slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected }) {
+			connected := slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
+			if !connected && ctx.Err() == nil { // asked last: at the end every connection is closed
 				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: connected to no nsqd yet, trying on; see --nsq.lookupd and --nsq.nsqd")
 			}
 		})
 		defer deaf.Stop()
-		ctx, stop := context.WithCancelCause(cmd.Context())
-		defer stop(nil)
 		err = sub.Run(ctx, func(_ context.Context, e events.Event) error {
-			if *service != "" && e.Details().Server.Service != *service {
+			if past.has(e) || *service != "" && e.Details().Server.Service != *service {
 				return nil
 			}
 			err := writeEvent(cmd.OutOrStdout(), asJSON, e)
@@ -88,7 +91,37 @@ func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
 
 func gapLine(g subscriber.Gap) string {
 	if g.Restarted {
-		return fmt.Sprintf("%s started again: events before that may be missing", g.Observer)
+		return fmt.Sprintf("%s started again: events before that may be missing", app.Printable(g.Observer))
 	}
-	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, g.Observer)
+	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, app.Printable(g.Observer))
+}
+
+// backlog is what a topic that had no channel has kept: the first channel gets all of it. Its events are skipped, and a
+// message says so once, because the clocks of the API servers and of this machine may differ.
+type backlog struct {
+	skip     bool
+	start    time.Time
+	messages io.Writer
+
+	skipped, live bool // of the goroutine that handles events
+}
+
+// has reports whether an event is from before the start.
+func (b *backlog) has(e events.Event) bool {
+	if !b.skip || !e.Details().Time.Before(b.start) {
+		b.live = true
+		return false
+	}
+	if !b.skipped {
+		b.skipped = true
+		fmt.Fprintf(b.messages, "rollcall: events from before %s are skipped; --all prints them\n", b.start.Local().Format("15:04:05.000"))
+	}
+	return true
+}
+
+// gap tells of missing events, unless only events from before the start have come.
+func (b *backlog) gap(g subscriber.Gap) {
+	if b.live || !b.skip {
+		fmt.Fprintln(b.messages, "rollcall:", gapLine(g))
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestWatchPrintsEvents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			topic := "events-" + strings.ReplaceAll(name, " ", "-")
-			args := append(strings.Fields(row.args), "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--nsq.events", topic)
+			args := append(strings.Fields(row.args), "watch", "--all", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--nsq.events", topic)
 			watch := start(t, args...)
 			mustPublish(t, nsqd, topic, registered, left, other)
 			eventually(t, 10*time.Second, "all lines", func() bool { return len(watch.stdout.String()) >= len(row.want) })
@@ -41,7 +42,7 @@ func TestWatchPrintsEvents(t *testing.T) {
 
 func TestWatchTellsOfWhatIsMissing(t *testing.T) {
 	nsqd := mustNSQD(t)
-	watch := start(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
+	watch := start(t, "watch", "--all", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
 	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "a", 7), mustEvent(t, events.TypeRegistered, "b", 10))
 	watch.stderr.await(t, "rollcall: revisions 8 to 9 of api-1 are missing\n")
 	later := mustEvent(t, events.TypeRegistered, "c", 1)
@@ -61,6 +62,36 @@ func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
 	got := watch.stop()
 	if took := time.Since(begun); got.code != 0 || got.stdout != "" || strings.Count(got.stderr, "\n") != 1 || took > 5*time.Second {
 		t.Errorf("got %+v after %v, want 0 and one line", got, took)
+	}
+}
+
+// A topic without a channel keeps its events, and gives them to the first one.
+func TestWatchBeginsWithNow(t *testing.T) {
+	nsqd := mustNSQD(t)
+	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "old", 1), mustEvent(t, events.TypeRegistered, "older", 5))
+	watch := start(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
+	watch.stderr.await(t, "are skipped; --all prints them\n")
+	fresh := mustEvent(t, events.TypeRegistered, "new", 6).(events.ServerRegistered)
+	fresh.Time = time.Now()
+	mustPublish(t, nsqd, events.EventTopic, fresh)
+	watch.stdout.await(t, "data/new")
+	got := watch.stop()
+	if got.code != 0 || strings.Count(got.stdout, "\n") != 1 || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("got %+v, want one event and one line on stderr", got)
+	}
+}
+
+// Its connections end before it does.
+func TestAWatchThatEndsSaysNothingOfItsConnections(t *testing.T) {
+	nsqd := mustNSQD(t)
+	for _, after := range []time.Duration{deafAfter - 20*time.Millisecond, deafAfter - time.Millisecond, deafAfter + 20*time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		defer cancel()
+		var stdout, stderr written
+		code := run(ctx, []string{"watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr()}, &stdout, &stderr)
+		if code != 0 || stdout.String() != "" || stderr.String() != "" {
+			t.Errorf("ended after %v: got %d, %q and %q, want 0 and nothing", after, code, stdout.String(), stderr.String())
+		}
 	}
 }
 

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/services/apiserver"
+	"rollcall/services/app"
+)
+
+func newStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the API server itself: its mode, and what it hears of each nsqd",
+		Args:  noArgs,
+	}
+	connect := addClient(cmd)
+	output := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output.isJSON()
+		if err != nil {
+			return err
+		}
+		client, err := connect()
+		if err != nil {
+			return err
+		}
+		status, err := client.Status(cmd.Context())
+		if err != nil {
+			return explain(err)
+		}
+		if asJSON {
+			return writeJSON(cmd.OutOrStdout(), status)
+		}
+		return writeStatus(cmd, status)
+	}
+	return cmd
+}
+
+func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
+	w := cmd.OutOrStdout()
+	fmt.Fprintf(w, "%s  version %s  up %v\n%s: %s\n\n", app.Printable(s.ID), app.Printable(s.Version), time.Duration(s.UptimeS)*time.Second,
+		s.Mode, app.Printable(s.Detail))
+	table := newTable(w)
+	row := func(name string, value any) { fmt.Fprintf(table, "  %s\t%v\n", name, value) }
+	row("mode since", s.ModeSince.Local().Format(time.DateTime))
+	row("complete", yesNo(s.Complete))
+	row("revision", s.Revision)
+	row("servers", fmt.Sprintf("%d alive, %d suspect, %d draining", s.Servers.Alive, s.Servers.Suspect, s.Servers.Draining))
+	row("events", fmt.Sprintf("%d wait, %d dropped", s.Outbox.Length, s.Outbox.Dropped))
+	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tSIGHT\tLAG\tRECEIVED\tERROR\n")
+	for _, n := range s.NSQD {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", app.Printable(n.Address), yesNo(n.Connected), n.Sight,
+			time.Duration(n.LagMS)*time.Millisecond, n.Received, dash(n.Error))
+	}
+	return table.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
