@@ -10,22 +10,28 @@ import (
 )
 
 var (
-	errPath   = errors.New("the path has a segment .., an encoded slash or a NUL")
-	errTarget = errors.New("the method, host or query has a character that it must not have")
+	errPath   = errors.New("the path has a segment .. or a NUL")
+	errTarget = errors.New("the method, host, path or query has a character that it must not have")
 	errMethod = errors.New("the proxy takes neither CONNECT nor TRACE")
 	errNoPath = errors.New("no such path: want /{service}/{path}, or a path that is configured")
+
+	errAmbiguous = errors.New("the path can be read as a path of another route")
 )
 
-// admit refuses what net/http lets through and a server may read in another way than this proxy.
-func admit(r *http.Request, path string) error {
+// admit refuses what net/http lets through and a server may read in another way than this proxy. unplain is that of scanPath.
+func admit(r *http.Request, path string) (unplain bool, err error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return errMethod
+		return false, errMethod
 	}
+	valid, unplain := scanPath(path)
 	// HTTP/2 has none of the syntax that bounds these in HTTP/1.1; a host in absolute form is unescaped there too.
-	if !httpguts.ValidHostHeader(r.Host) || r.ProtoMajor > 1 && (!validToken(r.Method) || hasSpace(r.URL.RawQuery)) {
-		return errTarget
+	if !valid || !httpguts.ValidHostHeader(r.Host) || r.ProtoMajor > 1 && (!validToken(r.Method) || hasSpace(r.URL.RawQuery)) {
+		return false, errTarget
 	}
-	return checkPath(path, r.URL.Path)
+	if hasDotDot(r.URL.Path) || strings.Contains(path, "%00") {
+		return false, errPath
+	}
+	return unplain, nil
 }
 
 // doubtful reports whether somebody in front of this proxy may have seen another end of the request: where a length comes with
@@ -33,26 +39,6 @@ func admit(r *http.Request, path string) error {
 // Nothing may follow such a request on its connection (RFC 9112, 6.1).
 func doubtful(r *http.Request) bool {
 	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0 && r.ContentLength != 0)
-}
-
-// checkPath looks at a path as it was sent, and as it is meant.
-func checkPath(escaped, plain string) error {
-	if strings.Contains(plain, "..") {
-		for segment := range strings.SplitSeq(plain, "/") {
-			if segment == ".." {
-				return errPath
-			}
-		}
-	}
-	if !strings.Contains(escaped, "%") {
-		return nil
-	}
-	for i := 0; i+2 < len(escaped); i++ {
-		if escaped[i] == '%' && (strings.EqualFold(escaped[i+1:i+3], "2f") || escaped[i+1:i+3] == "00") {
-			return errPath
-		}
-	}
-	return nil
 }
 
 func validToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }

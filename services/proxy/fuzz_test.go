@@ -74,6 +74,9 @@ var fuzzSeeds = []string{
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\nContent-Length: 5\n\nbodyy",
 	"GET http://[fe80::1%25%20x]/data/x HTTP/1.1\nHost: h\n\n",
 	"GET /data/%2e%2e/%2f%00 HTTP/1.1\nHost: h\n\n",
+	"GET /data/a%2Fb/{x}%2Bq+1|^\\;v=1//\xe4%7e?a={b}|&c=%zz\"? HTTP/1.1\nHost: h\n\n",
+	"GET http://h/data/..;/%5c..%5C%252e%252e/%c0%ae%e0%80%ae? HTTP/1.1\nHost: other\n\n",
+	"GET http:/data/x://y/%2F HTTP/1.1\nHost: h\n\nGET /data/a#b HTTP/1.1\nHost: h\n\n",
 	"CONNECT h:443 HTTP/1.1\nHost: h\n\n",
 	"OPTIONS * HTTP/1.1\nHost: h\n\nTRACE /data/x HTTP/1.1\nHost: h\n\n",
 }
@@ -106,13 +109,18 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 			return all
 		}
 		last = req.Method
+		path, query, hasQuery := strings.Cut(req.RequestURI, "?")
+		if req.URL.Scheme != "" { // absolute form
+			path = strings.TrimPrefix(path[len(req.URL.Scheme)+1:], "//")
+			path = path[max(0, strings.IndexByte(path, '/')):]
+		}
 		// The service goes; /data alone is the root.
-		target := strings.TrimPrefix(req.URL.EscapedPath(), "/data")
+		target := strings.TrimPrefix(path, "/data")
 		if target == "" {
 			target = "/"
 		}
-		if req.URL.RawQuery != "" || req.URL.ForceQuery {
-			target += "?" + req.URL.RawQuery
+		if hasQuery {
+			target += "?" + query
 		}
 		all = append(all, fuzzedRequest{method: req.Method, target: target, host: req.Host, body: string(body)})
 	}

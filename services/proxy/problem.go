@@ -15,7 +15,7 @@ const statusClientGone = 499
 func statusOf(err error) int {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case is(errPath), is(errTarget), is(errClientBody):
+	case is(errPath), is(errAmbiguous), is(errTarget), is(errClientBody):
 		return http.StatusBadRequest
 	case is(errNoPath):
 		return http.StatusNotFound

@@ -183,10 +183,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.closing.Load() || doubtful(r) {
 		closeAfter(w)
 	}
-	path, id := r.URL.EscapedPath(), requestID(r)
-	to, err := target{}, admit(r, path)
+	path, id, to := rawPath(r), requestID(r), target{}
+	unplain, err := admit(r, path)
 	if err == nil {
-		to, err = p.router.find(r.Host, path)
+		to, err = p.router.find(r.Host, path, r.URL.Path, unplain)
 	}
 	s := (*p.services.Load())[to.service]
 	switch {

@@ -110,8 +110,10 @@ func checkPlainPath(path string) error {
 // target is where a request goes.
 type target struct {
 	service string
-	path    string // escaped, begins with a slash
+	path    string // as the client sent it, begins with a slash
 	handler http.Handler
+
+	prefix, root string // the path of the client begins with prefix where path begins with root
 }
 
 // router finds the target of a request: the routes of its host before those of every host, a longer prefix before a
@@ -129,45 +131,84 @@ func newRouter(routes []Route, handlers map[string]http.Handler) *router {
 	return &router{sorted, handlers}
 }
 
-// find returns errNoPath for a path that is nobody's.
-func (r *router) find(hostport, path string) (target, error) {
+// choice is what routes a path: a route, or the name of a service at its beginning, or nothing.
+type choice struct {
+	route   *Route
+	service string
+	prefix  string
+}
+
+// find returns errNoPath for a path that belongs to no route, and errAmbiguous for one that a server could read as a path of another
+// route, or as one outside of what its route exposes. raw is the path as it was sent and plain the decoded one; unplain is what scanPath
+// reports. Routes look at the raw path, which is what the server gets.
+func (r *router) find(hostport, raw, plain string, unplain bool) (target, error) {
 	host := ""
 	if len(r.routes) > 0 {
 		host = hostOnly(hostport)
 	}
+	c := r.choose(host, raw)
+	if unplain && (r.choose(host, plain) != c || r.leaves(host, raw, c)) {
+		return target{}, errAmbiguous
+	}
+	rest := raw[len(c.prefix):]
+	switch {
+	case c.route == nil && c.service == "":
+		return target{}, errNoPath
+	case c.route == nil:
+		return target{service: c.service, path: cmp.Or(rest, "/"), prefix: c.prefix}, nil
+	case c.route.Handler != "":
+		return target{path: raw, handler: r.handlers[c.route.Handler]}, nil
+	}
+	return target{service: c.route.Service, path: cmp.Or(c.route.Path+rest, "/"), prefix: c.prefix, root: c.route.Path}, nil
+}
+
+// leaves reports whether a lenient server reads the rest of a path, behind the prefix of its route, as a path that another route is for,
+// or one above the path that the route ends in. A route to the root of a service exposes all of it: what its paths mean is for the server
+// to decide.
+func (r *router) leaves(host, raw string, c choice) bool {
+	if len(r.routes) == 0 || c.route == nil && c.service == "" {
+		return false
+	}
+	clean, dotDot := lenientPath(raw[len(c.prefix):])
+	if dotDot && c.route != nil && c.route.Path != "" {
+		return true
+	}
+	return r.choose(host, c.prefix+clean) != c
+}
+
+func (r *router) choose(host, path string) choice {
 	for i := range r.routes {
 		route := &r.routes[i]
 		if route.Host != "" && !strings.EqualFold(route.Host, host) {
 			continue
 		}
-		rest, ok := strings.CutPrefix(path, route.Prefix)
-		if !ok || rest != "" && rest[0] != '/' {
-			continue
+		if hasPrefix(path, route.Prefix) {
+			return choice{route: route, prefix: route.Prefix}
 		}
-		if route.Handler != "" {
-			return target{path: path, handler: r.handlers[route.Handler]}, nil
-		}
-		return target{service: route.Service, path: cmp.Or(route.Path+rest, "/")}, nil
 	}
 	if path == "" || path[0] != '/' {
-		return target{}, errNoPath
+		return choice{}
 	}
-	service, rest := path[1:], "/"
-	if i := strings.IndexByte(service, '/'); i >= 0 {
-		service, rest = service[:i], service[i:]
-	}
+	service, _, _ := strings.Cut(path[1:], "/")
 	if !events.ValidService(service) {
-		return target{}, errNoPath
+		return choice{}
 	}
-	return target{service: service, path: rest}, nil
+	return choice{service: service, prefix: path[:1+len(service)]}
 }
 
+// hasPrefix reports whether path begins with the segments of prefix.
+func hasPrefix(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// hostOnly is the host without a port, and without the dot that ends a name in DNS.
 func hostOnly(hostport string) string {
-	if !strings.Contains(hostport, ":") {
-		return hostport
+	host := hostport
+	if strings.Contains(hostport, ":") {
+		if name, _, err := net.SplitHostPort(hostport); err == nil {
+			host = name
+		}
 	}
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
+	return strings.TrimSuffix(host, ".")
 }

@@ -1,0 +1,149 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// rawPath returns the path of the request target as the client sent it: signatures and encoded slashes survive only if nobody
+// decodes and encodes the path again. Without a RequestURI, which only net/http sets, it is the escaped path of the URL.
+func rawPath(r *http.Request) string {
+	target, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	scheme := r.URL.Scheme
+	if scheme == "" || len(target) <= len(scheme) || target[len(scheme)] != ':' {
+		return r.URL.EscapedPath()
+	}
+	target = target[len(scheme)+1:] // absolute form
+	if authority, ok := strings.CutPrefix(target, "//"); ok {
+		return pathOf(authority)
+	}
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	return r.URL.EscapedPath()
+}
+
+// scanPath looks at each byte of a raw path. Not valid are spaces and control characters, which end the path or the request for a server,
+// and #, which a server may take for the end of the path (RFC 9112, 3.2; HAProxy refuses it too). Unplain are the paths that servers
+// can read in several ways.
+func scanPath(path string) (valid, unplain bool) {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c <= ' ' || c == 0x7f || c == '#':
+			return false, false
+		case c == '%' || c == '\\' || c == ';':
+			unplain = true
+		case i > 0 && path[i-1] == '/' && (c == '/' || c == '.'):
+			unplain = true
+		}
+	}
+	return true, unplain
+}
+
+// hasDotDot reports whether one of the segments is two dots.
+func hasDotDot(path string) bool {
+	if !strings.Contains(path, "..") {
+		return false
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// lenientPath returns the path that the most lenient servers make of path, and whether it has a segment of two dots for them:
+//
+//   - escapes are decoded until none is left, also %uXXXX (IIS), and so is ASCII in more bytes of UTF-8 than it needs (older Java and IIS);
+//   - a backslash is a slash (Windows);
+//   - a segment ends at a semicolon (Tomcat, Jetty) or before spaces at its end (Windows);
+//   - empty segments and those of one dot count for nothing, and two dots remove the segment before them, if there is one.
+func lenientPath(path string) (clean string, dotDot bool) {
+	path = strings.ReplaceAll(decodeAll(path), `\`, "/")
+	var kept []string
+	for segment := range strings.SplitSeq(path, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		switch segment = strings.TrimRight(segment, " \t"); segment {
+		case "", ".":
+		case "..":
+			dotDot = true
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, segment)
+		}
+	}
+	return "/" + strings.Join(kept, "/"), dotDot
+}
+
+// decodings bounds how often decodeAll decodes: no server is known that decodes more than twice.
+const decodings = 4
+
+func decodeAll(path string) string {
+	for range decodings {
+		decoded := decodeOverlong(decodeOnce(path))
+		if decoded == path {
+			break
+		}
+		path = decoded
+	}
+	return path
+}
+
+// decodeOnce decodes the escapes that are well-formed and leaves the others.
+func decodeOnce(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' {
+			if n, ok := hexAt(path, i+1, 2); ok {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+			if n, ok := hexAt(path, i+2, 4); ok && path[i+1]|0x20 == 'u' {
+				b.WriteRune(rune(n))
+				i += 5
+				continue
+			}
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
+}
+
+func hexAt(s string, from, digits int) (uint64, bool) {
+	if len(s) < from+digits {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[from:from+digits], 16, 32)
+	return n, err == nil
+}
+
+// decodeOverlong decodes ASCII that is spelt in two or three bytes of UTF-8.
+func decodeOverlong(path string) string {
+	if !strings.ContainsAny(path, "\xc0\xc1\xe0") {
+		return path
+	}
+	continues := func(i int) bool { return i < len(path) && path[i]&0xc0 == 0x80 }
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c&0xfe == 0xc0 && continues(i+1):
+			b.WriteByte(c&1<<6 | path[i+1]&0x3f)
+			i++
+		case c == 0xe0 && continues(i+1) && path[i+1]&0xfe == 0x80 && continues(i+2):
+			b.WriteByte(path[i+1]&1<<6 | path[i+2]&0x3f)
+			i += 2
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
