@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -54,7 +55,7 @@ func (x *exchange) writeHeader(w *bufio.Writer) error {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		put("?", r.URL.RawQuery)
 	}
-	put(" HTTP/1.1\r\nHost: ", r.Host, "\r\n")
+	put(" HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.pool.addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if !passed(name, connection) {
@@ -64,13 +65,15 @@ func (x *exchange) writeHeader(w *bufio.Writer) error {
 			if !httpguts.ValidHeaderFieldValue(v) || !validToken(name) {
 				return errTarget
 			}
-			put(name, ": ", v, "\r\n")
+			put(spelled(name), ": ", v, "\r\n")
 		}
 	}
-	put("X-Forwarded-For: ", clientIP(r), "\r\nX-Forwarded-Host: ", r.Host, "\r\nX-Forwarded-Proto: ", x.proto(), "\r\n",
-		headerRequestID, ": ", x.requestID, "\r\n")
-	if len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
-		put("Te: trailers\r\n")
+	if r.Host != "" {
+		put("X-Forwarded-Host: ", r.Host, "\r\n")
+	}
+	put("X-Forwarded-For: ", clientIP(r), "\r\nX-Forwarded-Proto: ", x.proto(), "\r\n", headerRequestID, ": ", x.requestID, "\r\n")
+	if !x.upgrade && len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
+		put("TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: of no effect where Connection does not name it
 	}
 	x.writeFraming(put)
 	put("\r\n")
@@ -108,7 +111,7 @@ func (x *exchange) copyHeader(from http.Header) {
 	connection := from["Connection"]
 	for name, values := range from {
 		if returned(name, connection) {
-			to[name] = values
+			to[spelled(name)] = values
 		}
 	}
 	if len(to["Content-Type"]) == 0 {

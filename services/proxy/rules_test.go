@@ -190,7 +190,7 @@ func TestWhatAServerSees(t *testing.T) {
 		{"Connection names the length", post("Content-Length: 4\r\nConnection: Content-Length", "body"), "POST /x HTTP/1.1", fields{"Content-Length": "4"}, "body"},
 		{"Connection names the coding", post("Transfer-Encoding: chunked\r\nConnection: Transfer-Encoding", "4\r\nbody\r\n0\r\n\r\n"), "POST /x HTTP/1.1",
 			fields{"Transfer-Encoding": "chunked"}, "body"},
-		{"trailers are welcome", with("TE: trailers", "Connection: TE"), "", fields{"Te": "trailers", "Connection": ""}, ""},
+		{"trailers are welcome", with("TE: trailers", "Connection: TE"), "", fields{"Te": "trailers", "Connection": "TE"}, ""},
 		{"h2c", with("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"), "",
 			fields{"Connection": "", "Upgrade": "", "Http2-Settings": ""}, ""},
 		{"h2c that names less", with("Connection: Upgrade", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"), "", fields{"Connection": "", "Upgrade": "", "Http2-Settings": ""}, ""},
