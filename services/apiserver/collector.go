@@ -2,12 +2,14 @@ package apiserver
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/events"
+	"rollcall/services/label"
 	"rollcall/services/registry"
 )
 
@@ -18,6 +20,8 @@ const scrapeTimeout = 2 * time.Second
 type figures struct {
 	registry Registry
 	nodes    func() []Node
+	label    func(service string) string // nil: labels are our own
+	labels   *label.Services
 
 	servers     *prometheus.Desc
 	heartbeats  *prometheus.Desc
@@ -36,13 +40,15 @@ type figures struct {
 	messages    *prometheus.Desc
 }
 
-func newFigures(r Registry, nodes func() []Node) *figures {
+func newFigures(cfg Config) *figures {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("rollcall_"+name, help, labels, nil)
 	}
 	return &figures{
-		registry:    r,
-		nodes:       nodes,
+		registry:    cfg.Registry,
+		nodes:       cfg.Nodes,
+		label:       cfg.ServiceLabel,
+		labels:      label.NewServices(),
 		servers:     desc("servers", "Servers on the roll.", "service", "state"),
 		heartbeats:  desc("registry_heartbeats_total", "Heartbeats by what became of them in the registry.", "result"),
 		transitions: desc("transitions_total", "Lifecycle events of servers by type and reason.", "type", "reason"),
@@ -85,11 +91,34 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(f.servers, err)
 		return
 	}
-	for _, s := range countServices(roll.Servers) {
-		ch <- gauge(f.servers, float64(s.Alive), s.Name, "alive")
-		ch <- gauge(f.servers, float64(s.Suspect), s.Name, "suspect")
-		ch <- gauge(f.servers, float64(s.Draining), s.Name, "draining")
+	for value, n := range f.byLabel(countServices(roll.Servers)) {
+		ch <- gauge(f.servers, float64(n.Alive), value, "alive")
+		ch <- gauge(f.servers, float64(n.Suspect), value, "suspect")
+		ch <- gauge(f.servers, float64(n.Draining), value, "draining")
 	}
+}
+
+// byLabel adds up the services that share a value of the label service.
+func (f *figures) byLabel(services []Service) map[string]*Counts {
+	valueOf := f.label
+	if valueOf == nil {
+		f.labels.Retain(func(name string) bool {
+			_, found := slices.BinarySearchFunc(services, name, func(s Service, name string) int { return strings.Compare(s.Name, name) })
+			return found
+		})
+		valueOf = f.labels.Of
+	}
+	sums := make(map[string]*Counts)
+	for _, s := range services {
+		value := valueOf(s.Name)
+		if sums[value] == nil {
+			sums[value] = new(Counts)
+		}
+		sums[value].Alive += s.Alive
+		sums[value].Suspect += s.Suspect
+		sums[value].Draining += s.Draining
+	}
+	return sums
 }
 
 func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats) {

@@ -46,6 +46,10 @@ type Config struct {
 	Log      *zap.Logger         // default none
 	Now      func() time.Time    // default time.Now
 
+	// ServiceLabel is the value of the label service in metrics. Default: the name of each of the first 1000 services on the
+	// roll, and other for the rest.
+	ServiceLabel func(service string) string
+
 	// ListBytes bounds the memory of lists of more than 1000 entries that their clients have not read yet: beyond it such
 	// a list is a 503. Default 128 MiB.
 	ListBytes int64

@@ -60,6 +60,32 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+func TestInventedServicesAreOneSeries(t *testing.T) {
+	r := mustRoll(t)
+	r.metrics.MustRegister(r.server)
+	count := func() (values int, other string) {
+		t.Helper()
+		for line := range strings.Lines(r.do("GET", "/metrics").Body.String()) {
+			if strings.HasPrefix(line, "rollcall_servers{") && strings.Contains(line, `state="alive"`) {
+				values++
+			}
+			if value, found := strings.CutPrefix(line, `rollcall_servers{service="other",state="alive"} `); found {
+				other = strings.TrimSpace(value)
+			}
+		}
+		return values, other
+	}
+	r.fill(1500)
+	if values, other := count(); values != 1001 || other != "501" {
+		t.Errorf("%d values of the label service, %q servers in other; want 1001 and 501", values, other)
+	}
+	r.tick(2 * time.Minute) // all of them expire
+	r.hear(2*time.Minute, beat("new", "one", "10.0.0.9:80", 1))
+	if values, other := count(); values != 1 || other != "" {
+		t.Errorf("%d values of the label service and %q servers in other, want those on the roll alone", values, other)
+	}
+}
+
 func TestScrapeWithoutRegistryShowsTheRest(t *testing.T) {
 	for name, within := range map[string]time.Duration{"stopped": 0, "hung": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {

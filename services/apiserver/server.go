@@ -51,7 +51,7 @@ func New(cfg Config) (*Server, error) {
 		started:  started,
 		boot:     strconv.FormatInt(started.UnixNano(), 36),
 		requests: newRequestMetrics(),
-		figures:  newFigures(cfg.Registry, cfg.Nodes),
+		figures:  newFigures(cfg),
 		lists:    newLists(cfg.ListBytes),
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),

@@ -81,6 +81,8 @@ func (a *APIServer) wire() error {
 		Gatherer: a.metrics,
 		Log:      a.log,
 		Pick:     a.pick,
+
+		ServiceLabel: a.proxy.ServiceLabel, // so that the metrics of both agree
 	}); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/services/label"
+)
 
 // collector collects what the services know themselves, at the moment of a scrape.
 type collector struct {
@@ -17,7 +21,7 @@ func newCollector(p *Proxy) *collector {
 		p:           p,
 		usable:      desc("usable_servers", "Servers that requests are sent to, before a preference for a zone."),
 		ejected:     desc("ejected_servers", "Servers that are not sent requests for a while, because they failed."),
-		panicking:   desc("panic", "1 while so few servers are usable that suspects are used too."),
+		panicking:   desc("panic", "1 while so few servers are usable that suspects are used too; of other the number of such services."),
 		ejections:   desc("ejections_total", "Ejections of servers that failed."),
 		inFlight:    desc("requests_in_flight", "Requests under way."),
 		connections: desc("connections", "Connections to servers, the idle ones too."),
@@ -38,13 +42,45 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if front := c.p.front.Load(); front != nil {
 		ch <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(front.open.Load()))
 	}
-	for name, s := range *c.p.services.Load() {
-		st := s.balancer.Stats()
-		gauge(c.usable, st.Usable, name)
-		gauge(c.ejected, st.Ejected, name)
-		gauge(c.panicking, map[bool]int{true: 1}[st.Panic], name)
-		ch <- prometheus.MustNewConstMetric(c.ejections, prometheus.CounterValue, float64(st.Ejections), name)
-		gauge(c.inFlight, int(s.inFlight.Load()), name)
-		gauge(c.connections, s.connections(), name)
+	for value, f := range c.p.figures() {
+		gauge(c.usable, f.usable, value)
+		gauge(c.ejected, f.ejected, value)
+		gauge(c.panicking, f.panicking, value)
+		ch <- prometheus.MustNewConstMetric(c.ejections, prometheus.CounterValue, float64(f.ejections), value)
+		gauge(c.inFlight, f.inFlight, value)
+		gauge(c.connections, f.connections, value)
 	}
 }
+
+// figures are those of a service, or the sums of those that share the label other.
+type figures struct {
+	usable, ejected, panicking, inFlight, connections int
+	ejections                                         uint64
+}
+
+func (p *Proxy) figures() map[string]*figures {
+	all := make(map[string]*figures)
+	if gone := p.metrics.gone.Load(); gone > 0 {
+		all[label.Other] = &figures{ejections: gone}
+	}
+	for _, s := range *p.services.Load() {
+		f := all[s.label]
+		if f == nil {
+			f = new(figures)
+			all[s.label] = f
+		}
+		st := s.balancer.Stats()
+		f.usable += st.Usable
+		f.ejected += st.Ejected
+		f.ejections += st.Ejections
+		f.inFlight += int(s.inFlight.Load())
+		f.connections += s.connections()
+		if st.Panic {
+			f.panicking++
+		}
+	}
+	return all
+}
+
+// ServiceLabel is the value of the label service in the metrics of a service: its name, or other.
+func (p *Proxy) ServiceLabel(service string) string { return p.metrics.labels.Known(service) }

@@ -10,15 +10,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/services/balancer"
+	"rollcall/services/label"
 )
 
-// metrics are those of all services. Requests that are for none, or for one without a server, are counted as of the service "".
+// metrics are those of all services; services beyond the limit of label.Services share the value other. Requests that are for none, or for one without a server, are counted as of the service "".
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	attempts *prometheus.CounterVec
 	retries  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	labels   *label.Services
+	gone     atomic.Uint64 // ejections of services that shared the value other and are gone
 }
 
 func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
@@ -26,6 +29,7 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_proxy_" + name, Help: help}, labels)
 	}
 	m := &metrics{
+		labels:   label.NewServices(),
 		requests: counter("requests_total", "Requests to services by status; 499: the client was gone. Those to handlers inside the process are not counted.", "service", "code"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_proxy_request_seconds",
@@ -50,9 +54,14 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 // refuse counts a request that was for no service.
 func (m *metrics) refuse(status int) { m.requests.WithLabelValues("", strconv.Itoa(status)).Inc() }
 
-// forget drops the series of a service that is gone.
-func (m *metrics) forget(service string) {
-	of := prometheus.Labels{"service": service}
+// forget drops the series of a service that is gone, and makes room for another one. What other counts stays.
+func (m *metrics) forget(s *service) {
+	if s.label == label.Other {
+		m.gone.Add(s.balancer.Stats().Ejections)
+		return
+	}
+	m.labels.Release(s.label)
+	of := prometheus.Labels{"service": s.label}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{m.requests, m.seconds, m.attempts, m.retries, m.refused} {
 		v.DeletePartialMatch(of)
 	}

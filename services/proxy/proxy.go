@@ -152,14 +152,21 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) {
 		p.clock.Add(int64(min(now.Sub(p.ticked), 2*p.cfg.Tick)))
 	}
 	p.ticked = now
-	for name, s := range *p.services.Load() {
+	services := *p.services.Load()
+	left := services
+	for name, s := range services {
 		s.sweep(now)
-		if s.forgettable(now) {
-			left := maps.Clone(*p.services.Load())
-			delete(left, name)
-			p.services.Store(&left)
-			p.metrics.forget(name)
+		if !s.forgettable(now) {
+			continue
 		}
+		if len(left) == len(services) {
+			left = maps.Clone(services)
+		}
+		delete(left, name)
+		p.metrics.forget(s)
+	}
+	if len(left) < len(services) {
+		p.services.Store(&left)
 	}
 	p.refreshLoads(ctx, now)
 }

@@ -15,6 +15,7 @@ import (
 type service struct {
 	p        *Proxy
 	name     string
+	label    string // in metrics
 	balancer *balancer.Balancer
 	keyed    bool // its policy may look at keys
 	budget   budget
@@ -38,10 +39,11 @@ func (p *Proxy) newService(name string) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	value := p.metrics.labels.Of(name)
 	s := &service{
-		p: p, name: name, balancer: b, budget: budget{RetryBudget: p.cfg.RetryBudget},
+		p: p, name: name, label: value, balancer: b, budget: budget{RetryBudget: p.cfg.RetryBudget},
 		keyed:   cfg.Policy == balancer.Hash || !slices.Contains(balancer.Policies(), cfg.Policy),
-		metrics: sync.OnceValue(func() *serviceMetrics { return p.metrics.service(name) }),
+		metrics: sync.OnceValue(func() *serviceMetrics { return p.metrics.service(value) }),
 	}
 	s.budget.move(p.second())
 	return s, nil

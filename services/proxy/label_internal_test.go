@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/events"
+	"rollcall/services/registry"
+)
+
+// labels counts the series of each value of the label service, over all metrics.
+func labels(t *testing.T, from prometheus.Gatherer) map[string]int {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]int)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "service" {
+					values[l.GetValue()]++
+				}
+			}
+		}
+	}
+	return values
+}
+
+func TestInventedServicesAreOneSeries(t *testing.T) {
+	metrics := prometheus.NewPedanticRegistry()
+	p := mustNew(t, Config{Metrics: metrics, Dial: func(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }})
+	now := time.Now()
+	update := func(names ...string) {
+		t.Helper()
+		s := &registry.Snapshot{}
+		for _, name := range names {
+			s.Servers = append(s.Servers, &events.Server{Service: name, ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100})
+		}
+		if err := p.update(s, now); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range *p.services.Load() { // as with a request to each
+			s.metrics().observe(200, time.Millisecond)
+		}
+	}
+	var invented []string
+	for i := range 3000 {
+		invented = append(invented, fmt.Sprintf("s%04d", i))
+	}
+	update("first")
+	update(append(slices.Clone(invented), "other")...)
+	of := labels(t, metrics)
+	if len(of) != 1001 || of["first"] == 0 || of["other"] == 0 {
+		t.Errorf("%d values of the label, want 1000 and other", len(of))
+	}
+	if got := p.ServiceLabel("first"); got != "first" {
+		t.Errorf("first has the label %s", got)
+	}
+
+	update("late")
+	p.tick(context.Background(), now)
+	p.tick(context.Background(), now.Add(2*forgetAfter))
+	if left := slices.Collect(maps.Keys(*p.services.Load())); len(left) != 1 {
+		t.Errorf("%d services are left, want one", len(left))
+	}
+	of = labels(t, metrics)
+	if len(of) != 1 || of["other"] == 0 {
+		t.Errorf("%d values of the label (%v) once they are gone, want what other has counted", len(of), of["other"])
+	}
+	update("new", "late")
+	if of = labels(t, metrics); of["new"] == 0 {
+		t.Error("a service that comes when there is room again has no value of its own")
+	}
+}
