@@ -35,10 +35,16 @@ func admit(r *http.Request, path string) (unplain bool, err error) {
 }
 
 // doubtful reports whether somebody in front of this proxy may have seen another end of the request: where a length comes with
-// chunks, or chunks come with HTTP/1.0. net/http removes the field that does not count, so that this is told by what is left.
-// Nothing may follow such a request on its connection (RFC 9112, 6.1).
+// chunks, or chunks come with HTTP/1.0. Nothing may follow such a request on its connection (RFC 9112, 6.1).
 func doubtful(r *http.Request) bool {
-	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0 && r.ContentLength != 0)
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return false
+	}
+	had := framingOf(r)
+	if len(r.TransferEncoding) > 0 {
+		return had&hasLength != 0
+	}
+	return r.ProtoMinor == 0 && had&hasCoding != 0
 }
 
 func validToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }

@@ -296,7 +296,7 @@ func TestInterimAnswers(t *testing.T) {
 		t.Errorf("HTTP/1.0 knows no interim answers, but got %q", got)
 	}
 	// It does not undo what the proxy says of the connection.
-	if got := f.raw("POST /data/evil HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); strings.Count(got, "Connection: close") != 1 {
+	if got := f.raw("POST /data/evil HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); strings.Count(got, "Connection: close") != 1 {
 		t.Errorf("got %q", got)
 	}
 }

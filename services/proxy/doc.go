@@ -14,8 +14,8 @@
 // an answer, whatever it says. The end of a connection that lay idle says nothing of a server: where there is no other one, the
 // request is sent to the same one again.
 //
-// Where a client's connection could be read in two ways it ends: after a body in chunks, which a proxy in front may have taken to
-// end elsewhere, and after one that was not read to its end (RFC 9112, 6.1 and 9.3).
+// Where a client's connection could be read in two ways it ends: after a body with a length beside chunks, or in chunks with HTTP/1.0,
+// which a proxy in front may have taken to end elsewhere, and after one that was not read to its end (RFC 9112, 6.1 and 9.3).
 //
 // The proxy speaks HTTP/1.1 to servers, on connections of its own: the goroutine of a request writes it and reads its answer,
 // with the parsers of net/http, where http.Transport takes two more goroutines for each connection (BenchmarkProxy in

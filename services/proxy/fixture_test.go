@@ -125,6 +125,15 @@ type fixture struct {
 // start runs a proxy of these servers; change may be nil.
 func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *fixture {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOn(t, l, change, servers...)
+}
+
+func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers ...*events.Server) *fixture {
+	t.Helper()
 	f := &fixture{t: t, registry: newFakeRegistry(), metrics: prometheus.NewRegistry()}
 	f.registry.set(servers...)
 	cfg := proxy.Config{Registry: f.registry, Metrics: f.metrics, Tick: 10 * time.Millisecond, Linger: 20 * time.Millisecond}
@@ -133,10 +142,6 @@ func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) 
 	}
 	var err error
 	if f.proxy, err = proxy.New(cfg); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
 		t.Fatal(err)
 	}
 	f.addr = l.Addr().String()

@@ -52,6 +52,10 @@ func (f *front) state(c net.Conn, to http.ConnState) {
 		f.open.Add(1)
 		f.fresh.Store(c, true)
 		return
+	case http.StateIdle:
+		if w, ok := c.(watcher); ok {
+			w.idle()
+		}
 	case http.StateClosed, http.StateHijacked: // that of a websocket is a request in flight
 		f.open.Add(-1)
 	}

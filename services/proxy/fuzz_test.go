@@ -24,7 +24,8 @@ import (
 )
 
 // FuzzRequest gives the proxy arbitrary bytes of a client. A server that parses with net/http must see no other requests than
-// net/http sees in those bytes: in their order, whole ones alone, with the same body, and well-formed.
+// net/http sees in those bytes: in their order, whole ones alone, with the same body, and well-formed. Nothing may follow one whose end
+// is doubtful.
 //
 // Both sides are in memory, and at their end the client has closed: an execution takes some 50 µs.
 func FuzzRequest(f *testing.F) {
@@ -71,6 +72,7 @@ var fuzzSeeds = []string{
 	"GET /data/ws HTTP/1.1\nHost: h\nConnection: Upgrade\nUpgrade: websocket\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n4\nbody\nzz\nGET /data/smuggled HTTP/1.1\nHost: h\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 51\nTransfer-Encoding: chunked\n\n0\n\nGET /data/smuggled HTTP/1.1\nHost: h\n\n",
+	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 1\n\naPOST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\nTransfer-Encoding: chunked\n\n0\n\nGET /data/smuggled HTTP/1.1\nHost: h\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nTransfer-Encoding: xchunked\n\n0\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\nContent-Length: 5\n\nbodyy",
 	"GET http://[fe80::1%25%20x]/data/x HTTP/1.1\nHost: h\n\n",
@@ -92,19 +94,23 @@ func (r fuzzedRequest) isFrom(sent fuzzedRequest) bool {
 	return r.method == sent.method && r.body == sent.body && r.host == sent.host && r.target == sent.target
 }
 
-// requestsIn are the whole requests that net/http sees.
+// requestsIn are the whole requests that net/http sees, up to the first one whose end is doubtful.
 func requestsIn(input []byte) (all []fuzzedRequest) {
-	r := bufio.NewReader(bytes.NewReader(input))
+	in := bytes.NewReader(input)
+	r := bufio.NewReader(in)
+	at := func() int { return len(input) - in.Len() - r.Buffered() }
 	last := ""
 	for {
 		if last == "POST" { // as net/http does, for clients of old
 			peek, _ := r.Peek(4)
 			_, _ = r.Discard(len(peek) - len(bytes.TrimLeft(peek, "\r\n")))
 		}
+		begin := at()
 		req, err := http.ReadRequest(r)
 		if err != nil {
 			return all
 		}
+		doubtful := doubtfulHeader(string(input[begin:at()]))
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return all
@@ -125,7 +131,23 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 		}
 		host := cmp.Or(req.Host, fuzzAddr{}.String()) // the server's
 		all = append(all, fuzzedRequest{method: req.Method, target: target, host: host, body: string(body)})
+		if doubtful && req.ContentLength != 0 {
+			return all
+		}
 	}
+}
+
+// doubtfulHeader reports whether a header has a length beside chunks.
+func doubtfulHeader(head string) bool {
+	has := func(name string) bool {
+		for line := range strings.Lines(head) {
+			if n, _, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
+				return true
+			}
+		}
+		return false
+	}
+	return has("Content-Length") && has("Transfer-Encoding")
 }
 
 // fuzzed is a proxy between two ends in memory. One input at a time goes through it.

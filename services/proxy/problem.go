@@ -70,6 +70,14 @@ func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, request
 // closeAfter has the client's connection end with this answer.
 func closeAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
 
+// options answers OPTIONS *, which asks for nothing (RFC 9110, 9.3.7).
+func options(w http.ResponseWriter, r *http.Request) {
+	if mayLeaveBody(r) {
+		closeAfter(w)
+	}
+	w.Header()["Content-Length"] = []string{"0"}
+}
+
 // detail is the proxy's own part of an error, for the client.
 func detail(service string, err error) string {
 	if errors.Is(err, ErrNoServer) {

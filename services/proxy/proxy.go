@@ -187,8 +187,12 @@ func (p *Proxy) closeAll() {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.active.Add(1)
 	defer p.active.Done()
-	if p.closing.Load() || doubtful(r) {
+	if doubtful(r) || p.closing.Load() {
 		closeAfter(w)
+	}
+	if r.Method == http.MethodOptions && r.RequestURI == "*" {
+		options(w, r)
+		return
 	}
 	path, id, to := rawPath(r), requestID(r), target{}
 	unplain, err := admit(r, path)

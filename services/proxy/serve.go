@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,22 +34,27 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	p.front.Store(f)
 	hs := &http.Server{
 		Handler:           p,
-		TLSConfig:         p.cfg.TLS,
 		ReadHeaderTimeout: p.cfg.HeaderTimeout,
 		WriteTimeout:      2 * p.cfg.StallTimeout, // of an answer that comes at once; others set their own
 		IdleTimeout:       p.cfg.IdleTimeout,
 		MaxHeaderBytes:    p.cfg.HeaderLimit - headerSlack,
 		ErrorLog:          errorLog,
 		ConnState:         f.state,
+		ConnContext:       withWatched,
+
+		DisableGeneralOptionsHandler: true, // or a body of OPTIONS * would pass unwatched
 	}
 	served := make(chan error, 1)
-	go func() {
-		if p.cfg.TLS != nil {
-			served <- hs.ServeTLS(f, "", "")
-		} else {
-			served <- hs.Serve(f)
-		}
-	}()
+	if p.cfg.TLS == nil {
+		go func() { served <- hs.Serve(watching{f}) }()
+	} else {
+		h := newHandshakes(f, withProtocols(p.cfg.TLS), p.cfg.HeaderTimeout, p.cfg.Log)
+		hs.TLSConfig = withProtocols(p.cfg.TLS) // has net/http take HTTP/2
+		var running sync.WaitGroup
+		running.Go(h.run)
+		defer running.Wait()
+		go func() { served <- hs.Serve(h) }()
+	}
 	select {
 	case err := <-served:
 		return errors.Join(fmt.Errorf("proxy: serve: %w", err), hs.Close())
