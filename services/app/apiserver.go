@@ -17,6 +17,7 @@ import (
 	"rollcall/services/balancer"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
+	"rollcall/services/snapshot"
 )
 
 // APIServer hears the heartbeats, keeps the roll, tells of its changes and answers for it.
@@ -30,6 +31,7 @@ type APIServer struct {
 	http     *apiserver.Server
 	front    net.Listener // of the proxy; nil: it does not listen
 	proxy    *proxy.Proxy
+	claim    func() error // gives the snapshot file back; nil: there is none
 	stopping atomic.Bool
 }
 
@@ -42,6 +44,9 @@ func ListenAPIServer(cfg Config, log *zap.Logger) (*APIServer, error) {
 			if l != nil {
 				err = errors.Join(err, l.Close())
 			}
+		}
+		if a.claim != nil {
+			err = errors.Join(err, a.claim())
 		}
 		return nil, err
 	}
@@ -65,6 +70,11 @@ func (a *APIServer) wire() error {
 	}
 	if a.cluster, err = a.cfg.NSQ.Cluster(); err != nil {
 		return err
+	}
+	if path := a.cfg.Registry.Snapshot; path != "" {
+		if a.claim, err = snapshot.Claim(path); err != nil {
+			return err
+		}
 	}
 	if a.roll, err = newRoll(a.cfg, a.cluster, own, a.metrics, a.log); err != nil {
 		return err
@@ -116,6 +126,9 @@ func (a *APIServer) Registry() *registry.Registry { return a.roll.registry }
 // Run serves until ctx ends. Then it stops, each part bounded in time: readiness, proxy, API, and then as roll.start says.
 func (a *APIServer) Run(ctx context.Context) error {
 	s := newStack()
+	if a.claim != nil {
+		s.atStop("snapshot file", a.claim)
+	}
 	a.roll.start(s)
 	s.start("balancing", a.proxy.Run)
 	s.start("api", func(ctx context.Context) error { return a.http.Run(ctx, a.listener) })

@@ -55,7 +55,7 @@ type Registry struct {
 	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
 	Allow      []string      `koanf:"allow" doc:"CIDRs; if any, servers outside of them are refused"`
 	Probe      string        `koanf:"probe" doc:"how a silent server is asked: http (for its id), tcp (whether it accepts a connection) or off"`
-	Snapshot   string        `koanf:"snapshot" doc:"file in which the roll outlives a restart; default: none"`
+	Snapshot   string        `koanf:"snapshot" doc:"file in which the roll outlives a restart, of this process alone; default: none"`
 }
 
 // API is the HTTP API.

@@ -3,11 +3,15 @@ package app_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"rollcall/events"
 	"rollcall/services/apiserver"
+	"rollcall/services/app"
 )
 
 // A restart begins with the roll as it was, and with its revision: nobody who follows the events is told anything, because
@@ -55,4 +59,27 @@ func TestABrokenSnapshotIsAWarning(t *testing.T) {
 	if n := len(a.servers()); n != 0 {
 		t.Errorf("%d servers, want none", n)
 	}
+}
+
+func TestTwoProcessesDoNotShareASnapshot(t *testing.T) {
+	nsqd := mustNSQD(t, "")
+	cfg := quick(nsqd.TCPAddr())
+	folder := t.TempDir()
+	cfg.Registry.Snapshot = filepath.Join(folder, "roll.json")
+	first := mustRun(t, cfg)
+	second := cfg
+	second.ID = "api-2"
+	second.Registry.Snapshot = filepath.Join(folder, "link.json")
+	if err := os.Symlink("roll.json", second.Registry.Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the ports of the first attempt are free again
+		if _, err := app.ListenAPIServer(second, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another process keeps its roll there") {
+			t.Fatalf("got %v, want it refused", err)
+		}
+	}
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, second)
 }

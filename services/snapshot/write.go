@@ -18,7 +18,7 @@ import (
 // temporary stands between the name of the file and a random number in the name of one that is being written.
 const temporary = ".tmp-"
 
-// Write replaces the file at path, for its owner alone to read, and returns the size. When it returns without an error
+// Write replaces the file at path, or the one that a symbolic link at path names, for its owner alone to read, and returns the size. When it returns without an error
 // the file is on the disk. After an error the file is the old one, or the new one that a loss of power may take back.
 func Write(path string, saved *registry.Saved) (size int64, err error) {
 	if size, err = write(path, saved, MaxSize); err != nil {
@@ -28,6 +28,10 @@ func Write(path string, saved *registry.Saved) (size int64, err error) {
 }
 
 func write(path string, saved *registry.Saved, limit int64) (size int64, err error) {
+	path, err = resolve(path)
+	if err != nil {
+		return 0, err
+	}
 	f, err := create(path)
 	if err != nil {
 		return 0, err
@@ -86,11 +90,16 @@ func syncFolder(folder string) error {
 
 // CheckWritable says in one line why no roll can be kept at path, before anything starts.
 func CheckWritable(path string) error {
-	folder := filepath.Dir(path)
+	if path == "" {
+		return errors.New("snapshot: no path")
+	}
+	target, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("snapshot: %s: %w", path, err)
+	}
+	folder := filepath.Dir(target)
 	at, err := os.Stat(folder)
 	switch {
-	case path == "":
-		return errors.New("snapshot: no path")
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("snapshot: %s: there is no folder %s", path, folder)
 	case err != nil:
@@ -98,10 +107,10 @@ func CheckWritable(path string) error {
 	case !at.IsDir():
 		return fmt.Errorf("snapshot: %s: %s is no folder", path, folder)
 	}
-	if old, err := os.Stat(path); err == nil && !old.Mode().IsRegular() {
+	if old, err := os.Stat(target); err == nil && !old.Mode().IsRegular() {
 		return fmt.Errorf("snapshot: %s is no regular file", path)
 	}
-	f, err := create(path)
+	f, err := create(target)
 	if err != nil {
 		return fmt.Errorf("snapshot: %s: no file can be made in %s: %w", path, folder, err)
 	}
@@ -111,8 +120,12 @@ func CheckWritable(path string) error {
 	return nil
 }
 
-// removeTemporary removes what a crash has left beside path.
+// removeTemporary removes what a crash has left beside the file at path.
 func removeTemporary(path string) error {
+	path, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
 	folder := filepath.Dir(path)
 	files, err := os.ReadDir(folder)
 	if err != nil {
