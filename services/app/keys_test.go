@@ -62,7 +62,7 @@ func TestYAMLIsAFileThatLoads(t *testing.T) {
 	want.NSQ.NSQD = []string{"10.0.0.1:4150", "10.0.0.2:4150"}
 	want.Registry = app.Registry{Interval: 1500 * time.Millisecond, TTL: time.Minute, Tick: 10 * time.Millisecond, MaxServers: 7, Allow: []string{"10.0.0.0/8"}, Probe: "tcp", Snapshot: "/tmp/roll.json"}
 	want.Proxy = app.Proxy{
-		Listen: "off", Routes: []string{"/a,b=data", "h=x"}, TLS: app.ProxyTLS{Cert: "c", Key: "k"}, Policy: "hash",
+		Listen: "off", Routes: []string{"/a,b=data", "h=x"}, Trusted: []string{"10.0.0.0/8", "::1/128"}, TLS: app.ProxyTLS{Cert: "c", Key: "k"}, Policy: "hash",
 		Policies: map[string]string{"data": "random", "on": "leastload"}, Hash: "cookie:sid", Zone: "off", SlowStart: 1, Panic: 1,
 		Eject: app.ProxyEject{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: app.ProxyRetry{Attempts: 5, Percent: 6, PerSecond: 7},
 		Timeout:     app.ProxyTimeout{Connect: 1, Response: 2, Header: 3, Idle: 4, Stall: 5},

@@ -37,6 +37,10 @@ func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Lo
 	for service, policy := range x.Policies {
 		policies[service] = balancer.Policy(policy)
 	}
+	trusted, err := x.trusted()
+	if err != nil {
+		return nil, err
+	}
 	tls, err := x.TLS.config()
 	if err != nil {
 		return nil, err
@@ -45,6 +49,7 @@ func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Lo
 		Registry: roll.registry,
 		Routes:   routes,
 		Handlers: x.Handlers,
+		Trusted:  trusted,
 		Balancer: balancer.Config{
 			Policy:    balancer.Policy(x.Policy),
 			Zone:      x.Zone,

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const proxyOff = "off"
 type Proxy struct {
 	Listen   string            `koanf:"listen" doc:"address of the proxy; off: none"`
 	Routes   []string          `koanf:"routes" doc:"[HOST][/PREFIX]=SERVICE[/PATH]: where requests go beside /SERVICE/...; SERVICE may be handler:NAME, of a handler inside the process"`
+	Trusted  []string          `koanf:"trusted" doc:"CIDRs of the proxies in front, from which X-Forwarded-*, Forwarded and X-Real-IP are accepted; default: none"`
 	TLS      ProxyTLS          `koanf:"tls"`
 	Policy   string            `koanf:"policy" doc:"how a server is chosen: p2c, random, roundrobin, leastload or hash"`
 	Policies map[string]string `koanf:"policies" doc:"SERVICE=POLICY, for services with another one"`
@@ -71,7 +73,7 @@ type ProxyTimeout struct {
 
 func defaultProxy() Proxy {
 	return Proxy{
-		Listen: "127.0.0.1:8080", Routes: []string{}, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
+		Listen: "127.0.0.1:8080", Routes: []string{}, Trusted: []string{}, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
 		SlowStart: 10 * time.Second, Panic: 50,
 		Eject: ProxyEject{After: 5, For: 5 * time.Second, Longest: time.Minute, Percent: 30},
 		Retry: ProxyRetry{Attempts: 2, Percent: 20, PerSecond: 10},
@@ -95,13 +97,14 @@ func (x *Proxy) validate(p *problems) {
 	for _, r := range routes {
 		p.check(r.Handler == "" || x.Handlers[r.Handler] != nil, "proxy.routes: no handler %q in this program", r.Handler)
 	}
-	*p = append(*p, x.validateTLS())
+	_, err := x.trusted()
+	*p = append(*p, err, x.validateTLS())
 	p.policy("proxy.policy", x.Policy)
 	for _, service := range slices.Sorted(maps.Keys(x.Policies)) {
 		p.check(events.ValidService(service), "proxy.policies: service %q: want a DNS label in lower case", service)
 		p.policy("proxy.policies: "+service, x.Policies[service])
 	}
-	_, err := proxy.ParseHashKey(x.Hash)
+	_, err = proxy.ParseHashKey(x.Hash)
 	p.check(err == nil, "proxy.hash %w", err)
 	p.check(len(x.Zone) <= events.MaxLabel, "proxy.zone: %d bytes, want at most %d", len(x.Zone), events.MaxLabel)
 	p.atLeast("proxy.slowstart", x.SlowStart, 0)
@@ -120,6 +123,18 @@ func (x *Proxy) validate(p *problems) {
 	p.positive("proxy.timeout.stall", x.Timeout.Stall)
 	p.check(x.HeaderLimit >= leastHeader && x.HeaderLimit <= mostHeader, "proxy.headerlimit %d: want %d to %d", x.HeaderLimit, leastHeader, mostHeader)
 	p.atLeast("proxy.drain", x.Drain, 0)
+}
+
+// trusted reads proxy.trusted. The error names each CIDR that cannot be read.
+func (x *Proxy) trusted() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	var wrong problems
+	for _, cidr := range x.Trusted {
+		prefix, err := netip.ParsePrefix(cidr)
+		wrong.check(err == nil, "proxy.trusted %q: want a CIDR such as 10.0.0.0/8", cidr)
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, wrong.join()
 }
 
 // validateTLS leaves the files alone where nobody will listen.

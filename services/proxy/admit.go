@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -56,12 +55,4 @@ func hasSpace(s string) bool {
 		}
 	}
 	return false
-}
-
-// clientIP is the peer of the connection: what a client says of itself in a header is not believed.
-func clientIP(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }

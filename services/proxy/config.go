@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -37,6 +38,8 @@ type Config struct {
 	Balancer balancer.Config            // of every service
 	Policies map[string]balancer.Policy // of services that have another one than Balancer.Policy
 	Hash     HashKey                    // what the policy hash looks at; default the client's address
+
+	Trusted []netip.Prefix // addresses of proxies in front whose X-Forwarded-*, Forwarded and X-Real-IP are kept; default none
 
 	TLS  *tls.Config                                              // of the front, with its certificates; default none
 	Dial func(ctx context.Context, addr string) (net.Conn, error) // to a server; default dial.New, every address permitted
@@ -75,6 +78,9 @@ const headerSlack = 4 << 10
 
 func (c *Config) setDefaults() {
 	c.Hash = cmp.Or(c.Hash, HashKey{Source: KeyClient})
+	if c.Hash.Source == KeyHeader {
+		c.Hash.Name = http.CanonicalHeaderKey(c.Hash.Name)
+	}
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, time.Second)
 	c.ResponseTimeout = cmp.Or(c.ResponseTimeout, 30*time.Second)
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)

@@ -20,6 +20,8 @@ type exchange struct {
 	r         *http.Request
 	begun     time.Time
 	requestID string
+	client    string // its IP address
+	trusted   bool   // the connection is from a trusted proxy
 	to        target
 	service   *service
 	metrics   *serviceMetrics
@@ -92,7 +94,7 @@ func (x *exchange) serve() error {
 	defer x.body.free()
 	key := uint64(0)
 	if x.service.keyed {
-		key = x.p.cfg.Hash.of(x.r)
+		key = x.hashKey()
 	}
 	x.attempts = x.array[:0]
 	f := &failure{err: ErrNoServer}

@@ -52,24 +52,64 @@ func (k HashKey) Validate() error {
 	return errors.New("proxy: hash key: want client, or the name of a header, cookie or query parameter")
 }
 
-// of is the key of a request.
-func (k HashKey) of(r *http.Request) uint64 {
-	var value string
-	switch k.Source {
-	case KeyHeader:
-		value = r.Header.Get(k.Name)
-	case KeyCookie:
-		if c, err := r.Cookie(k.Name); err == nil {
-			value = c.Value
-		}
-	case KeyQuery:
-		if q, err := url.ParseQuery(r.URL.RawQuery); err == nil {
-			value = q.Get(k.Name)
-		}
-	default:
-		value = clientIP(r)
+// hashKey is the key of the request for the policy hash: a random one if the request has none, which is counted.
+func (x *exchange) hashKey() uint64 {
+	value := x.p.cfg.Hash.value(x.r, x.client)
+	if value == "" {
+		x.metrics.keyless.Inc()
 	}
 	return keyOf(value)
+}
+
+// value is the raw value of the key, as nginx reads it: nothing is decoded or unquoted, and what is malformed elsewhere in the query
+// or in the cookies does not matter. It is empty if the request has no key.
+func (k HashKey) value(r *http.Request, client string) string {
+	switch k.Source {
+	case KeyHeader:
+		if k.Name == "Host" { // net/http takes it out of the header
+			return r.Host
+		}
+		for _, v := range r.Header[k.Name] {
+			if v != "" {
+				return v
+			}
+		}
+		return ""
+	case KeyCookie:
+		return cookieValue(r.Header["Cookie"], k.Name)
+	case KeyQuery:
+		return queryValue(r.URL.RawQuery, k.Name)
+	}
+	return client
+}
+
+// cookieValue is the value of the first cookie of that name in any of the Cookie fields.
+func cookieValue(fields []string, name string) string {
+	for _, field := range fields {
+		for pair := range strings.SplitSeq(field, ";") {
+			n, v, _ := strings.Cut(pair, "=")
+			if strings.Trim(n, " \t") == name {
+				return strings.Trim(v, " \t")
+			}
+		}
+	}
+	return ""
+}
+
+// queryValue is the value of the first parameter of that name. The name may be escaped, for names that must be.
+func queryValue(query, name string) string {
+	for pair := range strings.SplitSeq(query, "&") {
+		n, v, _ := strings.Cut(pair, "=")
+		if n == name {
+			return v
+		}
+		if strings.ContainsAny(n, "%+") {
+			if decoded, err := url.QueryUnescape(n); err == nil && decoded == name {
+				return v
+			}
+		}
+	}
+	return ""
 }
 
 // keyOf spreads requests without a value by chance.

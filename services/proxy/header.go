@@ -46,63 +46,58 @@ func returned(name string, connection []string) bool {
 // writeHeader writes the header of the request for the server. What is wrong with a value is the client's fault.
 func (x *exchange) writeHeader(w *bufio.Writer) error {
 	r := x.r
-	put := func(parts ...string) {
-		for _, s := range parts {
-			_, _ = w.WriteString(s) // the error stays in w
-		}
-	}
-	put(r.Method, " ", x.to.path)
+	put(w, r.Method, " ", x.to.path)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		put("?", r.URL.RawQuery)
+		put(w, "?", r.URL.RawQuery)
 	}
-	put(" HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.pool.addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
+	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.pool.addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if !passed(name, connection) {
+		if !passed(name, connection) && !(x.trusted && keptFromTrusted(name)) {
 			continue
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) || !validToken(name) {
 				return errTarget
 			}
-			put(spelled(name), ": ", v, "\r\n")
+			put(w, spelled(name), ": ", v, "\r\n")
 		}
 	}
-	if r.Host != "" {
-		put("X-Forwarded-Host: ", r.Host, "\r\n")
+	if err := x.writeForwarded(w); err != nil {
+		return err
 	}
-	put("X-Forwarded-For: ", clientIP(r), "\r\nX-Forwarded-Proto: ", x.proto(), "\r\n", headerRequestID, ": ", x.requestID, "\r\n")
+	put(w, headerRequestID, ": ", x.requestID, "\r\n")
 	if !x.upgrade && len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
-		put("TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: of no effect where Connection does not name it
+		put(w, "TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: of no effect where Connection does not name it
 	}
-	x.writeFraming(put)
-	put("\r\n")
+	x.writeFraming(w)
+	put(w, "\r\n")
 	return nil
 }
 
-func (x *exchange) writeFraming(put func(...string)) {
-	switch {
-	case x.upgrade:
-		put("Connection: Upgrade\r\nUpgrade: websocket\r\n")
-	case x.body.stream && x.r.ContentLength < 0:
-		put("Transfer-Encoding: chunked\r\n")
-		for name := range x.r.Trailer {
-			if passed(name, nil) {
-				put("Trailer: ", name, "\r\n")
-			}
-		}
-	case x.body.stream || len(x.body.whole) > 0:
-		put("Content-Length: ", strconv.FormatInt(x.r.ContentLength, 10), "\r\n")
-	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions && x.r.Method != http.MethodDelete:
-		put("Content-Length: 0\r\n") // RFC 9110, 8.6
+// put writes to w, which keeps the error. It is no closure: a call of a function that the compiler does not know would allocate the list.
+func put(w *bufio.Writer, parts ...string) {
+	for _, s := range parts {
+		_, _ = w.WriteString(s)
 	}
 }
 
-func (x *exchange) proto() string {
-	if x.r.TLS != nil {
-		return "https"
+func (x *exchange) writeFraming(w *bufio.Writer) {
+	switch {
+	case x.upgrade:
+		put(w, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
+	case x.body.stream && x.r.ContentLength < 0:
+		put(w, "Transfer-Encoding: chunked\r\n")
+		for name := range x.r.Trailer {
+			if passed(name, nil) {
+				put(w, "Trailer: ", name, "\r\n")
+			}
+		}
+	case x.body.stream || len(x.body.whole) > 0:
+		put(w, "Content-Length: ", strconv.FormatInt(x.r.ContentLength, 10), "\r\n")
+	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions && x.r.Method != http.MethodDelete:
+		put(w, "Content-Length: 0\r\n") // RFC 9110, 8.6
 	}
-	return "http"
 }
 
 // copyHeader gives the client the header of an answer, with what the proxy says itself.

@@ -22,6 +22,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	labels   *label.Services
 	gone     atomic.Uint64 // ejections of services that shared the value other and are gone
+	keyless  *prometheus.CounterVec
 }
 
 func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
@@ -39,11 +40,12 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 		attempts: counter("attempts_total", "Requests sent to servers, by what became of them: answered, a status of 502 to 504, or what ended them.", "service", "result"),
 		retries:  counter("retries_total", "Further attempts.", "service"),
 		refused:  counter("retries_refused_total", "Further attempts that the budget did not allow.", "service"),
+		keyless:  counter("requests_without_key_total", "Requests to services with the policy hash that lack the key of proxy.hash. Each goes to a random server.", "service"),
 	}
 	if to == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.attempts, m.retries, m.refused, newCollector(p)} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless, newCollector(p)} {
 		if err := to.Register(c); err != nil {
 			return nil, fmt.Errorf("proxy: register metrics: %w", err)
 		}
@@ -62,7 +64,7 @@ func (m *metrics) forget(s *service) {
 	}
 	m.labels.Release(s.label)
 	of := prometheus.Labels{"service": s.label}
-	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{m.requests, m.seconds, m.attempts, m.retries, m.refused} {
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless} {
 		v.DeletePartialMatch(of)
 	}
 }
@@ -75,6 +77,7 @@ type serviceMetrics struct {
 	answered prometheus.Counter
 	retries  prometheus.Counter
 	refused  prometheus.Counter
+	keyless  prometheus.Counter
 	codes    [1000]atomic.Pointer[prometheus.Counter] // net/http takes a status of three digits
 }
 
@@ -85,6 +88,7 @@ func (m *metrics) service(name string) *serviceMetrics {
 		answered: m.attempts.WithLabelValues(name, "answered"),
 		retries:  m.retries.WithLabelValues(name),
 		refused:  m.refused.WithLabelValues(name),
+		keyless:  m.keyless.WithLabelValues(name),
 	}
 }
 

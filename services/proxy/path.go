@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -128,7 +129,7 @@ func hexAt(s string, from, digits int) (uint64, bool) {
 
 // decodeOverlong decodes ASCII that is spelt in two or three bytes of UTF-8.
 func decodeOverlong(path string) string {
-	if !strings.ContainsAny(path, "\xc0\xc1\xe0") {
+	if !slices.ContainsFunc([]byte{0xc0, 0xc1, 0xe0}, func(b byte) bool { return strings.IndexByte(path, b) >= 0 }) {
 		return path
 	}
 	continues := func(i int) bool { return i < len(path) && path[i]&0xc0 == 0x80 }

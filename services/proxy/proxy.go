@@ -216,6 +216,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // pass brings a request that is in order to its service.
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *service, id string) {
 	x := &exchange{p: p, w: w, r: r, begun: time.Now(), requestID: id, to: to, service: s, metrics: s.metrics(), upgrade: wantsWebsocket(r)}
+	x.client, x.trusted = p.origin(r)
 	s.inFlight.Add(1)
 	err := x.serve()
 	s.inFlight.Add(-1)

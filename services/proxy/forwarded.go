@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	forwarded      = "X-Forwarded-"
+	forwardedFor   = "X-Forwarded-For"
+	forwardedHost  = "X-Forwarded-Host"
+	forwardedProto = "X-Forwarded-Proto"
+)
+
+// peerIP is the address of the other end of the connection.
+func peerIP(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}
+
+// origin returns the address of the client, and whether the connection is from a trusted proxy. The client is the peer, or behind trusted
+// proxies the last address in X-Forwarded-For that is not trusted: addresses before that are what the client says of itself. If all are
+// trusted it is the first, and an entry that is no address ends the search (both as the realip module of nginx).
+func (p *Proxy) origin(r *http.Request) (client string, trusted bool) {
+	client = peerIP(r)
+	if len(p.cfg.Trusted) == 0 {
+		return client, false
+	}
+	peer, err := netip.ParseAddr(client)
+	if err != nil || !p.trusts(peer) {
+		return client, false
+	}
+	for _, field := range slices.Backward(r.Header[forwardedFor]) {
+		for field != "" {
+			entry := field
+			if i := strings.LastIndexByte(field, ','); i >= 0 {
+				field, entry = field[:i], field[i+1:]
+			} else {
+				field = ""
+			}
+			if entry = strings.Trim(entry, " \t"); entry == "" {
+				continue
+			}
+			addr, ok := parseForwarded(entry)
+			if !ok {
+				return client, true
+			}
+			if client = addr.String(); !p.trusts(addr) {
+				return client, true
+			}
+		}
+	}
+	return client, true
+}
+
+func (p *Proxy) trusts(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(p.cfg.Trusted, func(of netip.Prefix) bool { return of.Contains(addr) })
+}
+
+// parseForwarded reads an address, which may have a port (Azure) and, for IPv6, brackets.
+func parseForwarded(entry string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")); err == nil {
+		return addr.Unmap(), true
+	}
+	addr, err := netip.ParseAddrPort(entry)
+	return addr.Addr().Unmap(), err == nil
+}
+
+// keptFromTrusted reports whether a field that ends at the proxy passes from a trusted proxy. X-Forwarded-For is not kept but extended.
+// What Connection names does not matter: a client could have a proxy in front remove these fields with it.
+func keptFromTrusted(name string) bool {
+	if strings.HasPrefix(name, forwarded) {
+		return name != forwardedFor && strings.IndexByte(name, '_') < 0
+	}
+	return name == "Forwarded" || name == "X-Real-Ip"
+}
+
+// writeForwarded writes the X-Forwarded fields that were not kept.
+func (x *exchange) writeForwarded(w *bufio.Writer) error {
+	r := x.r
+	put(w, forwardedFor, ": ")
+	if x.trusted {
+		for _, v := range r.Header[forwardedFor] {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return errTarget
+			}
+			if v != "" {
+				put(w, v, ", ")
+			}
+		}
+	}
+	put(w, peerIP(r), "\r\n")
+	if r.Host != "" && !x.kept(forwardedHost) {
+		put(w, forwardedHost, ": ", r.Host, "\r\n")
+	}
+	if !x.kept(forwardedProto) {
+		put(w, forwardedProto, ": ", x.proto(), "\r\n")
+	}
+	return nil
+}
+
+// kept reports whether the request has the field from a trusted proxy.
+func (x *exchange) kept(name string) bool { return x.trusted && len(x.r.Header[name]) > 0 }
+
+func (x *exchange) proto() string {
+	if x.r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
