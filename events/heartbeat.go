@@ -28,7 +28,7 @@ type Kind string
 
 const (
 	KindHeartbeat Kind = "heartbeat" // I am here, until the TTL ends
-	KindLeave     Kind = "leave"     // this incarnation goes and does not come back
+	KindLeave     Kind = "leave"     // this incarnation goes; nothing of it is taken for its TTL
 	KindCanary    Kind = "canary"    // an API server checks that it hears; see EncodeCanary
 )
 

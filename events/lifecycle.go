@@ -95,9 +95,9 @@ type (
 	ServerRecovered struct{ Transition }
 	// ServerExpired says that a server is gone without a word.
 	ServerExpired struct{ Transition }
-	// ServerLeft says that a server took its leave; this incarnation never comes back.
+	// ServerLeft says that a server took its leave. One that goes on publishing is registered again a TTL later.
 	ServerLeft struct{ Transition }
-	// ServerReplaced says that a newer incarnation, or another id on its address, took a server's
+	// ServerReplaced says that another incarnation, or another id on its address, took a server's
 	// place; the ServerRegistered of that one follows, or its ServerUpdated if it moved to the address.
 	ServerReplaced struct{ Transition }
 

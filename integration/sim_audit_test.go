@@ -94,7 +94,7 @@ func (c *simAudit) transition(at time.Time, typ events.Type, d events.Transition
 		c.wrong("%s is updated, and nothing of it ever changes", life.id)
 		return
 	}
-	if !slices.Contains(simFollows[before], typ) {
+	if returns := before == events.TypeLeft && typ == events.TypeRegistered && s.lingers; !slices.Contains(simFollows[before], typ) && !returns {
 		c.wrong("%s of %v follows %q", typ, life, before)
 	}
 	c.lives[life] = typ
@@ -113,21 +113,29 @@ func (c *simAudit) transition(at time.Time, typ events.Type, d events.Transition
 	}
 }
 
-// registered: no server that is dead for longer than its TTL, and no incarnation that a newer one followed.
+// registered: no server that is dead for longer than its TTL, no incarnation that a newer one followed unless it is that of
+// a clock that was set back, and none within a TTL of its leave.
 func (c *simAudit) registered(s *simServer, life simLife) {
 	newest := c.newest[life.id]
 	c.newest[life.id] = max(newest, life.incarnation)
-	if life.incarnation < newest {
+	now := s.incarnation == life.incarnation
+	if now && s.back {
+		c.newest[life.id] = life.incarnation
+	} else if life.incarnation < newest {
 		c.wrong("%v is registered after %d was", life, newest)
 	}
-	if ago := c.w.now - s.since; s.incarnation == life.incarnation && !s.is(simRunning) && ago > simSteps(simLease+time.Second) {
+	switch ago := c.w.now - s.since; {
+	case !now || s.is(simRunning):
+	case s.lingers && ago < simSteps(simLease):
+		c.wrong("%v is registered %v after its leave", life, time.Duration(ago)*simStep)
+	case !s.lingers && ago > simSteps(simLease+time.Second):
 		c.wrong("%v is registered %v after its end", life, time.Duration(ago)*simStep)
 	}
 }
 
 func (c *simAudit) expired(at time.Time, s *simServer, life simLife, d events.Transition) {
 	switch {
-	case s.incarnation != life.incarnation: // replaced while it was dead
+	case s.incarnation != life.incarnation && !s.back: // replaced while it was dead
 	case s.healthy():
 		c.untrue++
 		c.wrong("%s runs and is expired (%s), with a lease of %v", life.id, d.Cause, time.Duration(d.Server.AgeMS)*time.Millisecond)
@@ -178,7 +186,7 @@ func (c *simAudit) misplaced(s *simServer, state events.State) string {
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:
 		return "it runs and is heard"
 	case s.is(simLeft) && n.loss > 0, n.unasked: // the leave may be lost; without probes it takes longer
-	case !s.is(simRunning) && state != "" && c.w.now-s.since > simSteps(2*simLease):
+	case !s.is(simRunning) && !s.lingers && state != "" && c.w.now-s.since > simSteps(2*simLease):
 		return "it is dead"
 	}
 	return ""

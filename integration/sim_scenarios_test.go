@@ -30,7 +30,7 @@ const (
 
 func simScenarios() []simScenario {
 	var all []simScenario
-	for _, group := range [][]simScenario{simLosses(), simBrokenNSQD(), simBrokenAPI(), simClocks(), simDeaths()} {
+	for _, group := range [][]simScenario{simLosses(), simBrokenNSQD(), simBrokenAPI(), simClocks(), simClocksBack(), simDeaths()} {
 		all = append(all, group...)
 	}
 	return append(all, simUnasked(all)...)
@@ -271,7 +271,8 @@ func simEnds(w *simWorld) {
 	}
 }
 
-// simTurns lets servers be restarted at once, be stopped for less than a TTL, and leave but go on beating, as nobody should.
+// simTurns lets servers be restarted at once, be stopped for less than a TTL, and leave but go on beating, as nobody should:
+// those are back a TTL later.
 func simTurns(w *simWorld) {
 	servers := w.pick(30)
 	for _, s := range servers[:10] {
@@ -283,6 +284,7 @@ func simTurns(w *simWorld) {
 	for _, s := range servers[20:] {
 		w.soon(func() {
 			s.leave()
+			s.lingers = true
 			s.plan(w.now + simSteps(time.Second))
 		})
 	}

@@ -30,6 +30,8 @@ type simServer struct {
 	prefix []byte       // of a beat, before its incarnation and seq
 
 	incarnation int64
+	back        bool // it restarted with an earlier clock
+	lingers     bool // it beats after its leave
 	seq         uint64
 	turn        int // the number of its one valid turn
 	began       int // the step in which the beat that is being published began

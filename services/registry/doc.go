@@ -20,12 +20,13 @@
 //	                            ▲  ╰─ updated             │
 //	                            ╰────── recovered ────────╯  a heartbeat, or an answer with its id
 //
-//	alive, suspect ── left ──▶ gone, with a tombstone: this incarnation never returns
+//	alive, suspect ── left ──▶ gone, with a tombstone: this incarnation does not return within its TTL
 //	alive, suspect ── replaced ──▶ gone, followed by the registered (moved: updated) of its successor
 //
 // One that expired is registered again when it is heard twice, half an interval apart. How silence is measured is in
 // lease.go, when it ends a server in judge.go (lapsed), what the modes are in mode.go (settle).
 //
 // A heartbeat is placed by (incarnation, seq) and not by when it arrives: NSQ delivers at least once
-// and in no order.
+// and in no order. A live sender that breaks this order takes the place of a silent one: see contender.go. What an end keeps
+// away, and for how long, is in objection.go.
 package registry

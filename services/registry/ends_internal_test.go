@@ -9,28 +9,39 @@ import (
 	"rollcall/events"
 )
 
-// A restart with the clock set back has an older incarnation. It is an echo for a TTL, and then a server.
-func TestAnOlderIncarnationIsTakenATTLAfterTheEndOfTheNewer(t *testing.T) {
-	s := newState(Config{Observer: "api-1", Interval: time.Second, TTL: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
-	start := time.Now()
-	beat := func(incarnation int64, kind events.Kind, at time.Duration) verdict {
-		h := plainBeat(1, 1)
-		h.Incarnation, h.Type = incarnation, kind
-		received := start.Add(at)
-		return s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Round(0), ReceivedAt: received}))
-	}
+// A restart with the clock set back has an older incarnation. After the end of the newer one it is taken when it is heard
+// twice, half an interval apart, or a TTL later at once.
+func TestAnOlderIncarnationIsTakenAfterTheEndOfTheNewer(t *testing.T) {
 	ttl := plainBeat(1, 1).TTL()
-	if got := beat(2000, events.KindHeartbeat, 0); got != taken {
-		t.Fatalf("the newer one is %v", got)
-	}
-	if got := beat(2000, events.KindLeave, time.Second); got != taken {
-		t.Fatalf("the leave is %v", got)
-	}
-	if got := beat(1000, events.KindHeartbeat, time.Second+ttl-time.Millisecond); got != outdated {
-		t.Errorf("an older incarnation within the TTL is %v, want an echo", got)
-	}
-	if got := beat(1000, events.KindHeartbeat, time.Second+ttl); got != taken {
-		t.Errorf("an older incarnation a TTL later is %v, want taken", got)
+	for _, tt := range []struct {
+		name string
+		at   []time.Duration // after the end
+		want []verdict
+	}{
+		{"heard twice, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []verdict{unproven, taken}},
+		{"heard twice, less than that apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2 - 1}, []verdict{unproven, unproven}},
+		{"heard for the first time a TTL after the end", []time.Duration{ttl}, []verdict{taken}},
+		{"heard for the first time just before that", []time.Duration{ttl - 1}, []verdict{unproven}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newState(Config{Observer: "api-1", Interval: time.Second, TTL: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
+			start := time.Now()
+			beat := func(incarnation int64, kind events.Kind, at time.Duration) verdict {
+				h := plainBeat(1, 1)
+				h.Incarnation, h.Type = incarnation, kind
+				received := start.Add(at)
+				return s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Round(0), ReceivedAt: received}))
+			}
+			beat(2000, events.KindHeartbeat, 0)
+			if got := beat(2000, events.KindLeave, time.Second); got != taken {
+				t.Fatalf("the leave is %v", got)
+			}
+			for i, at := range tt.at {
+				if got := beat(1000, events.KindHeartbeat, time.Second+at); got != tt.want[i] {
+					t.Errorf("%v after the end it is %v, want %v", at, got, tt.want[i])
+				}
+			}
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ type Explanation struct {
 	Beats       []Beat        `json:"beats"`   // the last ones, oldest first
 	Probes      []ProbeResult `json:"probes"`  // the last ones, oldest first
 	Transitions []Change      `json:"transitions"`
+	Ignored     *Ignored      `json:"ignored,omitempty"` // heartbeats of this id that were not taken lately
 }
 
 // Beat is one heartbeat as it arrived.
@@ -35,16 +36,16 @@ type Change struct {
 // explain is nil where no such server is on the roll; the words then tell what is known of its end.
 func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	r := s.servers[k]
+	ignored := s.ignored.of(k, now)
 	if r == nil {
-		stone := s.graves.find(k)
-		if stone == nil {
-			return nil, "never heard of"
-		}
-		typ, cause := stone.why.event()
-		return nil, fmt.Sprintf("%s (%s) at %s", typ, cause, wall(stone.at).Format(time.RFC3339Nano))
+		return nil, s.absent(k, ignored)
 	}
 	e := &Explanation{
 		Server: *r.view, Summary: s.summary(r, now), Mode: s.mode, Beats: []Beat{}, Probes: []ProbeResult{}, Transitions: []Change{},
+		Ignored: ignored,
+	}
+	if ignored != nil {
+		e.Summary += "; it also publishes what is ignored " + ignored.words()
 	}
 	r.vitals(s.clock.at(now)).apply(&e.Server)
 	for i := r.heard - min(r.heard, keptBeats); i < r.heard; i++ {
@@ -63,6 +64,24 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		e.Transitions = append(e.Transitions, Change{wall(c.at), typ, cause})
 	}
 	return e, ""
+}
+
+// absent says in words what is known of a server that is not on the roll.
+func (s *state) absent(k key, ignored *Ignored) string {
+	words := "never heard of"
+	if stone := s.graves.find(k); stone != nil {
+		typ, cause := stone.why.event()
+		words = fmt.Sprintf("%s (%s) at %s", typ, cause, wall(stone.at).Format(time.RFC3339Nano))
+	}
+	if ignored != nil {
+		words += "; it still publishes; ignored " + ignored.words()
+	}
+	return words
+}
+
+// words is a clause of a summary.
+func (i *Ignored) words() string {
+	return fmt.Sprintf("(incarnation %d, seq %d, %s, at %s) because %s", i.Incarnation, i.Seq, i.Addr, i.Last.Format(time.TimeOnly), i.Detail)
 }
 
 // summary says it in words.

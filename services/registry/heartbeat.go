@@ -26,13 +26,16 @@ func (s *state) place(m message) verdict {
 	if h.Type == events.KindLeave {
 		return s.leave(b, r)
 	}
-	if b.Delay >= h.TTL() {
+	switch {
+	case b.Delay >= h.TTL():
+		s.ignore(b, objectionStale)
 		return stale
+	case r == nil:
+		return s.admit(b)
+	case h.Incarnation == r.incarnation:
+		return s.renew(b, r)
 	}
-	if r == nil || h.Incarnation > r.incarnation {
-		return s.register(b, r)
-	}
-	return s.renew(b, r)
+	return s.succeed(b, r)
 }
 
 // arrival is a heartbeat with what follows from its receipt.
@@ -47,36 +50,38 @@ type arrival struct {
 // sent is when nsqd got it.
 func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
-// register puts an incarnation on the roll, in place of older (which may be nil), unless it is a ghost,
-// its address belongs to a newer server, or the roll is full.
-func (s *state) register(b *arrival, older *record) verdict {
-	stone := s.graves.find(key{b.Service, b.ID}) // nil: none
+// register puts an incarnation on the roll, in place of older (which may be nil), unless its address belongs to a newer
+// server, or the roll is full. The event is that of the first registration of the incarnation, or of the one at this ordinal.
+func (s *state) register(b *arrival, older *record, first uint64) verdict {
 	holder := s.holder(b, older)
 	switch {
-	case stone != nil && stone.bars(b.Incarnation, b.nth, b.sent(), b.now):
-		return outdated
-	case stone != nil && !stone.heardTwice(b):
-		return unproven
-	case holder != nil && holder.incarnation >= b.Incarnation:
+	case holder != nil && (holder.incarnation >= b.Incarnation || s.aheadOf(b, holder)):
+		s.ignore(b, objectionAddress)
 		return outdated
 	case holder == nil && older == nil && len(s.servers) >= s.cfg.MaxServers:
+		s.ignore(b, objectionFull)
 		return refused
 	}
-	// The first registration of an incarnation is one event, whichever heartbeat an API server heard first; one that
-	// follows an end that is remembered is another event each time.
-	first := uint64(0)
-	if stone != nil && stone.incarnation == b.Incarnation {
-		first = b.nth
-	}
+	again := s.livedBefore(b)
+	delete(s.ignored.entries, key{b.Service, b.ID})
 	s.replace(older, stepRestarted, b, first)
 	s.replace(holder, stepDisplaced, b, first)
 
 	r := &record{view: newView(b.Heartbeat), says: b.says, incarnation: b.Incarnation, ttl: b.TTL(), stamp: never, beat: never, sent: never}
 	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
+	if again {
+		r.rewind(b)
+	}
 	s.insert(r)
 	s.hear(b, r)
-	s.tellAs(r, stepRegistered, first, 0, b.ReceivedAt, b.now)
+	s.tellAs(r, stepRegistered, first, r.round(), b.ReceivedAt, b.now)
 	return taken
+}
+
+// livedBefore reports whether the incarnation of b ended with a seq that is not below that of b.
+func (s *state) livedBefore(b *arrival) bool {
+	stone := s.graves.find(key{b.Service, b.ID})
+	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.nth <= stone.ordinal
 }
 
 // holder is the server other than r that has the address of b.
@@ -98,16 +103,25 @@ func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	s.strike(r)
 }
 
-// renew applies a heartbeat of the incarnation that is on the roll, or of an older one.
+// renew applies a heartbeat of the incarnation that is on the roll.
 func (s *state) renew(b *arrival, r *record) verdict {
 	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
-	if b.Incarnation < r.incarnation || b.Incarnation > 0 && b.nth <= r.ordinal {
-		return outdated
+	if b.Incarnation > 0 && (b.nth <= r.ordinal || r.leaps(b)) {
+		why := objectionSeq
+		if b.nth > r.ordinal {
+			why = objectionLeap
+		}
+		if !s.contend(b, r, why) {
+			return outdated
+		}
+		r.rewind(b)
+		delete(s.ignored.entries, r.key())
 	}
 	newer := b.nth > r.ordinal
 	changed := newer && b.says != r.says
 	if changed {
 		if holder := s.holder(b, r); holder != nil && holder.incarnation >= b.Incarnation {
+			s.ignore(b, objectionAddress)
 			return outdated
 		}
 	}
@@ -165,23 +179,35 @@ func (s *state) update(b *arrival, r *record) {
 	s.tell(r, stepUpdated, b.ReceivedAt, b.now)
 }
 
-// leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard.
+// leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard. A leave without
+// an incarnation ends the server that is there, unless it was published before that one's newest heartbeat: whoever
+// publishes it by hand does not know the incarnation.
 func (s *state) leave(b *arrival, r *record) verdict {
-	if r == nil || b.Incarnation > r.incarnation {
-		s.graves.bury(tombstone{
-			key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
-		}, b.now, b.TTL())
-	}
 	switch {
 	case r == nil:
+		if stone := s.graves.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
+			s.buryUnheard(b)
+		}
 		return unmatched
-	case b.Incarnation < r.incarnation, b.Incarnation == 0 && b.nth < r.ordinal:
+	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
+		b.Incarnation == 0 && r.incarnation == 0 && b.nth < r.ordinal,
+		b.Incarnation > 0 && b.Incarnation < r.incarnation:
+		s.ignore(b, objectionLeave)
 		return outdated
-	}
-	if b.Incarnation == r.incarnation {
+	case b.Incarnation == r.incarnation:
 		r.advance(b.nth)
 	}
 	s.end(r, stepLeft, b.ReceivedAt, b.now)
 	s.strike(r)
+	if b.Incarnation > r.incarnation {
+		s.buryUnheard(b)
+	}
 	return taken
+}
+
+// buryUnheard remembers the leave of an incarnation of which no heartbeat was taken.
+func (s *state) buryUnheard(b *arrival) {
+	s.graves.bury(tombstone{
+		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
+	}, b.now, b.TTL())
 }

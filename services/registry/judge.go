@@ -33,6 +33,7 @@ func (s *state) judge(r *record, at time.Time, now time.Duration) {
 //
 //	evidence against it     now, in every mode
 //	blind, warming          not
+//	its id still publishes  not; see contended
 //	lease younger than TTL  not; the TTL is longer for a server that accepts connections but tells no id
 //	with probes             after three without an answer, while another server has answered; or, not having been heard for
 //	                        long (exhausted), in normal at once and in holding after three all the same
@@ -43,6 +44,9 @@ func (s *state) lapsed(r *record, age time.Duration) (step, bool) {
 		return d.why, true
 	}
 	if s.mode == ModeBlind || s.mode == ModeWarming || age < r.ttl+time.Duration(d.extended)*r.interval() {
+		return stepExpired, false
+	}
+	if s.contended(r) {
 		return stepExpired, false
 	}
 	holding := s.mode == ModeHolding

@@ -19,6 +19,7 @@ type naive struct {
 	clock     *leaseClock
 	servers   map[key]*naiveServer
 	stones    map[key]naiveStone
+	contests  map[key]*naiveContest
 	mode      Mode
 	warmAt    time.Duration
 	allowance float64
@@ -43,17 +44,25 @@ type naiveServer struct {
 	refuted          bool
 	failed, extended int
 	silentAt         time.Duration
+
+	rewound bool // its seq went back, and it was taken
 }
 
 type naiveStone struct {
 	incarnation int64
 	newest      uint64
-	final       bool
-	expired     bool
-	again       time.Duration // 0: not yet
+	how         string // left, expired, replaced (by a newer incarnation), displaced
 	ended       time.Duration
 	olderUntil  time.Duration // a TTL after the end
+	highest     int64
+	before      int64 // -1: none
 	until       time.Duration
+}
+
+// naiveContest is what was published for an id out of order.
+type naiveContest struct {
+	first, last time.Duration
+	ttl         time.Duration
 }
 
 // word is a heartbeat or a leave in the terms of the model.
@@ -79,20 +88,27 @@ func (n *naive) tell(s *naiveServer, what string) {
 	n.events = append(n.events, fmt.Sprintf("#%d %s %s/%s inc=%d %s %s", n.revision, what, s.service, s.id, s.incarnation, state, s.addr))
 }
 
-func (n *naive) end(s *naiveServer, what string, final bool, now time.Duration) {
-	n.mark(s.key, naiveStone{s.incarnation, s.newest, final, what == "expired", 0, now, now + s.ttl, now + time.Hour}, now)
+func (n *naive) end(s *naiveServer, what string, now time.Duration) {
+	n.mark(s.key, s.incarnation, s.newest, what, s.ttl, now)
 	delete(n.servers, s.key)
+	if what == "displaced" {
+		what = "replaced"
+	}
 	n.tell(s, what)
 }
 
-// mark remembers the end of an incarnation, unless a newer one ended within its TTL.
-func (n *naive) mark(k key, stone naiveStone, now time.Duration) {
-	old, ok := n.stones[k]
-	if ok && old.incarnation > stone.incarnation && now < old.olderUntil {
-		return
-	}
-	if ok && old.incarnation == stone.incarnation {
-		stone.newest = max(stone.newest, old.newest)
+// mark remembers the end of an incarnation.
+func (n *naive) mark(k key, incarnation int64, newest uint64, how string, ttl, now time.Duration) {
+	stone := naiveStone{incarnation, newest, how, now, now + ttl, incarnation, -1, now + time.Hour}
+	if old, ok := n.stones[k]; ok {
+		if now < old.olderUntil {
+			stone.highest = max(stone.highest, old.highest)
+		}
+		if old.incarnation == incarnation {
+			stone.newest, stone.before = max(newest, old.newest), old.before
+		} else if old.how == "replaced" {
+			stone.before = old.incarnation
+		}
 	}
 	n.stones[k] = stone
 }
@@ -103,27 +119,113 @@ func (n *naive) hear(w word, now time.Duration) {
 	case w.leave:
 		n.leave(w, s, now)
 	case w.delay >= w.ttl:
-	case s == nil || w.incarnation > s.incarnation:
-		n.register(w, s, now)
+	case s == nil:
+		n.enter(w, now)
 	case w.incarnation == s.incarnation:
 		n.renew(w, s, now)
+	default:
+		n.succeed(w, s, now)
 	}
 }
 
 func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
-	switch {
-	case s != nil && w.incarnation == s.incarnation:
-		if w.incarnation > 0 || w.ordinal >= s.newest {
-			s.newest = max(s.newest, w.ordinal)
-			n.end(s, "left", true, now)
+	if s == nil {
+		if stone, ok := n.stones[w.key]; !ok || w.incarnation >= stone.highest {
+			n.mark(w.key, w.incarnation, w.ordinal, "left", w.ttl, now)
 		}
-	case s == nil || w.incarnation > s.incarnation:
-		n.mark(w.key, naiveStone{w.incarnation, w.ordinal, true, false, 0, now, now + w.ttl, now + time.Hour}, now)
-		if s != nil {
-			n.end(s, "left", true, now)
+		return
+	}
+	switch {
+	case w.incarnation == 0 && s.incarnation == 0 && w.ordinal < s.newest:
+	case w.incarnation == 0 && s.incarnation > 0 && now-w.delay <= s.sent:
+	case w.incarnation > 0 && w.incarnation < s.incarnation:
+	default:
+		if w.incarnation == s.incarnation {
+			s.newest = max(s.newest, w.ordinal)
+		}
+		n.end(s, "left", now)
+		if w.incarnation > s.incarnation {
+			n.mark(w.key, w.incarnation, w.ordinal, "left", w.ttl, now)
 		}
 	}
 }
+
+// barred says what an end that is remembered does to a heartbeat: "" is nothing, "echo" and "no" keep it away, "twice" until
+// it is heard twice.
+func (n *naive) barred(w word, now time.Duration) string {
+	stone, ok := n.stones[w.key]
+	over := now >= stone.olderUntil
+	switch {
+	case !ok || w.incarnation > stone.highest:
+		return ""
+	case now-w.delay <= stone.ended:
+		return "echo"
+	case w.incarnation != stone.incarnation:
+		if over || w.incarnation == stone.before {
+			return ""
+		}
+		return "twice"
+	case w.incarnation == 0:
+		return ""
+	case stone.how == "displaced" && w.ordinal > stone.newest:
+		return ""
+	case stone.how == "left" && !over:
+		return "no"
+	}
+	return "twice"
+}
+
+// twice notes what was published after since, and reports whether there was one like it half an interval before.
+func (n *naive) twice(w word, since, now time.Duration) bool {
+	sent := now - w.delay
+	c := n.contests[w.key]
+	if c == nil {
+		c = &naiveContest{first: never, last: never}
+		n.contests[w.key] = c
+	}
+	if c.first <= since || sent-c.last > w.ttl {
+		c.first = sent
+	}
+	c.last, c.ttl = max(c.last, sent), w.ttl
+	return sent-c.first >= naiveInterval/2
+}
+
+// contends reports whether w, out of order, takes the place of s.
+func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
+	silence := now - w.delay - s.sent
+	same := w.incarnation == s.incarnation && w.ordinal == s.newest
+	if silence <= 0 || same && silence < naiveInterval/2 {
+		return false
+	}
+	return same && s.rewound || n.twice(w, s.sent, now) && silence >= naiveInterval
+}
+
+// enter puts one on the roll that is not on it.
+func (n *naive) enter(w word, now time.Duration) {
+	switch n.barred(w, now) {
+	case "":
+		n.register(w, nil, now)
+	case "no", "twice":
+		since := never
+		if n.stones[w.key].incarnation == w.incarnation {
+			since = n.stones[w.key].ended
+		}
+		if n.twice(w, since, now) && n.barred(w, now) == "twice" {
+			n.register(w, nil, now)
+		}
+	}
+}
+
+// succeed puts another incarnation in the place of s.
+func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
+	next := w.incarnation > s.incarnation && n.barred(w, now) == "" && (w.incarnation < naiveAhead || s.incarnation >= naiveAhead)
+	if next || n.contends(w, s, now) {
+		n.register(w, s, now)
+	}
+}
+
+// naiveAhead is an incarnation that is far in the future, as all above it.
+const naiveAhead = 1 << 60
 
 func (n *naive) rival(w word) *naiveServer {
 	for _, s := range n.servers {
@@ -135,41 +237,35 @@ func (n *naive) rival(w word) *naiveServer {
 }
 
 func (n *naive) register(w word, older *naiveServer, now time.Duration) {
-	if stone, ok := n.stones[w.key]; ok {
-		if w.incarnation < stone.incarnation && now < stone.olderUntil ||
-			w.incarnation == stone.incarnation && (now-w.delay <= stone.ended || w.incarnation > 0 && (w.ordinal <= stone.newest || stone.final)) {
-			return
-		}
-		if stone.expired && w.incarnation > 0 && w.incarnation == stone.incarnation {
-			first := stone.again == 0 || now-w.delay-stone.again > w.ttl
-			if first {
-				stone.again = now - w.delay
-				n.stones[w.key] = stone
-			}
-			if first || now-w.delay-stone.again < naiveInterval/2 {
-				return
-			}
-		}
-	}
 	rival := n.rival(w)
-	if rival != nil && rival.incarnation >= w.incarnation || older == nil && rival == nil && len(n.servers) == n.max {
+	if rival != nil && (rival.incarnation >= w.incarnation || w.incarnation >= naiveAhead && rival.incarnation < naiveAhead) ||
+		older == nil && rival == nil && len(n.servers) == n.max {
 		return
 	}
-	for _, s := range []*naiveServer{older, rival} {
-		if s != nil {
-			n.end(s, "replaced", s == older, now)
-		}
+	stone, ok := n.stones[w.key]
+	rewound := ok && w.incarnation > 0 && stone.incarnation == w.incarnation && w.ordinal <= stone.newest
+	delete(n.contests, w.key)
+	if older != nil {
+		n.end(older, "replaced", now)
+	}
+	if rival != nil {
+		n.end(rival, "displaced", now)
 	}
 	s := &naiveServer{key: w.key, addr: w.addr, zone: w.zone, incarnation: w.incarnation, newest: w.ordinal,
-		badAt: never, stamp: n.clock.at(now) - w.delay, beat: n.clock.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight}
+		badAt: never, stamp: n.clock.at(now) - w.delay, beat: n.clock.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight, rewound: rewound}
 	n.servers[w.key] = s
 	n.tell(s, "registered")
 }
 
 func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 	newer := w.ordinal > s.newest
-	if !newer && w.incarnation > 0 {
-		return
+	leap := newer && w.ordinal-s.newest > 1<<20 && w.ordinal-s.newest-1<<20 > 2*uint64(max(0, now-w.delay-s.sent))
+	if w.incarnation > 0 && (!newer || leap) {
+		if !n.contends(w, s, now) {
+			return
+		}
+		delete(n.contests, w.key)
+		s.newest, s.rewound, newer = 0, true, true
 	}
 	changed := newer && (s.addr != w.addr || s.zone != w.zone || s.ttl != w.ttl || s.weight != w.weight)
 	rival := n.rival(w)
@@ -185,7 +281,7 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 		return
 	}
 	if rival != nil {
-		n.end(rival, "replaced", false, now)
+		n.end(rival, "displaced", now)
 	}
 	if s.addr != w.addr {
 		s.badAt, s.refuted, s.failed, s.extended = never, false, 0, 0
@@ -236,7 +332,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 		}
 		s.refuted = true
 		if n.allow() {
-			n.end(s, "expired", false, now)
+			n.end(s, "expired", now)
 		}
 	case finding != FindingSilent && s.extended < 2:
 		s.badAt = max(s.badAt, began)
@@ -349,19 +445,21 @@ func (n *naive) tick(now, g, credit time.Duration) {
 		if lease-s.stamp >= s.ttl*7/10 {
 			n.suspect(s)
 		}
-		if s.suspect && n.lapsed(s) && n.allow() {
-			n.end(s, "expired", false, now)
+		if s.suspect && n.lapsed(s, now) && n.allow() {
+			n.end(s, "expired", now)
 		}
 	}
 }
 
-func (n *naive) lapsed(s *naiveServer) bool {
+func (n *naive) lapsed(s *naiveServer, now time.Duration) bool {
 	age := n.clock.lease - s.stamp
 	over := age >= s.ttl+time.Duration(s.extended)*naiveInterval
 	switch {
 	case s.refuted:
 		return true
 	case n.mode == ModeBlind || n.mode == ModeWarming:
+		return false
+	case n.contested(s, now):
 		return false
 	case n.mode == ModeHolding && !n.probing:
 		return age >= 2*s.ttl
@@ -370,6 +468,12 @@ func (n *naive) lapsed(s *naiveServer) bool {
 		return over && (s.failed >= 3 && reached || n.exhausted(s) && (s.failed >= 3 || n.mode == ModeNormal))
 	}
 	return over
+}
+
+// contested reports whether the id of s publishes although s is silent.
+func (n *naive) contested(s *naiveServer, now time.Duration) bool {
+	c := n.contests[s.key]
+	return c != nil && c.last > s.sent && now-c.last < c.ttl && now-s.sent < 3*s.ttl
 }
 
 // naiveInterval is that of all servers here.

@@ -14,14 +14,15 @@ const (
 
 // doubt is what is known of a server beyond its heartbeats. Most servers have none.
 type doubt struct {
-	badAt    time.Duration // when somebody last began to call it in vain
-	refuted  bool          // there is evidence that it is gone, told by why
-	why      step
-	failed   int           // questions in a row that did not show that it is well,
-	accepted int           // of them those where somebody listened and told no id,
-	silentAt time.Duration // since then
-	extended int           // intervals gained
-	round    uint64        // see events.EventID
+	badAt      time.Duration // when somebody last began to call it in vain
+	refuted    bool          // there is evidence that it is gone, told by why
+	why        step
+	failed     int           // questions in a row that did not show that it is well,
+	accepted   int           // of them those where somebody listened and told no id,
+	silentAt   time.Duration // since then
+	extended   int           // intervals gained
+	round      uint64        // see events.EventID
+	firstRound uint64        // after each new ordinal; see rewind
 
 	asked  int           // questions since the last heartbeat
 	askAt  time.Duration // not before

@@ -108,7 +108,7 @@ func (r *record) advance(nth uint64) bool {
 	}
 	r.ordinal = nth
 	if r.doubt != nil {
-		r.doubt.round = 0
+		r.doubt.round = r.doubt.firstRound
 	}
 	return true
 }

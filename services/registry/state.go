@@ -23,6 +23,7 @@ type state struct {
 	order    []*record       // by service and id, as in a snapshot
 	wheel    wheel
 	graves   graveyard
+	ignored  ignoring
 	due      []*record // scratch of tick
 
 	suspects  int
@@ -53,7 +54,7 @@ type verdict uint8
 const (
 	taken     verdict = iota // renewed or changed something
 	sighted                  // a canary: it shows that we hear
-	unproven                 // the first word of one that had expired
+	unproven                 // the first word of one that had ended
 	outdated                 // older than what is known, or its incarnation is gone
 	stale                    // waited for its whole TTL
 	refused                  // the roll is full
@@ -79,6 +80,7 @@ func newState(cfg Config) *state {
 		services: make(map[string]int),
 		wheel:    wheel{tick: cfg.Tick},
 		graves:   newGraveyard(cfg.MaxServers),
+		ignored:  newIgnoring(cfg.MaxServers),
 		outbox:   outbox{max: cfg.Outbox},
 		mode:     ModeWarming,
 		warmAt:   cfg.TTL + cfg.Interval,

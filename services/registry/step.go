@@ -35,7 +35,7 @@ var tellings = [steps]struct {
 	stepRefused:     {events.TypeExpired, events.CauseRefused},
 	stepStranger:    {events.TypeExpired, events.CauseIdentity},
 	stepLeft:        {events.TypeLeft, events.CauseLeave},
-	stepRestarted:   {events.TypeReplaced, events.CauseIncarnation}, // the same id, a newer incarnation
+	stepRestarted:   {events.TypeReplaced, events.CauseIncarnation}, // the same id, another incarnation
 	stepDisplaced:   {events.TypeReplaced, events.CauseAddress},     // another id, on the same address
 }
 

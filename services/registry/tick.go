@@ -16,6 +16,7 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	}
 	s.settle(at, now, g)
 	s.graves.expire(now)
+	s.ignored.sweep(now)
 	s.due = s.wheel.collect(now, s.due[:0])
 	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines
 		return cmp.Or(cmp.Compare(a.deadline(), b.deadline()), byKey(a, b))
