@@ -23,7 +23,7 @@ import (
 
 // childEnv makes the test binary, run again, one of the children: a daemon in a process of its own, which can be
 // stopped, killed and measured apart from the test.
-const childEnv = "ROLLCALL_TEST_CHILD"
+const childEnv = "TEST_ROLLCALL_CHILD"
 
 // Each child says a line on standard output when it serves, and ends with standard input.
 var children = map[string]func() int{

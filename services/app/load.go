@@ -39,8 +39,7 @@ func Load(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (
 	for _, key := range Keys() {
 		byEnv[key.Env()] = key.Path
 	}
-	// A variable that is no key's is left alone: schedulers put ROLLCALL_PORT and the like there for a
-	// service of this name.
+	p.unknownVariables(os.Environ())
 	known := func(name, value string) (string, any) { return byEnv[name], value }
 	if err := k.Load(env.Provider(".", env.Opt{Prefix: envPrefix, TransformFunc: known}), nil); err != nil {
 		return Config{}, fmt.Errorf("environment: %w", err)
@@ -82,19 +81,29 @@ func isSection(path string) bool {
 }
 
 func didYouMean(path string) string {
-	nearest, distance := "", len(path)
+	var paths []string
 	for _, k := range Keys() {
 		if strings.HasPrefix(k.Path, path+".") {
 			return fmt.Sprintf(": it is a section with the key %q and others", k.Path)
 		}
-		if d := levenshtein.ComputeDistance(path, k.Path); d < distance {
-			nearest, distance = k.Path, d
-		}
+		paths = append(paths, k.Path)
 	}
-	if nearest == "" {
+	key := nearest(path, paths)
+	if key == "" {
 		return ""
 	}
-	return fmt.Sprintf(", did you mean %q?", nearest)
+	return fmt.Sprintf(", did you mean %q?", key)
+}
+
+// nearest is the name that takes the fewest edits, if any takes fewer than another name altogether.
+func nearest(to string, names []string) (name string) {
+	distance := len(to)
+	for _, n := range names {
+		if d := levenshtein.ComputeDistance(to, n); d < distance {
+			name, distance = n, d
+		}
+	}
+	return name
 }
 
 // decode reads key by key, so that every problem is told, and with its key. A key that cannot be read has its default

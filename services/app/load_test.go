@@ -190,22 +190,6 @@ func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
-func TestVariablesOfNoKeyAreLeftAlone(t *testing.T) {
-	t.Setenv("ROLLCALL_PORT", "tcp://10.0.0.1:4180")
-	t.Setenv("ROLLCALL_SERVICE_HOST", "10.0.0.1")
-	t.Setenv("ROLLCALL_API", "10.0.0.1:4180") // of the client verbs
-	t.Setenv("ROLLCALL_NSQ", "10.0.0.1:4150")
-	cfg, err := app.Load("", nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := app.Default()
-	want.ID = cfg.ID
-	if !reflect.DeepEqual(cfg, want) {
-		t.Errorf("got %+v, want the default", cfg)
-	}
-}
-
 func TestDefaultID(t *testing.T) {
 	var ids [2]string
 	for i := range ids {

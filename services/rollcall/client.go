@@ -15,7 +15,7 @@ import (
 
 // addClient gives a command the flag that names the API server, and returns what connects to it.
 func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
-	byDefault := os.Getenv("ROLLCALL_API")
+	byDefault := os.Getenv(app.APIEnv)
 	if byDefault == "" {
 		byDefault = app.Default().API.Listen
 	}

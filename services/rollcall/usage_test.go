@@ -88,6 +88,16 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 	}
 }
 
+func TestAVariableThatNamesNoKeyIsAUsageError(t *testing.T) {
+	t.Setenv("ROLLCALL_NSQ_LOOKUP", "127.0.0.1:1")
+	for _, verb := range []string{"apiserver", "dataserver", "config", "watch"} {
+		want := result{2, "", "rollcall: environment: unknown variable ROLLCALL_NSQ_LOOKUP, did you mean ROLLCALL_NSQ_LOOKUPD?\n"}
+		if got := call(t, verb); got != want {
+			t.Errorf("%s: got %+v, want %+v", verb, got, want)
+		}
+	}
+}
+
 func TestATakenPortIsNoUsageError(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
