@@ -31,6 +31,10 @@ type DemoConfig struct {
 	LookupdTCP  string
 	NSQDTCP     string // the HTTP port of each nsqd is the one after its TCP port
 	DataServer  string
+
+	// Explicit reports whether a flag, such as nsqd-tcp, was given. The address of one that was not falls back to any free
+	// port if another process has it. Default nil: every address is as it is given.
+	Explicit func(flag string) bool
 }
 
 // DefaultDemo has the ports that the client verbs expect.
@@ -67,6 +71,7 @@ type demo struct {
 	cfg DemoConfig
 	log *zap.Logger
 	*stack
+	taken []string // addresses that another process has
 
 	lookupd *embednsq.Lookupd
 	nsqds   []*embednsq.NSQD
@@ -79,7 +84,8 @@ func RunDemo(ctx context.Context, cfg DemoConfig, out io.Writer, log *zap.Logger
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	d := &demo{cfg: cfg, log: log, stack: newStack()}
+	taken := cfg.fallBack()
+	d := &demo{cfg: cfg, log: log, stack: newStack(), taken: taken}
 	up := func() error {
 		if err := d.startNSQ(); err != nil {
 			return err
@@ -200,7 +206,7 @@ func (d *demo) startWatch(out io.Writer) error {
 func (d *demo) banner(out io.Writer) error {
 	var b strings.Builder
 	row := func(name string, addrs ...string) { fmt.Fprintf(&b, "  %-13s %s\n", name, strings.Join(addrs, "  ")) }
-	fmt.Fprintf(&b, "rollcall %s: a whole stack in this process; Ctrl-C ends it.\n\n", Version())
+	fmt.Fprintf(&b, "rollcall %s: a whole stack in this process; Ctrl-C ends it.\n\n%s", Version(), d.notice())
 	row("API", "http://"+d.api.Addr())
 	if addr := d.api.ProxyAddr(); addr != "" {
 		row("proxy", "http://"+addr)

@@ -17,12 +17,13 @@ func newDemo() *cobra.Command {
 		Long: `Run nsqlookupd, nsqd, an API server and data servers in this process, and print the lifecycle events.
 
 Of each kind the first listens on the given address and the others on the ports after it; port 0 lets the
-system choose.`,
+system choose. Where no address is given and another process has the usual one, the system chooses too.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(cfg.Validate(), log.Validate()); err != nil {
 				return usageError{err}
 			}
+			cfg.Explicit = cmd.Flags().Changed
 			return app.RunDemo(cmd.Context(), cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
 		},
 	}

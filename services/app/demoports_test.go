@@ -1,0 +1,75 @@
+package app_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"rollcall/services/app"
+)
+
+// before is the address so many ports before that of l.
+func before(l net.Listener, ports int) string {
+	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port-ports)
+}
+
+func mustListenOn(t testing.TB, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestDemoFallsBackToFreePorts(t *testing.T) {
+	own, every := mustListenOn(t, "127.0.0.1:0"), mustListenOn(t, "0.0.0.0:0")
+	for _, tt := range []struct {
+		flag, want string
+		set        func(*app.DemoConfig)
+	}{
+		{"api", own.Addr().String() + " (API)", func(c *app.DemoConfig) { c.API = before(own, 0) }},
+		{"proxy", own.Addr().String() + " (proxy)", func(c *app.DemoConfig) { c.Proxy = before(own, 0) }},
+		{"lookupd", own.Addr().String() + " (nsqlookupd)", func(c *app.DemoConfig) { c.LookupdHTTP = before(own, 0) }},
+		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *app.DemoConfig) { c.LookupdTCP = before(every, 0) }}, // which is on every address
+		{"nsqd-tcp", before(every, 0) + " (nsqd)", func(c *app.DemoConfig) { c.NSQDTCP = before(every, 1) }},             // the HTTP port of the first
+		{"dataserver", own.Addr().String() + " (data servers)", func(c *app.DemoConfig) { c.DataServer = before(own, 0) }},
+	} {
+		t.Run(tt.flag, func(t *testing.T) {
+			cfg := anywhere()
+			cfg.NSQD, cfg.Servers = 1, 1
+			cfg.Explicit = func(flag string) bool { return flag != tt.flag }
+			tt.set(&cfg)
+			out, stop := mustDemo(t, cfg)
+			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+			api := strings.TrimPrefix(out.row(t, "API"), "http://")
+			_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
+			for _, want := range []string{
+				"In use by another process, so on free ports here: " + tt.want + ". Commands find them with\n",
+				"  export ROLLCALL_API=" + api + " ROLLCALL_NSQ_LOOKUPD=" + lookupd + "\n",
+			} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+			client := mustClient(t, api)
+			if _, err := client.Status(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+
+			cfg.Explicit = func(string) bool { return true }
+			err := app.RunDemo(t.Context(), cfg, &output{}, zap.NewNop())
+			if err == nil || !strings.Contains(err.Error(), "in use") {
+				t.Errorf("got %v for an address that was given, want that it is in use", err)
+			}
+		})
+	}
+}
