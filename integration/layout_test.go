@@ -26,8 +26,8 @@ var topLevel = []string{
 // mayImport says which packages of ours a package may import, by the longest prefix that matches.
 var mayImport = map[string][]string{
 	"events":              {},
-	"pipeline":            {"events", "pipeline/nsqpubsub"},
-	"pipeline/nsqpubsub":  {},
+	"pipeline":            {"events", "pipeline/nsqpubsub", "pipeline/outage"},
+	"pipeline/nsqpubsub":  {"pipeline/outage"},
 	"stages":              {"events", "pipeline"},
 	"services/registry":   {"events"},
 	"services/balancer":   {"events"},
@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"services/dataserver": {"events", "pipeline/nsqpubsub"},
 	"services/subscriber": {"events", "pipeline/nsqpubsub"},
 	"services/embednsq":   {},
-	"services/app":        {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services"},
+	"services/app":        {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
 	"services/rollcall":   {"events", "pipeline/nsqpubsub", "services"},
 	"integration":         {"events", "pipeline", "stages", "services"},
 }
