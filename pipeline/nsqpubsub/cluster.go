@@ -40,9 +40,9 @@ type Cluster struct {
 	NSQD    []string // TCP addresses, host:port; always part of the cluster
 	Lookupd []string // HTTP addresses of nsqlookupd, host:port or URL
 
-	TLS         *tls.Config // nil is plain TCP; nsqd must offer TLS, go-nsq does not insist
-	AuthSecret  string      // for an nsqd with an auth server
-	Compression Compression
+	TLS         *tls.Config // nil is plain TCP; else an nsqd that does not offer TLS is not used: ErrNoTLS
+	AuthSecret  string      // for an nsqd with an auth server; with TLS sent only inside of it
+	Compression Compression // none is used, with a warning, if nsqd does not offer it
 
 	LookupdPollInterval time.Duration // default 1 s, jittered by a tenth
 	LookupdPollTimeout  time.Duration // default 2 s

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,8 +97,9 @@ const queued = 4096
 // supervised on its own: go-nsq's own Consumer waits for one nsqd before it tries the next, moves RDY
 // between them, and may panic if it is stopped while it connects.
 type Consumer struct {
-	cfg  ConsumerConfig
-	conf *nsq.Config
+	cfg       ConsumerConfig
+	conf      *nsq.Config
+	discovery *discovery
 
 	ran      atomic.Bool
 	queue    chan *nsq.Message
@@ -125,13 +125,18 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	conf.OutputBufferTimeout = 25 * time.Millisecond
-	return &Consumer{
+	c := &Consumer{
 		cfg:     cfg,
 		conf:    conf,
 		queue:   make(chan *nsq.Message, max(queued, 2*cfg.MaxInFlight)),
 		settled: make(chan struct{}),
 		linked:  make(map[string]*link),
-	}, nil
+	}
+	if c.discovery = nodesOf(&c.cfg.Cluster, cfg.Topic); cfg.Initialize {
+		c.discovery = allNodes(&c.cfg.Cluster)
+	}
+	c.discovery.logger = cfg.Logger
+	return c, nil
 }
 
 // Run consumes until ctx ends, and then returns nil once its goroutines and handlers have; what they had
@@ -154,12 +159,7 @@ func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	if c.ran.Swap(true) {
 		return errors.New("nsqpubsub: consumer ran already")
 	}
-	d := nodesOf(&c.cfg.Cluster, c.cfg.Topic)
-	if c.cfg.Initialize {
-		d = allNodes(&c.cfg.Cluster)
-	}
-	d.logger = c.cfg.Logger
-	d.run(ctx, func(addrs []string, settled bool) { c.found(ctx, h, addrs, settled) })
+	c.discovery.run(ctx, func(addrs []string, settled bool) { c.found(ctx, h, addrs, settled) })
 
 	c.links.Wait()
 	close(c.queue)
@@ -274,27 +274,4 @@ func (c *Consumer) Reconnect(nsqd string) {
 	if l := c.linked[nsqd]; l != nil {
 		l.reconnect()
 	}
-}
-
-// ConsumerNode is the state of one nsqd as consuming sees it.
-type ConsumerNode struct {
-	Topic       string
-	Address     string
-	Connected   bool      // subscribed, and nothing has told otherwise since
-	ConnectedAt time.Time // when it was subscribed, with a monotonic reading; zero while not connected
-	LastMessage time.Time // with a monotonic reading; zero if none came
-	Received    uint64    // messages since Run began
-	Err         error     // what ended the last connection or attempt, nil while connected
-}
-
-// Nodes returns the nsqd known, sorted by address.
-func (c *Consumer) Nodes() []ConsumerNode {
-	c.mu.Lock()
-	nodes := make([]ConsumerNode, 0, len(c.linked))
-	for _, l := range c.linked {
-		nodes = append(nodes, l.state())
-	}
-	c.mu.Unlock()
-	slices.SortFunc(nodes, func(a, b ConsumerNode) int { return strings.Compare(a.Address, b.Address) })
-	return nodes
 }

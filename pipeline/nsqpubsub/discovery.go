@@ -3,6 +3,7 @@ package nsqpubsub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
+
+	"rollcall/pipeline/outage"
 )
 
 // maxAnswer bounds what is read from nsqlookupd; a node takes about 300 bytes.
@@ -25,6 +28,9 @@ type discovery struct {
 	path    string // asked of each nsqlookupd
 	query   string
 	logger  watermill.LoggerAdapter // nil: silent
+
+	mu   sync.Mutex
+	last []LookupState // of each nsqlookupd, in the order of Cluster.Lookupd; empty before run
 }
 
 // allNodes finds every nsqd, whatever topics it has.
@@ -41,7 +47,11 @@ func (d *discovery) run(ctx context.Context, found func(addrs []string, settled 
 	answers := make(chan answer)
 	client := d.client()
 	var polls sync.WaitGroup
+	d.mu.Lock()
+	d.last = make([]LookupState, len(d.cluster.Lookupd))
+	d.mu.Unlock()
 	for i, addr := range d.cluster.Lookupd {
+		d.note(answer{lookupd: i, err: errNoAnswer})
 		polls.Go(func() { d.poll(ctx, client, i, addr, answers) })
 	}
 	defer polls.Wait()
@@ -51,6 +61,7 @@ func (d *discovery) run(ctx context.Context, found func(addrs []string, settled 
 		found(r.at(time.Now()), r.settled())
 		select {
 		case a := <-answers:
+			d.note(a)
 			r.answered(a)
 		case <-ctx.Done():
 			return
@@ -74,12 +85,11 @@ func (d *discovery) once(ctx context.Context) []string {
 
 // poll asks one nsqlookupd for ever. Each has a loop of its own, so that a hung one delays no other.
 func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr string, answers chan<- answer) {
-	fails := false
+	var failing outage.Log
 	for {
 		a := d.ask(ctx, client, i, addr)
-		if ctx.Err() == nil && fails != (a.err != nil) {
-			fails = !fails
-			d.report(addr, a.err)
+		if ctx.Err() == nil {
+			d.report(&failing, addr, a.err)
 		}
 		select {
 		case answers <- a:
@@ -92,14 +102,16 @@ func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr s
 	}
 }
 
-// report is called once when a nsqlookupd fails and once when it is back.
-func (d *discovery) report(addr string, err error) {
-	switch fields := (watermill.LogFields{"nsqlookupd": addr}); {
-	case d.logger == nil:
-	case err != nil:
-		d.logger.Error("nsqlookupd does not answer; asking on", err, fields)
-	default:
-		d.logger.Info("nsqlookupd answers again", fields)
+func (d *discovery) report(failing *outage.Log, addr string, err error) {
+	fields := watermill.LogFields{"nsqlookupd": addr}
+	if err != nil {
+		if failing.Failed(time.Now(), err) && d.logger != nil {
+			d.logger.Error("nsqlookupd does not answer; asking on", err, fields)
+		}
+		return
+	}
+	if since, failed := failing.Succeeded(); failed && d.logger != nil {
+		d.logger.Info("nsqlookupd answers again", fields.Add(watermill.LogFields{"since": since}))
 	}
 }
 
@@ -129,30 +141,31 @@ func (d *discovery) get(ctx context.Context, client *http.Client, addr string) (
 	req.Header.Set("Accept", "application/vnd.nsq; version=1.0")
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, explainFailure(err)
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound: // no nsqd has the topic yet
-		return nil, nil
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("GET %s: %s", u, resp.Status)
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode != http.StatusOK {
+		return nil, explainStatus(u.Path, resp, body)
 	}
-	return decodeNodes(io.LimitReader(resp.Body, maxAnswer))
+	return decodeNodes(body)
 }
 
 func decodeNodes(r io.Reader) ([]string, error) {
 	var body struct {
-		Producers []struct {
+		Producers *[]struct {
 			Host string `json:"broadcast_address"`
 			Port int    `json:"tcp_port"`
 		} `json:"producers"`
 	}
 	if err := json.NewDecoder(r).Decode(&body); err != nil {
-		return nil, fmt.Errorf("decode nodes: %w", err)
+		return nil, fmt.Errorf("decode the answer: %w; %s", err, notLookupd)
 	}
-	addrs := make([]string, 0, len(body.Producers))
-	for _, p := range body.Producers {
+	if body.Producers == nil {
+		return nil, errors.New("the answer has no producers; " + notLookupd)
+	}
+	addrs := make([]string, 0, len(*body.Producers))
+	for _, p := range *body.Producers {
 		addrs = append(addrs, net.JoinHostPort(p.Host, strconv.Itoa(p.Port)))
 	}
 	return addrs, nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/nsqio/go-nsq"
+
+	"rollcall/pipeline/outage"
 )
 
 const reconnectDelay = 500 * time.Millisecond
@@ -21,8 +23,9 @@ const reconnectDelay = 500 * time.Millisecond
 //
 // Reconnect leads from any of them to connect, at once. What was connected before retires beside the new session.
 type link struct {
-	c    *Consumer
-	addr string
+	c       *Consumer
+	addr    string
+	greeter *greeter
 
 	alive context.Context // ends with Run, or when nsqd is no longer known
 	end   context.CancelFunc
@@ -41,11 +44,12 @@ type link struct {
 	giveUp      context.CancelFunc // ends the session, and the pause after it
 	current     *session           // nil between sessions
 	connectedAt time.Time          // of current; zero until it has subscribed
-	failure     error
+
+	outage outage.Log
 }
 
 func newLink(ctx context.Context, c *Consumer, addr string) *link {
-	l := &link{c: c, addr: addr, tried: make(chan struct{}), resized: make(chan struct{}, 1), born: time.Now()}
+	l := &link{c: c, addr: addr, greeter: newGreeter(addr, c.conf, c.cfg.Logger), tried: make(chan struct{}), resized: make(chan struct{}, 1), born: time.Now()}
 	l.alive, l.end = context.WithCancel(ctx)
 	l.giveUp = func() {}
 	return l
@@ -70,7 +74,7 @@ func (l *link) once() {
 	if ctx.Err() != nil {
 		return
 	}
-	if l.failed(err) {
+	if l.outage.Failed(time.Now(), err) {
 		l.log().Error("no connection to nsqd", err, nil)
 	}
 	l.settle()
@@ -90,7 +94,7 @@ func (l *link) session(ctx context.Context) error {
 	s = newSession(l.message, func(err error) { l.answer(s, err) })
 	l.standFor(s)
 	defer l.standFor(nil)
-	conn, err := s.connect(ctx, l.addr, l.c.conf, l.c.cfg.Logger)
+	conn, err := l.greeter.connect(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -220,17 +224,9 @@ func (l *link) subscribed(s *session) bool {
 	if l.current != s {
 		return false
 	}
-	l.connectedAt, l.failure = time.Now(), nil
+	l.connectedAt = time.Now()
+	l.outage.Succeeded()
 	return true
-}
-
-// failed reports whether this is the first failure since the link was connected.
-func (l *link) failed(err error) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := l.failure == nil
-	l.failure = err
-	return first
 }
 
 func (l *link) connected() bool {
@@ -242,13 +238,14 @@ func (l *link) connected() bool {
 func (l *link) state() ConsumerNode {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	_, failure := l.outage.Current()
 	n := ConsumerNode{
 		Topic:       l.c.cfg.Topic,
 		Address:     l.addr,
 		Connected:   !l.connectedAt.IsZero(),
 		ConnectedAt: l.connectedAt,
 		Received:    l.received.Load(),
-		Err:         l.failure,
+		Err:         failure,
 	}
 	if after := time.Duration(l.lastMessage.Load()); after > 0 {
 		now := time.Now() // so that the wall clock's reading is today's, whatever it was when the link was made

@@ -20,6 +20,6 @@ func clientLogs(logger watermill.LoggerAdapter) map[nsq.LogLevel]clientLog {
 		nsq.LogLevelDebug:   logger.Trace,
 		nsq.LogLevelInfo:    logger.Trace,
 		nsq.LogLevelWarning: logger.Debug,
-		nsq.LogLevelError:   logger.Info,
+		nsq.LogLevelError:   logger.Debug,
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -75,6 +74,8 @@ type Producer struct {
 	opened  sync.Once
 	closing sync.Once
 
+	discovery *discovery
+
 	mu         sync.Mutex
 	closed     bool
 	publishing sync.WaitGroup // grows under mu and while not closed
@@ -98,6 +99,8 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 		usable: make(chan struct{}),
 		nodes:  make(map[string]*producerNode),
 	}
+	p.discovery = allNodes(&p.cfg.Cluster)
+	p.discovery.logger = p.cfg.Logger
 	p.alive, p.end = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -107,8 +110,9 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 // nsqd it waits for the first answer of nsqlookupd. It ends with ctx.
 //
 // An empty or oversized body and a bad topic are refused with ErrEmpty, ErrTooLarge and ErrTopic before
-// anything is sent, since nsqd would drop the connection. Body must not change afterwards, even if
-// Publish failed.
+// anything is sent, since nsqd would drop the connection. What nsqd itself refuses for good is an
+// ErrRefused; Refused tells all of these from failures that may pass. Body must not change afterwards,
+// even if Publish failed.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -157,7 +161,7 @@ func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err er
 	case <-p.alive.Done():
 		return ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("nsqpubsub: find nsqd: %w", ctx.Err())
+		return because(fmt.Errorf("nsqpubsub: find nsqd: %w", ctx.Err()), p.discovery.lookups())
 	}
 }
 
@@ -185,7 +189,7 @@ func (p *Producer) enter() bool {
 func (p *Producer) publish(ctx context.Context, topic string, body []byte) error {
 	nodes := p.candidates(time.Now())
 	if len(nodes) == 0 {
-		return ErrNoNSQD
+		return because(ErrNoNSQD, p.discovery.lookups())
 	}
 	var failures []error
 	for _, n := range nodes {
@@ -198,7 +202,9 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 		if ctx.Err() != nil || p.alive.Err() != nil {
 			break
 		}
-		n.failed(err, time.Now().Add(p.cfg.SetAside))
+		if !Refused(err) { // else it is the message's fault
+			n.failed(err, time.Now(), p.cfg.SetAside)
+		}
 	}
 	return fmt.Errorf("nsqpubsub: publish: %w", errors.Join(failures...))
 }
@@ -229,9 +235,7 @@ func (p *Producer) candidates(now time.Time) []*producerNode {
 func (p *Producer) rank(addr string) uint64 { return maphash.String(p.seed, addr) }
 
 func (p *Producer) startDiscovery() {
-	d := allNodes(&p.cfg.Cluster)
-	d.logger = p.cfg.Logger
-	p.tasks.Go(func() { d.run(p.alive, p.found) })
+	p.tasks.Go(func() { p.discovery.run(p.alive, p.found) })
 }
 
 // found brings the nodes in line with what discovery knows.
@@ -257,26 +261,6 @@ func (p *Producer) found(addrs []string, settled bool) {
 	if len(p.nodes) > 0 || settled {
 		p.opened.Do(func() { close(p.usable) })
 	}
-}
-
-// ProducerNode is the state of one nsqd as publishing sees it.
-type ProducerNode struct {
-	Address  string
-	SetAside bool
-	Err      error // of the last publish to it, nil if that succeeded or none was tried
-}
-
-// Nodes returns the nsqd known, sorted by address; none before the first Publish or PublishTo.
-func (p *Producer) Nodes() []ProducerNode {
-	now := time.Now()
-	p.mu.Lock()
-	nodes := make([]ProducerNode, 0, len(p.nodes))
-	for _, n := range p.nodes {
-		nodes = append(nodes, n.state(now))
-	}
-	p.mu.Unlock()
-	slices.SortFunc(nodes, func(a, b ProducerNode) int { return strings.Compare(a.Address, b.Address) })
-	return nodes
 }
 
 // Close lets each Publish under way end its current attempt, and closes the connections. It returns

@@ -2,20 +2,23 @@ package nsqpubsub
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/nsqio/go-nsq"
+
+	"rollcall/pipeline/outage"
 )
 
 // producerNode publishes to one nsqd. One goroutine owns the connection: connecting and writing block for
 // seconds if nsqd hangs, and those who publish wait for that goroutine no longer than their deadline.
 type producerNode struct {
 	addr     string
-	conf     *nsq.Config
+	greeter  *greeter
 	logger   watermill.LoggerAdapter
 	requests chan publication
 
@@ -23,38 +26,47 @@ type producerNode struct {
 	drop  context.CancelFunc
 
 	connected atomic.Bool
+	outage    outage.Log
+	closing   sync.WaitGroup // connections; go-nsq takes 100 ms to close one
 
 	mu        sync.Mutex
 	asideTill time.Time
-	err       error
 }
 
 type publication struct {
 	topic string
 	body  []byte
 	done  chan error // capacity 1: the answer may come when nobody waits for it any more
+	again bool       // it was on a connection that was lost for an unknown reason
 }
 
 func newProducerNode(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *producerNode {
-	n := &producerNode{addr: addr, conf: conf, logger: logger, requests: make(chan publication)}
+	n := &producerNode{addr: addr, greeter: newGreeter(addr, conf, logger), logger: logger, requests: make(chan publication)}
 	n.alive, n.drop = context.WithCancel(ctx)
 	return n
 }
 
 // run serves publish as long as the node is alive. It connects when there is something to publish.
 func (n *producerNode) run() {
+	defer n.closing.Wait()
+	var unsent []publication
 	for {
+		if len(unsent) > 0 {
+			unsent = n.serve(unsent)
+			continue
+		}
 		select {
 		case p := <-n.requests:
-			n.serve(p)
+			unsent = n.serve([]publication{p})
 		case <-n.alive.Done():
 			return
 		}
 	}
 }
 
-// serve publishes first, and what comes after it, as long as the connection lasts.
-func (n *producerNode) serve(first publication) {
+// serve publishes first, and what comes after it, as long as the connection lasts. It returns what is to be published on
+// the next one.
+func (n *producerNode) serve(first []publication) (unsent []publication) {
 	answers := make(chan error, 64)
 	deaf := make(chan struct{})
 	s := newSession(func(*nsq.Message) {}, func(err error) {
@@ -63,48 +75,41 @@ func (n *producerNode) serve(first publication) {
 		case <-deaf:
 		}
 	})
-	conn, err := s.connect(n.alive, n.addr, n.conf, n.logger)
+	conn, err := n.greeter.connect(n.alive, s)
 	if err != nil {
-		first.done <- err
-		return
+		answerAll(first, err)
+		return nil
 	}
 	n.connected.Store(true)
-	err = n.publishAll(conn, s.lost, answers, first)
+	w := window{conn: conn, waiting: first}
+	err = n.publishAll(&w, s.lost, answers)
 	n.connected.Store(false)
 	n.logger.Debug("connection to nsqd ended", watermill.LogFields{"nsqd": n.addr, "err": err})
 	close(deaf)
 	_ = conn.Close()
-	<-s.closed
+	n.closing.Go(func() { <-s.closed })
+	return w.unsent(err)
 }
 
-func (n *producerNode) publishAll(conn *nsq.Conn, lost, answers <-chan error, first publication) (err error) {
-	var sent []publication // nsqd answers in this order
-	defer func() {
-		for _, p := range sent {
-			p.done <- err
-		}
-	}()
-	send := func(p publication) error {
-		sent = append(sent, p)
-		return conn.WriteCommand(nsq.Publish(p.topic, p.body))
-	}
-	if err := send(first); err != nil {
-		return err
-	}
+// publishAll returns why the connection is of no more use.
+func (n *producerNode) publishAll(w *window, lost, answers <-chan error) error {
 	for {
+		if err := w.sendWaiting(); err != nil {
+			return w.reason(answers, err)
+		}
+		requests := n.requests
+		if len(w.waiting) > 0 {
+			requests = nil
+		}
 		select {
-		case p := <-n.requests:
-			if err := send(p); err != nil {
+		case p := <-requests:
+			w.waiting = append(w.waiting, p)
+		case answer := <-answers:
+			if err := w.answered(answer); err != nil {
 				return err
 			}
-		case answer := <-answers:
-			if len(sent) == 0 {
-				return fmt.Errorf("unexpected answer: %w", answer)
-			}
-			sent[0].done <- answer
-			sent = sent[1:]
 		case err := <-lost:
-			return err
+			return w.reason(answers, err)
 		case <-n.alive.Done():
 			return ErrClosed
 		}
@@ -136,17 +141,19 @@ func (n *producerNode) publish(ctx context.Context, limit time.Duration, topic s
 
 func (n *producerNode) succeeded() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.asideTill, n.err = time.Time{}, nil
+	n.asideTill = time.Time{}
+	n.mu.Unlock()
+	if since, failed := n.outage.Succeeded(); failed {
+		n.logger.Info("nsqd takes messages again", watermill.LogFields{"nsqd": n.addr, "since": since})
+	}
 }
 
-func (n *producerNode) failed(err error, asideTill time.Time) {
+func (n *producerNode) failed(err error, now time.Time, penalty time.Duration) {
 	n.mu.Lock()
-	first := n.err == nil
-	n.asideTill, n.err = asideTill, err
+	n.asideTill = now.Add(penalty)
 	n.mu.Unlock()
-	if first {
-		n.logger.Info("nsqd set aside", watermill.LogFields{"nsqd": n.addr, "err": err})
+	if n.outage.Failed(now, err) {
+		n.logger.Error("nsqd takes no messages; others are preferred", err, watermill.LogFields{"nsqd": n.addr})
 	}
 }
 
@@ -157,7 +164,26 @@ func (n *producerNode) isSetAside(now time.Time) bool {
 }
 
 func (n *producerNode) state(now time.Time) ProducerNode {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return ProducerNode{Address: n.addr, SetAside: now.Before(n.asideTill), Err: n.err}
+	_, err := n.outage.Current()
+	return ProducerNode{Address: n.addr, SetAside: n.isSetAside(now), Err: err}
+}
+
+// ProducerNode is the state of one nsqd as publishing sees it.
+type ProducerNode struct {
+	Address  string
+	SetAside bool
+	Err      error // of the last publish to it, nil if that succeeded or none was tried
+}
+
+// Nodes returns the nsqd known, sorted by address; none before the first Publish or PublishTo.
+func (p *Producer) Nodes() []ProducerNode {
+	now := time.Now()
+	p.mu.Lock()
+	nodes := make([]ProducerNode, 0, len(p.nodes))
+	for _, n := range p.nodes {
+		nodes = append(nodes, n.state(now))
+	}
+	p.mu.Unlock()
+	slices.SortFunc(nodes, func(a, b ProducerNode) int { return strings.Compare(a.Address, b.Address) })
+	return nodes
 }

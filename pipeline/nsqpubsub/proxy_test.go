@@ -2,6 +2,7 @@ package nsqpubsub_test
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ type proxy struct {
 	target string
 	silent atomic.Bool   // new connections are silent from the start
 	delay  time.Duration // of new connections
+	sent   recorder      // by clients
 
 	mu    sync.Mutex
 	pipes []*pipe
@@ -66,15 +68,16 @@ func (p *proxy) accept(running *sync.WaitGroup) {
 		p.mu.Lock()
 		p.pipes = append(p.pipes, c)
 		p.mu.Unlock()
-		running.Go(func() { c.carry(client, server) })
-		running.Go(func() { c.carry(server, client) })
+		running.Go(func() { c.carry(client, server, p.sent.add) })
+		running.Go(func() { c.carry(server, client, func([]byte) {}) })
 	}
 }
 
-func (c *pipe) carry(from, to net.Conn) {
+func (c *pipe) carry(from, to net.Conn, record func([]byte)) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf)
+		record(buf[:n])
 		if err == nil && !c.silent.Load() {
 			_, err = to.Write(buf[:n])
 		}
@@ -94,4 +97,28 @@ func (p *proxy) mute() {
 	for _, c := range p.pipes {
 		c.silent.Store(true)
 	}
+}
+
+// recorder keeps what clients send.
+type recorder struct {
+	mu  sync.Mutex
+	got strings.Builder
+}
+
+func (r *recorder) add(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got.Write(b)
+}
+
+// last is what follows the last mark.
+func (r *recorder) last(mark string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.got.String()
+	i := strings.LastIndex(all, mark)
+	if i < 0 {
+		return ""
+	}
+	return all[i+len(mark):]
 }

@@ -1,10 +1,8 @@
 package nsqpubsub
 
 import (
-	"context"
 	"errors"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/nsqio/go-nsq"
 )
 
@@ -33,35 +31,6 @@ func newSession(message func(*nsq.Message), answer func(error)) *session {
 	}
 }
 
-// connect returns when nsqd has answered the greeting, or ctx ends. Go-nsq cannot abandon an attempt, so
-// that one then ends by itself, within DialTimeout and ReadTimeout. The connection is the caller's to
-// close; closed follows then.
-func (s *session) connect(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) (*nsq.Conn, error) {
-	conn := nsq.NewConn(addr, conf, s)
-	for level, log := range clientLogs(logger) {
-		conn.SetLoggerForLevel(log, level, "(%s)")
-	}
-	conn.SetLoggerLevel(nsq.LogLevelInfo)
-	greeted := make(chan error, 1)
-	go func() {
-		_, err := conn.Connect()
-		greeted <- err
-	}()
-	select {
-	case err := <-greeted:
-		return conn, err
-	case <-ctx.Done():
-		go abandon(conn, greeted)
-		return nil, ctx.Err()
-	}
-}
-
-func abandon(conn *nsq.Conn, greeted <-chan error) {
-	if err := <-greeted; err == nil {
-		_ = conn.Close()
-	}
-}
-
 // end gives the reason why the connection is of no more use.
 func (s *session) end(err error) {
 	select {
@@ -79,7 +48,7 @@ func (s *session) OnResponse(_ *nsq.Conn, data []byte) {
 	}
 }
 
-func (s *session) OnError(_ *nsq.Conn, data []byte)      { s.answer(errors.New(string(data))) }
+func (s *session) OnError(_ *nsq.Conn, data []byte)      { s.answer(answerError(string(data))) }
 func (s *session) OnMessage(_ *nsq.Conn, m *nsq.Message) { s.message(m) }
 
 func (s *session) OnIOError(c *nsq.Conn, err error) {

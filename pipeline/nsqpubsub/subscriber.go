@@ -164,7 +164,7 @@ func subscribeOnce(ctx context.Context, addr, topic string, cfg *ConsumerConfig)
 		default:
 		}
 	})
-	conn, err := s.connect(ctx, addr, conf, cfg.Logger)
+	conn, err := newGreeter(addr, conf, cfg.Logger).connect(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -195,6 +195,16 @@ func (s *Subscriber) Nodes() []ConsumerNode {
 		return cmp.Or(strings.Compare(a.Topic, b.Topic), strings.Compare(a.Address, b.Address))
 	})
 	return nodes
+}
+
+// Lookups returns the state of each nsqlookupd as the subscriptions that still run know it.
+func (s *Subscriber) Lookups() []LookupState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.subscriptions {
+		return sub.consumer.Lookups() // all subscriptions ask the same nsqlookupd
+	}
+	return nil
 }
 
 // Reconnect does what Consumer.Reconnect does, for each subscription that still runs.

@@ -1,0 +1,102 @@
+package nsqpubsub_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestLimitsOfNSQD(t *testing.T) {
+	for name, tt := range map[string]struct {
+		tune  func(*nsqd.Options)
+		quiet bool   // no limit is met
+		want  string // of the log line
+	}{
+		"none":                              {tune: func(*nsqd.Options) {}, quiet: true},
+		"--min-output-buffer-timeout=100ms": {tune: func(o *nsqd.Options) { o.MinOutputBufferTimeout = 100 * time.Millisecond }, want: "output buffer timeout"},
+		"--min-output-buffer-timeout=1s":    {tune: func(o *nsqd.Options) { o.MinOutputBufferTimeout = time.Second }, want: "output buffer timeout"},
+		"--max-output-buffer-timeout=10ms":  {tune: func(o *nsqd.Options) { o.MaxOutputBufferTimeout = 10 * time.Millisecond }, want: "output buffer timeout"},
+		"--max-heartbeat-interval=3s":       {tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = 3 * time.Second }, want: "heartbeat interval"},
+		"--max-heartbeat-interval=500ms":    {tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = 500 * time.Millisecond }, want: "heartbeat interval"},
+		"--max-output-buffer-size=1024":     {tune: func(o *nsqd.Options) { o.MaxOutputBufferSize = 1024 }, want: "output buffer size"},
+		"--max-output-buffer-size=32":       {tune: func(o *nsqd.Options) { o.MaxOutputBufferSize = 32 }, want: "output buffer size"},
+		"all of them": {tune: func(o *nsqd.Options) {
+			o.MinOutputBufferTimeout, o.MaxHeartbeatInterval, o.MaxOutputBufferSize = 100*time.Millisecond, 3*time.Second, 1024
+		}, want: "output buffer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := mustNSQD(t, embednsq.NSQDConfig{Tune: tt.tune})
+			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
+			log := &lines{}
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			mustPublish(t, p, "a")
+			eventually(t, 3*time.Second, func() bool { return c.has("a") })
+			c.Reconnect(n.TCPAddr())
+			eventually(t, 3*time.Second, func() bool { return log.count("connected to nsqd") == 2 })
+			const warning = "nsqd does not allow the usual settings"
+			if tt.quiet {
+				if got := log.count(warning); got != 0 {
+					t.Errorf("%d warnings, want none: %q", got, log.all())
+				}
+				return
+			}
+			if got := log.count(warning); got != 1 || log.count(tt.want) != 1 {
+				t.Errorf("got %q, want one warning that names the %s", log.all(), tt.want)
+			}
+		})
+	}
+}
+
+func TestHeartbeatsStayNearWhatNSQDAllows(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{
+		60 * time.Second: 5 * time.Second, 4 * time.Second: 4 * time.Second, 3900 * time.Millisecond: 3 * time.Second,
+		time.Second: time.Second,
+	} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = limit }})
+			p := mustProxy(t, n.TCPAddr(), 0)
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{p.addr()}}})
+			eventually(t, 3*time.Second, func() bool { return c.connected(p.addr()) })
+			last := p.sent.last(`"heartbeat_interval":`)
+			if !strings.HasPrefix(last, fmt.Sprint(want.Milliseconds())+",") {
+				t.Errorf("asked for %.6s ms, want %v", last, want)
+			}
+		})
+	}
+}
+
+func TestAnAnswerOutsideOfTheProtocol(t *testing.T) {
+	for name, answer := range map[string][]byte{
+		"an empty answer":       frame(responseFrame, ""),
+		"a negative size":       {0xff, 0xff, 0xff, 0xff},
+		"a frame without type":  {0, 0, 0, 2, 0, 0},
+		"an unknown complaint":  frame(errorFrame, "E_BAD_BODY IDENTIFY colour (red) is invalid"),
+		"no JSON":               frame(responseFrame, "{"),
+		"HTTP":                  []byte("HTTP"),
+		"the same limit always": frame(errorFrame, "E_BAD_BODY IDENTIFY heartbeat interval (5000) is invalid"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := mustFakeNSQD(t, answer)
+			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}}
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
+				t.Error("published")
+			}
+			eventually(t, 2*time.Second, func() bool {
+				n, _ := f.connections()
+				return n > 0
+			})
+			if n, after := f.connections(); n > 20 || after != "" {
+				t.Errorf("%d connections, and %q after IDENTIFY", n, after)
+			}
+		})
+	}
+}

@@ -1,0 +1,149 @@
+package nsqpubsub_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/nsqio/nsq/nsqd"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+func TestWithoutTLSOfNSQDNothingIsSent(t *testing.T) {
+	for name, answer := range map[string][]byte{
+		"it offers no TLS":                 frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false}`),
+		"it offers none and wants secrets": frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false,"auth_required":true}`),
+		"it does not know of TLS":          frame(responseFrame, `{"max_rdy_count":2500}`),
+		"it negotiates nothing":            frame(responseFrame, `OK`),
+		"it only offers compression":       frame(responseFrame, `{"max_rdy_count":2500,"auth_required":true,"snappy":false}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := mustFakeNSQD(t, answer)
+			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}, TLS: &tls.Config{InsecureSkipVerify: true}, AuthSecret: "s3cret"}
+			log := &lines{}
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
+			if err := p.Publish(t.Context(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoTLS) {
+				t.Errorf("Publish: got %v, want %v", err, nsqpubsub.ErrNoTLS)
+			}
+			if err := p.PublishTo(t.Context(), f.addr(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoTLS) {
+				t.Errorf("PublishTo: got %v, want %v", err, nsqpubsub.ErrNoTLS)
+			}
+			s := mustSubscriber(t, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{Cluster: cluster, Channel: "c"}})
+			if err := s.SubscribeInitialize("t"); !errors.Is(err, nsqpubsub.ErrNoTLS) {
+				t.Errorf("SubscribeInitialize: got %v, want %v", err, nsqpubsub.ErrNoTLS)
+			}
+			eventually(t, 5*time.Second, func() bool {
+				n, _ := f.connections()
+				return n >= 5 // the consumer has tried at least twice
+			})
+			if nodes := c.Nodes(); len(nodes) != 1 || !errors.Is(nodes[0].Err, nsqpubsub.ErrNoTLS) || nodes[0].Connected {
+				t.Errorf("the consumer says %+v, want %v", nodes, nsqpubsub.ErrNoTLS)
+			}
+			if err := c.stop(); err != nil {
+				t.Error(err)
+			}
+			if _, after := f.connections(); after != "" {
+				t.Errorf("after IDENTIFY nsqd received %q, want nothing", after)
+			}
+			if got := log.count("no connection to nsqd: " + nsqpubsub.ErrNoTLS.Error()); got != 1 {
+				t.Errorf("the reason was logged %d times, want once: %q", got, log.all())
+			}
+		})
+	}
+}
+
+// A secret is sent inside of TLS only, whichever way the handshake fails.
+func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
+	_, _, pool := mustCertificate(t)
+	f := mustFakeNSQD(t, append(frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":true,"auth_required":true}`), "no handshake at all"...))
+	cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}, TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret"}
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
+		t.Error("published without a handshake")
+	}
+	if _, after := f.connections(); strings.Contains(after, "AUTH") || strings.Contains(after, "s3cret") || strings.Contains(after, "PUB") {
+		t.Errorf("nsqd received %q", after)
+	}
+
+	certFile, keyFile, _ := mustCertificate(t)
+	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
+	for name, cfg := range map[string]*tls.Config{
+		"another authority": {RootCAs: pool},
+		"the caller's own check refuses": {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
+			return x509.UnknownAuthorityError{}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, TLS: cfg, AuthSecret: "s3cret"}})
+			eventually(t, 3*time.Second, func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
+			if err := c.Nodes()[0].Err; !strings.Contains(err.Error(), "unknown authority") {
+				t.Errorf("got %v, want the reason of the handshake", err)
+			}
+			if c.connected(n.TCPAddr()) {
+				t.Error("the consumer counts as connected")
+			}
+		})
+	}
+}
+
+// Compression is no matter of security: messages go without it, and the log says so once.
+func TestCompressionThatNSQDDoesNotOffer(t *testing.T) {
+	for name, compression := range map[string]nsqpubsub.Compression{"snappy": nsqpubsub.Snappy, "deflate": nsqpubsub.Deflate} {
+		t.Run(name, func(t *testing.T) {
+			n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.SnappyEnabled, o.DeflateEnabled = false, false }})
+			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Compression: compression}
+			log := &lines{}
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			mustPublish(t, p, "a")
+			eventually(t, 3*time.Second, func() bool { return c.has("a") })
+			c.Reconnect(n.TCPAddr())
+			eventually(t, 3*time.Second, func() bool { return log.count("connected to nsqd") == 2 })
+			if got := log.count("nsqd does not offer the configured compression"); got != 1 {
+				t.Errorf("%d warnings, want one: %q", got, log.all())
+			}
+		})
+	}
+}
+
+// lines is a log. Each line is the message, with the error if there is one.
+type lines struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (l *lines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, line)
+}
+
+func (l *lines) Error(msg string, err error, _ watermill.LogFields) { l.add(msg + ": " + err.Error()) }
+func (l *lines) Info(msg string, _ watermill.LogFields)             { l.add(msg) }
+func (l *lines) Debug(string, watermill.LogFields)                  {}
+func (l *lines) Trace(string, watermill.LogFields)                  {}
+func (l *lines) With(watermill.LogFields) watermill.LoggerAdapter   { return l }
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.got...)
+}
+
+// count is the number of lines that contain text.
+func (l *lines) count(text string) (n int) {
+	for _, line := range l.all() {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
