@@ -51,10 +51,10 @@ func (f *feed) Close() error {
 }
 
 // deliver sends one message and waits for its fate. It reports whether it was acked.
-func deliver(ctx context.Context, out chan<- *message.Message, payload []byte) bool {
+func deliver(ctx context.Context, out chan<- *message.Message, id string, payload []byte) bool {
 	ctx, cancel := context.WithCancel(ctx) // ends with the message, as Watermill promises its handlers
 	defer cancel()
-	msg := message.NewMessageWithContext(ctx, "", payload)
+	msg := message.NewMessageWithContext(ctx, id, payload)
 	select {
 	case out <- msg:
 	case <-ctx.Done():

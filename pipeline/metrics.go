@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	stages     *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
+	refused    *prometheus.CounterVec
 	queueDelay prometheus.Histogram
 }
 
@@ -24,13 +25,17 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 			Name: "rollcall_heartbeats_rejected_total",
 			Help: "Heartbeats that changed nothing, by reason.",
 		}, []string{"reason"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_messages_refused_total",
+			Help: "Messages that nsqd refused for good, for their size or topic, and that are lost, by kind: events, rejected.",
+		}, []string{"messages"}),
 		queueDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "rollcall_heartbeat_queue_delay_seconds",
 			Help:    "Of heartbeats and canaries, from nsqd's stamp to the first stage, without the skew of their clocks once a canary has shown it.",
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.queueDelay} {
+	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.refused, m.queueDelay} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}

@@ -29,7 +29,12 @@ type overNSQ struct {
 
 func mustNSQ(t *testing.T, chain pipeline.Chain) *overNSQ {
 	t.Helper()
-	nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
+	return mustNSQWith(t, embednsq.NSQDConfig{}, chain)
+}
+
+func mustNSQWith(t *testing.T, cfg embednsq.NSQDConfig, chain pipeline.Chain) *overNSQ {
+	t.Helper()
+	nsqd, err := embednsq.StartNSQD(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type Router struct {
 
 // NewRouter starts nothing. Receipts tell the delay by skew.
 func NewRouter(m *Metrics, q *Quarantine, skew *Skew, log *zap.Logger) (*Router, error) {
-	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, NewLogger(log))
+	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, routerLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: router: %w", err)
 	}
@@ -36,10 +36,17 @@ func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chai
 	r.router.AddConsumerHandler(name, topic, from, newLine(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce publishes each message of from to the topic. It leaves to open: the caller closes it after
-// Run, because other handlers and a last flush need it.
-func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) {
-	r.router.AddHandler(name, "", from, topic, keptOpen{to}, message.PassthroughHandler)
+// Produce publishes each message of from to the topic, through the Outlet that it returns. It leaves to open: the caller
+// closes it after Run, because other handlers and a last flush need it.
+func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *Outlet {
+	outlet := newOutlet(name, topic, to, r.metrics, r.log)
+	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {
+		if outlet.Publish(msg) != nil { // which is logged: an error returned would be logged for each attempt
+			msg.Nack()
+		}
+		return nil
+	})
+	return outlet
 }
 
 // Run moves messages until ctx ends, which ends the subscriptions, or all of them have ended by themselves. Then it waits
@@ -54,8 +61,3 @@ func (r *Router) Run(ctx context.Context) error {
 
 // Running is closed once every handler has subscribed.
 func (r *Router) Running() <-chan struct{} { return r.router.Running() }
-
-// keptOpen is a publisher that does not close: the router closes the publisher of each handler that ends.
-type keptOpen struct{ message.Publisher }
-
-func (keptOpen) Close() error { return nil }

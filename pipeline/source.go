@@ -15,6 +15,8 @@ const sourceRetry = 250 * time.Millisecond
 // again until it is acked. So while no broker can be reached the channel is not read, and its other end
 // keeps what there is.
 type Source[T any] struct {
+	ID func(T) string // the id of a value's message, for logs; nil: none. Not to be changed after Subscribe
+
 	from   <-chan T
 	encode func(T) ([]byte, error)
 	log    *zap.Logger
@@ -50,7 +52,11 @@ func (s *Source[T]) send(ctx context.Context, out chan<- *message.Message, v T) 
 		s.log.Error("message cannot be encoded and is left out", zap.Error(err))
 		return true
 	}
-	for !deliver(ctx, out, payload) {
+	id := ""
+	if s.ID != nil {
+		id = s.ID(v)
+	}
+	for !deliver(ctx, out, id, payload) {
 		select {
 		case <-time.After(sourceRetry):
 		case <-ctx.Done():

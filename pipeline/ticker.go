@@ -25,7 +25,7 @@ func (t *Ticker) Subscribe(ctx context.Context, _ string) (<-chan *message.Messa
 		for {
 			select {
 			case <-ticks.C:
-				deliver(ctx, out, nil)
+				deliver(ctx, out, "", nil)
 			case <-ctx.Done():
 				return
 			}

@@ -9,23 +9,35 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// zapLogger is Watermill's logger over zap. Watermill's info tells of its own machinery, so it is
-// debug here; its trace is written for each message and is left out.
-type zapLogger struct{ log *zap.Logger }
+// zapLogger is Watermill's logger over zap. It leaves out trace, which is written for each message.
+type zapLogger struct {
+	log  *zap.Logger
+	info zapcore.Level // what Watermill's info is
+}
 
-// NewLogger adapts log to what Watermill and its subscribers want. Of lines with the same message two in ten seconds
-// are written: while no broker can be reached Watermill has one for each try.
+// NewLogger adapts log to what publishers and subscribers want. Of lines with the same message 100 in ten seconds are
+// written.
 func NewLogger(log *zap.Logger) watermill.LoggerAdapter {
-	return zapLogger{log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(c, 10*time.Second, 2, 0)
-	}))}
+	return zapLogger{sampled(log, 10*time.Second, 100), zap.InfoLevel}
+}
+
+// routerLogger is for Watermill's router, whose info is of its own machinery.
+func routerLogger(log *zap.Logger) watermill.LoggerAdapter {
+	return zapLogger{sampled(log, 10*time.Second, 2), zap.DebugLevel}
+}
+
+// sampled writes the first lines with the same message in each period.
+func sampled(log *zap.Logger, period time.Duration, first int) *zap.Logger {
+	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, period, first, 0)
+	}))
 }
 
 func (z zapLogger) Error(msg string, err error, fields watermill.LogFields) {
 	z.write(zap.ErrorLevel, msg, fields, zap.Error(err))
 }
 
-func (z zapLogger) Info(msg string, fields watermill.LogFields) { z.write(zap.DebugLevel, msg, fields) }
+func (z zapLogger) Info(msg string, fields watermill.LogFields) { z.write(z.info, msg, fields) }
 
 func (z zapLogger) Debug(msg string, fields watermill.LogFields) {
 	z.write(zap.DebugLevel, msg, fields)
@@ -34,7 +46,7 @@ func (z zapLogger) Debug(msg string, fields watermill.LogFields) {
 func (zapLogger) Trace(string, watermill.LogFields) {}
 
 func (z zapLogger) With(fields watermill.LogFields) watermill.LoggerAdapter {
-	return zapLogger{z.log.With(zapFields(fields)...)}
+	return zapLogger{z.log.With(zapFields(fields)...), z.info}
 }
 
 func (z zapLogger) write(level zapcore.Level, msg string, fields watermill.LogFields, more ...zap.Field) {
