@@ -50,6 +50,9 @@ func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Lo
 		Routes:   routes,
 		Handlers: x.Handlers,
 		Trusted:  trusted,
+
+		NoRewrite: !x.Rewrite,
+
 		Balancer: balancer.Config{
 			Policy:    balancer.Policy(x.Policy),
 			Zone:      x.Zone,

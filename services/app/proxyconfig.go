@@ -22,6 +22,7 @@ type Proxy struct {
 	Listen   string            `koanf:"listen" doc:"address of the proxy; off: none"`
 	Routes   []string          `koanf:"routes" doc:"[HOST][/PREFIX]=SERVICE[/PATH]: where requests go beside /SERVICE/...; SERVICE may be handler:NAME, of a handler inside the process"`
 	Trusted  []string          `koanf:"trusted" doc:"CIDRs of the proxies in front, from which X-Forwarded-*, Forwarded and X-Real-IP are accepted; default: none"`
+	Rewrite  bool              `koanf:"rewrite" doc:"where a prefix is stripped: send X-Forwarded-Prefix, rewrite Location, Content-Location, Refresh and cookie paths, and redirect /PREFIX to /PREFIX/"`
 	TLS      ProxyTLS          `koanf:"tls"`
 	Policy   string            `koanf:"policy" doc:"how a server is chosen: p2c, random, roundrobin, leastload or hash"`
 	Policies map[string]string `koanf:"policies" doc:"SERVICE=POLICY, for services with another one"`
@@ -73,7 +74,7 @@ type ProxyTimeout struct {
 
 func defaultProxy() Proxy {
 	return Proxy{
-		Listen: "127.0.0.1:8080", Routes: []string{}, Trusted: []string{}, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
+		Listen: "127.0.0.1:8080", Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
 		SlowStart: 10 * time.Second, Panic: 50,
 		Eject: ProxyEject{After: 5, For: 5 * time.Second, Longest: time.Minute, Percent: 30},
 		Retry: ProxyRetry{Attempts: 2, Percent: 20, PerSecond: 10},

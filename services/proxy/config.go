@@ -35,6 +35,10 @@ type Config struct {
 	Routes   []Route                 // beside /{service}/{path...}
 	Handlers map[string]http.Handler // inside the process, by the names that routes give them
 
+	// NoRewrite turns off what makes a server below a stripped prefix look as if it was there: X-Forwarded-Prefix, the rewriting of Location,
+	// Content-Location, Refresh and the Path of cookies, and the redirect from /prefix to /prefix/.
+	NoRewrite bool
+
 	Balancer balancer.Config            // of every service
 	Policies map[string]balancer.Policy // of services that have another one than Balancer.Policy
 	Hash     HashKey                    // what the policy hash looks at; default the client's address

@@ -23,6 +23,9 @@ type exchange struct {
 	client    string // its IP address
 	trusted   bool   // the connection is from a trusted proxy
 	to        target
+	rewrites  bool   // paths in the header of the answer become those of the client
+	prefix    string // of the client's path that the server does not see
+	outer     string // what a trusted proxy has stripped before that
 	service   *service
 	metrics   *serviceMetrics
 	upgrade   bool

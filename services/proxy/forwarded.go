@@ -75,11 +75,15 @@ func parseForwarded(entry string) (netip.Addr, bool) {
 	return addr.Addr().Unmap(), err == nil
 }
 
-// keptFromTrusted reports whether a field that ends at the proxy passes from a trusted proxy. X-Forwarded-For is not kept but extended.
-// What Connection names does not matter: a client could have a proxy in front remove these fields with it.
-func keptFromTrusted(name string) bool {
-	if strings.HasPrefix(name, forwarded) {
-		return name != forwardedFor && strings.IndexByte(name, '_') < 0
+// keeps reports whether a field that ends at the proxy passes because a trusted proxy sent it. X-Forwarded-For is not kept but extended, and
+// so is X-Forwarded-Prefix where a prefix is stripped. What Connection names does not matter: with it a client could have a proxy in
+// front remove these fields.
+func (x *exchange) keeps(name string) bool {
+	switch {
+	case !x.trusted || name == forwardedFor || name == forwardedPrefix && x.prefix != "":
+		return false
+	case strings.HasPrefix(name, forwarded):
+		return strings.IndexByte(name, '_') < 0
 	}
 	return name == "Forwarded" || name == "X-Real-Ip"
 }
@@ -104,6 +108,9 @@ func (x *exchange) writeForwarded(w *bufio.Writer) error {
 	}
 	if !x.kept(forwardedProto) {
 		put(w, forwardedProto, ": ", x.proto(), "\r\n")
+	}
+	if x.prefix != "" {
+		put(w, forwardedPrefix, ": ", x.outer, x.prefix, "\r\n")
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (x *exchange) writeHeader(w *bufio.Writer) error {
 	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.pool.addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if !passed(name, connection) && !(x.trusted && keptFromTrusted(name)) {
+		if !passed(name, connection) && !x.keeps(name) {
 			continue
 		}
 		for _, v := range values {
@@ -106,6 +106,9 @@ func (x *exchange) copyHeader(from http.Header) {
 	connection := from["Connection"]
 	for name, values := range from {
 		if returned(name, connection) {
+			if x.rewrites {
+				x.rewriteField(name, values)
+			}
 			to[spelled(name)] = values
 		}
 	}

@@ -39,12 +39,7 @@ func statusOf(err error) int {
 func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, requestID string, unread bool) {
 	status := statusOf(err)
 	h := w.Header()
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + lingering)) // the one of the start may be over
-	if unread {
-		closeAfter(w)
-		_ = control.SetReadDeadline(time.Now().Add(lingering))
-	}
+	p.beginOwnAnswer(w, unread)
 	switch status {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
@@ -65,6 +60,16 @@ func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, request
 	h[headerRequestID] = []string{requestID}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // what fails is the client's connection
+}
+
+// beginOwnAnswer prepares the connection for an answer of the proxy's own, as refuse has it.
+func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, unread bool) {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + lingering)) // the one of the start may be over
+	if unread {
+		closeAfter(w)
+		_ = control.SetReadDeadline(time.Now().Add(lingering))
+	}
 }
 
 // closeAfter has the client's connection end with this answer.

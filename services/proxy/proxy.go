@@ -204,6 +204,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil && to.handler != nil:
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // its own to set
 		to.handler.ServeHTTP(w, r)
+	case err == nil && s != nil && p.lacksSlash(r, &to, path):
+		p.addSlash(w, r, &to, s, id)
 	case err == nil && s != nil:
 		p.pass(w, r, to, s, id)
 	default:
@@ -217,6 +219,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *service, id string) {
 	x := &exchange{p: p, w: w, r: r, begun: time.Now(), requestID: id, to: to, service: s, metrics: s.metrics(), upgrade: wantsWebsocket(r)}
 	x.client, x.trusted = p.origin(r)
+	x.setPrefix()
 	s.inFlight.Add(1)
 	err := x.serve()
 	s.inFlight.Add(-1)

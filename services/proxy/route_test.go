@@ -32,10 +32,11 @@ func TestRoutes(t *testing.T) {
 	}, tells("billing"), tells("shop"), tells("cart"), tells("data"))
 	for _, row := range []struct{ name, host, path, want string }{
 		{"a service by its name", "h", "/data/a/b?c=d", "data /a/b?c=d"},
-		{"a service alone", "h", "/data", "data /"},
+		{"a service alone", "h", "/data", "301"},
 		{"a service with a slash", "h", "/data/", "data /"},
 		{"a prefix is replaced by nothing", "h", "/orders/7", "billing /7"},
-		{"a prefix alone", "h", "/orders", "billing /"},
+		{"a prefix alone", "h", "/orders", "301"},
+		{"a prefix that stays, alone", "h", "/orders/kept", "billing /orders/kept"},
 		{"a prefix is whole segments", "h", "/orders7", "503"},
 		{"the longer prefix goes first", "h", "/orders/kept/7?q", "billing /orders/kept/7?q"},
 		{"a host", "shop.example.com", "/data/x", "shop /data/x"},
@@ -52,7 +53,11 @@ func TestRoutes(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			got := f.raw("GET " + row.path + " HTTP/1.1\r\nHost: " + row.host + "\r\nConnection: close\r\n\r\n")
 			_, body, _ := strings.Cut(got, "\r\n\r\n")
-			if row.want == "404" || row.want == "503" { // nobody's path, or that of a service without servers
+			if row.want == "301" {
+				if !strings.HasPrefix(got, "HTTP/1.1 301 ") || !strings.Contains(got, "\r\nLocation: "+row.path+"/\r\n") {
+					t.Errorf("got %q", got)
+				}
+			} else if row.want == "404" || row.want == "503" { // nobody's path, or that of a service without servers
 				if !strings.HasPrefix(got, "HTTP/1.1 "+row.want+" ") || !strings.Contains(body, `"status":`+row.want) {
 					t.Errorf("got %q", got)
 				}

@@ -160,7 +160,6 @@ func TestWhatAServerSees(t *testing.T) {
 	}{
 		{"a path", get("/data/x"), "", fields{"Host": "h", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "h", "X-Forwarded-Proto": "http",
 			"Content-Length": "", "Transfer-Encoding": "", "Connection": "", "User-Agent": ""}, ""},
-		{"the service alone", get("/data"), "GET / HTTP/1.1", nil, ""},
 		{"the service and a slash", get("/data/"), "GET / HTTP/1.1", nil, ""},
 		{"dots that are none", get("/data/..x/a..b/x../.../."), "GET /..x/a..b/x../.../. HTTP/1.1", nil, ""},
 		{"a space and other escapes", get("/data/a%20b%c3%A4%3f%25"), "GET /a%20b%c3%A4%3f%25 HTTP/1.1", nil, ""},
