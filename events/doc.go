@@ -19,8 +19,12 @@ const (
 	DefaultService = "data"     // the service of a bare address
 )
 
-// How a server tells its id to whoever asks it over HTTP: in this header of the response, at least on this path.
+// How a server tells its identity to a prober: in these headers of the response, at least on this path. A process with
+// several servers at one address sends each header once for each server, in the same order. A header that is sent a
+// different number of times than IdentityHeader tells nothing.
 const (
-	IdentityHeader = "X-Rollcall-Id"
-	IdentityPath   = "/healthz"
+	IdentityHeader    = "X-Rollcall-Id"
+	ServiceHeader     = "X-Rollcall-Service"
+	IncarnationHeader = "X-Rollcall-Incarnation" // as in the heartbeats; 0: none
+	IdentityPath      = "/healthz"
 )

@@ -29,13 +29,13 @@ const (
 	CauseChanged     Cause = "changed"     // updated: it says something new of itself
 	CauseSilent      Cause = "silent"      // suspected: most of the TTL has passed without a word
 	CauseUnreachable Cause = "unreachable" // suspected: somebody could not connect to it
-	CauseProbe       Cause = "probe"       // recovered: asked over HTTP, it told its id
+	CauseProbe       Cause = "probe"       // recovered: asked over HTTP, it told its identity
 	CauseTTL         Cause = "ttl"         // expired: the TTL has passed, and it did not answer when it was asked
 	CauseRefused     Cause = "refused"     // expired: nobody listens on its address
 	CauseIdentity    Cause = "identity"    // expired: another server answers on its address
 	CauseLeave       Cause = "leave"       // left: it said so
 	CauseIncarnation Cause = "incarnation" // replaced: the same id started again
-	CauseAddress     Cause = "address"     // replaced: another id took its address
+	CauseAddress     Cause = "address"     // replaced: another id took its address; suspected: a server of another service did
 	CauseBlind       Cause = "blind"       // mode: nothing comes through any nsqd
 	CauseSight       Cause = "sight"       // mode: something does again
 	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once

@@ -26,9 +26,8 @@ type Agent struct {
 	mu          sync.Mutex
 	description Description // replaced, never changed
 
-	// Owned by Run.
-	incarnation int64
-	seq         uint64 // of the last message
+	incarnation atomic.Int64 // 0 until Run begins
+	seq         uint64       // of the last message; owned by Run
 }
 
 // NewAgent starts nothing. The error is that of cfg.Validate or of the registration of metrics.
@@ -78,7 +77,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.ran.Swap(true) {
 		return ErrRan
 	}
-	a.incarnation = time.Now().UnixMilli()
+	a.incarnation.Store(time.Now().UnixMilli())
 	a.beat(ctx)
 	return errors.Join(a.leave(ctx), a.close())
 }

@@ -79,7 +79,7 @@ func (a *Agent) publish(ctx context.Context, limit time.Duration, kind events.Ki
 func (a *Agent) message(kind events.Kind) events.Heartbeat {
 	h := a.cfg.heartbeat(a.currentDescription())
 	h.Type = kind
-	h.Incarnation, h.Seq = a.incarnation, a.seq
+	h.Incarnation, h.Seq = a.incarnation.Load(), a.seq
 	h.SentAt = time.Now().UTC().Truncate(time.Millisecond)
 	if a.cfg.Load != nil {
 		load := a.cfg.Load()

@@ -112,7 +112,11 @@ func (s *Server) routes(agent *Agent) http.Handler {
 		handler = whoAnswers(agent)
 	}
 	mux.Handle("/", s.counted(handler))
-	return agent.Identify(mux)
+	h := agent.Identify(mux)
+	for _, also := range s.cfg.Also {
+		h = also.Identify(h)
+	}
+	return h
 }
 
 func (s *Server) counted(next http.Handler) http.Handler {

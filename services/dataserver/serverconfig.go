@@ -24,6 +24,7 @@ type ServerConfig struct {
 	OnListen func(listen, advertised string)
 
 	Handler  http.Handler        // of all paths but those of the server itself; by default tells who answers
+	Also     []*Agent            // of other servers at the same address: each response tells their identities too
 	Gatherer prometheus.Gatherer // of what /metrics shows; without it there is no /metrics
 
 	// Linger is how long the server takes new requests after its leave, until the last API server has heard

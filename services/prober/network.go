@@ -8,9 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,14 +43,14 @@ func (n *network) try(ctx context.Context, p registry.Probe) registry.Finding {
 		return registry.FindingUnknown
 	}
 	deadline := time.Now().Add(n.Timeout)
-	found := n.call(ctx, addr.String(), p.ID, deadline)
+	found := n.call(ctx, addr.String(), p, deadline)
 	if ctx.Err() != nil {
 		return registry.FindingUnknown
 	}
 	return dial.By(deadline, found)
 }
 
-func (n *network) call(ctx context.Context, addr, id string, deadline time.Time) registry.Finding {
+func (n *network) call(ctx context.Context, addr string, p registry.Probe, deadline time.Time) registry.Finding {
 	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	conn, err := n.Dial(dialing, addr)
@@ -79,15 +77,7 @@ func (n *network) call(ctx context.Context, addr, id string, deadline time.Time)
 		}
 		return registry.FindingAccepted // it closed, or what it speaks is no HTTP
 	}
-	// There are several where a process has several servers.
-	ids := slices.DeleteFunc(header.Values(events.IdentityHeader), func(id string) bool { return id == "" })
-	switch {
-	case len(ids) == 0:
-		return registry.FindingAccepted
-	case slices.Contains(ids, textproto.TrimString(id)): // as a header has it
-		return registry.FindingIdentified
-	}
-	return registry.FindingStranger
+	return identify(header, p)
 }
 
 var errNoHTTP = errors.New("prober: no HTTP")

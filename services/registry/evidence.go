@@ -7,6 +7,7 @@ type Probe struct {
 	Service, ID string
 	Addr        string // IP:port
 	Incarnation int64
+	Contested   bool // a newer server with the same id claims the address, so the id alone proves nothing
 }
 
 // Evidence is what was found out about a server otherwise than by its heartbeats. It holds for the address and the
@@ -31,13 +32,13 @@ const (
 type Finding string
 
 const (
-	// FindingIdentified: it answered, with its own id.
+	// FindingIdentified: it answered, with its own identity.
 	FindingIdentified Finding = "identified"
-	// FindingAccepted: somebody listens there and tells no id.
+	// FindingAccepted: somebody listens there and tells no identity, or that of another incarnation of the server.
 	FindingAccepted Finding = "accepted"
 	// FindingRefused: nobody listens there, twice 250 ms apart.
 	FindingRefused Finding = "refused"
-	// FindingStranger: it answered with another id.
+	// FindingStranger: it answered with another id, or with that of a server of another service.
 	FindingStranger Finding = "stranger"
 	// FindingSilent: no answer in time, to the connection or the question.
 	FindingSilent Finding = "silent"
@@ -55,7 +56,8 @@ func Findings() []Finding {
 const (
 	probesAlone = 60 * time.Second // for so long after it was heard last an answer renews a lease, or for its TTL,
 	probesBeats = 12               // or for so many of its intervals
-	extensions  = 2                // intervals that a server gains of which nobody can tell whether it answers
+	extensions  = 2                // intervals that a server gains of which nobody can tell whether it answers,
+	shortened   = 1                // or, of one that has a successor on its address: it outlives one lost heartbeat
 )
 
 // report applies what was found out about a server.
@@ -74,7 +76,10 @@ func (s *state) report(e Evidence) {
 			s.answered = max(s.answered, began)
 		}
 	}
+	contested := s.contested(r)
 	switch {
+	case e.Finding == FindingIdentified && contested && !e.Contested:
+		// The prober did not know that the id alone proves nothing. The next probe knows.
 	case e.Finding == FindingIdentified:
 		s.vouch(r, e.Ended, began, now)
 	case r.sent > began: // it was well after that
@@ -125,9 +130,9 @@ func (s *state) weigh(r *record, e Evidence, now time.Duration) {
 		s.suspect(r, stepUnreachable, e.Ended, now)
 	case e.Finding == FindingRefused:
 		s.refute(r, stepRefused, e.Ended, now)
-	case e.Finding == FindingStranger && !s.shared(r):
+	case e.Finding == FindingStranger && s.usurped(r, now):
 		s.refute(r, stepStranger, e.Ended, now)
-	case e.Finding != FindingSilent && r.doubt.extended < extensions:
+	case e.Finding != FindingSilent && r.doubt.extended < s.extensions(r):
 		r.doubt.extended++
 	default:
 		r.doubt.fail(s.since(e.Began))
@@ -153,14 +158,4 @@ func (s *state) refute(r *record, why step, at time.Time, now time.Duration) {
 		s.end(r, why, at, now)
 		s.strike(r)
 	}
-}
-
-// shared reports whether a server of another service is on the address of r: a process with several may tell the id of any.
-func (s *state) shared(r *record) bool {
-	for service := range s.services {
-		if service != r.view.Service && s.byAddr[key{service, r.view.Addr}] != nil {
-			return true
-		}
-	}
-	return false
 }

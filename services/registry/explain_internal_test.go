@@ -28,7 +28,7 @@ func TestAnAcceptedProbeIsNotToldAsFailed(t *testing.T) {
 			r := s.order[0]
 			for i, f := range tt.findings {
 				at := start.Add(7*time.Second + time.Duration(i)*time.Second)
-				s.report(Evidence{Probe: Probe{r.view.Service, r.view.ID, r.view.Addr, r.incarnation}, Finding: f, Source: SourceProbe, Began: at, Ended: at})
+				s.report(Evidence{Probe: Probe{Service: r.view.Service, ID: r.view.ID, Addr: r.view.Addr, Incarnation: r.incarnation}, Finding: f, Source: SourceProbe, Began: at, Ended: at})
 			}
 			if r.doubt.answers() != tt.want {
 				t.Errorf("got %q, want %q", r.doubt.answers(), tt.want)

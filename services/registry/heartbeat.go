@@ -75,6 +75,7 @@ func (s *state) register(b *arrival, older *record, first uint64) verdict {
 	s.insert(r)
 	s.hear(b, r)
 	s.tellAs(r, stepRegistered, first, r.round(), b.ReceivedAt, b.now)
+	s.claim(r, b.sent(), b.ReceivedAt, b.now)
 	return taken
 }
 
@@ -163,13 +164,16 @@ func (s *state) hear(b *arrival, r *record) {
 // update takes over what the server now says of itself.
 func (s *state) update(b *arrival, r *record) {
 	s.replace(s.holder(b, r), stepDisplaced, b, b.nth)
-	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	moved := b.Addr != r.view.Addr
+	if moved {
+		s.disclaim(r)
+	}
 	view := newView(b.Heartbeat)
 	view.RegisteredAt = r.view.RegisteredAt
 	if r.suspect {
 		view.State = events.StateSuspect
 	}
-	if view.Addr != r.view.Addr && r.doubt != nil { // nothing is known of the new one
+	if moved && r.doubt != nil { // nothing is known of the new one
 		r.doubt.dispel()
 		r.doubt.badAt, r.doubt.askAt = never, 0
 	}
@@ -177,6 +181,9 @@ func (s *state) update(b *arrival, r *record) {
 	s.byAddr[key{view.Service, view.Addr}] = r
 	s.schedule(r, b.now)
 	s.tell(r, stepUpdated, b.ReceivedAt, b.now)
+	if moved {
+		s.claim(r, b.sent(), b.ReceivedAt, b.now)
+	}
 }
 
 // leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard. A leave without

@@ -65,7 +65,7 @@ func newPlay(t *rapid.T) *play {
 	}
 	p.model = &naive{
 		max: cfg.MaxServers, probing: cfg.Probing, clock: &p.state.clock, mode: ModeWarming, warmAt: 15 * time.Second, allowance: 1, answered: never,
-		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone), contests: make(map[key]*naiveContest),
+		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone), latest: make(map[string]*naiveServer), contests: make(map[key]*naiveContest),
 	}
 	p.state.graves.max = 1 << 20                                  // the model forgets by time alone; TestGraveyardIsBounded has the rest
 	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // TestIgnoredIsBounded has the rest

@@ -18,6 +18,7 @@ type naive struct {
 	probing   bool
 	clock     *leaseClock
 	servers   map[key]*naiveServer
+	latest    map[string]*naiveServer // by address, the one that was registered there last
 	stones    map[key]naiveStone
 	contests  map[key]*naiveContest
 	mode      Mode
@@ -36,6 +37,7 @@ type naiveServer struct {
 	newest      uint64        // ordinal
 	stamp, beat time.Duration // by the lease clock
 	sent        time.Duration
+	claimed     time.Duration
 	ttl         time.Duration
 	weight      int
 	suspect     bool
@@ -91,6 +93,7 @@ func (n *naive) tell(s *naiveServer, what string) {
 func (n *naive) end(s *naiveServer, what string, now time.Duration) {
 	n.mark(s.key, s.incarnation, s.newest, what, s.ttl, now)
 	delete(n.servers, s.key)
+	n.disclaim(s)
 	if what == "displaced" {
 		what = "replaced"
 	}
@@ -255,6 +258,33 @@ func (n *naive) register(w word, older *naiveServer, now time.Duration) {
 		badAt: never, stamp: n.clock.at(now) - w.delay, beat: n.clock.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight, rewound: rewound}
 	n.servers[w.key] = s
 	n.tell(s, "registered")
+	n.claim(s, w, now)
+}
+
+func (n *naive) claim(s *naiveServer, w word, now time.Duration) {
+	s.claimed = now - w.delay
+	newer, older := s, n.latest[w.addr]
+	if older != nil && older.claimed > s.claimed {
+		newer, older = older, s
+	}
+	n.latest[w.addr] = newer
+	if older != nil && n.mode != ModeWarming && older.sent < newer.claimed {
+		older.badAt = max(older.badAt, newer.claimed)
+		n.suspect(older)
+	}
+}
+
+func (n *naive) disclaim(s *naiveServer) {
+	if n.latest[s.addr] == s {
+		delete(n.latest, s.addr)
+	}
+}
+
+func (n *naive) successor(s *naiveServer) *naiveServer {
+	if other := n.latest[s.addr]; other != nil && other != s && s.sent < other.claimed {
+		return other
+	}
+	return nil
 }
 
 func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
@@ -283,11 +313,16 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 	if rival != nil {
 		n.end(rival, "displaced", now)
 	}
-	if s.addr != w.addr {
+	moved := s.addr != w.addr
+	if moved {
 		s.badAt, s.refuted, s.failed, s.extended = never, false, 0, 0
+		n.disclaim(s)
 	}
 	s.addr, s.zone, s.ttl, s.weight = w.addr, w.zone, w.ttl, w.weight
 	n.tell(s, "updated")
+	if moved {
+		n.claim(s, w, now)
+	}
 }
 
 func (s *naiveServer) renew(w word, lease, now time.Duration) {
@@ -303,7 +338,9 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 	if source == SourceProbe && finding != FindingSilent && finding != FindingUnknown {
 		n.answered = max(n.answered, began)
 	}
+	successor := n.successor(s)
 	switch {
+	case finding == FindingIdentified && successor != nil && successor.id == s.id: // told by the id alone
 	case finding == FindingIdentified && n.exhausted(s):
 		s.failed, s.extended = 0, 0
 	case finding == FindingIdentified:
@@ -324,7 +361,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 	case source == SourceProxy:
 		s.badAt = max(s.badAt, began)
 		n.suspect(s)
-	case finding == FindingRefused || finding == FindingStranger && !n.shared(s):
+	case finding == FindingRefused || finding == FindingStranger && n.usurped(s, now):
 		s.badAt = max(s.badAt, began)
 		if !s.suspect {
 			n.suspect(s)
@@ -334,7 +371,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 		if n.allow() {
 			n.end(s, "expired", now)
 		}
-	case finding != FindingSilent && s.extended < 2:
+	case finding != FindingSilent && (s.extended < 1 || s.extended < 2 && successor == nil):
 		s.badAt = max(s.badAt, began)
 		s.extended++
 	default:
@@ -358,13 +395,16 @@ func (n *naive) exhausted(s *naiveServer) bool {
 	return n.clock.lease-since >= max(s.ttl, time.Minute)
 }
 
-func (n *naive) shared(s *naiveServer) bool {
+func (n *naive) usurped(s *naiveServer, now time.Duration) bool {
+	if n.successor(s) != nil {
+		return now-s.sent >= min(s.ttl*7/10, naiveInterval*3/2)
+	}
 	for _, other := range n.servers {
-		if other.service != s.service && other.addr == s.addr {
-			return true
+		if other != s && other.addr == s.addr && s.sent >= other.claimed && other.sent >= s.claimed {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func (n *naive) suspect(s *naiveServer) {

@@ -145,7 +145,7 @@ func (s *state) control(r *record, now time.Duration) {
 func (s *state) question() (Probe, bool) {
 	for len(s.questions) > 0 {
 		if r := s.questions[0]; r.doubt.wanted && !r.gone() {
-			return Probe{r.view.Service, r.view.ID, r.view.Addr, r.incarnation}, true
+			return Probe{r.view.Service, r.view.ID, r.view.Addr, r.incarnation, s.contested(r)}, true
 		}
 		s.popQuestion()
 	}

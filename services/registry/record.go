@@ -29,6 +29,7 @@ type record struct {
 	stamp    time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer
 	beat     time.Duration         // by the lease clock, when the newest heartbeat was sent
 	sent     time.Duration         // the same moment, by the state's own time
+	claimed  time.Duration         // when its first heartbeat at its address was sent
 	lastSeen int64                 // the same moment on the wall, Unix nanoseconds
 	ordinal  uint64                // of the newest heartbeat; see ordinal
 	via      unique.Handle[string] // nsqd it came through

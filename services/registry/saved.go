@@ -162,7 +162,9 @@ func (s *state) restore(saved *Saved) {
 		}, 0, s.cfg.TTL)
 	}
 	for _, server := range saved.Servers {
-		s.insert(s.revive(server, saved.Rounds[server.Key()]))
+		r := s.revive(server, saved.Rounds[server.Key()])
+		s.insert(r)
+		s.latest[addressHash(server.Addr)] = r
 	}
 }
 

@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the re
 //	jump 7s nsqd=nsqd-1                           one tick, after a pause of this process
 //	canary nsqd-1 at=1s                           something came through it
 //	probe data/a refused began=7s at=7.3s         what was found out
+//	probe data/a identified at=7.3s contested=no  asked before another server claimed the address
 //	proxy data/a refused at=7.3s
 //	asks                                          what the registry wants to know, and takes the questions
 //	show                                          the roll, with the vitals of now
@@ -190,6 +191,7 @@ func (sc *scenario) report(a *arguments) {
 	}
 	if r := sc.state.servers[k]; r != nil {
 		e.Addr, e.Incarnation = r.view.Addr, r.incarnation
+		e.Contested = sc.state.contested(r) && a.named["contested"] != "no"
 	}
 	sc.state.report(e)
 }
@@ -265,7 +267,7 @@ type arguments struct {
 	err              error // the first mistake
 }
 
-var known = []string{"maxservers", "outbox", "inc", "seq", "addr", "at", "delay", "ttl", "weight", "zone", "via", "nsqd", "began", "probing", "cold", "stamp"}
+var known = []string{"maxservers", "outbox", "inc", "seq", "addr", "at", "delay", "ttl", "weight", "zone", "via", "nsqd", "began", "probing", "cold", "stamp", "contested"}
 
 func parseArgs(words []string) (*arguments, error) {
 	a := &arguments{command: words[0], named: make(map[string]string)}

@@ -18,9 +18,10 @@ type state struct {
 	credited time.Duration // in all
 
 	servers  map[key]*record
-	byAddr   map[key]*record // key.id is an address here
-	services map[string]int  // servers of each
-	order    []*record       // by service and id, as in a snapshot
+	byAddr   map[key]*record    // key.id is an address here
+	latest   map[uint64]*record // by the hash of an address, the server that was registered there last
+	services map[string]int     // servers of each
+	order    []*record          // by service and id, as in a snapshot
 	wheel    wheel
 	graves   graveyard
 	ignored  ignoring
@@ -77,6 +78,7 @@ func newState(cfg Config) *state {
 		clock:    newLeaseClock(cfg.Interval, cfg.Tick),
 		servers:  make(map[key]*record),
 		byAddr:   make(map[key]*record),
+		latest:   make(map[uint64]*record),
 		services: make(map[string]int),
 		wheel:    wheel{tick: cfg.Tick},
 		graves:   newGraveyard(cfg.MaxServers),

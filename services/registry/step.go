@@ -10,6 +10,7 @@ const (
 	stepUpdated
 	stepSuspected
 	stepUnreachable
+	stepContested
 	stepRecovered
 	stepVouched
 	stepExpired
@@ -29,6 +30,7 @@ var tellings = [steps]struct {
 	stepUpdated:     {events.TypeUpdated, events.CauseChanged},
 	stepSuspected:   {events.TypeSuspected, events.CauseSilent},
 	stepUnreachable: {events.TypeSuspected, events.CauseUnreachable},
+	stepContested:   {events.TypeSuspected, events.CauseAddress}, // a newer server is on the address
 	stepRecovered:   {events.TypeRecovered, events.CauseHeartbeat},
 	stepVouched:     {events.TypeRecovered, events.CauseProbe},
 	stepExpired:     {events.TypeExpired, events.CauseTTL},

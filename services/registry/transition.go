@@ -70,7 +70,7 @@ func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
 	if s.services[r.view.Service]--; s.services[r.view.Service] == 0 {
 		delete(s.services, r.view.Service)
 	}
-	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	s.disclaim(r)
 }
 
 // strike takes a server that is buried out of the order.
