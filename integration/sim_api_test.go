@@ -285,11 +285,11 @@ func (a *simAPI) load() *registry.Saved {
 func (a *simAPI) routable() map[string]bool {
 	roll, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
 	must(a.w.t, err)
-	ids := make(map[string]bool, len(roll.Servers))
+	keys := make(map[string]bool, len(roll.Servers))
 	for _, s := range roll.Servers {
-		ids[s.ID] = true
+		keys[s.Key()] = true
 	}
-	return ids
+	return keys
 }
 
 // at is what the process reads on its clocks at a moment of the bubble, whose own times have no monotonic reading. Setting

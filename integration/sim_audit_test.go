@@ -34,7 +34,7 @@ type simHeard struct {
 
 // simLife is one incarnation of a server.
 type simLife struct {
-	id          string
+	id          string // service/id
 	incarnation int64
 }
 
@@ -87,8 +87,8 @@ var simFollows = map[events.Type][]events.Type{
 }
 
 func (c *simAudit) transition(at time.Time, typ events.Type, d events.Transition) {
-	s := c.w.byAddr[d.Server.Addr]
-	life := simLife{d.Server.ID, d.Server.Incarnation}
+	s := c.w.byKey[d.Server.Key()]
+	life := simLife{s.key, d.Server.Incarnation}
 	before := c.lives[life]
 	if typ == events.TypeUpdated {
 		c.wrong("%s is updated, and nothing of it ever changes", life.id)
@@ -149,7 +149,7 @@ func (c *simAudit) died(s *simServer) {
 	if !c.w.network.bystander {
 		return
 	}
-	life, since := simLife{s.id, s.incarnation}, s.since
+	life, since := simLife{s.key, s.incarnation}, s.since
 	c.w.after(simLease+time.Second, func() {
 		if now := c.lives[life]; s.since == since && (now == events.TypeRegistered || now == events.TypeRecovered) {
 			c.wrong("%v is routable %v after its end", life, simLease+time.Second)
@@ -163,11 +163,11 @@ func (c *simAudit) last(a *simAPI) {
 	must(c.w.t, err)
 	listed := make(map[string]events.State, len(roll.Servers))
 	for _, s := range roll.Servers {
-		listed[s.ID] = s.State
+		listed[s.Key()] = s.State
 	}
 	for _, s := range c.w.servers {
-		if why := c.misplaced(s, listed[s.id]); why != "" {
-			c.wrong("%s is %q on the roll at the end, and %s", s.id, listed[s.id], why)
+		if why := c.misplaced(s, listed[s.key]); why != "" {
+			c.wrong("%s is %q on the roll at the end, and %s", s.key, listed[s.key], why)
 		}
 	}
 	st, err := a.registry.Stats(context.Background())

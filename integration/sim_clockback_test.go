@@ -11,7 +11,7 @@ func simClocksBack() []simScenario {
 				at := w.soon(func() { s.become(simCrashed) }) + w.moment(time.Second)
 				w.at(at, func() { s.restartBack(by) })
 				w.at(at+15*time.Second, func() {
-					if newest := w.audit.newest[s.id]; newest != s.incarnation {
+					if newest := w.audit.newest[s.key]; newest != s.incarnation {
 						w.audit.wrong("%s restarted with incarnation %d, and %d is on the roll", s.id, s.incarnation, newest)
 					}
 				})

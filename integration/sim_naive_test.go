@@ -11,9 +11,7 @@ type simNaive struct {
 	found simDelays
 }
 
-func newSimNaive(w *simWorld, servers int) *simNaive {
-	return &simNaive{w: w, heard: make([]int, servers)}
-}
+func newSimNaive(w *simWorld) *simNaive { return &simNaive{w: w} }
 
 func (n *simNaive) hear(m simMessage) {
 	switch m.kind {

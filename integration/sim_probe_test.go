@@ -18,10 +18,7 @@ const (
 // ask is the network as the prober meets it. Its dice are thrown by the server and the moment, whatever order the
 // prober's goroutines run in.
 func (a *simAPI) ask(ctx context.Context, p registry.Probe) registry.Finding {
-	s := a.w.byAddr[p.Addr]
-	if s == nil {
-		return registry.FindingRefused
-	}
+	s := a.w.byKey[p.Service+"/"+p.ID]
 	began := time.Now()
 	dice := rand.New(rand.NewPCG(a.w.seed<<16|uint64(s.index), uint64(began.Sub(a.w.start))))
 	finding := a.call(s, p, dice)
@@ -55,12 +52,10 @@ func (a *simAPI) call(s *simServer, p registry.Probe, dice *rand.Rand) registry.
 		if i > 0 {
 			time.Sleep(simAskAgain)
 		}
-		switch simFate(s.fate.Load()) {
+		there := a.w.byAddr[p.Addr]
+		switch simFate(simOccupant(there, s).fate.Load()) {
 		case simRunning:
-			if p.ID != s.id {
-				return registry.FindingStranger
-			}
-			return registry.FindingIdentified
+			return simIdentify(there, p)
 		case simVanished, simStopped:
 			return silent()
 		}

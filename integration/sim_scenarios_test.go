@@ -30,7 +30,7 @@ const (
 
 func simScenarios() []simScenario {
 	var all []simScenario
-	for _, group := range [][]simScenario{simLosses(), simBrokenNSQD(), simBrokenAPI(), simClocks(), simClocksBack(), simDeaths()} {
+	for _, group := range [][]simScenario{simLosses(), simBrokenNSQD(), simBrokenAPI(), simClocks(), simClocksBack(), simAddresses(), simDeaths()} {
 		all = append(all, group...)
 	}
 	return append(all, simUnasked(all)...)
@@ -180,7 +180,7 @@ func simRestarts(w *simWorld) {
 	w.at(back+2*time.Second, func() {
 		routable := w.api.routable()
 		for _, s := range w.servers {
-			if s.is(simRunning) && !routable[s.id] {
+			if s.is(simRunning) && !routable[s.key] {
 				w.audit.wrong("%s is not routable two seconds after the restart", s.id)
 			}
 		}

@@ -24,11 +24,14 @@ type simServer struct {
 	w      *simWorld
 	index  int
 	id     string
+	key    string // service/id
 	addr   string
 	fate   atomic.Int32 // a probe asks for it from another goroutine
 	since  int          // step since which it holds
 	prefix []byte       // of a beat, before its incarnation and seq
 
+	tells       simTells
+	told        atomic.Int64 // the incarnation that its listener tells
 	incarnation int64
 	back        bool // it restarted with an earlier clock
 	lingers     bool // it beats after its leave
@@ -46,9 +49,10 @@ type simTurn struct{ server, number int }
 // simPatience is how long a sender waits for an nsqd.
 const simPatience = 400 * time.Millisecond
 
-func newSimServer(w *simWorld, i int) *simServer {
-	s := &simServer{w: w, index: i, id: fmt.Sprintf("s%04d", i), addr: fmt.Sprintf("10.1.%d.%d:8080", i>>8, i&255), order: []int{0, 1, 2}}
-	s.prefix = fmt.Appendf(nil, `{"v":1,"service":"data","id":%q,"addr":%q,"incarnation":`, s.id, s.addr)
+func newSimServer(w *simWorld, i int, service, id, addr string) *simServer {
+	s := &simServer{w: w, index: i, id: id, key: service + "/" + id, addr: addr, order: []int{0, 1, 2}}
+	s.prefix = fmt.Appendf(nil, `{"v":1,"service":%q,"id":%q,"addr":%q,"incarnation":`, service, id, addr)
+	s.fate.Store(int32(simCrashed))
 	return s
 }
 
@@ -158,6 +162,7 @@ func (s *simServer) next(published bool) {
 }
 
 func (s *simServer) beat() simMessage {
+	s.told.Store(s.incarnation)
 	return simMessage{server: s.index, kind: simBeat, incarnation: s.incarnation, seq: s.seq}
 }
 

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -50,7 +51,8 @@ type simWorld struct {
 	network simNetwork
 
 	servers []*simServer
-	byAddr  map[string]*simServer
+	byAddr  map[string][]*simServer // the later ones take the address from those before, or share it
+	byKey   map[string]*simServer
 	nsqd    []*simNSQD
 	api     *simAPI
 	naive   *simNaive
@@ -71,22 +73,31 @@ func newSimWorld(t testing.TB, seed uint64, servers int, n simNetwork) *simWorld
 		start:   time.Now(),
 		epoch:   simEpoch,
 		network: n,
-		byAddr:  make(map[string]*simServer, servers),
+		byAddr:  make(map[string][]*simServer, servers),
+		byKey:   make(map[string]*simServer, servers),
 		script:  make(map[int][]func()),
 	}
 	w.audit = newSimAudit(w)
-	w.naive = newSimNaive(w, servers)
+	w.naive = newSimNaive(w)
 	for i := range 3 {
 		w.nsqd = append(w.nsqd, newSimNSQD(w, i))
 	}
 	for i := range servers {
-		s := newSimServer(w, i)
-		w.servers = append(w.servers, s)
-		w.byAddr[s.addr] = s
+		s := w.add("data", fmt.Sprintf("s%04d", i), fmt.Sprintf("10.1.%d.%d:8080", i>>8, i&255))
 		s.appear(w.rng.IntN(simSteps(5 * time.Second)))
 	}
 	w.api = newSimAPI(w)
 	return w
+}
+
+// add makes a server that does nothing yet.
+func (w *simWorld) add(service, id, addr string) *simServer {
+	s := newSimServer(w, len(w.servers), service, id, addr)
+	w.servers = append(w.servers, s)
+	w.byAddr[addr] = append(w.byAddr[addr], s)
+	w.byKey[s.key] = s
+	w.naive.heard = append(w.naive.heard, 0)
+	return s
 }
 
 // at plans a part of the script.
