@@ -29,8 +29,10 @@ func (x *exchange) readAnswer(c *conn) (*http.Response, error) {
 	if x.r.Method == http.MethodHead {
 		as = asHead
 	}
+	c.keepHeader()
+	defer c.unkeepHeader()
 	for range maxInterim {
-		resp, err := http.ReadResponse(c.r, as)
+		resp, err := c.readResponse(as)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +108,7 @@ func (x *exchange) answer(c *conn, resp *http.Response) (complete bool, outcome 
 		_, _ = c.r.Discard(int(n))
 		return true, outcome, nil
 	}
-	if err := x.stream(resp); err != nil {
+	if err := x.stream(c, resp); err != nil {
 		return false, outcome, err
 	}
 	for name, values := range resp.Trailer {
@@ -114,6 +116,9 @@ func (x *exchange) answer(c *conn, resp *http.Response) (complete bool, outcome 
 			continue
 		}
 		if !slices.Contains(announced, name) {
+			if x.passOn() != nil { // or net/http may send a short body with its length, without a trailer
+				return false, balancer.Abandoned, errClientGone
+			}
 			name = http.TrailerPrefix + name
 		}
 		x.w.Header()[name] = values
@@ -124,27 +129,23 @@ func (x *exchange) answer(c *conn, resp *http.Response) (complete bool, outcome 
 // mayTrail reports whether a field may come after the body of an answer.
 func mayTrail(name string) bool { return httpguts.ValidTrailerHeader(name) && returned(name, nil) }
 
-// stream passes the body on as it comes, with as long as it takes the server, and the stall timeout for the client.
-func (x *exchange) stream(resp *http.Response) error {
-	flush := func() error { return nil }
-	if resp.ContentLength < 0 || strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		flush = http.NewResponseController(x.w).Flush
-		x.limitWrite()
-	}
-	if flush() != nil {
-		return errClientGone
+// stream passes the body on as it comes, with as long as it takes the server, and the stall timeout for the client. What has come, the
+// header too, goes to the client before the server is waited for, and not with each piece: pieces that are there already are one write.
+func (x *exchange) stream(c *conn, resp *http.Response) error {
+	c.streaming = x
+	defer func() { c.streaming = nil }()
+	var body io.Reader = resp.Body
+	if len(resp.TransferEncoding) > 0 {
+		body = &chunks{r: c.r, last: resp.Body}
 	}
 	buffer := buffers.Get().(*[wholeLimit]byte)
 	defer buffers.Put(buffer)
 	for {
 		x.unlimitWrite()
-		n, err := resp.Body.Read(buffer[:])
+		n, err := body.Read(buffer[:])
 		x.limitWrite()
 		if n > 0 {
 			if _, err := x.w.Write(buffer[:n]); err != nil {
-				return errClientGone
-			}
-			if err == nil && flush() != nil {
 				return errClientGone
 			}
 		}
@@ -155,6 +156,16 @@ func (x *exchange) stream(resp *http.Response) error {
 			return err
 		}
 	}
+}
+
+// passOn gives the client what was written for it.
+func (x *exchange) passOn() error {
+	x.limitWrite()
+	defer x.unlimitWrite()
+	if http.NewResponseController(x.w).Flush() != nil {
+		return errClientGone
+	}
+	return nil
 }
 
 // limitWrite gives the client the stall timeout to take what is written next.

@@ -89,7 +89,7 @@ func (x *exchange) call(c *conn) (*failure, balancer.Outcome) {
 		x.body.unread = up.unread()
 	}
 	x.sentAt.Store(0)
-	if c.release(x) && complete && err == nil && !resp.Close && c.clean() {
+	if c.release(x) && complete && err == nil && !resp.Close && !c.doubtful && c.clean() {
 		c.pool.put(c, time.Now())
 	} else {
 		c.pool.close(c)

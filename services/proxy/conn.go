@@ -13,6 +13,9 @@ import (
 // answerHeaderLimit bounds the header of an answer, and of everything that precedes it.
 const answerHeaderLimit = 256 << 10
 
+// readSize is how much of an answer is read at once, unless it is copied.
+const readSize = 8 << 10
+
 var errAnswerHeader = errors.New("the header of the answer is too large")
 
 // conn is a connection to a data server. One exchange at a time uses it, and reads and writes it in its own goroutines.
@@ -28,6 +31,11 @@ type conn struct {
 	reused    bool      // it has carried an exchange before
 	idleSince time.Time // while it is in the pool
 
+	kept      *[]byte   // what was read, while the header of an answer is
+	doubtful  bool      // something of the answer may come after its end
+	streaming *exchange // whose client gets what there is before a Read waits; nil: none
+	reading   reading
+
 	// current is the exchange that uses it. Who aborts the exchange takes it away, and says why.
 	current atomic.Pointer[exchange]
 	why     atomic.Pointer[error]
@@ -38,14 +46,14 @@ func newConn(c net.Conn, p *pool) *conn {
 	if s, ok := c.(syscall.Conn); ok {
 		n.raw, _ = s.SyscallConn()
 	}
-	n.r = bufio.NewReaderSize(n, 8<<10)
+	n.r = bufio.NewReaderSize(n, readSize)
 	n.w = bufio.NewWriterSize(c, 4<<10)
 	return n
 }
 
 // begin gives the connection to x.
 func (c *conn) begin(x *exchange) {
-	c.budget, c.heard = answerHeaderLimit, false
+	c.budget, c.heard, c.doubtful = answerHeaderLimit, false, false
 	c.current.Store(x)
 }
 
@@ -76,10 +84,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	if int64(len(p)) > c.budget {
 		p = p[:c.budget]
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.receive(p)
+	if c.kept != nil {
+		*c.kept = append(*c.kept, p[:n]...)
+	}
 	c.budget -= int64(n)
 	c.heard = c.heard || n > 0
 	return n, err
+}
+
+// passOnAndRead is for connections that cannot tell whether a Read would wait.
+func (c *conn) passOnAndRead(p []byte) (int, error) {
+	if err := c.streaming.passOn(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
 }
 
 // unbound is called when the header has been read.

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+)
+
+// chunks reads the body of an answer in chunks. Where a chunk has come in part, Read returns that part; the reader of net/http waits for
+// the rest first. The last chunk and the trailer are read by last, the body of the http.Response, of which nothing else is read.
+type chunks struct {
+	r    *bufio.Reader
+	last io.Reader
+
+	left   uint64 // of the chunk
+	within bool   // the end of a chunk has not been read
+	excess int    // bytes that are no data, beyond what small chunks need
+}
+
+// What one chunk and one byte of data may have in bytes that are no data, and what all may have beyond that, as in net/http.
+const (
+	chunkOverhead = 16
+	byteOverhead  = 2
+	maxExcess     = 16 << 10
+)
+
+var errChunks = errors.New("the chunks of the answer are malformed")
+
+func (k *chunks) Read(p []byte) (int, error) {
+	if k.left == 0 {
+		last, err := k.next()
+		if err != nil {
+			return 0, unexpected(err)
+		}
+		if last {
+			return k.end(p)
+		}
+	}
+	if uint64(len(p)) > k.left {
+		p = p[:k.left]
+	}
+	n, err := k.r.Read(p)
+	k.left -= uint64(n)
+	return n, unexpected(err)
+}
+
+// next reads the end of a chunk and the size of the next one, but does not read the size of the last.
+func (k *chunks) next() (last bool, err error) {
+	if k.within {
+		end, err := k.r.Peek(2)
+		if err != nil {
+			return false, err
+		}
+		if string(end) != "\r\n" {
+			return false, errChunks
+		}
+		_, _ = k.r.Discard(2)
+		k.within = false
+	}
+	line, err := k.peekLine()
+	if err != nil {
+		return false, err
+	}
+	size, ok := chunkSize(line)
+	if !ok {
+		return false, errChunks
+	}
+	if size == 0 {
+		return true, nil
+	}
+	k.excess = max(0, k.excess+len(line)+2-chunkOverhead-byteOverhead*int(min(size, maxExcess)))
+	if k.excess > maxExcess {
+		return false, errChunks
+	}
+	_, _ = k.r.Discard(len(line))
+	k.left, k.within = size, true
+	return false, nil
+}
+
+// peekLine returns the next line, with its end, unread.
+func (k *chunks) peekLine() ([]byte, error) {
+	for {
+		have, _ := k.r.Peek(k.r.Buffered())
+		if end := bytes.IndexByte(have, '\n'); end >= 0 {
+			return have[:end+1], nil
+		}
+		if _, err := k.r.Peek(len(have) + 1); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// chunkSize returns the size that a line states.
+func chunkSize(line []byte) (size uint64, ok bool) {
+	line, ok = bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok || bytes.IndexByte(line, '\r') >= 0 {
+		return 0, false
+	}
+	line, _, _ = bytes.Cut(bytes.TrimRight(line, " \t"), []byte(";"))
+	if len(line) == 0 || len(line) > 16 {
+		return 0, false
+	}
+	for _, b := range line {
+		switch {
+		case '0' <= b && b <= '9':
+			b -= '0'
+		case 'a' <= b && b <= 'f':
+			b -= 'a' - 10
+		case 'A' <= b && b <= 'F':
+			b -= 'A' - 10
+		default:
+			return 0, false
+		}
+		size = size<<4 | uint64(b)
+	}
+	return size, true
+}
+
+func (k *chunks) end(p []byte) (int, error) {
+	n, err := k.last.Read(p)
+	if n > 0 || err == nil {
+		return 0, errChunks
+	}
+	return 0, err
+}
+
+// unexpected is an error of which none is the end of the body.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

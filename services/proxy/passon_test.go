@@ -1,0 +1,152 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/services/proxy"
+)
+
+// A client has each piece of an answer before the server sends the next one, whatever says where the answer ends.
+func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]struct{ pieces, bodies []string }{
+		"of a stated length":                {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "a", "b", "c"}, []string{"", "a", "b", "c"}},
+		"of a stated length, with a part":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na", "bc"}, []string{"a", "bc"}},
+		"in chunks":                         {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n"}, []string{"", "a", "b"}},
+		"in chunks that come in parts":      {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na", "b", "c\r", "\n0\r\n\r\n"}, []string{"a", "b", "c"}},
+		"in chunks, in the middle of sizes": {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1", "\r\nb\r\n0", "\r\n\r\n"}, []string{"a", "b"}},
+		"until the end of the connection":   {[]string{"HTTP/1.1 200 OK\r\n\r\n", "a", "b"}, []string{"", "a", "b"}},
+		"of HTTP/1.0":                       {[]string{"HTTP/1.0 200 OK\r\n\r\na", "b"}, []string{"a", "b"}},
+	} {
+		for by, change := range map[string]func(*proxy.Config){
+			"HTTP/1.1": func(*proxy.Config) {},
+			"HTTP/1.1, the connection to the server is no socket": func(c *proxy.Config) {
+				c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+					return struct{ net.Conn }{c}, err
+				}
+			},
+			"HTTP/2": nil,
+		} {
+			t.Run(name+", "+by, func(t *testing.T) {
+				t.Parallel()
+				next := make(chan struct{}, len(answer.pieces))
+				addr := rawBackend(t, func(c net.Conn) {
+					if _, _, err := readHead(c); err != nil {
+						return
+					}
+					for _, piece := range answer.pieces {
+						_, _ = io.WriteString(c, piece)
+						select {
+						case <-next:
+						case <-time.After(5 * time.Second):
+							return
+						}
+					}
+				})
+				c, url := client(t), ""
+				if change != nil {
+					url = start(t, change, server("a", addr)).url("/data/x")
+				} else {
+					f, clients := startTLS(t, addr)
+					transport := &http.Transport{TLSClientConfig: clients, ForceAttemptHTTP2: true}
+					t.Cleanup(transport.CloseIdleConnections)
+					c.Transport, url = transport, "https://"+f.addr+"/data/x"
+				}
+				resp, err := c.Get(url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				for i, want := range answer.bodies {
+					got := make([]byte, len(want))
+					if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != want {
+						t.Fatalf("piece %d: got %q, %v, want %q", i+1, got, err, want)
+					}
+					next <- struct{}{}
+				}
+				close(next)
+				if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != 0 {
+					t.Errorf("got %q, %v at the end", rest, err)
+				}
+			})
+		}
+	}
+}
+
+// An answer that came in one piece goes in one piece.
+func TestAnAnswerInOnePieceIsOneWrite(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"of a stated length":  "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+		"in chunks":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+		"in chunks, of a mib": "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+		"without a body":      "HTTP/1.1 204 No Content\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			counted := &writeCounter{Listener: l}
+			f := startOn(t, counted, nil, server("a", evil(t, answer, false)))
+			c := f.dial()
+			r := bufio.NewReader(c)
+			for i := range 20 {
+				_, _ = io.WriteString(c, "GET /data/evil HTTP/1.1\r\nHost: h\r\n\r\n")
+				if a := f.hear(r, c, "GET"); a.body != "body" && a.status != 204 {
+					t.Fatalf("got %d %q", a.status, a.body)
+				}
+				if n := counted.writes.Load(); n != int64(i+1) {
+					t.Fatalf("%d writes for %d answers", n, i+1)
+				}
+			}
+		})
+	}
+}
+
+type writeCounter struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+func (l *writeCounter) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &countedConn{c, l}, err
+}
+
+type countedConn struct {
+	net.Conn
+	l *writeCounter
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.l.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A slow client of an answer in pieces is cut off after the stall timeout, and no server is to blame.
+func TestAClientThatTakesNoPieces(t *testing.T) {
+	t.Parallel()
+	piece := strings.Repeat("a", 64<<10)
+	f := start(t, func(c *proxy.Config) { c.StallTimeout = 300 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000000000")
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, piece)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})))
+	c := f.dial()
+	_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
+	eventually(t, "it is cut off", func() bool { return f.metric("rollcall_proxy_attempts_total") == 1 })
+	f.sound()
+}

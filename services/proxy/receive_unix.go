@@ -1,0 +1,69 @@
+//go:build unix
+
+package proxy
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+)
+
+// receive reads what the server has sent. Where that is nothing yet, the client gets what was written for it first.
+func (c *conn) receive(p []byte) (int, error) {
+	if c.streaming == nil || len(p) == 0 {
+		return c.Conn.Read(p)
+	}
+	if c.raw == nil {
+		return c.passOnAndRead(p)
+	}
+	c.reading.p, c.reading.n, c.reading.err, c.reading.waited = p, 0, nil, false
+	if c.reading.try == nil {
+		c.reading.try = c.tryRead // once for a connection: it is an allocation
+	}
+	err := c.raw.Read(c.reading.try)
+	c.reading.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case c.reading.err != nil:
+		return 0, c.reading.err
+	case c.reading.n == 0:
+		return 0, io.EOF
+	}
+	return c.reading.n, nil
+}
+
+// reading is a call of receive.
+type reading struct {
+	p      []byte
+	n      int
+	err    error
+	waited bool // the client was passed what there was
+	try    func(fd uintptr) bool
+}
+
+// tryRead reports whether the read is over; if not, it is called again when the socket can be read.
+func (c *conn) tryRead(fd uintptr) bool {
+	r := &c.reading
+	for {
+		n, err := syscall.Read(int(fd), r.p)
+		switch {
+		case err == nil:
+			r.n = n
+			return true
+		case err == syscall.EINTR:
+		case !errors.Is(err, syscall.EAGAIN):
+			r.err = os.NewSyscallError("read", err)
+			return true
+		case r.waited:
+			return false
+		default:
+			r.waited = true
+			if r.err = c.streaming.passOn(); r.err != nil {
+				return true
+			}
+			return false
+		}
+	}
+}
