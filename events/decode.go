@@ -16,23 +16,32 @@ import (
 // as good as absent. It checks syntax and types only; Validate checks the values. The error is an
 // *InvalidError. The result shares no memory with body.
 func DecodeHeartbeat(body []byte) (Heartbeat, error) {
+	h, _, err := DecodeFields(body)
+	return h, err
+}
+
+// DecodeFields is DecodeHeartbeat and names the unknown fields, the first few of them.
+func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 	if len(body) > MaxBody {
-		return Heartbeat{}, Invalid(ReasonTooLarge, "body of %d bytes, want at most %d", len(body), MaxBody)
+		return Heartbeat{}, nil, Invalid(ReasonTooLarge, "body of %d bytes, want at most %d", len(body), MaxBody)
 	}
 	if first := bytes.TrimLeft(body, space); len(first) == 0 || first[0] != '{' {
-		return decodeBare(body)
+		h, err = decodeBare(body)
+		return h, nil, err
 	}
-	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
+	h = Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
 	if p := (plain{text: string(body)}); !p.heartbeat(&h) {
-		var err error
 		if h, err = decodeStrict(body); err != nil {
-			return Heartbeat{}, err
+			return Heartbeat{}, nil, err
+		}
+		if unknown, err = unknownFields(body); err != nil {
+			return Heartbeat{}, nil, err
 		}
 	}
 	if h.ID == "" {
 		h.ID = h.Addr
 	}
-	return h, nil
+	return h, unknown, nil
 }
 
 // space is what JSON takes for white space.
