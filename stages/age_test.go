@@ -25,7 +25,11 @@ func TestAge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			env := decoded(func(h *events.Heartbeat) { h.Type = tt.kind })
 			env.Receipt.Delay = tt.age
-			checkReason(t, stages.Age{}.Process(t.Context(), env), tt.want)
+			r := &roll{}
+			checkReason(t, stages.Age{Registry: r}.Process(t.Context(), env), tt.want)
+			if told := len(r.observed) == 1; told != (tt.want != "") {
+				t.Errorf("the registry was told of %d", len(r.observed))
+			}
 		})
 	}
 }

@@ -44,3 +44,23 @@ func TestDecodeKeepsNothingOfThePayload(t *testing.T) {
 		t.Errorf("the heartbeat changed with the payload: %+v", env.Heartbeat)
 	}
 }
+
+// unknown keeps the fields that it is told of.
+type unknown struct{ told []string }
+
+func (u *unknown) Unknown(h *events.Heartbeat, names []string) {
+	u.told = append(u.told, h.ID+": "+strings.Join(names, ","))
+}
+
+func TestDecodeTellsOfUnknownFields(t *testing.T) {
+	u := &unknown{}
+	for _, more := range []string{``, `,"colour":"blue"`, `,"Weight":1,"x":{}`} {
+		env := received(`{"v":1,"service":"data","id":"a","addr":"10.0.0.7:8080"` + more + `}`)
+		if err := (stages.Decode{Fields: u}).Process(t.Context(), env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(u.told, " "); got != "a: colour a: Weight,x" {
+		t.Errorf("told %q", got)
+	}
+}

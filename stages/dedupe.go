@@ -10,7 +10,8 @@ import (
 )
 
 // Dedupe drops a heartbeat that was remembered: the same service, id, incarnation and seq (or the
-// same broker stamp, where the sender states no seq).
+// same broker stamp, where the sender states no seq), published in the same quarter of its TTL. A process that starts
+// again with the same incarnation says the same (incarnation, seq) later, and must get to the registry.
 type Dedupe struct{ Seen *Seen }
 
 func (d Dedupe) Process(_ context.Context, env *pipeline.Envelope) error {
@@ -58,13 +59,15 @@ type identity struct {
 	service, id string
 	incarnation int64
 	nth         uint64
+	quarter     int64 // of a TTL, by nsqd's clock
 }
 
 func (s *Seen) hash(env *pipeline.Envelope) uint64 {
 	h := env.Heartbeat
+	published := env.Receipt.PublishedAt.UnixNano()
 	nth := h.Seq
 	if nth == 0 {
-		nth = uint64(env.Receipt.PublishedAt.UnixNano())
+		nth = uint64(published)
 	}
-	return maphash.Comparable(s.seed, identity{h.Type, h.Service, h.ID, h.Incarnation, nth})
+	return maphash.Comparable(s.seed, identity{h.Type, h.Service, h.ID, h.Incarnation, nth, published / max(1, int64(h.TTL()/4))})
 }

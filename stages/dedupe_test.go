@@ -30,6 +30,8 @@ func TestDedupe(t *testing.T) {
 	}{
 		{"the same beat", same, same, 0, events.ReasonDuplicate},
 		{"the same beat, published twice", same, same, time.Millisecond, events.ReasonDuplicate},
+		{"the same beat, published a quarter of its TTL later, as by a process with the same start time", same, same, 2500 * time.Millisecond, ""},
+		{"the same beat, published an hour later", same, same, time.Hour, ""},
 		{"the next seq", same, func(h *events.Heartbeat) { h.Seq++ }, 0, ""},
 		{"another incarnation", same, func(h *events.Heartbeat) { h.Incarnation++ }, 0, ""},
 		{"another id", same, func(h *events.Heartbeat) { h.ID = "b" }, 0, ""},

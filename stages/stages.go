@@ -21,10 +21,10 @@ func Heartbeats(cfg Config, r Registry) pipeline.Chain {
 	cfg.setDefaults()
 	seen := NewSeen()
 	return pipeline.Chain{
-		{Name: "decode", Stage: Decode{}},
+		{Name: "decode", Stage: Decode{cfg.Fields}},
 		{Name: "canary", Stage: Canary{r, cfg}},
 		{Name: "validate", Stage: Validate{cfg}},
-		{Name: "age", Stage: Age{}},
+		{Name: "age", Stage: Age{r}},
 		{Name: "dedupe", Stage: Dedupe{seen}},
 		{Name: "register", Stage: Register{r}},
 		{Name: "remember", Stage: Remember{seen}},

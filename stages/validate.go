@@ -20,6 +20,7 @@ type Config struct {
 	ID      string    // of this API server, and
 	Started time.Time // when its process did: what its own canaries state
 	Skew    Skew      // learns from them; nil is nobody
+	Fields  Fields    // hears of unknown fields; nil is nobody
 }
 
 func (c *Config) setDefaults() {
@@ -27,23 +28,14 @@ func (c *Config) setDefaults() {
 	c.TTL = cmp.Or(c.TTL, 10*time.Second)
 }
 
-// maxAhead is how far the start of a sender's process may lie in the future: no clock is off by more for
-// long, and an incarnation from the far future could never be replaced.
-const maxAhead = 5 * time.Minute
-
 // Validate refuses what is not in order, puts the address into its canonical form, and fills in the lease
-// of a sender that states none.
+// of a sender that states none. Whether an incarnation is plausible is for the registry, which knows the others of that id.
 type Validate struct{ Config }
 
 func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	h := env.Heartbeat
 	if err := h.Validate(); err != nil {
 		return err
-	}
-	// Not by durations: an incarnation of 2^63 ms is no number of nanoseconds.
-	born := time.UnixMilli(h.Incarnation)
-	if born.After(env.Receipt.ReceivedAt.Add(maxAhead)) && born.After(v.latest(env.Receipt).Add(maxAhead)) {
-		return events.Invalid(events.ReasonIncarnation, "incarnation %d is more than %v ahead", h.Incarnation, maxAhead)
 	}
 	addr, err := events.ParseAddr(h.Addr)
 	if err != nil {
@@ -61,20 +53,4 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	}
 	h.FillLease(v.Interval, v.TTL)
 	return nil
-}
-
-// latest is the latest time of those that the clocks around say it is: ours, ours if nobody had set it since the start, and
-// that of nsqd. A clock that was set back makes no server's start a thing of the future.
-func (c *Config) latest(r events.Receipt) time.Time {
-	latest := r.ReceivedAt
-	if r.PublishedAt.After(latest) {
-		latest = r.PublishedAt
-	}
-	if c.Started.IsZero() {
-		return latest
-	}
-	if steady := c.Started.Round(0).Add(r.ReceivedAt.Sub(c.Started)); steady.After(latest) {
-		latest = steady
-	}
-	return latest
 }

@@ -16,20 +16,20 @@ func (s *state) observe(m message) verdict {
 
 func (s *state) place(m message) verdict {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
+	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // it does not show either that messages arrive in time
+		s.ignore(newArrival(m, now), objectionStale)
+		return stale
+	}
 	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
 		return sighted
 	}
-	b := &arrival{h, m.receipt, m.says, now, ordinal(h, m.receipt)}
-	r := s.servers[key{h.Service, h.ID}]
+	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]
 	if h.Type == events.KindLeave {
 		return s.leave(b, r)
 	}
 	switch {
-	case b.Delay >= h.TTL():
-		s.ignore(b, objectionStale)
-		return stale
 	case r == nil:
 		return s.admit(b)
 	case h.Incarnation == r.incarnation:
@@ -45,6 +45,10 @@ type arrival struct {
 	says uint64
 	now  time.Duration
 	nth  uint64 // its ordinal
+}
+
+func newArrival(m message, now time.Duration) *arrival {
+	return &arrival{m.heartbeat, m.receipt, m.says, now, ordinal(m.heartbeat, m.receipt)}
 }
 
 // sent is when nsqd got it.
