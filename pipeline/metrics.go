@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	stages     *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
+	unknown    prometheus.Counter
 	refused    *prometheus.CounterVec
 	queueDelay prometheus.Histogram
 }
@@ -25,6 +26,10 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 			Name: "rollcall_heartbeats_rejected_total",
 			Help: "Heartbeats that changed nothing, by reason.",
 		}, []string{"reason"}),
+		unknown: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_heartbeat_unknown_fields_total",
+			Help: "Fields of heartbeats that this version does not know and ignores.",
+		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_messages_refused_total",
 			Help: "Messages that nsqd refused for good, for their size or topic, and that are lost, by kind: events, rejected.",
@@ -35,7 +40,7 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.refused, m.queueDelay} {
+	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.unknown, m.refused, m.queueDelay} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}

@@ -58,8 +58,8 @@ func (q *Quarantine) add(env *Envelope, err error) {
 	toLog, toCopy := q.admit(reason)
 	if toLog {
 		q.log.Warn("heartbeat rejected; more of this reason are not logged for a minute",
-			zap.String("reason", string(reason)), zap.Error(err), zap.String("via", env.Receipt.Via),
-			zap.Int("bytes", len(env.Payload)))
+			append(sender(env), zap.String("reason", string(reason)), zap.Error(err), zap.String("via", env.Receipt.Via),
+				zap.Int("bytes", len(env.Payload)))...)
 	}
 	if !toCopy {
 		return
@@ -74,6 +74,19 @@ func (q *Quarantine) add(env *Envelope, err error) {
 	}:
 	default:
 	}
+}
+
+// sender names who published a message, as far as it can be read.
+func sender(env *Envelope) []zap.Field {
+	if h := env.Heartbeat; h != nil {
+		return senderFields(h)
+	}
+	service, id, addr := events.Sender(env.Payload)
+	return []zap.Field{zap.String("service", service), zap.String("id", id), zap.String("addr", addr)}
+}
+
+func senderFields(h *events.Heartbeat) []zap.Field {
+	return []zap.Field{zap.String("service", h.Service), zap.String("id", h.ID), zap.String("addr", h.Addr), zap.Int64("incarnation", h.Incarnation)}
 }
 
 // admit decides by the time it is called and not by that of the receipt: messages that run at the same time come here in

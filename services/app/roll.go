@@ -132,6 +132,7 @@ func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	quarantine := pipeline.NewQuarantine(counters, r.log)
+	policy.Fields = pipeline.NewUnknownFields(counters, r.log)
 	if r.router, err = pipeline.NewRouter(counters, quarantine, skew, r.log); err != nil {
 		return err
 	}
@@ -205,6 +206,7 @@ func (r *roll) start(s *stack) {
 	s.atStop("outbox", r.flush)
 	s.start("registry", r.registry.Run)
 	s.start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
+	s.start("log of ignored heartbeats", func(ctx context.Context) error { return logIgnored(ctx, r.registry, r.log) })
 	if r.file != nil {
 		s.start("snapshot", r.file.Run)
 	}

@@ -1,0 +1,45 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"rollcall/events"
+)
+
+// UnknownFields counts the fields of heartbeats that this version does not know, and names them once a minute. It is safe for
+// concurrent use.
+type UnknownFields struct {
+	total prometheus.Counter
+	log   *zap.Logger
+
+	mu     sync.Mutex
+	logged time.Time // when last
+}
+
+// NewUnknownFields starts nothing.
+func NewUnknownFields(m *Metrics, log *zap.Logger) *UnknownFields {
+	return &UnknownFields{total: m.unknown, log: log}
+}
+
+// Unknown notes fields of one heartbeat. They are not used as labels: a sender may invent any number of them.
+func (u *UnknownFields) Unknown(h *events.Heartbeat, names []string) {
+	u.total.Add(float64(len(names)))
+	if u.due(time.Now()) {
+		u.log.Warn("heartbeat has unknown fields, which are ignored; more are not logged for a minute",
+			append(senderFields(h), zap.Strings("fields", names))...)
+	}
+}
+
+func (u *UnknownFields) due(now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.logged.IsZero() && now.Sub(u.logged) < time.Minute {
+		return false
+	}
+	u.logged = now
+	return true
+}
