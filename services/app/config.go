@@ -23,6 +23,8 @@ type Config struct {
 	Proxy      Proxy      `koanf:"proxy"`
 	DataServer DataServer `koanf:"dataserver"`
 	Log        Log        `koanf:"log"`
+
+	randomID bool `koanf:"-"` // the id is not configured: each process has another one
 }
 
 // NSQ says where the brokers are. Lookupd and NSQD are used together.

@@ -92,10 +92,14 @@ func (k Key) DefaultText() string {
 
 const masked = "********"
 
-// YAML is the configuration as a file says it, with secrets masked.
+// YAML is the configuration as a file says it, with secrets masked. An id that nobody configured is left out: in a file
+// it would become the id of every process that reads the file.
 func (c Config) YAML() ([]byte, error) {
 	values := make(map[string]any)
 	for _, k := range keysOf(reflect.ValueOf(c), "") {
+		if k.Path == "id" && c.randomID {
+			continue
+		}
 		switch v := k.Default.(type) {
 		case time.Duration:
 			values[k.Path] = v.String()

@@ -101,3 +101,27 @@ func TestYAMLMasksSecrets(t *testing.T) {
 		t.Errorf("got %v\n%s", err, text)
 	}
 }
+
+// What config prints may be kept as a file. A random id in it would be the id of all who read it.
+func TestYAMLLeavesOutAnIDThatIsNotConfigured(t *testing.T) {
+	cfg, err := app.Load("", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := cfg.YAML()
+	if err != nil || cfg.ID == "" || strings.Contains(string(text), cfg.ID) {
+		t.Errorf("got %q, %v, want it without the id %q", text, err, cfg.ID)
+	}
+	again, err := app.Load(mustFile(t, string(text)), nil, nil)
+	if err != nil || again.ID == cfg.ID {
+		t.Errorf("the next process has the id %q too, %v", again.ID, err)
+	}
+	for _, id := range []string{"api-1", cfg.ID} { // a configured id is printed
+		if cfg, err = app.Load(mustFile(t, "id: "+id+"\n"), nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if text, err = cfg.YAML(); err != nil || !strings.Contains(string(text), "id: "+id+"\n") {
+			t.Errorf("got %q, %v, want the id %q", text, err, id)
+		}
+	}
+}

@@ -117,7 +117,7 @@ func decode(k *koanf.Koanf, handlers map[string]http.Handler, p problems) (Confi
 		}
 	}
 	if cfg.ID == "" {
-		cfg.ID = defaultID()
+		cfg.ID, cfg.randomID = defaultID(), true
 	}
 	p = append(p, cfg.Validate())
 	return cfg, p.join()
@@ -210,8 +210,7 @@ func defaultID() string {
 	return idOn(host)
 }
 
-// idOn is the host's name, so that people recognise it, and a random suffix, because two processes that
-// shared a channel would each hear half.
+// idOn is the host's name, so that people recognise it, and a random suffix, because no two processes may have one id.
 func idOn(host string) string {
 	clean := strings.Map(func(r rune) rune {
 		if validName.MatchString(string(r)) {

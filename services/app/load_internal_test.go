@@ -24,7 +24,7 @@ func TestIDOfAnyHostIsPartOfAChannelName(t *testing.T) {
 			if err := cfg.Validate(); err != nil {
 				t.Error(err)
 			}
-			if channel := id + "#ephemeral"; len(channel) > 64 {
+			if channel := channelOf(id); len(channel) > 64 {
 				t.Errorf("channel %q has %d characters", channel, len(channel))
 			}
 		})

@@ -109,7 +109,7 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 	if r.subscriber, err = nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{
 		ConsumerConfig: nsqpubsub.ConsumerConfig{
 			Cluster:    cluster,
-			Channel:    r.cfg.ID + "#ephemeral", // of this process alone: a shared channel would split the heartbeats
+			Channel:    channelOf(r.cfg.ID),
 			Initialize: true,
 			Batch:      64,
 			Logger:     logger,
