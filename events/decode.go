@@ -132,8 +132,14 @@ func set[T any](to, from *T) {
 func unreadable(body []byte, err error) error {
 	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) && jsontext.Value(body).IsValid() {
 		field, _, _ := strings.Cut(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/")
+		value := wrong.JSONValue
+		members(body, func(name string, v jsontext.Value) {
+			if name == field && value == nil { // the library leaves out what its error is too narrow for
+				value = v.Clone()
+			}
+		})
 		if r, ok := reasonOf[field]; ok {
-			return Invalid(r, "%s is %.32s", field, wrong.JSONValue)
+			return Invalid(r, "%s is %.32s", field, value)
 		}
 	}
 	if errors.Is(err, io.EOF) {

@@ -6,6 +6,14 @@
 //	topic data_server_addr.invalid  Rejected: the body with its reason    encoding/json
 //	topic server_events             lifecycle events, CloudEvents 1.0     Encode, Decode
 //
+// A heartbeat that a server publishes each interval, and the leave with which it ends:
+//
+//	{"v":1,"service":"billing","addr":"10.0.0.7:8080","incarnation":1763812345678,"seq":42}
+//	{"v":1,"type":"leave","service":"billing","addr":"10.0.0.7:8080","incarnation":1763812345678,"seq":43}
+//
+// Heartbeat has the fields, the constants from MaxBody on and Validate their bounds. Unknown fields are ignored;
+// DecodeFields names them.
+//
 // The package holds no goroutine, clock or socket. It imports the standard library and
 // github.com/go-json-experiment/json alone, which is the coming encoding/json/v2 in a module of its own until
 // Go ships it by default: encoding/json accepts duplicate names and invalid UTF-8.

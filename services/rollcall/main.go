@@ -80,7 +80,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	})
 	root.AddCommand(
 		newDemo(), newAPIServer(), newDataServer(), newLs(), newGet(), newServices(), newPick(), newStatus(), newWatch(),
-		newHealthcheck(), newConfig(), newVersion())
+		newHealthcheck(), newValidate(), newConfig(), newVersion())
 	return root
 }
 

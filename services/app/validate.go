@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline"
+	"rollcall/stages"
+)
+
+// fieldNotes keeps the unknown fields of one heartbeat.
+type fieldNotes []string
+
+func (n *fieldNotes) Unknown(_ *events.Heartbeat, names []string) { *n = append(*n, names...) }
+
+// ValidateHeartbeat says what an API server with this configuration makes of a body on the heartbeat topic that arrives at
+// now: the heartbeat with every default filled in, and notes for whoever wrote it. The error is an *events.InvalidError, but
+// where the configuration is wrong.
+func ValidateHeartbeat(cfg Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
+	policy, err := cfg.Registry.policy(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	var unknown fieldNotes
+	env := &pipeline.Envelope{Payload: body, Receipt: events.Receipt{PublishedAt: now, ReceivedAt: now}}
+	for _, stage := range []pipeline.Stage{stages.Decode{Fields: &unknown}, stages.Validate{Config: policy}} {
+		if err := stage.Process(context.Background(), env); err != nil {
+			return nil, nil, err
+		}
+	}
+	return env.Heartbeat, heartbeatNotes(env.Heartbeat, unknown, now), nil
+}
+
+func heartbeatNotes(h *events.Heartbeat, unknown []string, now time.Time) []string {
+	var notes []string
+	for _, name := range unknown {
+		notes = append(notes, fmt.Sprintf("field %q is unknown and ignored", name))
+	}
+	switch {
+	case h.Type == events.KindLeave && h.Incarnation == 0:
+		notes = append(notes, "a leave without an incarnation ends whatever server has this id")
+	case h.Incarnation == 0:
+		notes = append(notes, "without incarnation and seq a restart cannot be told from a late message")
+	case time.UnixMilli(h.Incarnation).After(now.Add(5 * time.Minute)):
+		notes = append(notes, fmt.Sprintf("incarnation %d is in the future, so it does not replace a server that is heard", h.Incarnation))
+	}
+	return notes
+}
