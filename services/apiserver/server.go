@@ -80,6 +80,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    headerLimit - headerSlack,
 		ErrorLog:          errorLog,
 	}
+	if bounded, ok := l.(interface{ OnCrowd(func(bool)) }); ok { // a connlimit.Listener
+		bounded.OnCrowd(func(crowded bool) { hs.SetKeepAlivesEnabled(!crowded) })
+	}
 	served := make(chan error, 1)
 	go func() { served <- hs.Serve(l) }()
 	select {

@@ -15,6 +15,7 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/balancer"
+	"rollcall/services/connlimit"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
 	"rollcall/services/snapshot"
@@ -54,11 +55,22 @@ func ListenAPIServer(cfg Config, log *zap.Logger) (*APIServer, error) {
 }
 
 func (a *APIServer) listenAndWire() (err error) {
-	if a.listener, err = listen("api.listen", a.cfg.API.Listen); err != nil {
+	api, err := listen("api", a.cfg.API.Listen, a.cfg.API.Connections, a.log)
+	if err != nil {
 		return err
 	}
-	if a.front, err = a.cfg.Proxy.listen(); err != nil {
-		return err
+	a.listener = api
+	bounded := map[string]*connlimit.Listener{"api": api}
+	if a.cfg.Proxy.Listen != proxyOff {
+		front, err := listen("proxy", a.cfg.Proxy.Listen, a.cfg.Proxy.Connections, a.log)
+		if err != nil {
+			return err
+		}
+		a.front = front
+		bounded["proxy"] = front
+	}
+	if err := a.metrics.Register(connlimit.Collector(bounded)); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	return a.wire()
 }

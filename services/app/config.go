@@ -62,7 +62,8 @@ type Registry struct {
 
 // API is the HTTP API.
 type API struct {
-	Listen string `koanf:"listen" doc:"address of the HTTP API"`
+	Listen      string `koanf:"listen" doc:"address of the HTTP API"`
+	Connections int    `koanf:"connections" doc:"most connections of clients; while there are as many, new ones wait and idle ones are closed"`
 }
 
 // DataServer is the sample data server.
@@ -97,7 +98,7 @@ func Default() Config {
 			Compression: nsqpubsub.None.String(),
 		},
 		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}, Probe: string(prober.ModeHTTP)},
-		API:      API{Listen: "127.0.0.1:4180"},
+		API:      API{Listen: "127.0.0.1:4180", Connections: defaultConnections},
 		Proxy:    defaultProxy(),
 		DataServer: DataServer{
 			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
@@ -124,6 +125,7 @@ func (c *Config) Validate() error {
 	c.NSQ.validate(&p)
 	c.Registry.validate(&p)
 	p.address("api.listen", c.API.Listen)
+	p.check(c.API.Connections > 0, "api.connections %d: want at least 1", c.API.Connections)
 	c.Proxy.validate(&p)
 	p.apart("proxy.listen", c.Proxy.Listen, "api.listen", c.API.Listen)
 	c.DataServer.validate(&p)

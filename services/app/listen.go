@@ -4,15 +4,24 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"go.uber.org/zap"
+
+	"rollcall/services/connlimit"
 )
 
-// listen opens a TCP listener; the error names the setting and the address.
-func listen(setting, addr string) (net.Listener, error) {
+// defaultConnections bounds the connections of clients of one listener.
+const defaultConnections = 10_000
+
+// listen opens the TCP listener of a section, such as api; the error names the setting and the address.
+func listen(section, addr string, connections int, log *zap.Logger) (*connlimit.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", setting, addr, err)
+		return nil, fmt.Errorf("%s.listen %s: %w", section, addr, err)
 	}
-	return l, nil
+	return connlimit.New(l, connections, func() {
+		log.Warn("listener has as many connections as it may: more wait until one ends", zap.String("setting", section+".connections"), zap.Int("connections", connections))
+	}), nil
 }
 
 // ownAddrs are the addresses under which listeners can be reached. One that is nil is nowhere.

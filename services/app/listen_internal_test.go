@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
 )
 
 func TestListenNamesSettingAndAddress(t *testing.T) {
@@ -14,7 +16,7 @@ func TestListenNamesSettingAndAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	_, err = listen("api.listen", taken.Addr().String())
+	_, err = listen("api", taken.Addr().String(), 1, zap.NewNop())
 	if want := "api.listen " + taken.Addr().String() + ": "; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %q first", err, want)
 	}
@@ -31,7 +33,7 @@ func TestOwnAddrs(t *testing.T) {
 		"unspecified in IP6": {"[::]:0", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := listen("test", row.listen)
+			l, err := listen("api", row.listen, 1, zap.NewNop())
 			if err != nil {
 				t.Skip(err) // no IPv6 here
 			}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,14 +12,6 @@ import (
 	"rollcall/services/dial"
 	"rollcall/services/proxy"
 )
-
-// listen opens the port of the proxy; nil if there is to be none.
-func (x *Proxy) listen() (net.Listener, error) {
-	if x.Listen == proxyOff {
-		return nil, nil
-	}
-	return listen("proxy.listen", x.Listen)
-}
 
 // newProxy starts nothing. The proxy balances for the API too, if it does not listen.
 func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Logger) (*proxy.Proxy, error) {

@@ -36,6 +36,7 @@ type Proxy struct {
 	Timeout   ProxyTimeout  `koanf:"timeout"`
 
 	HeaderLimit int           `koanf:"headerlimit" doc:"most bytes of a request's header, 8192 to 1048576; more is answered with 431"`
+	Connections int           `koanf:"connections" doc:"most connections of clients; while there are as many, new ones wait and idle ones are closed"`
 	Drain       time.Duration `koanf:"drain" doc:"how long the requests in hand of a server that left may go on"`
 
 	// Handlers are what routes to handler:NAME go to, each safe for concurrent use. Only a program has them.
@@ -74,7 +75,7 @@ type ProxyTimeout struct {
 
 func defaultProxy() Proxy {
 	return Proxy{
-		Listen: "127.0.0.1:8080", Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
+		Listen: "127.0.0.1:8080", Connections: defaultConnections, Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
 		SlowStart: 10 * time.Second, Panic: 50,
 		Eject: ProxyEject{After: 5, For: 5 * time.Second, Longest: time.Minute, Percent: 30},
 		Retry: ProxyRetry{Attempts: 2, Percent: 20, PerSecond: 10},
@@ -93,6 +94,7 @@ const (
 
 func (x *Proxy) validate(p *problems) {
 	p.addressOrOff("proxy.listen", x.Listen)
+	p.check(x.Connections > 0, "proxy.connections %d: want at least 1", x.Connections)
 	routes, wrong := parseRoutes(x.Routes)
 	*p = append(*p, wrong...)
 	for _, r := range routes {

@@ -72,7 +72,7 @@ func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
 			"proxy.eject.percent -1", "proxy.retry.attempts -1", "proxy.retry.percent -1", "proxy.retry.persecond -1", "proxy.drain -1ns",
 		}},
 		"nothing said": {func(x *app.Proxy) { *x = nothing }, []string{
-			`proxy.listen ""`, `proxy.policy ""`, `proxy.hash ""`, "proxy.eject.for 0s", "proxy.timeout.connect 0s", "proxy.timeout.response 0s",
+			`proxy.listen ""`, "proxy.connections 0", `proxy.policy ""`, `proxy.hash ""`, "proxy.eject.for 0s", "proxy.timeout.connect 0s", "proxy.timeout.response 0s",
 			"proxy.timeout.header 0s", "proxy.timeout.idle 0s", "proxy.timeout.stall 0s", "proxy.headerlimit 0",
 		}},
 	} {

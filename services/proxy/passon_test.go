@@ -86,10 +86,10 @@ func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
 func TestAnAnswerInOnePieceIsOneWrite(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
-		"of a stated length":  "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
-		"in chunks":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
-		"in chunks, of a mib": "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
-		"without a body":      "HTTP/1.1 204 No Content\r\n\r\n",
+		"of a stated length": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+		"in chunks":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+		"events":             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+		"without a body":     "HTTP/1.1 204 No Content\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

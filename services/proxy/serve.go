@@ -44,6 +44,9 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 
 		DisableGeneralOptionsHandler: true, // or a body of OPTIONS * would pass unwatched
 	}
+	if bounded, ok := l.(interface{ OnCrowd(func(bool)) }); ok { // a connlimit.Listener
+		bounded.OnCrowd(func(crowded bool) { hs.SetKeepAlivesEnabled(!crowded) })
+	}
 	served := make(chan error, 1)
 	if p.cfg.TLS == nil {
 		go func() { served <- hs.Serve(watching{f}) }()
