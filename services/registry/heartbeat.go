@@ -17,6 +17,7 @@ func (s *state) observe(m message) verdict {
 func (s *state) place(m message) verdict {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
 	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // it does not show either that messages arrive in time
+		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return stale
 	}

@@ -18,8 +18,10 @@ func (c *leaseClock) canary(via string, now, delay time.Duration) {
 }
 
 // late reports whether messages wait in an nsqd that is heard, or get lost there, since the tick before: a backlog is in
-// front of what servers say now. Where no canary has come yet, the last heartbeat tells.
+// front of what servers say now. Where no canary has come yet, the last heartbeat tells. Canaries alone do not: nsqd takes
+// messages in turn from memory and from disk, so one can overtake a backlog in which heartbeats wait.
 func (c *leaseClock) late() (late bool) {
+	late, c.backlog = c.backlog, false
 	for _, s := range c.nsqds {
 		switch {
 		case !s.ever || s.blind:

@@ -45,6 +45,7 @@ func TestARollBehindABacklogIsNotComplete(t *testing.T) {
 		{"canaries late by 1 s", []arrivals{canaryVia("a", time.Second), canaryVia("b", onTime)}, true},
 		{"canaries late by more", []arrivals{canaryVia("a", time.Second+1), canaryVia("b", onTime)}, false},
 		{"canaries late, heartbeats on time between them", []arrivals{canaryVia("a", late), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
+		{"canaries on time, heartbeats that waited for their TTL", []arrivals{canaryVia("a", onTime), every(500*time.Millisecond, heartbeatVia("a", 10*time.Second)), canaryVia("b", onTime)}, false},
 		{"canaries on time, heartbeats old", []arrivals{canaryVia("a", onTime), heartbeatVia("a", late), canaryVia("b", onTime)}, true},
 		{"each second canary is lost", []arrivals{every(2*time.Second, canaryVia("a", onTime)), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
 		{"a canary each second", []arrivals{every(time.Second, canaryVia("a", onTime)), every(time.Second, canaryVia("b", onTime))}, true},

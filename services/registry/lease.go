@@ -60,6 +60,8 @@ type leaseClock struct {
 	recent *sight        // that of the last message: mostly the next one comes the same way
 	heard  time.Duration // when the last message came through any nsqd
 	oldest time.Duration // receipt of the oldest message since the last tick; forever if there was none
+
+	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
 }
 
 // sight is what is known of the way through one nsqd.
