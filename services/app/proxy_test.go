@@ -3,6 +3,7 @@ package app_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,33 @@ func TestPickIsTheProxysChoice(t *testing.T) {
 	}
 	if s, err := a.Registry().Members(t.Context(), registry.Query{}); err != nil || len(s.Servers) != 2 {
 		t.Errorf("got %v, %v", s, err)
+	}
+}
+
+// The keys proxy.trusted and proxy.rewrite reach the proxy.
+func TestKeysOfTheHeaders(t *testing.T) {
+	for _, rewrite := range []bool{true, false} {
+		cfg := withProxy(quick(mustNSQD(t, "").TCPAddr()))
+		cfg.Proxy.Rewrite = rewrite
+		cfg.Proxy.Trusted = []string{"127.0.0.0/8"}
+		a := mustRun(t, cfg)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, strings.Join(r.Header["X-Forwarded-Proto"], ",")+" "+strings.Join(r.Header["X-Forwarded-Prefix"], ","))
+		}))
+		t.Cleanup(server.Close)
+		a.knows("a", server.Listener.Addr().String())
+		want := map[bool]string{true: "https /data", false: "https "}[rewrite]
+		eventually(t, 2*time.Second, "the server gets "+want, func() bool {
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.ProxyAddr()+"/data/x", nil)
+			req.Header.Set("X-Forwarded-Proto", "https")
+			req.Close = true
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return false
+			}
+			defer resp.Body.Close()
+			got, _ := io.ReadAll(resp.Body)
+			return string(got) == want
+		})
 	}
 }
