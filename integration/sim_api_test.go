@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -27,7 +28,10 @@ type simAPI struct {
 	end      func() // ends it and waits until it has ended; nil while there is none
 	buf      []byte
 
-	inbox      []simMessage // has come and is not read yet
+	inbox      []simMessage  // has come and is not read yet
+	rate       int           // how many of it are read in a step; 0: all
+	lag        time.Duration // how old a message must be to be read
+	mailbox    bool          // the queue is behind the receipt, and not before it
 	nextTick   int
 	nextCanary int
 
@@ -40,6 +44,7 @@ type simAPI struct {
 	stall     int           // step in which the process stopped, or lost the network
 	reader    int           // step from which it is connected
 	keeps     bool          // nsqd keeps its channel through a long stall
+	unreached []string      // nsqd that nsqlookupd names and nobody reaches
 
 	saved []byte // its roll on disk
 }
@@ -146,6 +151,7 @@ func (a *simAPI) arrive(m simMessage) {
 	case a.end == nil, a.w.now < a.reader:
 	case a.stalled() && !a.keeps && a.w.now-a.stall > simSteps(simDisconnects):
 	default:
+		m.came = a.w.now
 		a.inbox = append(a.inbox, m)
 	}
 }
@@ -160,7 +166,7 @@ func (a *simAPI) step() {
 		return
 	}
 	defer a.open()
-	inbox := a.inbox
+	inbox := a.inbox[:a.readable()]
 	if a.severed.Load() {
 		inbox = nil
 	}
@@ -174,10 +180,22 @@ func (a *simAPI) step() {
 		a.tick()
 	}
 	a.take(inbox[before:])
-	if len(inbox) > 0 {
-		a.inbox = a.inbox[:0]
-	}
+	a.inbox = slices.Delete(a.inbox, 0, len(inbox))
 	a.canary()
+}
+
+// readable is how many messages the process gets to in this step. The others wait in a queue in front of its mailbox.
+func (a *simAPI) readable() int {
+	n := len(a.inbox)
+	if a.rate > 0 {
+		n = min(n, a.rate)
+	}
+	for i, m := range a.inbox[:n] {
+		if time.Duration(a.w.now)*simStep-m.stamp < a.lag {
+			return i
+		}
+	}
+	return n
 }
 
 // schedule lets a process that gets a share of the CPU run in the first part of each second.
@@ -198,7 +216,7 @@ func (a *simAPI) schedule() {
 func (a *simAPI) tick() {
 	period := simSteps(simTick)
 	a.nextTick = (a.w.now/period + 1) * period
-	var nsqd []string
+	nsqd := slices.Clone(a.unreached)
 	for _, n := range a.w.nsqd {
 		if n.known() {
 			nsqd = append(nsqd, n.addr)
@@ -256,6 +274,9 @@ func (a *simAPI) receipt(m simMessage) events.Receipt {
 		Via:         n.addr,
 		PublishedAt: a.w.epoch.Add(m.stamp).Round(0).Add(n.skew),
 		ReceivedAt:  a.time(),
+	}
+	if a.mailbox {
+		r.ReceivedAt = a.at(a.w.start.Add(time.Duration(m.came) * simStep))
 	}
 	r.Delay = a.skew.Delay(r)
 	return r

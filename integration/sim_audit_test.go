@@ -181,6 +181,7 @@ func (c *simAudit) last(a *simAPI) {
 func (c *simAudit) misplaced(s *simServer, state events.State) string {
 	n := c.w.network
 	switch {
+	case s.healthy() && c.w.unreached(): // most of its heartbeats are lost
 	case s.healthy() && state == "":
 		return "it runs"
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type simMessage struct {
 	seq         uint64
 	sent        time.Duration // of a canary, since the start of the world
 	stamp       time.Duration // by nsqd, on the world's clock
+	came        int           // the step in which the API server received it
 }
 
 type simKind uint8
@@ -42,6 +44,9 @@ type simNSQD struct {
 	state simNSQDState
 	since int
 	life  int
+	lag   time.Duration // what a message waits in it
+
+	unreached bool // by the API server, from the start
 
 	socket []simMessage // written to it while it hangs, not stamped yet
 	held   []simMessage // stamped, for the API server
@@ -60,6 +65,11 @@ const (
 func newSimNSQD(w *simWorld, i int) *simNSQD {
 	return &simNSQD{w: w, index: i, addr: fmt.Sprintf("10.0.0.%d:4150", i+1),
 		skew: time.Duration(2*w.rng.Int64N(int64(time.Hour))) - time.Hour}
+}
+
+// unreached reports whether senders use an nsqd that the API server has never reached.
+func (w *simWorld) unreached() bool {
+	return slices.ContainsFunc(w.nsqd, func(n *simNSQD) bool { return n.unreached })
 }
 
 func (n *simNSQD) become(s simNSQDState) { n.state, n.since = s, n.w.now }
@@ -118,7 +128,7 @@ func (n *simNSQD) publish(m simMessage) {
 	if w.network.loss > 0 && w.noise.Float64() < w.network.loss {
 		return
 	}
-	at := w.now + 1 + w.noise.IntN(2)
+	at := w.now + 1 + w.noise.IntN(2) + simSteps(n.lag)
 	if w.network.late > 0 && w.noise.Float64() < w.network.late {
 		at += simWithin(w.noise, w.network.lateBy)
 	}
@@ -136,6 +146,7 @@ func (n *simNSQD) send(m simMessage, at int) {
 // canary takes one from the API server, which gives up the connection to an nsqd that does not answer.
 func (n *simNSQD) canary(m simMessage) {
 	switch {
+	case n.unreached:
 	case n.state == simNSQDUp:
 		n.publish(m)
 	case n.state == simNSQDHung && n.canaries < simSteps(simCanaryGivesUp)/simSteps(time.Second):
@@ -147,7 +158,7 @@ func (n *simNSQD) canary(m simMessage) {
 // arrive is the end of a message's way, unless nsqd stopped or died meanwhile.
 func (n *simNSQD) arrive(m simMessage) {
 	switch {
-	case m.life != n.life:
+	case m.life != n.life, n.unreached:
 	case n.state != simNSQDUp || n.w.now < n.reader:
 		n.held = append(n.held, m)
 	default:

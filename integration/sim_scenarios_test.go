@@ -30,7 +30,9 @@ const (
 
 func simScenarios() []simScenario {
 	var all []simScenario
-	for _, group := range [][]simScenario{simLosses(), simBrokenNSQD(), simBrokenAPI(), simClocks(), simClocksBack(), simAddresses(), simDeaths()} {
+	for _, group := range [][]simScenario{
+		simLosses(), simBrokenNSQD(), simBrokenAPI(), simQueues(), simUnreached(), simClocks(), simClocksBack(), simAddresses(), simDeaths(),
+	} {
 		all = append(all, group...)
 	}
 	return append(all, simUnasked(all)...)

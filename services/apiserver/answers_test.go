@@ -107,6 +107,7 @@ func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
 	metrics := r.do("GET", "/metrics").Body.String()
 	for _, line := range []string{
 		`rollcall_registry_mode{mode="blind"} 1`, `rollcall_registry_mode{mode="normal"} 0`, `rollcall_nsqd_blind{nsqd="10.0.0.1:4150"} 1`,
+		"rollcall_nsqd_blind_share 1", "rollcall_nsqd_unheard 0", "rollcall_lease_grace_seconds 0",
 	} {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("/metrics lacks %s", line)

@@ -35,6 +35,9 @@ type figures struct {
 	lease       *prometheus.Desc
 	credited    *prometheus.Desc
 	blind       *prometheus.Desc
+	blindShare  *prometheus.Desc
+	unheard     *prometheus.Desc
+	grace       *prometheus.Desc
 	lag         *prometheus.Desc
 	connected   *prometheus.Desc
 	messages    *prometheus.Desc
@@ -61,6 +64,9 @@ func newFigures(cfg Config) *figures {
 		lease:       desc("lease_clock_seconds_total", "What the clock shows by which leases age; it runs slower than time while nsqd are blind."),
 		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
 		blind:       desc("nsqd_blind", "1 while nothing comes through the nsqd.", "nsqd"),
+		blindShare:  desc("nsqd_blind_share", "Part of the nsqd ever heard through which nothing comes now; leases age slower by it."),
+		unheard:     desc("nsqd_unheard", "Known nsqd through which no message ever came; they count for nothing."),
+		grace:       desc("lease_grace_seconds", "How much younger every lease counts because messages are late."),
 		lag:         desc("nsqd_lag_seconds", "How long the last message waited in the nsqd.", "nsqd"),
 		connected:   desc("nsqd_connected", "1 while the nsqd is connected.", "nsqd"),
 		messages:    desc("nsqd_messages_total", "Messages received from the nsqd.", "nsqd"),
@@ -70,7 +76,7 @@ func newFigures(cfg Config) *figures {
 func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
-		f.mode, f.questions, f.lease, f.credited, f.blind, f.lag,
+		f.mode, f.questions, f.lease, f.credited, f.blind, f.lag, f.blindShare, f.unheard, f.grace,
 	} {
 		ch <- d
 	}
@@ -140,6 +146,9 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	ch <- gauge(f.questions, float64(stats.Questions))
 	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
 	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())
+	ch <- gauge(f.blindShare, stats.BlindShare)
+	ch <- gauge(f.unheard, float64(stats.Unheard))
+	ch <- gauge(f.grace, stats.Grace.Seconds())
 	for _, s := range stats.Sights {
 		ch <- gauge(f.blind, number(s.State == registry.SightBlind), s.Address)
 		ch <- gauge(f.lag, s.Lag.Seconds(), s.Address)

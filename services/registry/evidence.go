@@ -119,7 +119,8 @@ func (s *state) exhausted(r *record) bool {
 	if way := s.clock.nsqds[r.via.Value()]; way != nil {
 		since = max(since, min(way.until, r.stamp))
 	}
-	return s.clock.lease-since >= max(probesAlone, r.ttl, probesBeats*r.interval())
+	alone := max(probesAlone, r.ttl, probesBeats*r.interval())
+	return s.clock.lease-since >= s.clock.ifUnheard(alone)
 }
 
 // weigh applies what speaks against a server. What the proxy met makes it a suspect, that is asked; what came of asking may

@@ -87,7 +87,7 @@ func (i *Ignored) words() string {
 // summary says it in words.
 func (s *state) summary(r *record, now time.Duration) string {
 	ms := func(d time.Duration) time.Duration { return max(0, d).Round(time.Millisecond) }
-	silence, age := now-r.sent, s.clock.at(now)-r.stamp
+	silence, age := now-r.sent, s.clock.at(now)-s.clock.grace-r.stamp
 	words := fmt.Sprintf("%s: ", r.view.State)
 	if r.view.State == events.StateDraining {
 		words = "draining: its weight is 0, so it takes nothing new: "

@@ -134,7 +134,7 @@ func (s *state) renew(b *arrival, r *record) verdict {
 	s.hear(b, r)
 	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now, nor of what was
 	// found out since.
-	if r.suspect && s.clock.at(b.now)-r.stamp < r.suspectAfter() && r.unrefutedAt(b.sent()) {
+	if r.suspect && s.clock.at(b.now)-s.clock.grace-r.stamp < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
 			r.doubted().round++ // its ordinal may have told of a recovery already
 		}

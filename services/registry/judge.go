@@ -9,12 +9,12 @@ const failures = 3
 
 // judge decides on a server that is due for a look.
 func (s *state) judge(r *record, at time.Time, now time.Duration) {
-	age := s.clock.lease - r.stamp
+	age := s.clock.judged() - r.stamp
 	if !r.suspect && age >= r.suspectAfter() {
 		s.suspect(r, stepSuspected, at, now)
 	}
 	if !r.suspect {
-		if now-r.sent >= r.suspectAfter() { // only the clock has held its lease back, so evidence is all there is
+		if now-s.clock.grace-r.sent >= r.suspectAfter() { // only the clock has held its lease back, so evidence is all there is
 			s.ask(r, now)
 		}
 		s.schedule(r, now)

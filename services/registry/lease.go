@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +18,14 @@ const lagLimit = time.Second
 // pause of this process or a cut network must expire nobody. It is told of every message and every tick, and looks at
 // no clock; its own time is that of state.
 //
-// With h the interval of heartbeats, d that of ticks, K the number of nsqd there are, and g the time since the tick
-// before, by the monotonic clock:
+// With h the interval of heartbeats, d that of ticks, K the number of nsqd through which a message ever came, and g the
+// time since the tick before, by the monotonic clock:
 //
-//	s = 0 if nothing comes through any nsqd or the mailbox lags more than 1 s, else seen/K
+//	s = 0 if nothing comes through any nsqd or a message waited in the mailbox for more than 1 s + grace, else seen/K
 //	L += min(g, 2d) * s
+//
+// An nsqd through which no message ever came is not in K: most likely this process cannot reach it, and then it never
+// will be heard. In lag.go is what late messages change.
 //
 // An nsqd is seen when any message has come through it, and blind after 2.5 s without one. The canaries that this
 // process publishes to each nsqd every second see to it that one comes wherever one can: through publishing, queue,
@@ -43,18 +45,20 @@ const lagLimit = time.Second
 // give back the same time. An nsqd that comes and goes, or ticks that are always late, must not keep the dead for ever: so
 // credits come out of a purse of 2h + 2.5 s, into which goes half of what L advances.
 //
-//	age of a lease = L - stamp        stamp = max(stamp, L - delay) at each heartbeat
+//	age of a lease = L - grace - stamp        stamp = max(stamp, L - delay) at each heartbeat
 //
 // The delay is the time that the heartbeat waited in NSQ, free of the skew of clocks: pipeline.Skew has its formula.
 // The sender's clock is used for nothing.
 type leaseClock struct {
 	interval, tick time.Duration // h and d
 
-	lease time.Duration // L at the last tick
-	purse time.Duration // what may be given back now
-	last  time.Duration // when that was
-	seen  int64         // s = seen/known until the next tick
-	known int64
+	lease   time.Duration // L at the last tick
+	purse   time.Duration // what may be given back now
+	last    time.Duration // when that was
+	seen    int64         // s = seen/known until the next tick
+	known   int64
+	unheard int           // nsqd through which no message ever came
+	grace   time.Duration // what the lag of nsqd explains of every age; see lag.go
 
 	nsqds  map[string]*sight
 	recent *sight        // that of the last message: mostly the next one comes the same way
@@ -72,7 +76,11 @@ type sight struct {
 	delay   time.Duration // in NSQ, of that message
 	blind   bool
 	blinded time.Duration // when it went blind
-	until   time.Duration // L when it was blind last
+	until   time.Duration // L when it was blind last, or too late
+
+	reach time.Duration // the newest stamp that came through it, on our clock
+	newer bool          // it has moved since the tick before
+	lag   time.Duration // how old it was at least when it moved last
 
 	canaryEver  bool          // a canary has come through it
 	canaryAt    time.Duration // the last one
@@ -110,9 +118,12 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 		}
 		c.recent = s
 	}
+	if at := now - delay; !s.ever || at > s.reach {
+		s.reach, s.newer = at, true
+	}
 	s.ever, s.delay = true, delay
-	s.at = max(s.at, now)
-	c.heard = max(c.heard, now)
+	s.at = max(s.at, now, c.last) // it is applied now, and that is after the last tick, however long ago it was received
+	c.heard = max(c.heard, s.at)
 	c.oldest = min(c.oldest, now)
 }
 
@@ -130,13 +141,14 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 		credit = min(c.interval, g-c.tick)
 		c.forgive(g-c.tick, now)
 	}
+	before := c.last
 	c.last = now
 	c.know(known, now)
-	credit = max(credit, c.look(now))
+	credit = max(credit, c.look(now, before))
 	switch {
 	case known == nil:
-		c.heard, c.seen, c.known = now, 1, 1
-	case c.known == 0 || lag > lagLimit:
+		c.heard, c.seen, c.known, c.unheard, c.grace = now, 1, 1, 0, 0
+	case c.known == 0 || lag > c.explained(g):
 		c.seen, c.known = 0, 1
 	}
 	passed := c.share(min(g, 2*c.tick))
@@ -175,26 +187,32 @@ func (c *leaseClock) know(known []string, now time.Duration) {
 	}
 }
 
-// look finds out who is blind, counts who is seen, and returns the credit for what has changed.
-func (c *leaseClock) look(now time.Duration) (credit time.Duration) {
-	c.seen, c.known = 0, int64(len(c.nsqds))
+// look finds out which nsqd are blind or late, counts those that are heard, and returns the credit for what has changed.
+// before is the time of the tick before.
+func (c *leaseClock) look(now, before time.Duration) (credit time.Duration) {
+	c.seen, c.known, c.unheard, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
+		if !s.ever {
+			c.unheard++
+			continue
+		}
+		c.known++
 		blind := now-s.at >= blindAfter
 		switch {
 		case blind && !s.blind:
 			s.blinded = now
-			if s.ever {
-				credit = max(credit, blindAfter)
-			}
+			credit = max(credit, min(c.interval, blindAfter+c.explains(s)))
 		case !blind && s.blind:
 			credit = max(credit, min(c.interval, now-s.blinded))
 		}
-		if s.blind = blind; blind {
+		s.blind = blind
+		s.measure(before)
+		if blind || c.tooLate(s) {
 			s.until = c.lease
-		}
-		if s.ever && !blind {
+		} else {
 			c.seen++
 		}
+		c.grace = max(c.grace, c.explains(s))
 	}
 	return credit
 }
@@ -219,39 +237,4 @@ func (s *state) credit(c time.Duration) {
 		r.stamp = max(r.stamp, min(r.stamp+c, l))
 		r.beat = max(r.beat, min(r.beat+c, l))
 	}
-}
-
-// Sight is how one nsqd is heard.
-type Sight struct {
-	Address string
-	State   SightState
-	Lag     time.Duration // how long the last message waited in NSQ
-}
-
-// SightState is whether messages come through an nsqd.
-type SightState string
-
-const (
-	SightSeen  SightState = "seen"
-	SightBlind SightState = "blind" // nothing has come for 2.5 s
-	SightNew   SightState = "new"   // nothing has come yet, and it is not known for so long
-)
-
-func (s *sight) state() SightState {
-	switch {
-	case s.blind:
-		return SightBlind
-	case !s.ever:
-		return SightNew
-	}
-	return SightSeen
-}
-
-func (c *leaseClock) sights() []Sight {
-	all := make([]Sight, 0, len(c.nsqds))
-	for _, s := range c.nsqds {
-		all = append(all, Sight{s.addr, s.state(), s.delay})
-	}
-	slices.SortFunc(all, func(a, b Sight) int { return cmp.Compare(a.Address, b.Address) })
-	return all
 }

@@ -100,7 +100,7 @@ func (s *state) change(to Mode, why events.Cause, at time.Time) {
 			ID:   events.ModeEventID(s.cfg.Observer, at, s.revision),
 			Time: wall(at.UnixNano()), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
 		},
-		Mode: to, Previous: from, Detail: s.modeDetail(to),
+		Mode: to, Previous: from, Detail: s.detail(to),
 	})
 }
 

@@ -303,7 +303,7 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 		return
 	}
 	s.renew(w, n.clock.at(now), now)
-	if s.suspect && n.clock.at(now)-s.stamp < s.ttl*7/10 && now-w.delay > s.badAt {
+	if s.suspect && n.clock.at(now)-n.clock.grace-s.stamp < s.ttl*7/10 && now-w.delay > s.badAt {
 		s.suspect = false
 		n.tell(s, "recovered")
 	}
@@ -392,7 +392,7 @@ func (n *naive) exhausted(s *naiveServer) bool {
 	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all are heard through it
 		since = max(since, min(way.until, s.stamp))
 	}
-	return n.clock.lease-since >= max(s.ttl, time.Minute)
+	return n.clock.lease-since >= n.clock.ifUnheard(max(s.ttl, time.Minute))
 }
 
 func (n *naive) usurped(s *naiveServer, now time.Duration) bool {
@@ -482,7 +482,7 @@ func (n *naive) tick(now, g, credit time.Duration) {
 		return cmp.Or(cmp.Compare(crossing(a), crossing(b)), cmp.Compare(a.service, b.service), cmp.Compare(a.id, b.id))
 	})
 	for _, s := range due {
-		if lease-s.stamp >= s.ttl*7/10 {
+		if n.clock.judged()-s.stamp >= s.ttl*7/10 {
 			n.suspect(s)
 		}
 		if s.suspect && n.lapsed(s, now) && n.allow() {
@@ -492,7 +492,7 @@ func (n *naive) tick(now, g, credit time.Duration) {
 }
 
 func (n *naive) lapsed(s *naiveServer, now time.Duration) bool {
-	age := n.clock.lease - s.stamp
+	age := n.clock.judged() - s.stamp
 	over := age >= s.ttl+time.Duration(s.extended)*naiveInterval
 	switch {
 	case s.refuted:

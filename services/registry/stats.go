@@ -11,10 +11,13 @@ import (
 type Stats struct {
 	Revision    uint64
 	Mode        Mode
-	ModeSince   time.Time // zero before the first tick
-	ModeDetail  string    // what it means, in words
-	Complete    bool      // see Snapshot
-	Sights      []Sight   // each nsqd that there is, by address
+	ModeSince   time.Time     // zero before the first tick
+	ModeDetail  string        // what it means, in words
+	Complete    bool          // see Snapshot
+	Sights      []Sight       // each nsqd that there is, by address
+	BlindShare  float64       // of the nsqd ever heard, those that are blind
+	Unheard     int           // nsqd through which no message ever came; they count for nothing
+	Grace       time.Duration // how much younger every lease counts because messages are late
 	Suspects    int
 	Questions   int                                     // servers that wait to be asked
 	Lease       time.Duration                           // what the lease clock shows
@@ -41,9 +44,12 @@ func (s *state) stats() Stats {
 		Revision:    s.revision,
 		Mode:        s.mode,
 		ModeSince:   s.modeSince,
-		ModeDetail:  s.modeDetail(s.mode),
+		ModeDetail:  s.detail(s.mode),
 		Complete:    s.complete,
 		Sights:      s.clock.sights(),
+		BlindShare:  s.clock.blindShare(),
+		Unheard:     s.clock.unheard,
+		Grace:       s.clock.grace,
 		Suspects:    s.suspects,
 		Questions:   len(s.questions),
 		Lease:       s.clock.lease,

@@ -1,0 +1,120 @@
+package registry
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// flow has a message applied at each tick through each nsqd, delayed as lag says, and runs for d.
+func flow(c *leaseClock, d time.Duration, lag map[string]time.Duration) {
+	var known []string
+	for addr := range lag {
+		known = append(known, addr)
+	}
+	for end := c.last + d; c.last < end; {
+		now := c.last + testTick
+		for addr, l := range lag {
+			c.saw(addr, now, l)
+		}
+		c.advance(now, known)
+	}
+}
+
+func TestLagExtendsLeases(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		lag   map[string]time.Duration
+		grace time.Duration
+		speed float64 // of L
+	}{
+		{"none", map[string]time.Duration{"a": 0, "b": 0}, 0, 1},
+		{"1 s", map[string]time.Duration{"a": time.Second, "b": time.Second}, 0, 1},
+		{"2 s in all", map[string]time.Duration{"a": 2*time.Second + testTick, "b": 2*time.Second + testTick}, time.Second, 1},
+		{"4 s in one of two", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 0}, 3 * time.Second, 1},
+		{"the longest counts", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 2 * time.Second}, 3 * time.Second, 1},
+		{"16 s in one of two: it counts as blind", map[string]time.Duration{"a": 16 * time.Second, "b": 0}, testInterval, 0.5},
+		{"16 s in all", map[string]time.Duration{"a": 16 * time.Second, "b": 16 * time.Second}, testInterval, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newLeaseClock(testInterval, testTick)
+			flow(&c, 20*time.Second, tt.lag)
+			before := c.lease
+			flow(&c, 10*time.Second, tt.lag)
+			if c.grace != tt.grace {
+				t.Errorf("grace %v, want %v", c.grace, tt.grace)
+			}
+			if speed := (c.lease - before).Seconds() / 10; math.Abs(speed-tt.speed) > 0.01 {
+				t.Errorf("L runs at %v, want %v", speed, tt.speed)
+			}
+			flow(&c, 2*testTick, map[string]time.Duration{"a": 0, "b": 0})
+			if c.grace != 0 {
+				t.Errorf("grace %v after the lag is gone", c.grace)
+			}
+		})
+	}
+}
+
+func TestLagIsMeasuredWhereverAMessageWaits(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before time.Duration // receipt, before it is applied
+		delay  time.Duration // from the stamp to the receipt
+		want   time.Duration
+	}{
+		{"in NSQ", 0, 3 * time.Second, 3 * time.Second},
+		{"in the mailbox", 3 * time.Second, 0, 3 * time.Second},
+		{"in both", 2 * time.Second, time.Second, 3 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := mustHear(t, "a")
+			now := c.last + 10*time.Second
+			for ; c.last < now; c.advance(c.last+testTick, []string{"a"}) {
+				c.saw("a", c.last+testTick-tt.before, tt.delay)
+			}
+			if got := c.nsqds["a"].lag; got < tt.want-testTick || got > tt.want {
+				t.Errorf("lag %v, want %v less at most a tick", got, tt.want)
+			}
+		})
+	}
+}
+
+// One message that was overtaken by newer ones is no lag.
+func TestDisorderIsNoLag(t *testing.T) {
+	c, _ := mustHear(t, "a")
+	for range 100 {
+		now := c.last + testTick
+		c.saw("a", now, 0)
+		c.saw("a", now, 3*time.Second)
+		c.advance(now, []string{"a"})
+		if c.grace != 0 {
+			t.Fatalf("grace %v", c.grace)
+		}
+	}
+}
+
+func TestDetailTellsOfTheNSQD(t *testing.T) {
+	s := mustState(t, Config{})
+	flow(&s.clock, 10*time.Second, map[string]time.Duration{"a": 0, "b": 4250 * time.Millisecond, "c": 0})
+	known := []string{"a", "b", "c", "d", "e"}
+	for range 12 { // c goes blind
+		now := s.clock.last + testTick
+		s.clock.saw("a", now, 0)
+		s.clock.saw("b", now, 4250*time.Millisecond)
+		s.clock.advance(now, known)
+	}
+	detail := s.detail(ModeNormal)
+	for _, want := range []string{"1 of 3 nsqd blind", "4s late through 1 of 3 nsqd", "extended by 3s", "2 nsqd never heard"} {
+		if !strings.Contains(detail, want) {
+			t.Errorf("%q does not say %q", detail, want)
+		}
+	}
+	if got := fmt.Sprint(s.clock.sights()); got != "[{a seen 0s} {b late 4.25s} {c blind 0s} {d unheard 0s} {e unheard 0s}]" {
+		t.Errorf("sights %s", got)
+	}
+	if share := s.stats().BlindShare; math.Abs(share-1.0/3) > 1e-9 {
+		t.Errorf("blind share %v, want a third", share)
+	}
+}
