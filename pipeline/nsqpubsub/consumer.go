@@ -110,8 +110,10 @@ type Consumer struct {
 	settled    chan struct{} // closed when discovery has settled
 	settleOnce sync.Once
 
-	mu     sync.Mutex
-	linked map[string]*link // by address
+	mu      sync.Mutex
+	linked  map[string]*link // by address
+	waiting int              // nsqd known that are not tried now
+	turn    string           // the address that was admitted last
 }
 
 // NewConsumer starts nothing.
@@ -173,14 +175,11 @@ func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, se
 	defer c.mu.Unlock()
 	for addr, l := range c.linked {
 		if _, ok := slices.BinarySearch(addrs, addr); !ok && !l.connected() {
-			delete(c.linked, addr)
-			l.end()
+			c.unlink(addr)
 		}
 	}
-	for _, addr := range addrs {
-		if c.linked[addr] == nil {
-			c.linked[addr] = c.startLink(ctx, addr)
-		}
+	for _, addr := range c.admit(addrs, time.Now()) {
+		c.linked[addr] = c.startLink(ctx, addr)
 	}
 	total := cmp.Or(c.cfg.MaxInFlight, max(256, 64*len(c.linked)))
 	for ; c.handling < max(1, total/c.cfg.Batch); c.handling++ {
@@ -192,6 +191,11 @@ func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, se
 	if settled {
 		c.settleOnce.Do(func() { close(c.settled) })
 	}
+}
+
+func (c *Consumer) unlink(addr string) {
+	c.linked[addr].end()
+	delete(c.linked, addr)
 }
 
 func (c *Consumer) startLink(ctx context.Context, addr string) *link {

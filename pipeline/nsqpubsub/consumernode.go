@@ -11,6 +11,7 @@ type ConsumerNode struct {
 	Topic       string
 	Address     string
 	Connected   bool      // subscribed, and nothing has told otherwise since
+	Reached     bool      // it was connected at some time
 	ConnectedAt time.Time // when it was subscribed, with a monotonic reading; zero while not connected
 	LastMessage time.Time // with a monotonic reading; zero if none came
 	Received    uint64    // messages since Run began

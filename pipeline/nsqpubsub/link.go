@@ -36,6 +36,7 @@ type link struct {
 	inFlight atomic.Int64 // what nsqd may send before it hears of messages handled
 	resized  chan struct{}
 
+	reached     atomic.Bool // it was connected at some time
 	born        time.Time
 	received    atomic.Uint64
 	lastMessage atomic.Int64 // nanoseconds since born; 0 if none came
@@ -74,7 +75,7 @@ func (l *link) once() {
 	if ctx.Err() != nil {
 		return
 	}
-	if l.outage.Failed(time.Now(), err) {
+	if l.outage.Failed(time.Now(), err) && (l.reached.Load() || l.c.Waiting() == 0) { // else there may be thousands of them
 		l.log().Error("no connection to nsqd", err, nil)
 	}
 	l.settle()
@@ -225,6 +226,7 @@ func (l *link) subscribed(s *session) bool {
 		return false
 	}
 	l.connectedAt = time.Now()
+	l.reached.Store(true)
 	l.outage.Succeeded()
 	return true
 }
@@ -243,6 +245,7 @@ func (l *link) state() ConsumerNode {
 		Topic:       l.c.cfg.Topic,
 		Address:     l.addr,
 		Connected:   !l.connectedAt.IsZero(),
+		Reached:     l.reached.Load(),
 		ConnectedAt: l.connectedAt,
 		Received:    l.received.Load(),
 		Err:         failure,

@@ -135,6 +135,7 @@ func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byt
 	if n == nil {
 		return fmt.Errorf("%w: %s", ErrNoNSQD, nsqd)
 	}
+	p.begun(n)
 	if err := n.publish(ctx, p.cfg.PublishTimeout, topic, body); err != nil {
 		return fmt.Errorf("nsqpubsub: publish: %s: %w", nsqd, err)
 	}
@@ -193,6 +194,7 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 	}
 	var failures []error
 	for _, n := range nodes {
+		p.begun(n)
 		err := n.publish(ctx, p.cfg.PublishTimeout, topic, body)
 		if err == nil {
 			n.succeeded()
@@ -249,7 +251,6 @@ func (p *Producer) found(addrs []string, settled bool) {
 		if p.nodes[addr] == nil {
 			n := newProducerNode(p.alive, addr, p.conf, p.cfg.Logger)
 			p.nodes[addr] = n
-			p.tasks.Go(n.run)
 		}
 	}
 	for addr, n := range p.nodes {
@@ -272,7 +273,9 @@ func (p *Producer) Close() error {
 		p.closed = true
 		p.mu.Unlock()
 		waitFor(&p.publishing, p.cfg.PublishTimeout)
-		p.end()
+		p.mu.Lock()
+		p.end() // from here on begun starts no goroutine
+		p.mu.Unlock()
 		waitFor(&p.tasks, time.Second)
 	})
 	return nil

@@ -25,6 +25,7 @@ type producerNode struct {
 	alive context.Context // ends with the Producer, or when nsqd is no longer known
 	drop  context.CancelFunc
 
+	begun     sync.Once // run, with the first publication
 	connected atomic.Bool
 	outage    outage.Log
 	closing   sync.WaitGroup // connections; go-nsq takes 100 ms to close one
@@ -186,4 +187,16 @@ func (p *Producer) Nodes() []ProducerNode {
 	p.mu.Unlock()
 	slices.SortFunc(nodes, func(a, b ProducerNode) int { return strings.Compare(a.Address, b.Address) })
 	return nodes
+}
+
+// begun has the goroutine of a node run. It starts with the first publication: of thousands of nsqd that nsqlookupd may name,
+// most never get one.
+func (p *Producer) begun(n *producerNode) {
+	n.begun.Do(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.alive.Err() == nil {
+			p.tasks.Go(n.run)
+		}
+	})
 }

@@ -38,6 +38,9 @@ type figures struct {
 	blindShare  *prometheus.Desc
 	unheard     *prometheus.Desc
 	grace       *prometheus.Desc
+	due         *prometheus.Desc
+	lost        *prometheus.Desc
+	lossRate    *prometheus.Desc
 	lag         *prometheus.Desc
 	connected   *prometheus.Desc
 	messages    *prometheus.Desc
@@ -67,6 +70,9 @@ func newFigures(cfg Config) *figures {
 		blindShare:  desc("nsqd_blind_share", "Part of the nsqd ever heard through which nothing comes now; leases age slower by it."),
 		unheard:     desc("nsqd_unheard", "Known nsqd through which no message ever came; they count for nothing."),
 		grace:       desc("lease_grace_seconds", "How much younger every lease counts because messages are late."),
+		due:         desc("heartbeats_due_total", "Heartbeats that were to come, by their seq."),
+		lost:        desc("heartbeats_lost_total", "Heartbeats that did not come, by gaps in seq; which nsqd lost them is not known."),
+		lossRate:    desc("heartbeats_loss_ratio", "Part of the heartbeats of the last one to two minutes that did not come."),
 		lag:         desc("nsqd_lag_seconds", "How long the last message waited in the nsqd.", "nsqd"),
 		connected:   desc("nsqd_connected", "1 while the nsqd is connected.", "nsqd"),
 		messages:    desc("nsqd_messages_total", "Messages received from the nsqd.", "nsqd"),
@@ -77,6 +83,7 @@ func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
 		f.mode, f.questions, f.lease, f.credited, f.blind, f.lag, f.blindShare, f.unheard, f.grace,
+		f.due, f.lost, f.lossRate,
 	} {
 		ch <- d
 	}
@@ -149,6 +156,9 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	ch <- gauge(f.blindShare, stats.BlindShare)
 	ch <- gauge(f.unheard, float64(stats.Unheard))
 	ch <- gauge(f.grace, stats.Grace.Seconds())
+	ch <- counter(f.due, stats.Due)
+	ch <- counter(f.lost, stats.Lost)
+	ch <- gauge(f.lossRate, stats.LossRate)
 	for _, s := range stats.Sights {
 		ch <- gauge(f.blind, number(s.State == registry.SightBlind), s.Address)
 		ch <- gauge(f.lag, s.Lag.Seconds(), s.Address)

@@ -109,7 +109,7 @@ func (a *APIServer) wire() error {
 		return err
 	}
 	for _, c := range []prometheus.Collector{
-		a.http, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		a.http, a.roll.waiting(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := a.metrics.Register(c); err != nil {
 			return fmt.Errorf("metrics: %w", err)

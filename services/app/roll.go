@@ -243,3 +243,11 @@ func (r *roll) flush() error {
 	}
 	return nil
 }
+
+// waiting counts the nsqd that are known and not tried now.
+func (r *roll) waiting() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rollcall_nsqd_waiting",
+		Help: "Known nsqd that wait for their turn to be tried, because too many others were never reached.",
+	}, func() float64 { return float64(r.subscriber.Waiting()) })
+}

@@ -46,11 +46,11 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// nodes are the nsqd by address.
+// nodes are the nsqd by address, without those that the consumer never reached: nothing would come back from them.
 func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	nodes := make(map[string]nsqpubsub.ConsumerNode)
 	for _, n := range s.cfg.Nodes() {
-		if n.Topic == s.cfg.Topic {
+		if n.Topic == s.cfg.Topic && (n.Connected || n.Reached) {
 			nodes[n.Address] = n
 		}
 	}

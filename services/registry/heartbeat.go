@@ -114,6 +114,7 @@ func (s *state) renew(b *arrival, r *record) verdict {
 	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
 	if b.Incarnation > 0 && (b.nth <= r.ordinal || r.leaps(b)) {
 		why := objectionSeq
+		r.arrived.late(r.ordinal - b.nth)
 		if b.nth > r.ordinal {
 			why = objectionLeap
 		}
@@ -156,6 +157,7 @@ func (s *state) hear(b *arrival, r *record) {
 		r.stamp = max(r.stamp, stamp)
 	}
 	r.sent = max(r.sent, b.sent())
+	s.losses.count(r, b)
 	if r.advance(b.nth) {
 		r.load = b.Load
 	}

@@ -24,6 +24,7 @@ type record struct {
 	incarnation int64
 	ttl         time.Duration
 	suspect     bool
+	arrived     arrived
 	says        uint64 // description of the heartbeat that the view was made of
 
 	stamp    time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer

@@ -89,5 +89,9 @@ func (c *leaseClock) remarks() []string {
 
 // detail says in words what a mode means, and what is wrong with the nsqd.
 func (s *state) detail(m Mode) string {
-	return strings.Join(append([]string{s.modeDetail(m)}, s.clock.remarks()...), "; ")
+	words := append([]string{s.modeDetail(m)}, s.clock.remarks()...)
+	if loss := s.losses.remark(); loss != "" {
+		words = append(words, loss)
+	}
+	return strings.Join(words, "; ")
 }

@@ -16,6 +16,7 @@ type state struct {
 	clock leaseClock
 
 	credited time.Duration // in all
+	losses   losses
 
 	servers  map[key]*record
 	byAddr   map[key]*record    // key.id is an address here

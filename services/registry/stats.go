@@ -18,6 +18,9 @@ type Stats struct {
 	BlindShare  float64       // of the nsqd ever heard, those that are blind
 	Unheard     int           // nsqd through which no message ever came; they count for nothing
 	Grace       time.Duration // how much younger every lease counts because messages are late
+	Due         uint64        // heartbeats that were to come, by their seq
+	Lost        uint64        // those of them that did not
+	LossRate    float64       // of the last one to two minutes
 	Suspects    int
 	Questions   int                                     // servers that wait to be asked
 	Lease       time.Duration                           // what the lease clock shows
@@ -50,6 +53,9 @@ func (s *state) stats() Stats {
 		BlindShare:  s.clock.blindShare(),
 		Unheard:     s.clock.unheard,
 		Grace:       s.clock.grace,
+		Due:         s.losses.all.due,
+		Lost:        s.losses.all.lost,
+		LossRate:    s.losses.recent().rate(),
 		Suspects:    s.suspects,
 		Questions:   len(s.questions),
 		Lease:       s.clock.lease,

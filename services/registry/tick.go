@@ -14,6 +14,7 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	if credit := s.clock.advance(now, nsqd); credit > 0 {
 		s.credit(credit)
 	}
+	s.losses.turn(now)
 	s.settle(at, now, g)
 	s.graves.expire(now)
 	s.ignored.sweep(now)

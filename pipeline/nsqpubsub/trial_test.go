@@ -1,0 +1,176 @@
+package nsqpubsub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/embednsq"
+)
+
+// mustInvent is a nsqlookupd that names these addresses.
+func mustInvent(t testing.TB, addrs func() []string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		type producer struct {
+			Host string `json:"broadcast_address"`
+			Port int    `json:"tcp_port"`
+		}
+		producers := []producer{}
+		for _, addr := range addrs() {
+			a, err := net.ResolveTCPAddr("tcp", addr)
+			if err != nil {
+				t.Error(err)
+			}
+			producers = append(producers, producer{a.IP.String(), a.Port})
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"producers": producers})
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// silentNSQD accepts connections and answers nothing. It counts those that are open.
+type silentNSQD struct {
+	net.Listener
+	open, most atomic.Int64
+}
+
+func mustSilentNSQD(t testing.TB) *silentNSQD {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &silentNSQD{Listener: l}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				s.most.Store(max(s.most.Load(), s.open.Add(1)))
+				defer s.open.Add(-1)
+				for buf := make([]byte, 512); ; {
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return s
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("this system does not list descriptors")
+	}
+	return len(entries)
+}
+
+// refused are addresses of loopback where nobody listens.
+func refused(n int) []string {
+	addrs := make([]string, n)
+	for i := range addrs {
+		addrs[i] = fmt.Sprintf("127.1.%d.%d:9", i>>8, i&255)
+	}
+	return addrs
+}
+
+func TestInventedNSQDCostLittle(t *testing.T) {
+	const invented = 5000
+	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	silent := mustSilentNSQD(t)
+	_, port, _ := net.SplitHostPort(silent.Addr().String())
+	for _, tt := range []struct {
+		name  string
+		addrs func() []string
+	}{
+		{"that refuse", func() []string { return refused(invented) }},
+		{"that accept and say nothing", func() []string {
+			addrs := make([]string, invented)
+			for i := range addrs {
+				addrs[i] = fmt.Sprintf("127.2.%d.%d:%s", i>>8, i&255, port)
+			}
+			return addrs
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			lookupd := mustInvent(t, func() []string { return append(tt.addrs(), nsqd.TCPAddr()) })
+			before, goroutines := descriptors(t), runtime.NumGoroutine()
+			cluster := nsqpubsub.Cluster{Lookupd: []string{lookupd}, NSQD: []string{nsqd.TCPAddr()}}
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true, Batch: 64})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_ = p.PublishTo(ctx, nsqd.TCPAddr(), "t", []byte("hello"))
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+				if n := runtime.NumGoroutine() - goroutines; n > 2000 {
+					t.Fatalf("%d goroutines", n)
+				}
+				if n := descriptors(t) - before; n > 1000 { // both ends of each connection are in this process
+					t.Fatalf("%d descriptors", n)
+				}
+				<-time.After(20 * time.Millisecond)
+			}
+			if !c.has("hello") {
+				t.Error("the nsqd that there is is not heard")
+			}
+			if n := c.Waiting(); n != invented-100 {
+				t.Errorf("%d wait, want %d", n, invented-100)
+			}
+			if n := len(c.Nodes()); n > 101 {
+				t.Errorf("%d nodes, want at most 101", n)
+			}
+		})
+	}
+}
+
+// Those that wait get their turn, and a name that nsqlookupd takes back is forgotten.
+func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
+	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	var few atomic.Bool
+	lookupd := mustInvent(t, func() []string {
+		if few.Load() {
+			return []string{nsqd.TCPAddr()}
+		}
+		addrs := []string{nsqd.TCPAddr()}
+		for port := 1000; port < 1250; port++ { // in the order of addresses before it
+			addrs = append(addrs, fmt.Sprintf("127.0.0.1:%d", port))
+		}
+		return addrs
+	})
+	c := mustRun(t, nsqpubsub.ConsumerConfig{
+		Cluster:    nsqpubsub.Cluster{Lookupd: []string{lookupd}, ForgetAfter: time.Second, LookupdPollInterval: 100 * time.Millisecond},
+		Initialize: true,
+	})
+	reached := func() bool {
+		for _, n := range c.Nodes() {
+			if n.Address == nsqd.TCPAddr() {
+				return n.Connected && n.Reached
+			}
+		}
+		return false
+	}
+	eventually(t, 15*time.Second, reached)
+	few.Store(true)
+	eventually(t, 10*time.Second, func() bool { return c.Waiting() == 0 && len(c.Nodes()) == 1 })
+	if !reached() {
+		t.Error("the nsqd that there is was given up")
+	}
+}
