@@ -2,13 +2,14 @@ package nsqpubsub_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,19 +22,16 @@ import (
 func mustInvent(t testing.TB, addrs func() []string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		type producer struct {
-			Host string `json:"broadcast_address"`
-			Port int    `json:"tcp_port"`
-		}
-		producers := []producer{}
-		for _, addr := range addrs() {
-			a, err := net.ResolveTCPAddr("tcp", addr)
-			if err != nil {
-				t.Error(err)
+		body := new(strings.Builder)
+		body.WriteString(`{"producers":[`)
+		for i, addr := range addrs() {
+			host, port, _ := net.SplitHostPort(addr)
+			if i > 0 {
+				body.WriteByte(',')
 			}
-			producers = append(producers, producer{a.IP.String(), a.Port})
+			fmt.Fprintf(body, `{"broadcast_address":%q,"tcp_port":%s}`, host, port)
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"producers": producers})
+		_, _ = io.WriteString(w, body.String()+"]}")
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
@@ -119,14 +117,17 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			_ = p.PublishTo(ctx, nsqd.TCPAddr(), "t", []byte("hello"))
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+			bounded := func() {
 				if n := runtime.NumGoroutine() - goroutines; n > 2000 {
 					t.Fatalf("%d goroutines", n)
 				}
 				if n := descriptors(t) - before; n > 1000 { // both ends of each connection are in this process
 					t.Fatalf("%d descriptors", n)
 				}
-				<-time.After(20 * time.Millisecond)
+			}
+			eventually(t, 30*time.Second, func() bool { bounded(); return c.Waiting() > 0 })
+			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+				bounded()
 			}
 			if !c.has("hello") {
 				t.Error("the nsqd that there is is not heard")
