@@ -181,7 +181,7 @@ func (p *Proxy) addSlash(w http.ResponseWriter, r *http.Request, to *target, s *
 	if slices.Contains([]string{http.MethodGet, http.MethodHead}, r.Method) {
 		status = http.StatusMovedPermanently
 	}
-	p.beginOwnAnswer(w, mayLeaveBody(r))
+	p.beginOwnAnswer(w, r, mayLeaveBody(r))
 	h := w.Header()
 	h["Location"] = []string{location}
 	h["Content-Length"] = []string{"0"}

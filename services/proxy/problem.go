@@ -36,10 +36,10 @@ func statusOf(err error) int {
 // refuse answers with a problem (RFC 9457). What it tells of a server is no more than the client needs: addresses are for the
 // log. Where a part of the request's body was not read, the answer ends the connection: net/http waits for the rest before it
 // answers, and might take it for the next request.
-func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, requestID string, unread bool) {
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, err error, requestID string, unread bool) {
 	status := statusOf(err)
 	h := w.Header()
-	p.beginOwnAnswer(w, unread)
+	p.beginOwnAnswer(w, r, unread)
 	switch status {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
@@ -63,10 +63,10 @@ func (p *Proxy) refuse(w http.ResponseWriter, service string, err error, request
 }
 
 // beginOwnAnswer prepares the connection for an answer of the proxy's own, as refuse has it.
-func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, unread bool) {
+func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, r *http.Request, unread bool) {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + lingering)) // the one of the start may be over
-	if unread {
+	if unread && !p.readOnAfter(w, r) {
 		closeAfter(w)
 		_ = control.SetReadDeadline(time.Now().Add(lingering))
 	}
@@ -76,8 +76,8 @@ func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, unread bool) {
 func closeAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
 
 // options answers OPTIONS *, which asks for nothing (RFC 9110, 9.3.7).
-func options(w http.ResponseWriter, r *http.Request) {
-	if mayLeaveBody(r) {
+func (p *Proxy) options(w http.ResponseWriter, r *http.Request) {
+	if mayLeaveBody(r) && !p.readOnAfter(w, r) {
 		closeAfter(w)
 	}
 	w.Header()["Content-Length"] = []string{"0"}

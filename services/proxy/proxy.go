@@ -191,7 +191,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		closeAfter(w)
 	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
-		options(w, r)
+		p.options(w, r)
 		return
 	}
 	path, id, to := rawPath(r), requestID(r), target{}
@@ -211,7 +211,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = cmp.Or(err, ErrNoServer)
 		p.metrics.refuse(statusOf(err))
-		p.refuse(w, to.service, err, id, mayLeaveBody(r))
+		p.refuse(w, r, to.service, err, id, mayLeaveBody(r))
 	}
 }
 
@@ -235,5 +235,5 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *servi
 	if told || x.status == statusClientGone {
 		panic(http.ErrAbortHandler) // or what the client has would look whole, and nothing at all like a 200
 	}
-	p.refuse(w, s.name, err, id, x.body.unread)
+	p.refuse(w, r, s.name, err, id, x.body.unread)
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// lingering is how long a client may go on sending a body that nobody wants after it has its answer: closing its connection
-// at once could take the answer with it.
+// lingering is how long a client may go on sending a body that nobody wants after it has its answer, where the connection does not
+// read on itself, or the proxy stops.
 const lingering = 500 * time.Millisecond
 
 // upload is a body on its way to a server, in a goroutine of its own, because the server may answer before it has all of it.
@@ -119,7 +119,8 @@ func (u *upload) stop(answered bool) error {
 	}
 	end := time.Unix(1, 0)
 	_ = u.c.SetWriteDeadline(end) // before the client has its answer: what it sends then is not passed on
-	if answered {
+	readsOn := answered && !u.read.Load() && u.x.p.readOnAfter(u.x.w, u.x.r)
+	if answered && !readsOn {
 		_ = u.control.Flush()
 		end = time.Now().Add(lingering)
 	}
@@ -131,7 +132,7 @@ func (u *upload) stop(answered bool) error {
 	_ = u.c.SetWriteDeadline(time.Time{})
 	if u.read.Load() {
 		_ = u.control.SetReadDeadline(time.Time{}) // it may have come to its end just before the deadline was set
-	} else {
+	} else if !readsOn {
 		_ = u.control.SetReadDeadline(time.Now().Add(lingering)) // for net/http, which reads on before it closes
 	}
 	return u.err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // watched is the connection of a client that speaks HTTP/1. net/http removes Content-Length where Transfer-Encoding stands beside it, and
@@ -28,6 +29,8 @@ type watched struct {
 	rest []byte  // received, not passed yet
 	of   *[]byte // the buffer of rest
 	err  error   // what follows rest
+
+	lingers atomic.Pointer[atomic.Bool] // whether the proxy stops; nil: the connection does not linger
 }
 
 // rests are buffers for what is received after a header, in the size of net/http's reads.
@@ -58,6 +61,7 @@ func withWatched(ctx context.Context, c net.Conn) context.Context {
 type watcher interface {
 	body() fields
 	idle()
+	linger(stopping *atomic.Bool)
 }
 
 // framingOf returns the fields that may have been in the header of a request with a body, all of them where nobody watched. The first
@@ -131,14 +135,6 @@ func (w *watched) idle() { w.inBody = false }
 
 // NetConn returns the connection below, as that of tls.Conn does.
 func (w *watched) NetConn() net.Conn { return w.Conn }
-
-// CloseWrite is for net/http and tunnels.
-func (w *watched) CloseWrite() error {
-	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
 
 // ReadFrom lets the kernel copy between sockets where it can.
 func (w *watched) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.Conn, r) }
