@@ -6,12 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"rollcall/services/balancer"
 )
 
-// closeTimeout is how long one side of a tunnel may go on after the other has closed.
+// closeTimeout is how long one side of a tunnel may send nothing after the other has closed.
 const closeTimeout = 5 * time.Second
 
 // tunnel passes the bytes of a websocket both ways until one side closes, the server has left for Config.Drain, or the
@@ -32,20 +33,26 @@ func (x *exchange) tunnel(c *conn, resp *http.Response) (*failure, balancer.Outc
 	}
 	_ = client.SetDeadline(time.Time{})
 
+	var closed atomic.Int64 // when the write deadline is over that was set when one side closed, Unix nanoseconds; 0: none has
 	done := make(chan struct{}, 2)
 	pass := func(to, from net.Conn, first io.Reader) {
-		if _, err := io.Copy(to, first); err == nil {
-			_, _ = io.Copy(to, from) // between sockets, in the kernel where it can
+		_, err := io.Copy(to, first)
+		if err == nil {
+			_, err = io.Copy(to, from) // between sockets, in the kernel where it can
 		}
+		if end := closed.Load(); isTimeout(err) && end != 0 && time.Now().UnixNano() < end { // nothing was lost in a write
+			x.passRest(c, to, from)
+		}
+		end := time.Now().Add(x.p.cfg.StallTimeout) // for what the other direction writes just now
+		if c.aborted() != nil {
+			end = time.Unix(1, 0)
+		}
+		closed.Store(end.UnixNano())
 		if half, ok := to.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}
-		late := time.Now().Add(closeTimeout)
-		if c.aborted() != nil {
-			late = time.Unix(1, 0)
-		}
-		_ = to.SetDeadline(late)
-		_ = from.SetDeadline(late)
+		_ = from.SetWriteDeadline(end)
+		_ = to.SetReadDeadline(time.Unix(1, 0)) // has it go on in passRest
 		done <- struct{}{}
 	}
 	go pass(c.Conn, client, io.LimitReader(buffered, int64(buffered.Reader.Buffered())))
@@ -54,6 +61,28 @@ func (x *exchange) tunnel(c *conn, resp *http.Response) (*failure, balancer.Outc
 	<-done
 	c.release(x)
 	return nil, balancer.Answered
+}
+
+// passRest passes what comes after the other direction has closed, until nothing has come for closeTimeout.
+func (x *exchange) passRest(c *conn, to, from net.Conn) {
+	buffer := buffers.Get().(*[wholeLimit]byte)
+	defer buffers.Put(buffer)
+	for {
+		_ = from.SetReadDeadline(time.Now().Add(closeTimeout))
+		_ = to.SetWriteDeadline(time.Now().Add(x.p.cfg.StallTimeout))
+		if c.aborted() != nil { // its deadlines may just have been overwritten
+			return
+		}
+		n, err := from.Read(buffer[:])
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (x *exchange) switchProtocols(client net.Conn, resp *http.Response) error {

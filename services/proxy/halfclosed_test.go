@@ -1,0 +1,70 @@
+package proxy_test
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// After one side of a tunnel has closed, the other may go on as long as its bytes move.
+func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
+	t.Parallel()
+	const pieces = 8 // one a second: longer than the 5 s that a side may be silent
+	feed := func(c net.Conn) {
+		for range pieces {
+			pass(time.Second)
+			if _, err := io.WriteString(c, "x"); err != nil {
+				return
+			}
+		}
+		_ = c.(*net.TCPConn).CloseWrite()
+	}
+	const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello "
+	t.Run("the client", func(t *testing.T) {
+		t.Parallel()
+		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+			r, _, _ := readHead(c)
+			_, _ = io.WriteString(c, head+"first ")
+			_, _ = io.ReadAll(r)
+			feed(c)
+		})))
+		c, r := mustUpgrade(t, f)
+		_ = c.(*net.TCPConn).CloseWrite()
+		if all, err := io.ReadAll(r); err != nil || len(all) != pieces {
+			t.Errorf("got %q, %v", all, err)
+		}
+	})
+	t.Run("the server", func(t *testing.T) {
+		t.Parallel()
+		got := make(chan int, 1)
+		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+			r, _, _ := readHead(c)
+			_, _ = io.WriteString(c, head+"first ")
+			_ = c.(*net.TCPConn).CloseWrite()
+			all, _ := io.ReadAll(r)
+			got <- len(all) - len("first ")
+		})))
+		c, _ := mustUpgrade(t, f)
+		feed(c)
+		if n := <-got; n != pieces {
+			t.Errorf("the server got %d bytes, want %d", n, pieces)
+		}
+	})
+	t.Run("the other is silent", func(t *testing.T) {
+		t.Parallel()
+		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+			r, _, _ := readHead(c)
+			_, _ = io.WriteString(c, head+"first ")
+			_, _ = io.ReadAll(r)
+			<-t.Context().Done()
+		})))
+		c, r := mustUpgrade(t, f)
+		_ = c.(*net.TCPConn).CloseWrite()
+		begun := time.Now()
+		_, _ = io.ReadAll(r)
+		if took := time.Since(begun); took < 4*time.Second || took > 9*time.Second {
+			t.Errorf("it took %v, want 5s", took)
+		}
+	})
+}
