@@ -41,6 +41,7 @@ type Config struct {
 	ID       string              // of this API server
 	Version  string              // of the program
 	Nodes    func() []Node       // each nsqd once; default none
+	Events   func() EventsState  // how the lifecycle events are published; default as they should be
 	Ready    func() error        // nil, or why nobody should be sent here, whatever the roll is; default nil
 	Gatherer prometheus.Gatherer // what /metrics shows; register the Server itself with it
 	Log      *zap.Logger         // default none
@@ -63,6 +64,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.Nodes == nil {
 		c.Nodes = func() []Node { return nil }
+	}
+	if c.Events == nil {
+		c.Events = func() EventsState { return EventsState{} }
 	}
 	if c.Ready == nil {
 		c.Ready = func() error { return nil }

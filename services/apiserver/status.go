@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -28,6 +29,33 @@ type Status struct {
 type Outbox struct {
 	Length  int    `json:"length"`  // events that wait
 	Dropped uint64 `json:"dropped"` // events that waited too long, since the start
+	Refused uint64 `json:"refused"` // events that nsqd refused for good, for their size or topic, since the start
+
+	FailingSince time.Time `json:"failing_since,omitzero"` // since then no event could be published
+	Error        string    `json:"error,omitempty"`        // why
+}
+
+// EventsState is how lifecycle events are published.
+type EventsState struct {
+	Refused      uint64 // as in Outbox
+	FailingSince time.Time
+	Err          error
+}
+
+// describe is what becomes of the events, for people; empty if all is well.
+func (o Outbox) describe() string {
+	if o.FailingSince.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("; since %s lifecycle events are not published, %d wait: %s", o.FailingSince.Format(time.RFC3339), o.Length, o.Error)
+}
+
+func outboxOf(stats registry.Stats, e EventsState) Outbox {
+	o := Outbox{Length: stats.Outbox, Dropped: stats.Dropped, Refused: e.Refused}
+	if e.Err != nil {
+		o.FailingSince, o.Error = e.FailingSince.UTC().Truncate(time.Millisecond), e.Err.Error()
+	}
+	return o
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
@@ -54,9 +82,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Detail:    stats.ModeDetail,
 		Complete:  stats.Complete,
 		Revision:  roll.Revision,
-		Outbox:    Outbox{Length: stats.Outbox, Dropped: stats.Dropped},
+		Outbox:    outboxOf(stats, s.cfg.Events()),
 		NSQD:      withSight(s.cfg.Nodes(), stats.Sights),
 	}
+	status.Detail += status.Outbox.describe()
 	for _, srv := range roll.Servers {
 		status.Servers.add(srv.State)
 	}

@@ -99,6 +99,7 @@ func (a *APIServer) wire() error {
 		ID:       a.cfg.ID,
 		Version:  Version(),
 		Nodes:    a.nodes,
+		Events:   a.roll.eventsState,
 		Ready:    a.ready,
 		Gatherer: a.metrics,
 		Log:      a.log,

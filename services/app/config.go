@@ -40,7 +40,7 @@ type NSQ struct {
 
 // TLS of the connections to nsqd.
 type TLS struct {
-	Enabled bool   `koanf:"enabled" doc:"speak TLS to nsqd"`
+	Enabled bool   `koanf:"enabled" doc:"speak TLS to nsqd; an nsqd that does not offer it is not used"`
 	CA      string `koanf:"ca" doc:"file of the certificate authority; default: the system's"`
 	Cert    string `koanf:"cert" doc:"file of the client certificate"`
 	Key     string `koanf:"key" doc:"file of the client certificate's key"`

@@ -65,10 +65,15 @@ type running struct {
 
 func mustRun(t testing.TB, cfg app.Config) *running {
 	t.Helper()
+	return mustRunLogging(t, cfg, zap.NewNop())
+}
+
+func mustRunLogging(t testing.TB, cfg app.Config, log *zap.Logger) *running {
+	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.ListenAPIServer(cfg, zap.NewNop())
+	a, err := app.ListenAPIServer(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

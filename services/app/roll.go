@@ -8,22 +8,19 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"rollcall/events"
 	"rollcall/pipeline"
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/apiserver"
 	"rollcall/services/canary"
 	"rollcall/services/prober"
 	"rollcall/services/registry"
 	"rollcall/services/snapshot"
 	"rollcall/stages"
 )
-
-// flushTimeout bounds the last publishing of events at the stop.
-const flushTimeout = 2 * time.Second
 
 // roll is an API server without its HTTP side: heartbeats in, the registry, lifecycle events out.
 type roll struct {
@@ -37,6 +34,8 @@ type roll struct {
 	subscriber *nsqpubsub.Subscriber
 	publisher  *nsqpubsub.Publisher
 	events     *pipeline.Source[events.Event]
+	outlet     *pipeline.Outlet // of the events
+	hearing    *hearing
 
 	canaries       *canary.Sender
 	probes         *prober.Prober   // nil if registry.probe is off
@@ -52,8 +51,8 @@ func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metric
 		return nil, err
 	}
 	steps := []func() error{
-		r.newRegistry,
 		func() error { return r.connect(cluster) },
+		r.newRegistry,
 		func() error { return r.newPipeline(metrics) },
 		func() error { return r.newCanaries(cluster, metrics) },
 		func() error { return r.newProber(metrics) },
@@ -77,6 +76,7 @@ func (r *roll) newRegistry() (err error) {
 		MaxServers: c.MaxServers,
 		Probing:    c.Probe != probeOff,
 		Restore:    r.restored(),
+		Deaf:       r.hearing.why,
 	})
 	return err
 }
@@ -104,12 +104,12 @@ func (r *roll) restored() *registry.Saved {
 
 // connect makes the ends of the pipeline at NSQ. Nothing connects yet.
 func (r *roll) connect(cluster nsqpubsub.Cluster) error {
-	logger := pipeline.NewLogger(r.log)
+	logger, channel := pipeline.NewLogger(r.log), channelOf(r.cfg.ID)
 	var err error
 	if r.subscriber, err = nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{
 		ConsumerConfig: nsqpubsub.ConsumerConfig{
 			Cluster:    cluster,
-			Channel:    channelOf(r.cfg.ID),
+			Channel:    channel,
 			Initialize: true,
 			Batch:      64,
 			Logger:     logger,
@@ -117,8 +117,9 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 	}); err != nil {
 		return err
 	}
+	r.hearing = &hearing{cluster: cluster, topic: r.cfg.NSQ.Topic, channel: channel, subscriber: r.subscriber}
 	r.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
-		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: true, Logger: logger},
+		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: true}, // its failures are logged by the outlets
 	})
 	return err
 }
@@ -142,7 +143,8 @@ func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	topic := r.cfg.NSQ.Topic
 	r.router.Consume("heartbeats", topic, r.subscriber, stages.Heartbeats(policy, r.registry))
 	r.router.Consume("ticks", "", pipeline.NewTicker(r.cfg.Registry.Tick), stages.Ticks(r.nsqd, r.registry))
-	r.router.Produce("events", r.events, r.cfg.NSQ.Events, r.publisher)
+	r.events.ID = func(e events.Event) string { return e.Details().ID }
+	r.outlet = r.router.Produce("events", r.events, r.cfg.NSQ.Events, r.publisher)
 	r.router.Produce("rejected", rejected, topic+events.InvalidSuffix, r.publisher)
 	return nil
 }
@@ -150,7 +152,7 @@ func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 // newCanaries makes the canaries. They have connections of their own: behind a backlog of events they would be late, and
 // show nothing but that.
 func (r *roll) newCanaries(cluster nsqpubsub.Cluster, metrics prometheus.Registerer) (err error) {
-	if r.canaryProducer, err = nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cluster, Logger: pipeline.NewLogger(r.log)}); err != nil {
+	if r.canaryProducer, err = nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cluster}); err != nil {
 		return err
 	}
 	r.canaries, err = canary.New(canary.Config{
@@ -205,6 +207,7 @@ func (r *roll) start(s *stack) {
 	s.atStop("producer", r.publisher.Close)
 	s.atStop("outbox", r.flush)
 	s.start("registry", r.registry.Run)
+	s.start("hearing", func(ctx context.Context) error { return r.hearing.run(ctx, r.registry) })
 	s.start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
 	s.start("log of ignored heartbeats", func(ctx context.Context) error { return logIgnored(ctx, r.registry, r.log) })
 	if r.file != nil {
@@ -218,6 +221,12 @@ func (r *roll) start(s *stack) {
 	s.start("canaries", r.canaries.Run)
 }
 
+// eventsState is how the lifecycle events are published.
+func (r *roll) eventsState() apiserver.EventsState {
+	since, err := r.outlet.Failing()
+	return apiserver.EventsState{Refused: r.outlet.Refused(), FailingSince: since, Err: err}
+}
+
 // nsqd are the addresses of those that there are, as receipts name them.
 func (r *roll) nsqd() []string {
 	addrs := []string{} // not nil: that would say that nobody cares
@@ -225,23 +234,6 @@ func (r *roll) nsqd() []string {
 		addrs = append(addrs, n.Address)
 	}
 	return addrs
-}
-
-// flush publishes what the router did not get to. What no broker takes in time is lost, and said so.
-func (r *roll) flush() error {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
-	left := append(r.events.Unacked(), r.registry.Unsent()...)
-	for i, e := range left {
-		body, err := events.Encode(e)
-		if err != nil {
-			return err
-		}
-		if err := r.publisher.Publish(r.cfg.NSQ.Events, message.NewMessageWithContext(ctx, e.Details().ID, body)); err != nil {
-			return fmt.Errorf("%d events are lost, not published within %v: %w", len(left)-i, flushTimeout, err)
-		}
-	}
-	return nil
 }
 
 // waiting counts the nsqd that are known and not tried now.

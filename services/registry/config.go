@@ -17,6 +17,7 @@ type Config struct {
 	Outbox     int           // events kept while nobody takes them, then the oldest are dropped; default 65 536
 	Mailbox    int           // heartbeats that may wait before Observe blocks; default 4096
 	Probing    bool          // somebody reads Probes and Reports; else silence alone decides
+	Deaf       func() string // why nothing can be heard, for the detail of mode blind; must not block; default unknown
 	Restore    *Saved        // the roll of the process before; default none. It must be valid
 }
 

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -108,12 +109,20 @@ func (s *state) change(to Mode, why events.Cause, at time.Time) {
 func (s *state) modeDetail(m Mode) string {
 	switch m {
 	case ModeBlind:
-		return fmt.Sprintf("nothing has come through any of %d nsqd for %v: leases stand still, and every server is kept unless it is found to be gone; mend the brokers, nothing needs to be done here",
-			len(s.clock.nsqds), blindAfter)
+		return s.blindDetail()
 	case ModeWarming:
 		return fmt.Sprintf("nobody expires by silence until nsqd has been heard, or heard again, for %v; nothing needs to be done", s.cfg.TTL+s.cfg.Interval)
 	case ModeHolding:
 		return fmt.Sprintf("%d of %d servers are suspect at once: all are asked, and at most a tenth of the roll expires in a second", s.suspects, len(s.servers))
 	}
 	return fmt.Sprintf("%d of %d servers are suspect", s.suspects, len(s.servers))
+}
+
+func (s *state) blindDetail() string {
+	cause := "the cause is unknown"
+	if s.cfg.Deaf != nil {
+		cause = cmp.Or(s.cfg.Deaf(), cause)
+	}
+	return fmt.Sprintf("nothing has come through any of %d nsqd for %v: %s; until that is mended leases stand still, and every server is kept unless it is found to be gone",
+		len(s.clock.nsqds), blindAfter, cause)
 }

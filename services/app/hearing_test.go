@@ -1,0 +1,153 @@
+package app_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nsqio/nsq/nsqd"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"rollcall/services/app"
+	"rollcall/services/embednsq"
+	"rollcall/services/registry"
+)
+
+func mustLookupd(t testing.TB) *embednsq.Lookupd {
+	t.Helper()
+	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Stop() })
+	return l
+}
+
+func TestModeBlindNamesItsCause(t *testing.T) {
+	lookupd := mustLookupd(t)
+	withAuth, err := embednsq.StartNSQD(embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{freeAddress(t)} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = withAuth.Stop() })
+	plain := mustNSQD(t, "")
+	for name, tt := range map[string]struct {
+		set  func(*app.NSQ)
+		want []string
+	}{
+		"nobody is nsqlookupd": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{freeAddress(t)} },
+			[]string{"no nsqd is known", "connection refused"}},
+		"nsqlookupd's TCP port": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{lookupd.TCPAddr()} },
+			[]string{"no nsqd is known", lookupd.TCPAddr(), "is this nsqlookupd's HTTP address?"}},
+		"nsqd's HTTP port": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{plain.HTTPAddr()} },
+			[]string{"no nsqd is known", "404 Not Found", "is this nsqlookupd's HTTP address?"}},
+		"authorisation is refused": {func(n *app.NSQ) { n.NSQD = []string{withAuth.TCPAddr()} },
+			[]string{"none can be consumed from", withAuth.TCPAddr(), "authorisation is refused"}},
+		"no TLS": {func(n *app.NSQ) { n.TLS.Enabled = true },
+			[]string{"none can be consumed from", plain.TCPAddr(), "does not offer TLS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(plain.TCPAddr())
+			tt.set(&cfg.NSQ)
+			a := mustRun(t, cfg)
+			eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
+			for _, want := range tt.want {
+				if detail := a.stats().ModeDetail; !strings.Contains(detail, want) {
+					t.Errorf("the detail is %q, want %q in it", detail, want)
+				}
+			}
+		})
+	}
+}
+
+func TestModeBlindNamesWhatIsPaused(t *testing.T) {
+	for name, what := range map[string]string{
+		"the topic":   "/topic/pause?topic=data_server_addr",
+		"the channel": "/channel/pause?topic=data_server_addr&channel=",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lookupd := mustLookupd(t)
+			nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = nsqd.Stop() })
+			cfg := quick("")
+			cfg.NSQ.NSQD, cfg.NSQ.Lookupd = nil, []string{lookupd.HTTPAddr()}
+			a := mustRun(t, cfg)
+			eventually(t, 10*time.Second, "normal", func() bool { return a.stats().Mode == registry.ModeNormal })
+			if strings.HasSuffix(what, "=") {
+				stats := mustGet(t, "http://"+nsqd.HTTPAddr()+"/stats?format=json&topic=data_server_addr")
+				_, after, _ := strings.Cut(stats, `"channel_name":"`)
+				channel, _, _ := strings.Cut(after, `"`)
+				what += url.QueryEscape(channel)
+			}
+			resp, err := http.Post("http://"+nsqd.HTTPAddr()+what, "", nil)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("pause: %v %v", resp, err)
+			}
+			_ = resp.Body.Close()
+			eventually(t, 15*time.Second, "the pause in the detail", func() bool {
+				return strings.Contains(a.stats().ModeDetail, "paused at nsqd "+nsqd.HTTPAddr())
+			})
+			if detail := a.stats().ModeDetail; !strings.Contains(detail, strings.TrimPrefix(name, "the ")+" ") {
+				t.Errorf("the detail is %q, want %s in it", detail, name)
+			}
+		})
+	}
+}
+
+// Both programs try several times a second, and log that once.
+func TestWithoutABrokerLittleIsLogged(t *testing.T) {
+	lookupd := mustLookupd(t)
+	for name, lookup := range map[string]string{"refused": freeAddress(t), "not HTTP": lookupd.TCPAddr(), "no nsqd": lookupd.HTTPAddr()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.WarnLevel)
+			cfg := quick("")
+			cfg.NSQ.NSQD, cfg.NSQ.Lookupd = nil, []string{lookup}
+			a := mustRunLogging(t, cfg, zap.New(core))
+
+			agentCore, agentLogs := observer.New(zap.WarnLevel)
+			cfg.DataServer.Listen, cfg.DataServer.Interval, cfg.DataServer.TTL = "127.0.0.1:0", 100*time.Millisecond, time.Second
+			s, err := app.NewDataServer(cfg, zap.New(agentCore))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ran := make(chan error, 1)
+			go func() { ran <- s.Run(ctx) }()
+
+			eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
+			eventually(t, 10*time.Second, "a failed event", func() bool {
+				return logs.FilterMessageSnippet("messages are not published").Len() > 0
+			})
+			cancel()
+			if err := <-ran; err == nil {
+				t.Error("the leave was published")
+			}
+			_ = a.stop()
+			if n := logs.Len(); n > 4 {
+				t.Errorf("%d lines of the API server, want at most 4", n)
+			}
+			for _, line := range append(logs.All(), agentLogs.All()...) {
+				if text := line.Message + " " + line.Entry.Caller.String(); strings.Contains(text, "0x") {
+					t.Errorf("a pointer in %q", text)
+				}
+			}
+			lines := agentLogs.FilterMessageSnippet("heartbeats are not published").All()
+			if len(lines) != 1 || agentLogs.Len() != 1 || !strings.Contains(lines[0].ContextMap()["error"].(string), "nsqlookupd "+lookup) {
+				t.Errorf("the agent logged %+v, want one line that says what nsqlookupd answered", agentLogs.All())
+			}
+			for _, line := range logs.All() {
+				t.Logf("%s %v", line.Message, line.ContextMap())
+			}
+		})
+	}
+}
