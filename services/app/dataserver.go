@@ -1,10 +1,13 @@
 package app
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"rollcall/pipeline/outage"
 	"rollcall/services/dataserver"
 )
 
@@ -17,6 +20,7 @@ func NewDataServer(cfg Config, log *zap.Logger) (*dataserver.Server, error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d := cfg.DataServer
+	onError, onRecovery := logHeartbeats(log)
 	return dataserver.NewServer(dataserver.ServerConfig{
 		Listen: d.Listen,
 		OnListen: func(listen, advertised string) {
@@ -40,7 +44,24 @@ func NewDataServer(cfg Config, log *zap.Logger) (*dataserver.Server, error) {
 			NSQ:      cluster,
 			Topic:    cfg.NSQ.Topic,
 			Metrics:  metrics,
-			OnError:  func(err error) { log.Warn("heartbeat not published; the next one follows", zap.Error(err)) },
+
+			OnError:    onError,
+			OnRecovery: onRecovery,
 		},
 	})
+}
+
+// logHeartbeats logs a failure to publish when it begins, once a minute while it lasts, and when it ends.
+func logHeartbeats(log *zap.Logger) (onError func(error), onRecovery func()) {
+	failing := new(outage.Log)
+	onError = func(err error) {
+		if failing.Failed(time.Now(), err) {
+			log.Warn("heartbeats are not published; each is tried, and this is logged once a minute", zap.Error(err))
+		}
+	}
+	onRecovery = func() {
+		since, _ := failing.Succeeded()
+		log.Info("heartbeats are published again", zap.Duration("after", time.Since(since)))
+	}
+	return onError, onRecovery
 }

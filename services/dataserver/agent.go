@@ -27,7 +27,10 @@ type Agent struct {
 	description Description // replaced, never changed
 
 	incarnation atomic.Int64 // 0 until Run begins
-	seq         uint64       // of the last message; owned by Run
+
+	// Owned by Run.
+	seq     uint64 // of the last message
+	failing bool   // the last heartbeat was not published
 }
 
 // NewAgent starts nothing. The error is that of cfg.Validate or of the registration of metrics.

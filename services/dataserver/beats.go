@@ -18,8 +18,11 @@ func (a *Agent) beat(ctx context.Context) {
 	for a.await(ctx, start, due) {
 		start = time.Now()
 		step := a.step()
-		if err := a.publish(ctx, step*9/10, events.KindHeartbeat); err != nil && ctx.Err() == nil {
+		err := a.publish(ctx, step*9/10, events.KindHeartbeat)
+		if ctx.Err() == nil {
 			a.report(err)
+		}
+		if err != nil {
 			step = min(burst, step)
 		}
 		due = start.Add(step)
@@ -51,9 +54,15 @@ func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
 	}
 }
 
+// report tells of each failure, and of the success that ends them.
 func (a *Agent) report(err error) {
-	if a.cfg.OnError != nil {
+	recovered := err == nil && a.failing
+	a.failing = err != nil
+	if err != nil && a.cfg.OnError != nil {
 		a.cfg.OnError(err)
+	}
+	if recovered && a.cfg.OnRecovery != nil {
+		a.cfg.OnRecovery()
 	}
 }
 

@@ -49,6 +49,9 @@ type Config struct {
 	// the interval if that is less. It must not block.
 	OnError func(error)
 
+	// OnRecovery is told of the first heartbeat that is published after a failure, if given. It must not block.
+	OnRecovery func()
+
 	NSQ          nsqpubsub.Cluster
 	Topic        string        // default events.HeartbeatTopic
 	LeaveTimeout time.Duration // for the leave to be published, default 1 s
