@@ -75,7 +75,7 @@ func TestForwardedFieldsOfATrustedProxy(t *testing.T) {
 // TestTheClientBehindATrustedProxy looks at the client through the policy hash, whose key is the client's address by default.
 func TestTheClientBehindATrustedProxy(t *testing.T) {
 	t.Parallel()
-	const members = 200
+	const members = 40
 	var servers []*events.Server
 	for _, id := range ids(members) {
 		servers = append(servers, server(id, "127.0.0.1:1"))
