@@ -31,6 +31,7 @@ type Node struct {
 	LagMS       int64               `json:"lag_ms"` // how long the last message waited in it
 	LastMessage time.Time           `json:"last_message,omitzero"`
 	Received    uint64              `json:"received"`        // messages since the start
+	Loss        float64             `json:"loss,omitempty"`  // part of the canaries that it took and did not deliver
 	Error       string              `json:"error,omitempty"` // why it is not connected
 }
 

@@ -79,7 +79,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		StartedAt: s.started,
 		Mode:      stats.Mode,
 		ModeSince: stats.ModeSince.UTC().Truncate(time.Millisecond),
-		Detail:    stats.ModeDetail,
+		Detail:    stats.ModeDetail + lossDetail(s.cfg.Nodes()),
 		Complete:  stats.Complete,
 		Revision:  roll.Revision,
 		Outbox:    outboxOf(stats, s.cfg.Events()),

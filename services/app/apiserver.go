@@ -181,7 +181,7 @@ func (a *APIServer) pick(ctx context.Context, service, policy, key string) (*eve
 func (a *APIServer) nodes() []apiserver.Node {
 	var nodes []apiserver.Node
 	for _, n := range a.roll.subscriber.Nodes() {
-		node := apiserver.Node{Address: n.Address, Connected: n.Connected, LastMessage: n.LastMessage, Received: n.Received}
+		node := apiserver.Node{Address: n.Address, Connected: n.Connected, LastMessage: n.LastMessage, Received: n.Received, Loss: a.roll.canaries.Loss(n.Address)}
 		if n.Err != nil {
 			node.Error = n.Err.Error()
 		}

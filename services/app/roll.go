@@ -127,7 +127,7 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	skew := pipeline.NewSkew(r.started)
 	policy := r.policy
-	policy.ID, policy.Started, policy.Skew = r.cfg.ID, r.started, skew
+	policy.ID, policy.Started, policy.Skew = r.cfg.ID, r.started, returns{skew, r}
 	counters, err := pipeline.NewMetrics(metrics)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
@@ -242,4 +242,15 @@ func (r *roll) waiting() prometheus.Collector {
 		Name: "rollcall_nsqd_waiting",
 		Help: "Known nsqd that wait for their turn to be tried, because too many others were never reached.",
 	}, func() float64 { return float64(r.subscriber.Waiting()) })
+}
+
+// returns tells of each canary that comes back those who learn from it.
+type returns struct {
+	skew *pipeline.Skew
+	roll *roll
+}
+
+func (l returns) Learn(receipt events.Receipt, sent time.Time) {
+	l.skew.Learn(receipt, sent)
+	l.roll.canaries.Returned(receipt.Via, sent)
 }

@@ -140,6 +140,7 @@ func refuse(context.Context) error { return errors.New("refused") }
 
 // sender is one that runs, and what it logs and counts.
 type sender struct {
+	*canary.Sender
 	started time.Time
 	logs    *observer.ObservedLogs
 	metrics *prometheus.Registry
@@ -161,6 +162,7 @@ func mustRun(t *testing.T, b *brokers) *sender {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Sender = c
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- c.Run(ctx) }()

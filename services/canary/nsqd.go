@@ -19,6 +19,10 @@ type nsqd struct {
 	took         atomic.Pointer[time.Time] // when it took the last canary; nil before
 	sent, failed prometheus.Counter
 
+	trips *trips
+	lost  prometheus.Counter
+	lossy bool // as it was logged; Run's own
+
 	rebuilt time.Time // when its connection last was; Run's own
 }
 
@@ -28,7 +32,12 @@ func (s *Sender) start(ctx context.Context, addr string) *nsqd {
 		done:   make(chan struct{}),
 		sent:   s.metrics.canaries.WithLabelValues(addr, "sent"),
 		failed: s.metrics.canaries.WithLabelValues(addr, "failed"),
+		lost:   s.metrics.canaries.WithLabelValues(addr, "lost"),
+		trips:  new(trips),
 	}
+	s.mu.Lock()
+	s.trips[addr] = n.trips
+	s.mu.Unlock()
 	s.metrics.reconnects.WithLabelValues(addr) // a series that exists at zero can be alerted on
 	ctx, n.end = context.WithCancel(ctx)
 	go func() {
@@ -44,7 +53,9 @@ func (s *Sender) publish(ctx context.Context, n *nsqd) {
 	ticks := time.NewTicker(s.cfg.Interval)
 	defer ticks.Stop()
 	for {
-		err := s.send(ctx, n.addr)
+		sent := time.Now()
+		n.trips.begin(sent)
+		err := s.send(ctx, n.addr, sent)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -54,6 +65,7 @@ func (s *Sender) publish(ctx context.Context, n *nsqd) {
 			now := time.Now()
 			n.took.Store(&now)
 			n.sent.Inc()
+			n.trips.mark(sent, func(c *trip) { c.taken = true })
 		}
 		select {
 		case <-ticks.C:
@@ -63,10 +75,10 @@ func (s *Sender) publish(ctx context.Context, n *nsqd) {
 	}
 }
 
-func (s *Sender) send(ctx context.Context, addr string) error {
+func (s *Sender) send(ctx context.Context, addr string, sent time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Interval)
 	defer cancel()
-	body, err := events.EncodeCanary(s.cfg.ID, s.cfg.Started, time.Now())
+	body, err := events.EncodeCanary(s.cfg.ID, s.cfg.Started, sent)
 	if err != nil {
 		return err
 	}

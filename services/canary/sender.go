@@ -2,6 +2,7 @@ package canary
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,6 +15,9 @@ type Sender struct {
 	cfg     Config
 	metrics *metrics
 	nsqd    map[string]*nsqd // Run's own
+
+	mu    sync.Mutex
+	trips map[string]*trips // by nsqd
 }
 
 // New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
@@ -26,7 +30,7 @@ func New(cfg Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sender{cfg: cfg, metrics: m, nsqd: make(map[string]*nsqd)}, nil
+	return &Sender{cfg: cfg, metrics: m, nsqd: make(map[string]*nsqd), trips: make(map[string]*trips)}, nil
 }
 
 // Run publishes until ctx ends. It returns nil when its goroutines have ended. It is called once.
@@ -38,6 +42,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		nodes := s.nodes()
 		s.follow(ctx, nodes)
 		s.repair(nodes, time.Now())
+		s.watchLoss(time.Now())
 		select {
 		case <-ticks.C:
 		case <-ctx.Done():
@@ -68,6 +73,9 @@ func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.Consumer
 		if _, ok := nodes[addr]; !ok {
 			<-n.done
 			delete(s.nsqd, addr)
+			s.mu.Lock()
+			delete(s.trips, addr)
+			s.mu.Unlock()
 			s.metrics.forget(addr)
 		}
 	}
