@@ -67,7 +67,7 @@ type ProxyRetry struct {
 // ProxyTimeout is how long the proxy waits for others.
 type ProxyTimeout struct {
 	Connect  time.Duration `koanf:"connect" doc:"how long a connection to a server may take"`
-	Response time.Duration `koanf:"response" doc:"how long a server may take to begin its answer"`
+	Response time.Duration `koanf:"response" doc:"how long an answer may take to begin, over all attempts of a request"`
 	Header   time.Duration `koanf:"header" doc:"how long a client may take for the header of a request"`
 	Idle     time.Duration `koanf:"idle" doc:"how long a connection is kept without a request, on both sides"`
 	Stall    time.Duration `koanf:"stall" doc:"how long a client may send or take nothing of a body, and a server take nothing of one"`

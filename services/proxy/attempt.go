@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"rollcall/events"
 	"rollcall/services/balancer"
 	"rollcall/services/dial"
 	"rollcall/services/registry"
@@ -15,6 +16,7 @@ import (
 // anything may be followed by another attempt.
 func (x *exchange) attempt(e *balancer.Endpoint) *failure {
 	x.endpoint, x.pool = e, x.service.pool(e)
+	x.beganAt = x.p.clock.Load()
 	e.Begin()
 	f, outcome := x.try()
 	if outcome == balancer.Failed && !x.pool.is(e.Server()) {
@@ -65,6 +67,9 @@ func (x *exchange) unconnected(err error, began time.Time) (*failure, balancer.O
 func (x *exchange) call(c *conn) (*failure, balancer.Outcome) {
 	up := &upload{x: x, c: c}
 	resp, err := x.send(c, up)
+	if err == nil {
+		c.pool.answered(x.p.clock.Load())
+	}
 	var outcome balancer.Outcome
 	complete := false
 	switch {
@@ -109,7 +114,7 @@ func (x *exchange) send(c *conn, up *upload) (*http.Response, error) {
 		_ = c.w.Flush()
 		up.start()
 	} else {
-		x.sentAt.Store(x.p.clock.Load())
+		x.sentAt.Store(x.awaited)
 		_, _ = c.w.Write(x.body.whole)
 		_ = c.w.Flush() // a server that refuses a body may have answered all the same
 	}
@@ -129,7 +134,7 @@ func (x *exchange) failed(c *conn, err error) (*failure, balancer.Outcome) {
 	case isClients(err):
 		return &failure{err: err, sent: true}, balancer.Abandoned
 	case errors.Is(why, errLate):
-		return &failure{err: why, sent: true}, balancer.Failed
+		return &failure{err: why, sent: true}, x.late()
 	case why != nil:
 		return &failure{err: why, sent: true}, balancer.Abandoned
 	}
@@ -138,6 +143,26 @@ func (x *exchange) failed(c *conn, err error) (*failure, balancer.Outcome) {
 		return f, balancer.Abandoned
 	}
 	return f, balancer.Failed
+}
+
+// lateLimit is how many requests in a row may get no answer in time before the registry is told.
+const lateLimit = 5
+
+// late judges a server that did not answer in time. It is no failure of a server that answers something else: the endpoint is
+// slow. Nothing else may have been asked of it, so after lateLimit in a row the registry suspects and probes it. Only a
+// suspect, which has answered neither requests nor probes, and sent no heartbeat, fails.
+func (x *exchange) late() balancer.Outcome {
+	l := x.pool
+	switch {
+	case l.answeredAt.Load() >= x.beganAt:
+		l.late.Store(0)
+	case x.endpoint.Server().State == events.StateSuspect:
+		return balancer.Failed
+	case l.late.Add(1) >= lateLimit:
+		l.late.Store(0)
+		x.accuse(registry.FindingSilent, time.Now())
+	}
+	return balancer.Abandoned
 }
 
 func isClients(err error) bool {

@@ -6,12 +6,13 @@
 //	  v
 //	exchange ──> balancer: which server? ──> pool: a connection to it ──> answer, as it comes
 //	  ^                                                     |
-//	  |  another server, within the budget                  | no connection, broken off, too late
+//	  |  another server, within the budget                  | no connection, broken off, dead
 //	  +-----------------------------------------------------+──> ejection, and evidence for the registry
 //
 // A request that no byte was sent of may always go to another server. One that was sent may if its method is idempotent (GET,
-// HEAD, OPTIONS, PUT, DELETE), its body is held whole (64 KiB at most), and no byte of an answer has come. A status is
-// an answer, whatever it says. The end of a connection that lay idle says nothing of a server: where there is no other one, the
+// HEAD, OPTIONS, PUT, DELETE), its body is held whole (64 KiB at most), and no byte of an answer has come; but not because
+// the answer did not come in time: that is a 504 at once. One response timeout runs over all attempts. A status is an answer,
+// whatever it says. The end of a connection that lay idle says nothing of a server: where there is no other one, the
 // request is sent to the same one again.
 //
 // Where a client's connection could be read in two ways it ends: after a body with a length beside chunks, or in chunks with HTTP/1.0,

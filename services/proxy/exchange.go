@@ -19,6 +19,7 @@ type exchange struct {
 	w         http.ResponseWriter
 	r         *http.Request
 	begun     time.Time
+	awaited   int64 // when the first attempt began, by Proxy.clock: the response timeout runs from here over all attempts
 	requestID string
 	client    string // its IP address
 	trusted   bool   // the connection is from a trusted proxy
@@ -35,11 +36,12 @@ type exchange struct {
 	pool     *pool                 // its connections
 	attempts []*balancer.Endpoint  // so far, each with its server
 	array    [4]*balancer.Endpoint // of attempts, which seldom are more
+	beganAt  int64                 // when the attempt began, by Proxy.clock
 	status   int                   // what the client was told; 0: nothing yet
 
 	// The sweep's too; moments are of Proxy.clock:
 	replayable atomic.Bool  // it may be sent again after it was sent
-	sentAt     atomic.Int64 // since when its answer is awaited; 0: it is not
+	sentAt     atomic.Int64 // from when the response timeout runs, while an answer is awaited; 0: none is awaited
 	movedAt    atomic.Int64 // when the server last took a part of the body; 0: there is none on the way
 }
 
@@ -100,6 +102,7 @@ func (x *exchange) serve() error {
 		key = x.hashKey()
 	}
 	x.attempts = x.array[:0]
+	x.awaited = x.p.clock.Load()
 	f := &failure{err: ErrNoServer}
 	for {
 		e := x.service.balancer.Pick(key, x.attempts)
@@ -119,12 +122,15 @@ func (x *exchange) serve() error {
 	}
 }
 
-// again reports whether the request may be sent once more, and takes that out of the budget.
+// again reports whether the request may be sent once more, and takes that out of the budget. A request that was sent and got no
+// answer in time is not repeated: the server may be executing it, and the next server would take as long.
 func (x *exchange) again(f *failure) bool {
 	switch {
 	case x.status != 0 || isClients(f.err) || len(x.attempts) > x.p.cfg.Retries || x.r.Context().Err() != nil:
 		return false
-	case f.sent && !x.replayable.Load():
+	case f.sent && (errors.Is(f.err, errLate) || !x.replayable.Load()):
+		return false
+	case time.Duration(x.p.clock.Load()-x.awaited) >= x.p.cfg.ResponseTimeout:
 		return false
 	}
 	if !x.service.budget.take() {

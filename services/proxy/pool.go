@@ -28,6 +28,8 @@ type pool struct {
 	retired time.Time          // when the server went; zero: it is here
 	usedAt  time.Time          // when a connection was opened or given back last
 
+	answeredAt atomic.Int64 // when the server answered a request last, by Proxy.clock; 0: never
+	late       atomic.Int32 // requests in a row that it did not answer in time, while it answered no other
 	reportedAt atomic.Int64 // when the registry was last told something of the server, by Proxy.clock; 0: never
 }
 
@@ -37,6 +39,13 @@ func newPool(p *Proxy, m *events.Server) *pool {
 
 // is reports whether the connections are to m as it is now.
 func (l *pool) is(m *events.Server) bool { return l.addr == m.Addr && l.incarnation == m.Incarnation }
+
+// answered notes that the server answered a request at clock. The clock moves a few times a second, so that most answers write nothing.
+func (l *pool) answered(clock int64) {
+	if l.answeredAt.Load() != clock {
+		l.answeredAt.Store(clock)
+	}
+}
 
 // unused reports whether nobody has needed the pool for so long that it may go.
 func (l *pool) unused(now time.Time) bool {
