@@ -32,6 +32,9 @@ func (f *front) shut() {
 func (f *front) Accept() (net.Conn, error) {
 	if !f.drained {
 		c, err := f.Listener.Accept()
+		if err == nil {
+			boundUnsent(c)
+		}
 		if err == nil || !f.shutting.Load() {
 			return c, err
 		}
