@@ -69,7 +69,7 @@ func (t *trips) judge(now time.Time) (lost int, loss float64) {
 			lost++
 		}
 	}
-	if missing < lossLeast {
+	if missing < lossLeast || missing == judged { // one that delivers nothing is blind, and that is told elsewhere
 		return lost, 0
 	}
 	return lost, float64(missing) / float64(judged)
@@ -82,7 +82,8 @@ func (s *Sender) Returned(nsqd string, sent time.Time) {
 	}
 }
 
-// Loss is the part of the canaries of the last minutes that an nsqd took and did not deliver; 0 below three of them.
+// Loss is the part of the canaries of the last minutes that an nsqd took and did not deliver: 0 if those are fewer than three,
+// or all, because an nsqd that delivers nothing is blind.
 func (s *Sender) Loss(nsqd string) float64 {
 	t := s.tripsOf(nsqd)
 	if t == nil {
