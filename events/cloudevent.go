@@ -35,6 +35,16 @@ type modeData struct {
 	Observer string `json:"observer"`
 }
 
+// conflictData is the data of a ConflictChanged.
+type conflictData struct {
+	Conflict bool      `json:"conflict"`
+	Started  time.Time `json:"started_at"`
+	Detail   string    `json:"detail"`
+	Reason   Cause     `json:"reason"`
+	Revision uint64    `json:"revision"`
+	Observer string    `json:"observer"`
+}
+
 type eventData struct {
 	Server   Server    `json:"server"`
 	Reason   Cause     `json:"reason"`
@@ -47,8 +57,11 @@ type eventData struct {
 func Encode(e Event) ([]byte, error) {
 	t := e.Details()
 	subject, content := t.Server.Key(), any(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
-	if m, ok := e.(ModeChanged); ok {
-		subject, content = t.Observer, modeData{m.Mode, m.Previous, m.Detail, t.Cause, t.Revision, t.Observer}
+	switch e := e.(type) {
+	case ModeChanged:
+		subject, content = t.Observer, modeData{e.Mode, e.Previous, e.Detail, t.Cause, t.Revision, t.Observer}
+	case ConflictChanged:
+		subject, content = t.Observer, conflictData{e.Conflict, e.Started, e.Detail, t.Cause, t.Revision, t.Observer}
 	}
 	data, err := json.Marshal(content)
 	if err != nil {
@@ -83,8 +96,11 @@ func Decode(body []byte) (Event, error) {
 	case ce.ID == "" || ce.Source == "":
 		return nil, Invalid(ReasonMalformed, "id or source is missing")
 	}
-	if ce.Type == TypeMode {
+	switch ce.Type {
+	case TypeMode:
 		return ce.modeChanged()
+	case TypeConflict:
+		return ce.conflictChanged()
 	}
 	t, err := ce.transition()
 	e, known := New(ce.Type, t)
@@ -108,6 +124,20 @@ func (ce *cloudEvent) modeChanged() (Event, error) {
 	return ModeChanged{
 		Transition: Transition{ID: ce.ID, Time: ce.Time, Cause: data.Reason, Revision: data.Revision, Observer: data.Observer},
 		Mode:       data.Mode, Previous: data.Previous, Detail: data.Detail,
+	}, nil
+}
+
+func (ce *cloudEvent) conflictChanged() (Event, error) {
+	var data conflictData
+	if err := json.Unmarshal(ce.Data, &data); err != nil {
+		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
+	}
+	if data.Observer == "" {
+		return nil, Invalid(ReasonMalformed, "data names no observer")
+	}
+	return ConflictChanged{
+		Transition: Transition{ID: ce.ID, Time: ce.Time, Cause: data.Reason, Revision: data.Revision, Observer: data.Observer},
+		Conflict:   data.Conflict, Started: data.Started, Detail: data.Detail,
 	}, nil
 }
 

@@ -101,6 +101,24 @@ func TestGoldenModeChanged(t *testing.T) {
 	}
 }
 
+func TestGoldenConflictChanged(t *testing.T) {
+	at, started := time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC), time.Date(2026, 11, 22, 11, 59, 1, 0, time.UTC)
+	want := events.ConflictChanged{
+		Transition: events.Transition{
+			ID: events.ConflictEventID("api-1", at.Add(-time.Minute), at, 120), Time: at, Cause: events.CauseDuplicate, Revision: 120, Observer: "api-1",
+		},
+		Conflict: true, Started: started, Detail: `another API server has the id "api-1"`,
+	}
+	encoded, err := events.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := events.Decode(golden(t, "registry.conflict.json", encoded))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
 func TestGoldenRejected(t *testing.T) {
 	want := events.Rejected{
 		Reason: events.ReasonMalformed, Detail: "bytes that are neither JSON nor text",

@@ -18,7 +18,8 @@ const (
 	TypeExpired    Type = "rollcall.server.expired"
 	TypeLeft       Type = "rollcall.server.left"
 	TypeReplaced   Type = "rollcall.server.replaced"
-	TypeMode       Type = "rollcall.registry.mode" // the only one that is about no server
+	TypeMode       Type = "rollcall.registry.mode"     // about no server
+	TypeConflict   Type = "rollcall.registry.conflict" // about no server
 )
 
 // Cause says in one word why a transition happened.
@@ -39,7 +40,8 @@ const (
 	CauseBlind       Cause = "blind"       // mode: nothing comes through any nsqd
 	CauseSight       Cause = "sight"       // mode: something does again
 	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
-	CauseCalm        Cause = "calm"        // mode: it is warm, and few servers are suspect
+	CauseCalm        Cause = "calm"        // mode: it is warm, and few servers are suspect; conflict: the other API server is gone
+	CauseDuplicate   Cause = "duplicate"   // conflict: another API server has the same id
 )
 
 // Mode is how far an API server trusts its own ears.
@@ -68,7 +70,7 @@ func Modes() []Mode { return []Mode{ModeWarming, ModeNormal, ModeHolding, ModeBl
 type Event interface {
 	// Type is the CloudEvents type.
 	Type() Type
-	// Details is what all lifecycle events have in common. Of a ModeChanged the Server and LastSeen are zero.
+	// Details is what all lifecycle events have in common. Of a ModeChanged or ConflictChanged the Server and LastSeen are zero.
 	Details() Transition
 }
 
@@ -108,6 +110,15 @@ type (
 		Mode, Previous Mode
 		Detail         string // a sentence for people
 	}
+
+	// ConflictChanged says that the API server has begun to hear another one with its own id, or hears it no more. Its
+	// Server is zero.
+	ConflictChanged struct {
+		Transition
+		Conflict bool
+		Started  time.Time // when the other process did, by its own clock
+		Detail   string    // a sentence for people
+	}
 )
 
 func (ServerRegistered) Type() Type { return TypeRegistered }
@@ -118,6 +129,7 @@ func (ServerExpired) Type() Type    { return TypeExpired }
 func (ServerLeft) Type() Type       { return TypeLeft }
 func (ServerReplaced) Type() Type   { return TypeReplaced }
 func (ModeChanged) Type() Type      { return TypeMode }
+func (ConflictChanged) Type() Type  { return TypeConflict }
 
 // Details returns t.
 func (t Transition) Details() Transition { return t }
@@ -160,6 +172,12 @@ func EventID(typ Type, service, id string, incarnation int64, at, round uint64) 
 // ModeEventID is the id of a ModeChanged, which only its observer tells.
 func ModeEventID(observer string, at time.Time, revision uint64) string {
 	return hashOf(string(TypeMode), observer, strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
+}
+
+// ConflictEventID is the id of a ConflictChanged. Its observer shares the id with another one, so the start of its process
+// tells the two apart.
+func ConflictEventID(observer string, started, at time.Time, revision uint64) string {
+	return hashOf(string(TypeConflict), observer, strconv.FormatInt(started.UnixMilli(), 10), strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
 }
 
 func hashOf(parts ...string) string {

@@ -31,6 +31,7 @@ type figures struct {
 	revision    *prometheus.Desc
 	mailbox     *prometheus.Desc
 	mode        *prometheus.Desc
+	conflict    *prometheus.Desc
 	questions   *prometheus.Desc
 	lease       *prometheus.Desc
 	credited    *prometheus.Desc
@@ -63,6 +64,7 @@ func newFigures(cfg Config) *figures {
 		revision:    desc("revision", "Revision of the roll; grows by one with each lifecycle event."),
 		mailbox:     desc("mailbox_heartbeats", "Heartbeats that wait for the registry."),
 		mode:        desc("registry_mode", "1 for the mode that the registry is in.", "mode"),
+		conflict:    desc("id_conflict", "1 while another API server with the same id is heard."),
 		questions:   desc("probe_questions", "Servers that wait to be asked."),
 		lease:       desc("lease_clock_seconds_total", "What the clock shows by which leases age; it runs slower than time while nsqd are blind."),
 		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
@@ -82,7 +84,7 @@ func newFigures(cfg Config) *figures {
 func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
-		f.mode, f.questions, f.lease, f.credited, f.blind, f.lag, f.blindShare, f.unheard, f.grace,
+		f.mode, f.conflict, f.questions, f.lease, f.credited, f.blind, f.lag, f.blindShare, f.unheard, f.grace,
 		f.due, f.lost, f.lossRate,
 	} {
 		ch <- d
@@ -150,6 +152,7 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	for _, m := range events.Modes() {
 		ch <- gauge(f.mode, number(m == stats.Mode), string(m))
 	}
+	ch <- gauge(f.conflict, number(stats.Conflict != nil))
 	ch <- gauge(f.questions, float64(stats.Questions))
 	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
 	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())

@@ -46,7 +46,7 @@ func mustRoll(t testing.TB, change ...func(*apiserver.Config)) *roll {
 	t.Helper()
 	r := &roll{t: t, metrics: prometheus.NewPedanticRegistry()}
 	var err error
-	if r.registry, err = registry.New(registry.Config{Observer: "api-1"}); err != nil {
+	if r.registry, err = registry.New(registry.Config{Observer: "api-1", Started: start()}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -21,7 +21,8 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readyz is 200 once the roll is complete, and stays so while no broker can be heard: the roll is kept then, and an API
+// readyz is 503 while another API server with the same id is heard that started earlier: that one stays ready, so a wrong
+// id costs no user anything. Else it is 200 once the roll is complete, and stays so while no broker can be heard: the roll is kept then, and an API
 // server that others took out of use would turn an outage of brokers into one of users.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	stats, err := s.stats(r)
@@ -30,6 +31,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := s.ready(stats.Complete); err != nil {
 		return err
+	}
+	if c := stats.Conflict; c != nil && c.Yields {
+		return fmt.Errorf("%w: %s", errNotReady, c.Detail)
 	}
 	respond(w, http.StatusOK, textType, []byte("ok\n"))
 	return nil

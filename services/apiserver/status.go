@@ -23,6 +23,15 @@ type Status struct {
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`
 	NSQD      []Node        `json:"nsqd"` // never null
+	Conflict  *Conflict     `json:"id_conflict,omitempty"`
+}
+
+// Conflict is another API server with the same id.
+type Conflict struct {
+	StartedAt time.Time `json:"started_at"` // its process, by its own clock
+	Since     time.Time `json:"since"`      // when it was heard first
+	Ready     bool      `json:"ready"`      // this one stays ready, because it started earlier
+	Detail    string    `json:"detail"`
 }
 
 // Outbox is what becomes of lifecycle events until a broker has them.
@@ -86,6 +95,9 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		NSQD:      withSight(s.cfg.Nodes(), stats.Sights),
 	}
 	status.Detail += status.Outbox.describe()
+	if c := stats.Conflict; c != nil {
+		status.Conflict = &Conflict{c.Started, c.Since, !c.Yields, c.Detail}
+	}
 	for _, srv := range roll.Servers {
 		status.Servers.add(srv.State)
 	}

@@ -13,6 +13,9 @@ func EventLine(e events.Event) string {
 	if m, ok := e.(events.ModeChanged); ok {
 		return fmt.Sprintf("%s  %-10s  %s: %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), "mode", m.Mode, Printable(m.Detail), d.Cause, d.Revision, Printable(d.Observer))
 	}
+	if c, ok := e.(events.ConflictChanged); ok {
+		return fmt.Sprintf("%s  %-10s  %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), "conflict", Printable(c.Detail), d.Cause, d.Revision, Printable(d.Observer))
+	}
 	name := strings.TrimPrefix(string(e.Type()), "rollcall.server.")
 	line := fmt.Sprintf("%s  %-10s  %s", d.Time.Local().Format("15:04:05.000"), name, Printable(d.Server.Key()))
 	if d.Server.ID != d.Server.Addr {

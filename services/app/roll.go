@@ -70,6 +70,7 @@ func (r *roll) newRegistry() (err error) {
 	c := r.cfg.Registry
 	r.registry, err = registry.New(registry.Config{
 		Observer:   r.cfg.ID,
+		Started:    r.started,
 		Interval:   c.Interval,
 		TTL:        c.TTL,
 		Tick:       c.Tick,
@@ -210,6 +211,7 @@ func (r *roll) start(s *stack) {
 	s.start("hearing", func(ctx context.Context) error { return r.hearing.run(ctx, r.registry) })
 	s.start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
 	s.start("log of ignored heartbeats", func(ctx context.Context) error { return logIgnored(ctx, r.registry, r.log) })
+	s.start("log of conflicts", func(ctx context.Context) error { return logConflicts(ctx, r.registry, r.log) })
 	if r.file != nil {
 		s.start("snapshot", r.file.Run)
 	}

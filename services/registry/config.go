@@ -10,6 +10,7 @@ import (
 // Config of a Registry. The zero value is useful but for Observer.
 type Config struct {
 	Observer   string        // id of this API server, told in every event
+	Started    time.Time     // of the process, as its canaries name it; default: canaries of the own id say nothing
 	Interval   time.Duration // between heartbeats, as most servers beat; default 5 s
 	TTL        time.Duration // as most servers have it; default 10 s
 	Tick       time.Duration // how often Tick is called: the precision of suspicion and expiry; default 250 ms

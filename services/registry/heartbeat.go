@@ -24,6 +24,7 @@ func (s *state) place(m message) verdict {
 	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
+		s.meet(h, m.receipt.Delay, now)
 		return sighted
 	}
 	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]

@@ -23,8 +23,9 @@ type Snapshot struct {
 	Revision   uint64
 	Generation uint64 // of this process; grows with each Snapshot, also where nothing happened that makes an event
 	Mode       Mode
-	Complete   bool     // every server that publishes is on the roll: it was heard on time for an interval, or restored
-	Blind      []string // nsqd through which nothing comes, in order
+	Complete   bool      // every server that publishes is on the roll: it was heard on time for an interval, or restored
+	Blind      []string  // nsqd through which nothing comes, in order
+	Conflict   *Conflict // another API server with the same id, or nil
 	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
 	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.
 	// Registry.List has the current ones.

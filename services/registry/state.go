@@ -41,6 +41,9 @@ type state struct {
 	lateAt    time.Duration // by the lease clock, when messages were late last
 	blind     []string      // nsqd; replaced, never changed
 
+	twins    map[int64]*twin // by the start of the process
+	conflict *Conflict       // nil: none; replaced, never changed
+
 	outbox   outbox
 	revision uint64
 
@@ -79,6 +82,7 @@ func newState(cfg Config) *state {
 		clock:    newLeaseClock(cfg.Interval, cfg.Tick),
 		servers:  make(map[key]*record),
 		byAddr:   make(map[key]*record),
+		twins:    make(map[int64]*twin),
 		latest:   make(map[uint64]*record),
 		services: make(map[string]int),
 		wheel:    wheel{tick: cfg.Tick},
@@ -122,7 +126,7 @@ func (s *state) members() *Snapshot {
 		}
 		s.generation++
 		s.snapshot = &Snapshot{
-			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Blind: s.blind, Servers: servers,
+			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Blind: s.blind, Conflict: s.conflict, Servers: servers,
 		}
 	}
 	return s.snapshot

@@ -14,6 +14,7 @@ type Stats struct {
 	ModeSince   time.Time     // zero before the first tick
 	ModeDetail  string        // what it means, in words
 	Complete    bool          // see Snapshot
+	Conflict    *Conflict     // likewise
 	Sights      []Sight       // each nsqd that there is, by address
 	BlindShare  float64       // of the nsqd ever heard, those that are blind
 	Unheard     int           // nsqd through which no message ever came; they count for nothing
@@ -49,6 +50,7 @@ func (s *state) stats() Stats {
 		ModeSince:   s.modeSince,
 		ModeDetail:  s.detail(s.mode),
 		Complete:    s.complete,
+		Conflict:    s.conflict,
 		Sights:      s.clock.sights(),
 		BlindShare:  s.clock.blindShare(),
 		Unheard:     s.clock.unheard,
