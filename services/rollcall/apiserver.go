@@ -18,7 +18,9 @@ func newAPIServer() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		server, err := app.ListenAPIServer(cfg, cfg.Log.NewLogger(cmd.ErrOrStderr()))
+		log := cfg.Log.NewLogger(cmd.ErrOrStderr())
+		defer logHangups(log)()
+		server, err := app.ListenAPIServer(cfg, log)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,9 @@ func newDataServer() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		server, err := app.NewDataServer(cfg, cfg.Log.NewLogger(cmd.ErrOrStderr()))
+		log := cfg.Log.NewLogger(cmd.ErrOrStderr())
+		defer logHangups(log)()
+		server, err := app.NewDataServer(cfg, log)
 		if err != nil {
 			return usageError{err}
 		}

@@ -24,7 +24,9 @@ system choose. Where no address is given and another process has the usual one, 
 				return usageError{err}
 			}
 			cfg.Explicit = cmd.Flags().Changed
-			return app.RunDemo(cmd.Context(), cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
+			ctx, cancel := endWithTerminal(cmd)
+			defer cancel()
+			return app.RunDemo(ctx, cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
 		},
 	}
 	f := cmd.Flags()

@@ -65,6 +65,37 @@ func TestTheFirstSignalStopsInOrder(t *testing.T) {
 	}
 }
 
+func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
+	nsqd := mustNSQD(t).TCPAddr()
+	for name, args := range map[string][]string{
+		"apiserver":  apiserverArgs(nsqd),
+		"dataserver": {"dataserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd, "--dataserver.listen", "127.0.0.1:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := mustExec(t, args...)
+			address(t, &p.stderr)
+			for n := 1; n <= 2; n++ {
+				p.signal(syscall.SIGHUP)
+				eventually(t, 5*time.Second, "the log of a SIGHUP", func() bool { return strings.Count(p.stderr.String(), "SIGHUP") == n })
+			}
+			p.signal(syscall.SIGTERM)
+			if state := p.wait(); state.ExitCode() != 0 {
+				t.Errorf("got %v, want 0 at SIGTERM; %s", state, &p.stderr)
+			}
+		})
+	}
+}
+
+// The end of the terminal ends a command for people in order.
+func TestHangupEndsWatch(t *testing.T) {
+	p := mustExec(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", "127.0.0.1:1")
+	p.stderr.await(t, "connected to no nsqd yet")
+	p.signal(syscall.SIGHUP)
+	if state := p.wait(); state.ExitCode() != 0 {
+		t.Errorf("got %v, want 0; %s", state, &p.stderr)
+	}
+}
+
 func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 	p := mustExec(t, apiserverArgs(mustNSQD(t).TCPAddr())...)
 	addr := address(t, &p.stderr)

@@ -47,7 +47,9 @@ func newWatch() *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
-		ctx, stop := context.WithCancelCause(cmd.Context())
+		interrupted, cancel := endWithTerminal(cmd)
+		defer cancel()
+		ctx, stop := context.WithCancelCause(interrupted)
 		defer stop(nil)
 		deaf := time.AfterFunc(deafAfter, func() {
 			connected := slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
@@ -66,7 +68,7 @@ func newWatch() *cobra.Command {
 			}
 			return err
 		})
-		if cause := context.Cause(ctx); err == nil && cause != nil && cmd.Context().Err() == nil {
+		if cause := context.Cause(ctx); err == nil && cause != nil && interrupted.Err() == nil {
 			return cause
 		}
 		return err
