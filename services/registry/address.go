@@ -75,7 +75,7 @@ func (s *state) extensions(r *record) int {
 // each heard after the other was registered, nor before the next heartbeat of r is overdue.
 func (s *state) usurped(r *record, now time.Duration) bool {
 	if s.successor(r) != nil {
-		return now-r.sent >= min(r.suspectAfter(), r.interval()*3/2)
+		return now-r.sent >= r.overdue()
 	}
 	for service := range s.services {
 		other := s.byAddr[key{service, r.view.Addr}]

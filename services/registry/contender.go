@@ -13,7 +13,7 @@ import "time"
 //
 //	it was published after the newest heartbeat of the record, and so was one before it,
 //	these two are half an interval apart, because an nsqd that was paused stamps all that it held at one moment, and
-//	the record has been silent for its interval.
+//	the next heartbeat of the record is overdue: see record.overdue.
 //
 // So of two live processes with one id the one on the roll stays there for as long as it is heard.
 
@@ -41,7 +41,7 @@ func (s *state) contend(b *arrival, r *record, why objection) bool {
 	case again && r.doubt != nil && r.doubt.firstRound > 0: // this sender does not count
 		return true
 	}
-	proven := s.heardTwice(b, r.sent) && silence >= r.interval()
+	proven := s.heardTwice(b, r.sent) && silence >= r.overdue()
 	if !proven {
 		s.ignore(b, why)
 	}

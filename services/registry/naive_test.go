@@ -200,8 +200,11 @@ func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	if silence <= 0 || same && silence < naiveInterval/2 {
 		return false
 	}
-	return same && s.rewound || n.twice(w, s.sent, now) && silence >= naiveInterval
+	return same && s.rewound || n.twice(w, s.sent, now) && silence >= s.overdue()
 }
+
+// overdue is how long s may be silent before its next heartbeat is late.
+func (s *naiveServer) overdue() time.Duration { return min(s.ttl*7/10, naiveInterval*3/2) }
 
 // enter puts one on the roll that is not on it.
 func (n *naive) enter(w word, now time.Duration) {
@@ -397,7 +400,7 @@ func (n *naive) exhausted(s *naiveServer) bool {
 
 func (n *naive) usurped(s *naiveServer, now time.Duration) bool {
 	if n.successor(s) != nil {
-		return now-s.sent >= min(s.ttl*7/10, naiveInterval*3/2)
+		return now-s.sent >= s.overdue()
 	}
 	for _, other := range n.servers {
 		if other != s && other.addr == s.addr && s.sent >= other.claimed && other.sent >= s.claimed {

@@ -29,7 +29,7 @@ func (o objection) name() string {
 
 // words say why, of a heartbeat of this incarnation and seq.
 func (o objection) words(incarnation int64, seq uint64) string {
-	const until = "; it is taken when it is heard twice while the one on the roll is silent for an interval"
+	const until = "; it is taken when it is heard twice while the one on the roll is silent for 1.5 intervals"
 	switch o {
 	case objectionIncarnation:
 		return fmt.Sprintf("its incarnation %d is lower than that of the server on the roll%s", incarnation, until)

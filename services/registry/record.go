@@ -81,6 +81,10 @@ func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
 }
 
+// overdue is how long the server may be silent before its next heartbeat is late: an interval does not tell, because senders
+// spread their heartbeats by a tenth of it, and one that an nsqd did not take is published late through another.
+func (r *record) overdue() time.Duration { return min(r.suspectAfter(), r.interval()*3/2) }
+
 // deadline is when, by the lease clock, the server would be suspect, or expire.
 func (r *record) deadline() time.Duration {
 	if r.suspect {

@@ -1,0 +1,49 @@
+package registry
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"rollcall/events"
+)
+
+// Senders spread their heartbeats by a tenth of the interval, so the one that is on the roll is now and then silent for
+// longer than an interval while the other one is heard.
+func TestTwoLiveProcessesOfOneIDDoNotTakeTurns(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		other events.Heartbeat // than incarnation 2 with a seq that counts
+	}{
+		{"another incarnation", events.Heartbeat{Incarnation: 1, Seq: 1}},
+		{"the same incarnation", events.Heartbeat{Incarnation: 2, Seq: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const interval, length = 5 * time.Second, 2 * time.Hour
+			s := mustState(t, Config{})
+			random := rand.New(rand.NewPCG(1, 1))
+			start := time.Now()
+			first := plainBeat(1, 1_000_000)
+			first.Incarnation, first.IntervalMS, first.TTLMS = 2, interval.Milliseconds(), 2*interval.Milliseconds()
+			second := *first
+			second.Incarnation, second.Seq, second.Version = tt.other.Incarnation, tt.other.Seq, "other"
+			due := [2]time.Duration{0, interval / 3}
+			for now := time.Duration(0); now < length; now += 50 * time.Millisecond {
+				for i, h := range []*events.Heartbeat{first, &second} {
+					if now < due[i] {
+						continue
+					}
+					at := start.Add(now)
+					one := *h
+					s.observe(newMessage(&one, events.Receipt{Via: "nsqd-1", PublishedAt: at.Round(0), ReceivedAt: at}))
+					h.Seq++
+					due[i] = now + time.Duration((0.9+0.2*random.Float64())*float64(interval))
+				}
+				s.tick(start.Add(now), nil)
+			}
+			if got := s.revision; got > 2 { // the mode, and one registration
+				t.Errorf("%d transitions in %v", got, length)
+			}
+		})
+	}
+}
