@@ -60,6 +60,21 @@ func TestALinkStaysALink(t *testing.T) {
 			mustLink(t, filepath.Join("disk", "real.json"), filepath.Join(folder, "roll.json"))
 			return filepath.Join(disk, "real.json")
 		}},
+		{"to a file beside a folder that is a link", func(t *testing.T, folder, disk string) string {
+			mustMkdir(t, filepath.Join(disk, "inner"))
+			mustLink(t, filepath.Join(disk, "inner"), filepath.Join(folder, "inner"))
+			mustLink(t, filepath.Join("..", "files", "real.json"), filepath.Join(disk, "inner", "roll.json"))
+			mustLink(t, filepath.Join("inner", "roll.json"), filepath.Join(folder, "roll.json"))
+			mustMkdir(t, filepath.Join(disk, "files"))
+			return filepath.Join(disk, "files", "real.json")
+		}},
+		{"up from the target of a link", func(t *testing.T, folder, disk string) string {
+			mustMkdir(t, filepath.Join(disk, "inner"))
+			mustMkdir(t, filepath.Join(disk, "deep"))
+			mustLink(t, filepath.Join(disk, "deep"), filepath.Join(folder, "deep"))
+			mustLink(t, "deep/../inner/real.json", filepath.Join(folder, "roll.json"))
+			return filepath.Join(disk, "inner", "real.json")
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			folder, disk := t.TempDir(), t.TempDir()
@@ -78,7 +93,7 @@ func TestALinkStaysALink(t *testing.T) {
 					t.Errorf("%s has %d servers, want 3", at, len(got.Servers))
 				}
 			}
-			files, err := os.ReadDir(disk)
+			files, err := os.ReadDir(filepath.Dir(target))
 			if err != nil || len(files) != 2 { // and the lock
 				t.Errorf("got %v, %v beside the target, want the file and its lock", files, err)
 			}

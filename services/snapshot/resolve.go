@@ -24,9 +24,14 @@ func resolve(path string) (string, error) {
 			return "", err
 		}
 		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(at), to)
+			folder, _ := filepath.Split(at)
+			to = folder + to
 		}
-		at = to
+		folder, name := filepath.Split(to)
+		if folder, err = filepath.EvalSymlinks(folder); err != nil {
+			return to, nil // as above
+		}
+		at = filepath.Join(folder, name) // not of to: that takes link/.. for the folder that link is in
 	}
 	return "", fmt.Errorf("%s: more than %d symbolic links follow each other", path, maxLinks)
 }
