@@ -41,8 +41,12 @@ func newStatus() *cobra.Command {
 
 func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s  version %s  up %v\n%s: %s\n\n", app.Printable(s.ID), app.Printable(s.Version), time.Duration(s.UptimeS)*time.Second,
+	fmt.Fprintf(w, "%s  version %s  up %v\n%s: %s\n", app.Printable(s.ID), app.Printable(s.Version), time.Duration(s.UptimeS)*time.Second,
 		s.Mode, app.Printable(s.Detail))
+	if c := s.Conflict; c != nil {
+		fmt.Fprintf(w, "id conflict: %s (ready here: %s)\n", app.Printable(c.Detail), yesNo(c.Ready))
+	}
+	fmt.Fprintln(w)
 	table := newTable(w)
 	row := func(name string, value any) { fmt.Fprintf(table, "  %s\t%v\n", name, value) }
 	row("mode since", s.ModeSince.Local().Format(time.DateTime))

@@ -51,6 +51,22 @@ func TestPickAsksForWhatItsFlagsSay(t *testing.T) {
 	}
 }
 
+func TestStatusNamesAnotherServerWithTheSameID(t *testing.T) {
+	for ready, want := range map[string]string{
+		"true":  "normal: all is well\nid conflict: another has the id (ready here: yes)\n\n",
+		"false": "normal: all is well\nid conflict: another has the id (ready here: no)\n\n",
+	} {
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"mode":"normal","detail":"all is well","id_conflict":{"detail":"another has the id","ready":` + ready + `}}`))
+		}))
+		if got := call(t, "status", "--api", api.URL); got.code != 0 || !strings.Contains(got.stdout, want) {
+			t.Errorf("ready %s: got %+v, want %q", ready, got, want)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		api.Close()
+	}
+}
+
 // What a script takes for the whole truth says that it may not be.
 func TestAListThatMayLackServersSaysSo(t *testing.T) {
 	const warning = "rollcall: the list may lack servers, because the API server has not heard every server yet; see rollcall status\n"
