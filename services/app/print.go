@@ -7,19 +7,20 @@ import (
 	"rollcall/events"
 )
 
-// EventLine is an event in one line for people.
+// EventLine is an event in one line for people. Whoever publishes on the topic chooses every text in it.
 func EventLine(e events.Event) string {
+	var text string
 	d := e.Details()
-	if m, ok := e.(events.ModeChanged); ok {
-		return fmt.Sprintf("%s  %-10s  %s: %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), "mode", m.Mode, Printable(m.Detail), d.Cause, d.Revision, Printable(d.Observer))
+	switch e := e.(type) {
+	case events.ModeChanged:
+		text = fmt.Sprintf("%-10s  %s: %s", "mode", e.Mode, e.Detail)
+	case events.ConflictChanged:
+		text = fmt.Sprintf("%-10s  %s", "conflict", e.Detail)
+	default:
+		text = fmt.Sprintf("%-10s  %s", strings.TrimPrefix(string(e.Type()), "rollcall.server."), d.Server.Key())
+		if d.Server.ID != d.Server.Addr {
+			text += "  " + d.Server.Addr
+		}
 	}
-	if c, ok := e.(events.ConflictChanged); ok {
-		return fmt.Sprintf("%s  %-10s  %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), "conflict", Printable(c.Detail), d.Cause, d.Revision, Printable(d.Observer))
-	}
-	name := strings.TrimPrefix(string(e.Type()), "rollcall.server.")
-	line := fmt.Sprintf("%s  %-10s  %s", d.Time.Local().Format("15:04:05.000"), name, Printable(d.Server.Key()))
-	if d.Server.ID != d.Server.Addr {
-		line += "  " + Printable(d.Server.Addr)
-	}
-	return fmt.Sprintf("%s  (%s, revision %d of %s)", line, d.Cause, d.Revision, Printable(d.Observer))
+	return Printable(fmt.Sprintf("%s  %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), text, d.Cause, d.Revision, d.Observer))
 }

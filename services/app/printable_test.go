@@ -37,6 +37,17 @@ func TestEventLineHidesNothing(t *testing.T) {
 		Time: at, Cause: events.CauseTTL, Revision: 7, Observer: "api\u200b-1",
 		Server: events.Server{Service: "data", ID: "\u202egnp.exe", Addr: "10.0.0.7:80"},
 	})
+	mode := events.ModeChanged{
+		Transition: events.Transition{Time: at, Cause: "s\u200bilent", Revision: 8, Observer: "api-1"},
+		Mode:       "no\u202ermal", Detail: "\x1b[2J",
+	}
+	if got, want := app.EventLine(mode), `12:03:25.000  mode        no\u202ermal: \x1b[2J  (s\u200bilent, revision 8 of api-1)`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	conflict := events.ConflictChanged{Transition: mode.Transition, Detail: "\u2066x"}
+	if got, want := app.EventLine(conflict), `12:03:25.000  conflict    \u2066x  (s\u200bilent, revision 8 of api-1)`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 	want := `12:03:25.000  expired     data/\u202egnp.exe  10.0.0.7:80  (ttl, revision 7 of api\u200b-1)`
 	if got := app.EventLine(e); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
