@@ -36,8 +36,11 @@ func admit(r *http.Request, path string) (unplain bool, err error) {
 // doubtful reports whether somebody in front of this proxy may have seen another end of the request: where a length comes with
 // chunks, or chunks come with HTTP/1.0. Nothing may follow such a request on its connection (RFC 9112, 6.1).
 func doubtful(r *http.Request) bool {
-	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+	if r.ProtoMajor != 1 {
 		return false
+	}
+	if r.ContentLength == 0 {
+		return r.ProtoMinor == 0 && codedOf(r)
 	}
 	had := framingOf(r)
 	if len(r.TransferEncoding) > 0 {

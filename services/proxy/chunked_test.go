@@ -146,6 +146,46 @@ func TestALengthBesideChunksOverTLS(t *testing.T) {
 	})
 }
 
+// HTTP/1.0 has no chunks: net/http takes such a request for one without a body, and somebody in front may not.
+func TestChunksOfHTTP10EndTheConnection(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, nil)
+	l := newPipeListener()
+	f := startOn(t, l, nil, server("a", w.addr))
+	for name, lines := range map[string]string{
+		"alone": "", "after a length of 0": "Content-Length: 0\r\n", "with another method": "X-A: a\r\n",
+	} {
+		method := "POST"
+		if lines == "X-A: a\r\n" {
+			method = "GET"
+		}
+		input := method + " /data/x HTTP/1.0\r\nConnection: keep-alive\r\n" + lines + "Transfer-Encoding: chunked\r\n\r\n" + smuggled
+		for cut := range len(input) {
+			got := l.exchange(t, input[:cut], input[cut:])
+			if strings.Count(got, "HTTP/1.") != 1 || !strings.Contains(got, " 200 OK") {
+				t.Fatalf("%s, in two after %d bytes: got %q", name, cut, got)
+			}
+		}
+	}
+	for _, s := range w.take() {
+		if strings.Contains(s.line, "smuggled") {
+			t.Errorf("the server got %q", s)
+		}
+	}
+	f.sound()
+	c := start(t, nil, server("a", w.addr)).dial() // without chunks it keeps its connection
+	r := bufio.NewReader(c)
+	for range 3 {
+		_, _ = io.WriteString(c, "GET /data/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+}
+
 // OPTIONS * is for the proxy itself, and a length beside chunks ends its connection too.
 func TestALengthBesideChunksOfOPTIONS(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,7 @@ type watched struct {
 	of   *[]byte // the buffer of rest
 	err  error   // what follows rest
 
+	coding  atomic.Bool                 // a line with Transfer-Encoding passed, in whatever request
 	lingers atomic.Pointer[atomic.Bool] // whether the proxy stops; nil: the connection does not linger
 }
 
@@ -60,6 +61,7 @@ func withWatched(ctx context.Context, c net.Conn) context.Context {
 // watcher is a *watched, or one above TLS.
 type watcher interface {
 	body() fields
+	coded() bool
 	idle()
 	linger(stopping *atomic.Bool)
 }
@@ -71,6 +73,12 @@ func framingOf(r *http.Request) fields {
 		return w.body()
 	}
 	return hasLength | hasCoding
+}
+
+// codedOf reports whether a request without a body may have had Transfer-Encoding in its header. While it is handled net/http may read.
+func codedOf(r *http.Request) bool {
+	w, ok := r.Context().Value(watchedKey{}).(watcher)
+	return !ok || w.coded()
 }
 
 func (w *watched) Read(p []byte) (int, error) {
@@ -102,17 +110,25 @@ func (w *watched) Read(p []byte) (int, error) {
 func (w *watched) pass(p []byte) int {
 	if w.inBody {
 		for n := 0; n < len(p); {
-			passed, _ := w.lines.next(p[n:])
+			passed, _ := w.next(p[n:])
 			n += passed
 			w.carried |= w.lines.found
 		}
 		return len(p)
 	}
-	n, ended := w.lines.next(p)
+	n, ended := w.next(p)
 	if ended {
 		w.ended, w.header, w.carried = true, w.carried|w.lines.found, 0
 	}
 	return n
+}
+
+func (w *watched) next(p []byte) (n int, ended bool) {
+	n, ended = w.lines.next(p)
+	if w.lines.found&hasCoding != 0 {
+		w.coding.Store(true)
+	}
+	return n, ended
 }
 
 func (w *watched) release() {
@@ -129,6 +145,9 @@ func (w *watched) body() fields {
 	w.inBody, w.ended = true, false
 	return found
 }
+
+// coded reports whether Transfer-Encoding passed so far.
+func (w *watched) coded() bool { return w.coding.Load() }
 
 // idle says that the answer is complete.
 func (w *watched) idle() { w.inBody = false }
