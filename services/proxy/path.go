@@ -36,7 +36,7 @@ func scanPath(path string) (valid, unplain bool) {
 		switch c := path[i]; {
 		case c <= ' ' || c == 0x7f || c == '#':
 			return false, false
-		case c == '%' || c == '\\' || c == ';':
+		case c == '%' || c == '\\' || c == ';' || c >= 0x80:
 			unplain = true
 		case i > 0 && path[i-1] == '/' && (c == '/' || c == '.'):
 			unplain = true

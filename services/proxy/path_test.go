@@ -122,6 +122,8 @@ func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 		{"dots and a slash that is escaped twice", "h", "/invoices/..%252fadmin", ""},
 		{"dots in two bytes each", "h", "/invoices/%c0%ae%C0%AE/admin", ""},
 		{"a slash in two bytes", "h", "/invoices/..%c0%afadmin", ""},
+		{"dots in two bytes each that are not escaped", "h", "/invoices/\xc0\xae\xc0\xae/admin", ""},
+		{"a prefix in bytes that are not escaped", "h", "/orders/privat\xc1\xa5/x", ""},
 		{"dots in three bytes each", "h", "/invoices/%e0%80%ae%e0%80%ae/admin", ""},
 		{"dots in escapes of IIS", "h", "/invoices/%25u002e%25u002e/admin", ""},
 		{"dots and a space", "h", "/invoices/..%20/admin", ""},
