@@ -31,7 +31,7 @@ func (x *exchange) setPrefix() {
 		return
 	}
 	// A trusted proxy has stripped a prefix before: the client sees both.
-	if outer := x.r.Header[forwardedPrefix]; len(outer) == 1 && strings.HasPrefix(outer[0], "/") && httpguts.ValidHeaderFieldValue(outer[0]) {
+	if outer := x.r.Header[forwardedPrefix]; len(outer) == 1 && beginsPath(outer[0]) && httpguts.ValidHeaderFieldValue(outer[0]) {
 		x.outer = strings.TrimSuffix(outer[0], "/")
 	}
 }
@@ -48,7 +48,18 @@ func (x *exchange) clientPath(path string) (string, bool) {
 	if !isBelow(path, x.to.root) {
 		return path, false
 	}
-	return x.to.prefix + path[len(x.to.root):], true
+	switch path = x.to.prefix + path[len(x.to.root):]; {
+	case !strings.HasPrefix(path, "/"):
+		return "/" + path, true
+	case !beginsPath(path):
+		return "/." + path, true // the same path, where // would be a host
+	}
+	return path, true
+}
+
+// beginsPath reports whether a client takes a reference for an absolute path. Browsers take a backslash for a slash.
+func beginsPath(reference string) bool {
+	return strings.HasPrefix(reference, "/") && (len(reference) == 1 || reference[1] != '/' && reference[1] != '\\')
 }
 
 // isBelow reports whether a path, which may have a query and a fragment, is root or begins with its segments.

@@ -20,6 +20,7 @@ func prefixed(t *testing.T, change func(*proxy.Config)) (f *fixture, w *witness,
 			{Prefix: "/api/invoices", Service: "data", Path: "/invoices"},
 			{Prefix: "/kept", Service: "data", Path: "/kept"},
 			{Host: "shop.test", Service: "data"},
+			{Host: "root.test", Service: "data", Path: "/v2"},
 		}
 		if change != nil {
 			change(c)
@@ -85,6 +86,12 @@ func TestAnswersBelowAStrippedPrefix(t *testing.T) {
 		{"/kept/7", "Location", "/8", "/8"},
 		{"http://shop.test/7", "Location", "/8", "/8"},
 		{"http://shop.test/7", "Set-Cookie", "a=b; Path=/", "a=b; Path=/"},
+		{"http://root.test/7", "Location", "/v2/8", "/8"},
+		{"http://root.test/7", "Location", "/v2", "/"},
+		{"http://root.test/7", "Location", "/v2?a", "/?a"},
+		{"http://root.test/7", "Location", "/v2//evil.test/8", "/.//evil.test/8"},
+		{"http://root.test/7", "Location", `/v2/\evil.test/8`, `/./\evil.test/8`},
+		{"http://root.test/7", "Set-Cookie", "a=b; Path=/v2", "a=b; Path=/"},
 	} {
 		answer(row.field + ": " + row.value)
 		want := strings.ReplaceAll(row.want, "SERVER", w.addr)
@@ -132,6 +139,12 @@ func TestServersAreToldTheStrippedPrefix(t *testing.T) {
 	}
 	if got := f.ask("GET /data HTTP/1.1\r\n" + behind).header.Get("Location"); got != "/outer/data/" {
 		t.Errorf("/data redirects to %s behind a trusted proxy", got)
+	}
+	for _, host := range []string{"//evil.test", `/\evil.test`} { // a proxy may pass on what its client sent
+		got := f.ask("GET /data HTTP/1.1\r\nHost: h\r\nX-Forwarded-Prefix: " + host + "\r\n\r\n").header.Get("Location")
+		if got != "/data/" {
+			t.Errorf("with the prefix %s /data redirects to %s", host, got)
+		}
 	}
 }
 
