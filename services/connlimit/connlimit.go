@@ -17,6 +17,7 @@ type Listener struct {
 	slots  chan struct{} // one for each connection
 	full   func()
 	toldAt time.Time
+	open   atomic.Int64 // Accept has a slot while it waits for a connection, which is none yet
 	waits  atomic.Uint64
 	ending chan struct{} // closed when no slot is to be waited for
 	end    func()
@@ -36,7 +37,7 @@ func New(l net.Listener, most int, full func()) *Listener {
 }
 
 // Open is how many connections there are.
-func (l *Listener) Open() int { return len(l.slots) }
+func (l *Listener) Open() int { return int(l.open.Load()) }
 
 // Most is the bound.
 func (l *Listener) Most() int { return cap(l.slots) }
@@ -61,7 +62,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if !slot {
 		return c, nil
 	}
-	free := sync.OnceFunc(func() { <-l.slots })
+	l.open.Add(1)
+	free := sync.OnceFunc(func() {
+		l.open.Add(-1)
+		<-l.slots
+	})
 	if tcp, ok := c.(*net.TCPConn); ok {
 		return &tcpConn{TCPConn: tcp, free: free}, nil
 	}

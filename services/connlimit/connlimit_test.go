@@ -116,6 +116,32 @@ func TestTheEndOfAFullListener(t *testing.T) {
 	}
 }
 
+// An Accept that waits for a client holds no connection.
+func TestAWaitingAcceptIsNoConnection(t *testing.T) {
+	t.Parallel()
+	l := listen(t, 2)
+	dial(t, l)
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = l.Accept()
+	}()
+	<-time.After(50 * time.Millisecond) // so that Accept waits
+	if l.Open() != 1 {
+		t.Errorf("%d are open, want 1", l.Open())
+	}
+	_ = c.Close()
+	if l.Open() != 0 {
+		t.Errorf("%d are open, want 0", l.Open())
+	}
+	_ = l.Close()
+	<-ended
+}
+
 func TestWhatASocketCan(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 1)
