@@ -15,7 +15,8 @@ type portRange struct {
 	ports      int
 }
 
-// fallBack replaces each address that no flag gave, and that another process has, by any free port, and says which.
+// fallBack replaces each address that no flag gave, and that another process or another server of the demo has, by any free
+// port, and says which.
 func (c *DemoConfig) fallBack() (taken []string) {
 	if c.Explicit == nil {
 		return nil
@@ -28,26 +29,49 @@ func (c *DemoConfig) fallBack() (taken []string) {
 		{"nsqd-tcp", "nsqd", &c.NSQDTCP, 2 * c.NSQD},
 		{"dataserver", "data servers", &c.DataServer, c.Servers},
 	}
+	own := make(map[string]bool)
+	for _, r := range ranges {
+		if c.Explicit(r.flag) {
+			r.addTo(own)
+		}
+	}
 	for _, r := range ranges {
 		if c.Explicit(r.flag) {
 			continue
 		}
-		if addr := r.firstTaken(); addr != "" {
+		if addr := r.firstTaken(own); addr != "" {
 			taken = append(taken, fmt.Sprintf("%s (%s)", addr, r.name))
 			host, _, _ := net.SplitHostPort(*r.address)
 			*r.address = net.JoinHostPort(host, "0")
 		}
+		r.addTo(own)
 	}
 	return taken
 }
 
-// firstTaken is empty if no other process has one of the ports. Another problem with an address is told by who listens.
-func (r portRange) firstTaken() string {
-	if *r.address == proxyOff {
-		return ""
+// all are the addresses, but those that the system chooses.
+func (r portRange) all() (addrs []string) {
+	if *r.address == proxyOff || strings.HasSuffix(*r.address, ":0") {
+		return nil
 	}
 	for i := range r.ports {
-		addr := portAfter(*r.address, i)
+		addrs = append(addrs, portAfter(*r.address, i))
+	}
+	return addrs
+}
+
+func (r portRange) addTo(own map[string]bool) {
+	for _, addr := range r.all() {
+		own[addr] = true
+	}
+}
+
+// firstTaken is empty if nobody has one of the ports. Another problem with an address is told by who listens.
+func (r portRange) firstTaken(own map[string]bool) string {
+	for _, addr := range r.all() {
+		if own[addr] {
+			return addr
+		}
 		l, err := net.Listen("tcp", addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return addr
@@ -64,6 +88,6 @@ func (d *demo) notice() string {
 	if len(d.taken) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("In use by another process, so on free ports here: %s. Commands find them with\n  export %s=%s %s=%s\n\n", strings.Join(d.taken, ", "),
+	return fmt.Sprintf("In use already, so on free ports here: %s. Commands find them with\n  export %s=%s %s=%s\n\n", strings.Join(d.taken, ", "),
 		APIEnv, d.api.Addr(), Key{Path: "nsq.lookupd"}.Env(), d.lookupd.HTTPAddr())
 }

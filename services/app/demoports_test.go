@@ -50,7 +50,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 			api := strings.TrimPrefix(out.row(t, "API"), "http://")
 			_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
 			for _, want := range []string{
-				"In use by another process, so on free ports here: " + tt.want + ". Commands find them with\n",
+				"In use already, so on free ports here: " + tt.want + ". Commands find them with\n",
 				"  export ROLLCALL_API=" + api + " ROLLCALL_NSQ_LOOKUPD=" + lookupd + "\n",
 			} {
 				if !strings.Contains(out.String(), want) {
@@ -72,4 +72,44 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Many nsqd reach the usual ports of nsqlookupd and of the API.
+func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
+	at := before(mustListenOn(t, "127.0.0.1:0"), 20) // nobody is near
+	for _, tt := range []struct {
+		name     string
+		explicit string
+		set      func(*app.DemoConfig)
+		want     string
+	}{
+		{"nsqd and nsqlookupd", "", func(c *app.DemoConfig) { c.NSQDTCP, c.LookupdTCP = at, portAfter(t, at, 3) }, portAfter(t, at, 3) + " (nsqd)"},
+		{"nsqd and API", "", func(c *app.DemoConfig) { c.NSQDTCP, c.API = at, portAfter(t, at, 1) }, portAfter(t, at, 1) + " (nsqd)"},
+		{"data servers and proxy", "", func(c *app.DemoConfig) { c.DataServer, c.Proxy = at, portAfter(t, at, 1) }, portAfter(t, at, 1) + " (data servers)"},
+		{"API and an address that is given", "dataserver", func(c *app.DemoConfig) { c.API, c.DataServer = portAfter(t, at, 1), at }, portAfter(t, at, 1) + " (API)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := anywhere()
+			cfg.NSQD, cfg.Servers = 2, 2
+			cfg.Explicit = func(flag string) bool { return flag == tt.explicit }
+			tt.set(&cfg)
+			out, stop := mustDemo(t, cfg)
+			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+			if want := "In use already, so on free ports here: " + tt.want + "."; !strings.Contains(out.String(), want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func portAfter(t testing.TB, addr string, n int) string {
+	t.Helper()
+	at, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.Port+n)
 }
