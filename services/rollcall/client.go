@@ -29,6 +29,23 @@ func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
 	}
 }
 
+// asked is what the verbs have that ask the API server.
+type asked struct {
+	connect func() (*apiserver.Client, error)
+	output  output
+}
+
+func addAsked(cmd *cobra.Command) asked { return asked{addClient(cmd), addOutput(cmd)} }
+
+// read returns what the flags say.
+func (a asked) read() (client *apiserver.Client, asJSON bool, err error) {
+	if asJSON, err = a.output.isJSON(); err != nil {
+		return nil, false, err
+	}
+	client, err = a.connect()
+	return client, asJSON, err
+}
+
 // explain adds to an error of the client what to look at, and makes a bad request the caller's mistake.
 func explain(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {

@@ -17,18 +17,13 @@ func newGet() *cobra.Command {
 		Short: "Show one server and why it is in its state",
 		Args:  between(1, 1, "SERVICE/ID"),
 	}
-	connect := addClient(cmd)
-	output := addOutput(cmd)
+	flags := addAsked(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		asJSON, err := output.isJSON()
-		if err != nil {
-			return err
-		}
 		service, id, ok := strings.Cut(args[0], "/")
 		if !ok || service == "" || id == "" {
 			return usageError{fmt.Errorf("%q: want SERVICE/ID", args[0])}
 		}
-		client, err := connect()
+		client, asJSON, err := flags.read()
 		if err != nil {
 			return err
 		}

@@ -20,8 +20,7 @@ func newLs() *cobra.Command {
 		Short: "List the servers, or those of one service",
 		Args:  between(0, 1, "at most a SERVICE"),
 	}
-	connect := addClient(cmd)
-	output := addOutput(cmd)
+	flags := addAsked(cmd)
 	f := cmd.Flags()
 	f.StringVar(&q.Service, "service", "", "only this service; the same as SERVICE")
 	f.StringVar(&state, "state", "", "only those in this state: alive, suspect or draining")
@@ -30,11 +29,7 @@ func newLs() *cobra.Command {
 	f.StringToStringVar(&q.Meta, "meta", nil, "only those with this metadata, key=value")
 	addComplete(cmd, &q.Complete)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		asJSON, err := output.isJSON()
-		if err != nil {
-			return err
-		}
-		client, err := connect()
+		client, asJSON, err := flags.read()
 		if err != nil {
 			return err
 		}

@@ -15,18 +15,13 @@ func newPick() *cobra.Command {
 		Short: "Choose one live server of a service and print its address",
 		Args:  between(1, 1, "SERVICE"),
 	}
-	connect := addClient(cmd)
-	output := addOutput(cmd)
+	flags := addAsked(cmd)
 	f := cmd.Flags()
 	f.StringVar(&q.Policy, "policy", "", "p2c, random, roundrobin, leastload or hash; default: the policy of the service")
 	f.StringVar(&q.Key, "key", "", "what the policy hash goes by")
 	addComplete(cmd, &q.Complete)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		asJSON, err := output.isJSON()
-		if err != nil {
-			return err
-		}
-		client, err := connect()
+		client, asJSON, err := flags.read()
 		if err != nil {
 			return err
 		}

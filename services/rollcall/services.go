@@ -15,15 +15,10 @@ func newServices() *cobra.Command {
 		Short: "List the services, with their servers counted by state",
 		Args:  noArgs,
 	}
-	connect := addClient(cmd)
-	output := addOutput(cmd)
+	flags := addAsked(cmd)
 	addComplete(cmd, &complete)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		asJSON, err := output.isJSON()
-		if err != nil {
-			return err
-		}
-		client, err := connect()
+		client, asJSON, err := flags.read()
 		if err != nil {
 			return err
 		}

@@ -16,14 +16,9 @@ func newStatus() *cobra.Command {
 		Short: "Show the API server itself: its mode, and what it hears of each nsqd",
 		Args:  noArgs,
 	}
-	connect := addClient(cmd)
-	output := addOutput(cmd)
+	flags := addAsked(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		asJSON, err := output.isJSON()
-		if err != nil {
-			return err
-		}
-		client, err := connect()
+		client, asJSON, err := flags.read()
 		if err != nil {
 			return err
 		}
