@@ -30,5 +30,13 @@ func (c *Consumer) Nodes() []ConsumerNode {
 	return nodes
 }
 
+// Reached reports whether the Consumer was connected to an nsqd at some time since it became known.
+func (c *Consumer) Reached(nsqd string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.linked[nsqd]
+	return l != nil && l.reached.Load()
+}
+
 // Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd; none before Run.
 func (c *Consumer) Lookups() []LookupState { return c.discovery.lookups() }

@@ -197,6 +197,18 @@ func (s *Subscriber) Nodes() []ConsumerNode {
 	return nodes
 }
 
+// Reached reports whether a subscription that still runs was connected to an nsqd at some time since it became known.
+func (s *Subscriber) Reached(nsqd string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.subscriptions {
+		if sub.consumer.Reached(nsqd) {
+			return true
+		}
+	}
+	return false
+}
+
 // Lookups returns the state of each nsqlookupd as the subscriptions that still run know it.
 func (s *Subscriber) Lookups() []LookupState {
 	s.mu.Lock()

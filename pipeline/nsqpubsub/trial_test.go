@@ -163,7 +163,7 @@ func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
 	reached := func() bool {
 		for _, n := range c.Nodes() {
 			if n.Address == nsqd.TCPAddr() {
-				return n.Connected && n.Reached
+				return n.Connected && n.Reached && c.Reached(n.Address) && !c.Reached("127.0.0.1:1000")
 			}
 		}
 		return false

@@ -70,7 +70,7 @@ func newFigures(cfg Config) *figures {
 		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
 		blind:       desc("nsqd_blind", "1 while nothing comes through the nsqd.", "nsqd"),
 		blindShare:  desc("nsqd_blind_share", "Part of the nsqd ever heard through which nothing comes now; leases age slower by it."),
-		unheard:     desc("nsqd_unheard", "Known nsqd through which no message ever came; they count for nothing."),
+		unheard:     desc("nsqd_unheard", "Known nsqd that were never connected and through which no message ever came; they count for nothing."),
 		grace:       desc("lease_grace_seconds", "How much younger every lease counts because messages are late."),
 		due:         desc("heartbeats_due_total", "Heartbeats that were to come, by their seq."),
 		lost:        desc("heartbeats_lost_total", "Heartbeats that did not come, by gaps in seq; which nsqd lost them is not known."),

@@ -78,6 +78,7 @@ func (r *roll) newRegistry() (err error) {
 		Probing:    c.Probe != probeOff,
 		Restore:    r.restored(),
 		Deaf:       r.hearing.why,
+		Reached:    r.subscriber.Reached,
 	})
 	return err
 }

@@ -9,17 +9,18 @@ import (
 
 // Config of a Registry. The zero value is useful but for Observer.
 type Config struct {
-	Observer   string        // id of this API server, told in every event
-	Started    time.Time     // of the process, as its canaries name it; default: canaries of the own id say nothing
-	Interval   time.Duration // between heartbeats, as most servers beat; default 5 s
-	TTL        time.Duration // as most servers have it; default 10 s
-	Tick       time.Duration // how often Tick is called: the precision of suspicion and expiry; default 250 ms
-	MaxServers int           // beyond it new servers are refused, known ones stay; default 100 000
-	Outbox     int           // events kept while nobody takes them, then the oldest are dropped; default 65 536
-	Mailbox    int           // heartbeats that may wait before Observe blocks; default 4096
-	Probing    bool          // somebody reads Probes and Reports; else silence alone decides
-	Deaf       func() string // why nothing can be heard, for the detail of mode blind; must not block; default unknown
-	Restore    *Saved        // the roll of the process before; default none. It must be valid
+	Observer   string                 // id of this API server, told in every event
+	Started    time.Time              // of the process, as its canaries name it; default: canaries of the own id say nothing
+	Interval   time.Duration          // between heartbeats, as most servers beat; default 5 s
+	TTL        time.Duration          // as most servers have it; default 10 s
+	Tick       time.Duration          // how often Tick is called: the precision of suspicion and expiry; default 250 ms
+	MaxServers int                    // beyond it new servers are refused, known ones stay; default 100 000
+	Outbox     int                    // events kept while nobody takes them, then the oldest are dropped; default 65 536
+	Mailbox    int                    // heartbeats that may wait before Observe blocks; default 4096
+	Probing    bool                   // somebody reads Probes and Reports; else silence alone decides
+	Deaf       func() string          // why nothing can be heard, for the detail of mode blind; must not block; default unknown
+	Reached    func(nsqd string) bool // whether this process was ever connected to an nsqd through which no message came; must not block; default no
+	Restore    *Saved                 // the roll of the process before; default none. It must be valid
 }
 
 // maxTick bounds how late suspicion and expiry may be.

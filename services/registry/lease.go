@@ -24,8 +24,9 @@ const lagLimit = time.Second
 //	s = 0 if nothing comes through any nsqd or a message waited in the mailbox for more than 1 s + grace, else seen/K
 //	L += min(g, 2d) * s
 //
-// An nsqd through which no message ever came is not in K: most likely this process cannot reach it, and then it never
-// will be heard. In lag.go is what late messages change.
+// An nsqd to which this process was never connected and through which no message ever came is not in K: it may not exist. One
+// that was connected and delivers nothing is in K, because servers can publish to it: its topic may be paused. In lag.go is
+// what late messages change.
 //
 // An nsqd is seen when any message has come through it, and blind after 2.5 s without one. The canaries that this
 // process publishes to each nsqd every second see to it that one comes wherever one can: through publishing, queue,
@@ -57,13 +58,14 @@ type leaseClock struct {
 	last    time.Duration // when that was
 	seen    int64         // s = seen/known until the next tick
 	known   int64
-	unheard int           // nsqd through which no message ever came
+	unheard int           // nsqd that are not in K
 	grace   time.Duration // what the lag of nsqd explains of every age; see lag.go
 
-	nsqds  map[string]*sight
-	recent *sight        // that of the last message: mostly the next one comes the same way
-	heard  time.Duration // when the last message came through any nsqd
-	oldest time.Duration // receipt of the oldest message since the last tick; forever if there was none
+	reached func(addr string) bool // see Config; nil: none was
+	nsqds   map[string]*sight
+	recent  *sight        // that of the last message: mostly the next one comes the same way
+	heard   time.Duration // when the last message came through any nsqd
+	oldest  time.Duration // receipt of the oldest message since the last tick; forever if there was none
 
 	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
 }
@@ -72,6 +74,7 @@ type leaseClock struct {
 type sight struct {
 	addr    string
 	ever    bool          // something has come through it
+	joined  bool          // nothing has, but this process was connected to it
 	at      time.Duration // the last message, or when it became known
 	delay   time.Duration // in NSQ, of that message
 	blind   bool
@@ -192,7 +195,10 @@ func (c *leaseClock) know(known []string, now time.Duration) {
 func (c *leaseClock) look(now, before time.Duration) (credit time.Duration) {
 	c.seen, c.known, c.unheard, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
-		if !s.ever {
+		if !s.ever && !s.joined && c.reached != nil && c.reached(s.addr) {
+			s.joined, s.at = true, now
+		}
+		if !s.ever && !s.joined {
 			c.unheard++
 			continue
 		}

@@ -23,17 +23,17 @@ const (
 	SightLate    SightState = "late"    // messages are more than 1 s old when they are applied
 	SightBlind   SightState = "blind"   // nothing has come for 2.5 s
 	SightNew     SightState = "new"     // nothing has come yet, and it is not known for so long
-	SightUnheard SightState = "unheard" // nothing has ever come: it counts for nothing
+	SightUnheard SightState = "unheard" // never connected, and nothing has ever come: it counts for nothing
 )
 
 func (s *sight) state(now time.Duration) SightState {
 	switch {
+	case s.blind:
+		return SightBlind
 	case !s.ever && now-s.at >= blindAfter:
 		return SightUnheard
 	case !s.ever:
 		return SightNew
-	case s.blind:
-		return SightBlind
 	case s.lag > lagLimit:
 		return SightLate
 	}

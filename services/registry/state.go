@@ -95,6 +95,7 @@ func newState(cfg Config) *state {
 		allowance: 1,
 		answered:  never,
 	}
+	s.clock.reached = cfg.Reached
 	if cfg.Restore != nil {
 		s.restore(cfg.Restore)
 	}

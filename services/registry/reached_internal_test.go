@@ -1,0 +1,43 @@
+package registry
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Servers can publish to an nsqd that takes connections and delivers nothing, such as one whose topic is paused: their
+// silence counts only in part, also if the nsqd was in this state when this process started.
+func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
+	connected := map[string]bool{"silent": true, "late": false, "never": false}
+	c := newLeaseClock(testInterval, testTick)
+	c.reached = func(addr string) bool { return connected[addr] }
+	known := []string{"heard", "silent", "late", "never"}
+	run := func(d time.Duration) time.Duration {
+		before := c.lease
+		for end := c.last + d; c.last < end; {
+			c.saw("heard", c.last+testTick, 0)
+			c.advance(c.last+testTick, known)
+		}
+		return (c.lease - before).Round(time.Millisecond)
+	}
+	run(10 * time.Second)
+	if got := fmt.Sprint(c.sights()); got != "[{heard seen 0s} {late unheard 0s} {never unheard 0s} {silent blind 0s}]" {
+		t.Errorf("sights %s", got)
+	}
+	if got := run(10 * time.Second); got != 5*time.Second {
+		t.Errorf("L goes by %v in 10 s with one of two blind", got)
+	}
+	connected["late"] = true
+	run(blindAfter + testTick)
+	if got := run(9 * time.Second); got != 3*time.Second {
+		t.Errorf("L goes by %v in 9 s with two of three blind", got)
+	}
+	if c.unheard != 1 {
+		t.Errorf("%d unheard, want the one that was never connected", c.unheard)
+	}
+	connected["silent"] = false // its connection is lost, and others may still publish to it
+	if got := run(9 * time.Second); got != 3*time.Second {
+		t.Errorf("L goes by %v in 9 s after a connection is lost", got)
+	}
+}
