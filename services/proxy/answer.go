@@ -148,6 +148,7 @@ func (x *exchange) stream(c *conn, resp *http.Response) error {
 			if _, err := x.w.Write(buffer[:n]); err != nil {
 				return errClientGone
 			}
+			x.taken += min(int64(n), maxTaken-x.taken)
 		}
 		if err == io.EOF {
 			return nil
@@ -168,9 +169,21 @@ func (x *exchange) passOn() error {
 	return nil
 }
 
-// limitWrite gives the client the stall timeout to take what is written next.
+// A client that reads slowly and steadily takes nothing for a long time as seen from here: its kernel has megabytes for it, and
+// opens the window when a large part of them is read. curl with a rate limit reads what there is and then rests for as long as that
+// took too little time. So a client that has taken steadyRate on average may pause for longer than one that took nothing.
+const (
+	steadyRate  = 16 << 10 // bytes a second
+	mostPatient = 10       // stall timeouts in addition, at most
+	maxTaken    = 1 << 33  // bytes, so that time.Duration holds the result
+)
+
+// limitWrite gives the client the stall timeout to take what is written next, and the time in which it would have taken the answer so
+// far at steadyRate, up to mostPatient stall timeouts.
 func (x *exchange) limitWrite() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.p.cfg.StallTimeout))
+	stall := x.p.cfg.StallTimeout
+	earned := time.Duration(x.taken) * time.Second / steadyRate
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(stall + min(earned, mostPatient*stall)))
 }
 
 // renewWrite is for what is written at once, in HTTP/1.1: for a while the deadline that the request began with will do.

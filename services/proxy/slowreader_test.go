@@ -60,3 +60,40 @@ func TestAClientThatTakesItsAnswerSlowlyAndSteadily(t *testing.T) {
 		})
 	}
 }
+
+// What a client has taken so far earns it patience, up to a bound.
+func TestAClientThatPausesInALargeAnswer(t *testing.T) {
+	const size, stall = 64 << 20, 200 * time.Millisecond
+	addr := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		_, _ = w.Write(make([]byte, size))
+	})
+	for _, row := range []struct {
+		name  string
+		taken int64
+		pause time.Duration
+		whole bool
+	}{
+		{"after it has taken much", 16 << 20, 5 * stall, true},
+		{"for longer than it may", 16 << 20, 40 * stall, false},
+		{"before it has taken anything", 0, 40 * stall, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, func(c *proxy.Config) { c.StallTimeout = stall }, server("a", addr))
+			resp, err := client(t).Get(f.url("/data/big"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.CopyN(io.Discard, resp.Body, row.taken); err != nil {
+				t.Fatal(err)
+			}
+			pass(row.pause)
+			n, err := io.Copy(io.Discard, resp.Body)
+			if whole := err == nil && n == size-row.taken; whole != row.whole {
+				t.Errorf("%d of %d bytes came after the pause, %v; whole: %t, want %t", n, size-row.taken, err, whole, row.whole)
+			}
+		})
+	}
+}
