@@ -38,7 +38,7 @@ func (s *state) contend(b *arrival, r *record, why objection) bool {
 		return false
 	case again && silence < r.interval()/2: // the same one, published through another nsqd when the first did not answer
 		return false
-	case again && r.doubt != nil && r.doubt.firstRound > 0: // this sender does not count
+	case again && r.rewound(): // this sender does not count
 		return true
 	}
 	proven := s.heardTwice(b, r.sent) && silence >= r.overdue()
@@ -79,6 +79,9 @@ func (r *record) rewind(b *arrival) {
 	d.round = d.firstRound
 	r.ordinal = 0
 }
+
+// rewound reports whether a process before that of r had the same incarnation and counted further.
+func (r *record) rewound() bool { return r.doubt != nil && r.doubt.firstRound > 0 }
 
 // succeed decides on a heartbeat of another incarnation than that of r.
 func (s *state) succeed(b *arrival, r *record) verdict {

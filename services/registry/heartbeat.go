@@ -206,7 +206,8 @@ func (s *state) leave(b *arrival, r *record) verdict {
 		return unmatched
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
 		b.Incarnation == 0 && r.incarnation == 0 && b.nth < r.ordinal,
-		b.Incarnation > 0 && b.Incarnation < r.incarnation:
+		b.Incarnation > 0 && b.Incarnation < r.incarnation,
+		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // of an earlier life
 		s.ignore(b, objectionLeave)
 		return outdated
 	case b.Incarnation == r.incarnation:

@@ -142,6 +142,7 @@ func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
 	case w.incarnation == 0 && s.incarnation == 0 && w.ordinal < s.newest:
 	case w.incarnation == 0 && s.incarnation > 0 && now-w.delay <= s.sent:
 	case w.incarnation > 0 && w.incarnation < s.incarnation:
+	case w.incarnation == s.incarnation && s.rewound && now-w.delay <= s.sent:
 	default:
 		if w.incarnation == s.incarnation {
 			s.newest = max(s.newest, w.ordinal)

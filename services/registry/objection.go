@@ -18,7 +18,7 @@ const (
 	objectionAddress               // another server has its address
 	objectionFull                  // the roll is full
 	objectionStale                 // it waited in NSQ for its TTL
-	objectionLeave                 // a leave of an older incarnation, or one without an incarnation that is late
+	objectionLeave                 // a leave of an older incarnation, or of an earlier process, or one without an incarnation that is late
 	objections
 )
 
@@ -52,7 +52,7 @@ func (o objection) words(incarnation int64, seq uint64) string {
 	case objectionStale:
 		return "it waited in NSQ for its TTL or longer"
 	case objectionLeave:
-		return "it is a leave of an older incarnation, or one without an incarnation that was published before the newest heartbeat"
+		return "it is a leave of an older incarnation, or one that was published before the newest heartbeat"
 	}
 	return "it was published before the end of its server"
 }
