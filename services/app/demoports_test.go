@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 
 // Many nsqd reach the usual ports of nsqlookupd and of the API.
 func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
-	at := before(mustListenOn(t, "127.0.0.1:0"), 20) // nobody is near
+	at := freePorts(t, 4)
 	for _, tt := range []struct {
 		name     string
 		explicit string
@@ -103,6 +104,28 @@ func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// freePorts returns the first of so many free ports, below those that systems give to connections.
+func freePorts(t testing.TB, n int) (first string) {
+	t.Helper()
+	for range 100 {
+		first = fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		free := 0
+		for free < n {
+			l, err := net.Listen("tcp", portAfter(t, first, free))
+			if err != nil {
+				break
+			}
+			_ = l.Close()
+			free++
+		}
+		if free == n {
+			return first
+		}
+	}
+	t.Fatalf("found no %d free ports", n)
+	return ""
 }
 
 func portAfter(t testing.TB, addr string, n int) string {
