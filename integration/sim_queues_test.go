@@ -91,7 +91,7 @@ func simDieIn(w *simWorld, n int, at, delay, holes time.Duration) {
 			limit = simWorstVanish + delay + holes
 		}
 		w.at(at+w.moment(time.Second), func() {
-			life := simLife{s.id, s.incarnation}
+			life := simLife{s.key, s.incarnation}
 			heard := w.audit.lives[life] != ""
 			s.become(fate)
 			w.after(limit, func() {
