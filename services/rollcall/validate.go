@@ -13,7 +13,7 @@ import (
 
 func newValidate() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "validate < HEARTBEAT",
+		Use:   "validate [flags] < HEARTBEAT",
 		Short: "Say what an API server would make of a heartbeat, without NSQ",
 		Long: "Read one heartbeat or leave, JSON or a bare address, from standard input, and print it with every default filled in.\n" +
 			"The exit code is 1 if an API server with this configuration would reject it, with the reason on standard error.",
