@@ -143,12 +143,13 @@ func (x *exchange) stream(c *conn, resp *http.Response) error {
 	for {
 		x.unlimitWrite()
 		n, err := body.Read(buffer[:])
-		x.limitWrite()
+		begun := x.limitWrite()
 		if n > 0 {
 			if _, err := x.w.Write(buffer[:n]); err != nil {
 				return errClientGone
 			}
 			x.taken += min(int64(n), maxTaken-x.taken)
+			x.waited += time.Since(begun)
 		}
 		if err == io.EOF {
 			return nil
@@ -161,11 +162,12 @@ func (x *exchange) stream(c *conn, resp *http.Response) error {
 
 // passOn gives the client what was written for it.
 func (x *exchange) passOn() error {
-	x.limitWrite()
+	begun := x.limitWrite()
 	defer x.unlimitWrite()
 	if http.NewResponseController(x.w).Flush() != nil {
 		return errClientGone
 	}
+	x.waited += time.Since(begun)
 	return nil
 }
 
@@ -178,12 +180,17 @@ const (
 	maxTaken    = 1 << 33  // bytes, so that time.Duration holds the result
 )
 
-// limitWrite gives the client the stall timeout to take what is written next, and the time in which it would have taken the answer so
-// far at steadyRate, up to mostPatient stall timeouts.
-func (x *exchange) limitWrite() {
-	stall := x.p.cfg.StallTimeout
-	earned := time.Duration(x.taken) * time.Second / steadyRate
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(stall + min(earned, mostPatient*stall)))
+// patience is how long a client may take nothing, of which it has taken so many bytes while it was waited for so long.
+func patience(taken int64, waited, stall time.Duration) time.Duration {
+	earned := time.Duration(taken)*time.Second/steadyRate - waited
+	return stall + max(0, min(earned, mostPatient*stall))
+}
+
+// limitWrite begins the time that the client has to take what is written next.
+func (x *exchange) limitWrite() time.Time {
+	now := time.Now()
+	_ = http.NewResponseController(x.w).SetWriteDeadline(now.Add(patience(x.taken, x.waited, x.p.cfg.StallTimeout)))
+	return now
 }
 
 // renewWrite is for what is written at once, in HTTP/1.1: for a while the deadline that the request began with will do.

@@ -37,6 +37,7 @@ type exchange struct {
 	attempts []*balancer.Endpoint  // so far, each with its server
 	array    [4]*balancer.Endpoint // of attempts, which seldom are more
 	taken    int64                 // bytes of the answer that went to the client as they came, up to maxTaken
+	waited   time.Duration         // how long the client was waited for in this
 	beganAt  int64                 // when the attempt began, by Proxy.clock
 	status   int                   // what the client was told; 0: nothing yet
 
