@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -210,31 +209,6 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 	}
 	return fmt.Errorf("nsqpubsub: publish: %w", errors.Join(failures...))
 }
-
-// candidates are all nsqd in random order, or for Ordered always in the same, those set aside behind the others.
-func (p *Producer) candidates(now time.Time) []*producerNode {
-	var ready, aside []*producerNode
-	p.mu.Lock()
-	for _, n := range p.nodes {
-		if n.isSetAside(now) {
-			aside = append(aside, n)
-		} else {
-			ready = append(ready, n)
-		}
-	}
-	p.mu.Unlock()
-	for _, nodes := range [][]*producerNode{ready, aside} {
-		if p.cfg.Ordered {
-			slices.SortFunc(nodes, func(a, b *producerNode) int { return cmp.Compare(p.rank(a.addr), p.rank(b.addr)) })
-		} else {
-			rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-		}
-	}
-	return append(ready, aside...)
-}
-
-// rank spreads the producers over the nsqd, each in an order of its own.
-func (p *Producer) rank(addr string) uint64 { return maphash.String(p.seed, addr) }
 
 func (p *Producer) startDiscovery() {
 	p.tasks.Go(func() { p.discovery.run(p.alive, p.found) })

@@ -27,6 +27,7 @@ type producerNode struct {
 
 	begun     sync.Once // run, with the first publication
 	connected atomic.Bool
+	proven    atomic.Bool // it took a message at some time
 	outage    outage.Log
 	closing   sync.WaitGroup // connections; go-nsq takes 100 ms to close one
 
@@ -141,6 +142,7 @@ func (n *producerNode) publish(ctx context.Context, limit time.Duration, topic s
 }
 
 func (n *producerNode) succeeded() {
+	n.proven.Store(true)
 	n.mu.Lock()
 	n.asideTill = time.Time{}
 	n.mu.Unlock()

@@ -175,3 +175,42 @@ func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
 		t.Error("the nsqd that there is was given up")
 	}
 }
+
+// A producer that has found an nsqd goes on publishing to it, however many others nsqlookupd names that answer nothing.
+func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
+	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	var invented []string
+	for range 30 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() }) // nobody accepts: connections in the backlog end with it
+		invented = append(invented, l.Addr().String())
+	}
+	var all atomic.Bool
+	lookupd := mustInvent(t, func() []string {
+		if all.Load() {
+			return append([]string{nsqd.TCPAddr()}, invented...)
+		}
+		return []string{nsqd.TCPAddr()}
+	})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{
+		Cluster:        nsqpubsub.Cluster{Lookupd: []string{lookupd}, LookupdPollInterval: 50 * time.Millisecond},
+		PublishTimeout: 200 * time.Millisecond,
+		SetAside:       time.Second,
+	})
+	publish := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return p.Publish(ctx, "t", []byte("x"))
+	}
+	eventually(t, 5*time.Second, func() bool { return publish() == nil })
+	all.Store(true)
+	eventually(t, 5*time.Second, func() bool { return len(p.Nodes()) == 31 })
+	for i := range 10 {
+		if err := publish(); err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+}
