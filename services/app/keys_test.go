@@ -66,7 +66,7 @@ func TestYAMLIsAFileThatLoads(t *testing.T) {
 		Policies: map[string]string{"data": "random", "on": "leastload"}, Hash: "cookie:sid", Zone: "off", SlowStart: 1, Panic: 1,
 		Eject: app.ProxyEject{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: app.ProxyRetry{Attempts: 5, Percent: 6, PerSecond: 7},
 		Timeout:     app.ProxyTimeout{Connect: 1, Response: 2, Header: 3, Idle: 4, Stall: 5},
-		HeaderLimit: 10_000, Drain: 6,
+		HeaderLimit: 10_000, Drain: 6, Connections: 8,
 	}
 	want.DataServer.Weight = 0
 	want.DataServer.Tags = []string{"a, b", "true", "12"}
