@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,14 +51,28 @@ func mustSilentNSQD(t testing.TB) *silentNSQD {
 		t.Fatal(err)
 	}
 	s := &silentNSQD{Listener: l}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var accepted []net.Conn
+	t.Cleanup(func() { // a client that is waiting for an answer ends with its connection
+		_ = l.Close()
+		mu.Lock()
+		for _, conn := range accepted {
+			_ = conn.Close()
+		}
+		mu.Unlock()
+		running.Wait()
+	})
+	running.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
+			mu.Lock()
+			accepted = append(accepted, conn)
+			mu.Unlock()
+			running.Go(func() {
 				defer conn.Close()
 				s.most.Store(max(s.most.Load(), s.open.Add(1)))
 				defer s.open.Add(-1)
@@ -66,9 +81,9 @@ func mustSilentNSQD(t testing.TB) *silentNSQD {
 						return
 					}
 				}
-			}()
+			})
 		}
-	}()
+	})
 	return s
 }
 

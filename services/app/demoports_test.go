@@ -28,8 +28,29 @@ func mustListenOn(t testing.TB, addr string) net.Listener {
 	return l
 }
 
+// mustListenAfterFreePort listens on every address, on a port after a free one. Both are below those that the system chooses, so that
+// no connection gets the free one meanwhile.
+func mustListenAfterFreePort(t testing.TB) net.Listener {
+	t.Helper()
+	for range 100 {
+		port := 20_000 + rand.IntN(10_000)
+		free, err := net.Listen("tcp", fmt.Sprintf(":%d", port-1))
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		_ = free.Close()
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+			return l
+		}
+	}
+	t.Fatal("no two ports in a row are free")
+	return nil
+}
+
 func TestDemoFallsBackToFreePorts(t *testing.T) {
-	own, every := mustListenOn(t, "127.0.0.1:0"), mustListenOn(t, "0.0.0.0:0")
+	own, every := mustListenOn(t, "127.0.0.1:0"), mustListenAfterFreePort(t)
 	for _, tt := range []struct {
 		flag, want string
 		set        func(*app.DemoConfig)

