@@ -20,7 +20,7 @@ const module = "rollcall/"
 // topLevel is all that the repository's root may hold, beside files whose name begins with a dot.
 var topLevel = []string{
 	"events", "pipeline", "stages", "services", "integration", "go.mod", "go.sum", "docker-compose.yml", "Dockerfile",
-	"README.md", "LICENSE", "CHANGELOG.md",
+	"README.md", "LICENSE", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile",
 }
 
 // mayImport says which packages of ours a package may import, by the longest prefix that matches.
