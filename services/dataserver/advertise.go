@@ -11,16 +11,17 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// resolveTimeout bounds the resolution of a broker's name.
+// resolveTimeout bounds the DNS lookup of one broker's name.
 const resolveTimeout = time.Second
 
-// Advertised is the address under which others reach a listener at addr: its own, or, if it listens on every address of
-// this machine, the one from which this machine sends to NSQ. Where NSQ is on this machine itself, or its names can't be
-// resolved, it is the one of the default route. It sends nothing but questions for names, to each of which it waits a second
-// for the answer. The error says that no address can be told.
+// Advertised returns the address at which other machines reach a listener with the address addr. That is addr itself, unless
+// the listener accepts connections on every address of this machine. In that case Advertised returns the address from which
+// this machine sends to NSQ, or, if NSQ runs on this machine or its names cannot be resolved, the address of the default
+// route. Advertised sends DNS queries only, and waits at most one second for each. It returns an error if it finds no address
+// that other machines can reach.
 //
-// It is right wherever a machine or container has one address, or API servers are where the brokers are. Elsewhere
-// say the address. It is found once: a machine that gets another one later needs a new start.
+// The result is right where the machine or container has one address, or where API servers are in the network of the
+// brokers. Otherwise set the address in the configuration. A process whose address changes later must be restarted.
 func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (string, error) {
 	listen, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
@@ -37,13 +38,13 @@ func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (stri
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return "", fmt.Errorf("dataserver: the address to advertise: %w", err)
+		return "", fmt.Errorf("dataserver: find the address to advertise: %w", err)
 	}
-	return "", errors.New("dataserver: listens on every address of this machine, and none can be told to others: say which")
+	return "", errors.New("dataserver: the listener accepts connections on every address of this machine, and none of these can be reached from other machines: set the address to advertise")
 }
 
-// source is the address from which this machine would send to peer, if others can be told to call it. To connect a
-// UDP socket chooses the route and sends nothing.
+// source returns the address from which this machine sends to peer. It reports false if other machines cannot reach that
+// address. Connecting a UDP socket selects the route and sends no packet.
 func source(ctx context.Context, peer string) (netip.Addr, bool) {
 	conn, err := (&net.Dialer{Timeout: resolveTimeout}).DialContext(ctx, "udp", peer)
 	if err != nil {

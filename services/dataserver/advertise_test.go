@@ -10,11 +10,11 @@ import (
 	"rollcall/services/dataserver"
 )
 
-func TestTheAddressThatOthersAreTold(t *testing.T) {
+func TestAdvertised(t *testing.T) {
 	every := &net.TCPAddr{IP: net.IPv6unspecified, Port: 9001}
 	ours := machineAddrs(t)
 
-	t.Run("is the one listened on", func(t *testing.T) {
+	t.Run("the listener's address", func(t *testing.T) {
 		listen := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9001}
 		got, err := dataserver.Advertised(t.Context(), listen, nsqpubsub.Cluster{NSQD: []string{"192.0.2.7:4150"}})
 		if err != nil || got != "127.0.0.1:9001" {
@@ -24,11 +24,11 @@ func TestTheAddressThatOthersAreTold(t *testing.T) {
 	for _, ip := range ours {
 		peer := netip.AddrPortFrom(ip, 4161).String()
 		for name, nsq := range map[string]nsqpubsub.Cluster{
-			"is the one that reaches nsqd":                                          {NSQD: []string{peer}},
-			"is the one that reaches nsqlookupd":                                    {Lookupd: []string{peer}},
-			"is the one that reaches a URL":                                         {Lookupd: []string{"http://" + peer}},
-			"is not one that only this machine reaches":                             {NSQD: []string{"127.0.0.1:4150", peer}},
-			"is that of a broker whose name is known, not of a broker whose is not": {NSQD: []string{"nowhere.invalid:4150", peer}},
+			"the address that reaches nsqd":                      {NSQD: []string{peer}},
+			"the address that reaches nsqlookupd":                {Lookupd: []string{peer}},
+			"the address that reaches a nsqlookupd given as URL": {Lookupd: []string{"http://" + peer}},
+			"a loopback address is skipped":                      {NSQD: []string{"127.0.0.1:4150", peer}},
+			"a broker whose name cannot be resolved is skipped":  {NSQD: []string{"nowhere.invalid:4150", peer}},
 		} {
 			t.Run(name+" "+ip.String(), func(t *testing.T) {
 				got, err := dataserver.Advertised(t.Context(), every, nsq)
@@ -38,21 +38,21 @@ func TestTheAddressThatOthersAreTold(t *testing.T) {
 			})
 		}
 	}
-	t.Run("is that of the default route where NSQ is on this machine, if there is one", func(t *testing.T) {
+	t.Run("the address of the default route if NSQ runs on this machine", func(t *testing.T) {
 		got, err := dataserver.Advertised(t.Context(), every, nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:4150"}})
 		if err != nil {
-			if !strings.Contains(err.Error(), "say which") {
+			if !strings.Contains(err.Error(), "set the address to advertise") {
 				t.Error(err)
 			}
 			return
 		}
 		if ap, err := netip.ParseAddrPort(got); err != nil || ap.Port() != 9001 || !ap.Addr().IsGlobalUnicast() {
-			t.Errorf("got %s, %v, want an address that others can call, and port 9001", got, err)
+			t.Errorf("got %s, %v, want an address that other machines can reach, and port 9001", got, err)
 		}
 	})
 }
 
-// machineAddrs are the addresses of this machine that others may call. There may be none.
+// machineAddrs returns the addresses of this machine that other machines can reach. There may be none.
 func machineAddrs(t *testing.T) []netip.Addr {
 	t.Helper()
 	addrs, err := net.InterfaceAddrs()

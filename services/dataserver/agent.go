@@ -11,29 +11,29 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// ErrRan says that Run was called before.
-var ErrRan = errors.New("dataserver: run was called before")
+// ErrRan is returned by a second call of Run.
+var ErrRan = errors.New("dataserver: run called twice")
 
 // Agent publishes the heartbeats of one server. Its methods are safe for concurrent use.
 type Agent struct {
-	cfg       Config // does not change; its Description is how the agent began
+	cfg       Config // never changes; its Description is the one at the start
 	publisher Publisher
-	close     func() error // of a publisher that is the agent's own
+	close     func() error // closes publisher if the agent created it
 	metrics   *metrics
 	ran       atomic.Bool
-	changed   chan struct{} // capacity 1: a description is waiting to be told
+	changed   chan struct{} // capacity 1: holds a value while description is newer than the last heartbeat
 
 	mu          sync.Mutex
-	description Description // replaced, never changed
+	description Description // replaced as a whole, never modified
 
-	incarnation atomic.Int64 // 0 until Run begins
+	incarnation atomic.Int64 // Unix milliseconds; 0 until Run starts
 
 	// Owned by Run.
-	seq     uint64 // of the last message
-	failing bool   // the last heartbeat was not published
+	seq     uint64 // sequence number of the last message
+	failing bool   // whether the last heartbeat could not be published
 }
 
-// NewAgent starts nothing. The error is that of cfg.Validate or of the registration of metrics.
+// NewAgent returns an Agent and starts nothing. It fails if cfg is invalid or the metrics cannot be registered.
 func NewAgent(cfg Config) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func NewAgent(cfg Config) (*Agent, error) {
 	if a.publisher != nil {
 		return a, nil
 	}
-	p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cfg.NSQ, PublishTimeout: cfg.patience()})
+	p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: cfg.NSQ, PublishTimeout: cfg.publishTimeout()})
 	if err != nil {
 		return nil, fmt.Errorf("dataserver: %w", err)
 	}
@@ -62,32 +62,33 @@ func NewAgent(cfg Config) (*Agent, error) {
 	return a, nil
 }
 
-// patience with one nsqd: two that hang are found out, and a third still has the message, before the next
-// of the first beats is due.
-func (c *Config) patience() time.Duration { return min(burst, c.Interval) * 2 / 5 }
+// publishTimeout bounds one attempt to publish. Two attempts at nsqd that hang and a third attempt fit into the time until
+// the next heartbeat of the burst is due.
+func (c *Config) publishTimeout() time.Duration { return min(burst, c.Interval) * 2 / 5 }
 
-// ID is the server's id.
+// ID returns the server's id.
 func (a *Agent) ID() string { return a.cfg.ID }
 
-// Addr is the server's address as it is published.
+// Addr returns the server's address as the heartbeats carry it.
 func (a *Agent) Addr() string { return a.cfg.Addr }
 
-// Run publishes heartbeats until ctx ends, whatever becomes of the brokers, then the leave, and returns.
-// The error says that nobody took the leave: API servers will then wait for the TTL. After ctx has ended
-// Run takes at most LeaveTimeout and two seconds, and then what it started has ended, except that go-nsq
-// may take four seconds more to give up a hung nsqd. Run can be called once.
+// Run publishes heartbeats until ctx ends, then publishes the leave and returns. It goes on while no nsqd can be reached. It
+// returns an error if no nsqd accepted the leave: API servers then expire the server after its TTL. After the end of ctx, Run
+// takes at most LeaveTimeout plus two seconds. All its goroutines have ended by then, except that go-nsq may take four more
+// seconds to give up an nsqd that hangs. A second call returns ErrRan.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.ran.Swap(true) {
 		return ErrRan
 	}
 	a.incarnation.Store(time.Now().UnixMilli())
-	a.beat(ctx)
+	a.publishHeartbeats(ctx)
 	return errors.Join(a.leave(ctx), a.close())
 }
 
-// Update changes what the server says of itself. Change gets a copy that it may alter as it likes, but
-// must not call Update. The next heartbeat, which tells it, follows at once, or 100 ms after the last one;
-// Update does not wait for it. An error names the fields that are wrong, and then nothing has changed.
+// Update changes the server's description. It calls change with a copy, which change may modify; change must not call Update.
+// The agent publishes a heartbeat with the new description at once, but at the earliest 100 ms after the previous heartbeat.
+// Update does not wait for that. If the new description is invalid, Update returns an error that names the invalid fields,
+// and keeps the old description.
 func (a *Agent) Update(change func(*Description)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,12 +103,12 @@ func (a *Agent) Update(change func(*Description)) error {
 	a.description = cfg.Description
 	select {
 	case a.changed <- struct{}{}:
-	default: // the beat that is due will tell this change too
+	default: // the heartbeat that is due already will carry this change too
 	}
 	return nil
 }
 
-// currentDescription is told by the beat that asks for it, so no other is due for the changes until now.
+// currentDescription returns the description for the heartbeat to publish now. No other heartbeat is due for the changes so far.
 func (a *Agent) currentDescription() Description {
 	a.mu.Lock()
 	defer a.mu.Unlock()

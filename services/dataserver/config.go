@@ -17,54 +17,53 @@ import (
 )
 
 const (
-	// burst is the distance of the first beats, and of a beat to the failed one before it.
+	// burst is the time between the first three heartbeats, and the longest time from a failed heartbeat to the next.
 	burst = time.Second
-	// minGap is the least distance of two beats: what a loop of updates cannot get below.
+	// minGap is the shortest time between two heartbeats, however often Update is called.
 	minGap = 100 * time.Millisecond
-	// jitter spreads servers that started together, as a part of the interval to either side.
+	// jitter is the random part of the interval, to either side. It spreads the heartbeats of servers that started together.
 	jitter = 0.1
 )
 
-// Config of an Agent. Addr, and NSQ or Publisher, must be given.
+// Config configures an Agent. Addr is required, and either NSQ or Publisher.
 type Config struct {
 	Service string // default events.DefaultService
-	Addr    string // IP:port where the service answers, as its clients see it
+	Addr    string // IP:port at which clients reach the server
 
-	// ID names the server within its service, by default by its address. Give one that a restart keeps,
-	// such as the name of a pod or host, where the address does not last: the new process then takes the
-	// old one's place at once, told apart by its incarnation, instead of standing next to it until the TTL
-	// ends. No two servers of a service may share one.
+	// ID identifies the server within its service; default Addr. No two servers of a service may have the same ID. Where a
+	// restart changes the address, set an ID that stays, such as the name of the pod or host: the new process then replaces
+	// the old one at once. With the default, both are registered until the TTL of the old one ends.
 	ID string
 
-	Description // how it begins
+	Description // at the start
 
-	Interval time.Duration // between heartbeats, at least 100 ms; default 5 s
-	TTL      time.Duration // silence after which the server counts as dead, at least 2 intervals; default 2 intervals
+	Interval time.Duration // time between heartbeats, at least 100 ms; default 5 s
+	TTL      time.Duration // time without a heartbeat after which the server expires, at least 2 intervals; default 2 intervals
 
-	// Load is asked before each message, if given. Like OnError it is called by Run, never concurrently; the
-	// beat waits for it, so it must not block.
+	// Load returns the load to publish; nil publishes none. Run calls it before each message, never concurrently. It must
+	// not block, because the heartbeat waits for it.
 	Load func() events.Load
 
-	// OnError is told of each heartbeat that could not be published; the next follows within a second, or
-	// the interval if that is less. It must not block.
+	// OnError is called for each heartbeat that could not be published; nil ignores errors. The next heartbeat follows after
+	// one second, or after Interval if that is shorter. Run calls OnError, never concurrently; it must not block.
 	OnError func(error)
 
-	// OnRecovery is told of the first heartbeat that is published after a failure, if given. It must not block.
+	// OnRecovery is called for the first heartbeat published after a failure, if not nil. It must not block.
 	OnRecovery func()
 
 	NSQ          nsqpubsub.Cluster
 	Topic        string        // default events.HeartbeatTopic
-	LeaveTimeout time.Duration // for the leave to be published, default 1 s
+	LeaveTimeout time.Duration // bound of publishing the leave; default 1 s
 
-	// Publisher is used instead of NSQ if given, and is not closed: agents of one process may share it.
+	// Publisher replaces NSQ if not nil. The agent does not close it, so several agents of a process may share one.
 	Publisher Publisher
 
-	// Metrics is where the agent's metrics are registered, if given. Agents that share it share them; wrap
-	// it with labels to tell them apart.
+	// Metrics registers the agent's metrics, if not nil. Agents with the same Metrics count together; wrap it with labels
+	// (prometheus.WrapRegistererWith) to count them apart.
 	Metrics prometheus.Registerer
 }
 
-// Publisher publishes a message, as nsqpubsub.Producer does. Publish must end when ctx does.
+// Publisher publishes a message. nsqpubsub.Producer is one. Publish must return when ctx ends.
 type Publisher interface {
 	Publish(ctx context.Context, topic string, body []byte) error
 }
@@ -72,7 +71,7 @@ type Publisher interface {
 func (c *Config) setDefaults() {
 	c.Service = cmp.Or(c.Service, events.DefaultService)
 	if addr, err := events.ParseAddr(c.Addr); err == nil {
-		c.Addr = addr.String() // one spelling of it, because it may become the id
+		c.Addr = addr.String() // canonical, because it may become the id
 	}
 	c.ID = cmp.Or(c.ID, c.Addr)
 	c.Description.setDefaults()
@@ -82,12 +81,12 @@ func (c *Config) setDefaults() {
 	c.LeaveTimeout = cmp.Or(c.LeaveTimeout, time.Second)
 }
 
-// Validate names every field that cannot work. Zero stands for the default.
+// Validate returns an error that names every invalid field. A zero field is valid and means its default.
 func (c Config) Validate() error {
 	c.setDefaults()
 	errs := append(c.invalidFields(), checkAddr(c.Addr), c.checkTimes())
 	if !topicName.MatchString(c.Topic) {
-		errs = append(errs, fmt.Errorf("dataserver: Topic: %q is no name of an NSQ topic", c.Topic))
+		errs = append(errs, fmt.Errorf("dataserver: Topic: %q is not a valid NSQ topic name", c.Topic))
 	}
 	if c.Publisher == nil {
 		if err := c.NSQ.Validate(); err != nil {
@@ -102,8 +101,8 @@ func (c Config) Validate() error {
 
 var topicName = regexp.MustCompile(`^[.a-zA-Z0-9_-]{1,64}$`)
 
-// invalidFields judges each field on its own by the rules of the heartbeat, which name only the first
-// that is wrong.
+// invalidFields validates each field in a heartbeat of its own, because events.Heartbeat.Validate reports only the first
+// invalid field.
 func (c *Config) invalidFields() []error {
 	var errs []error
 	valid := events.Heartbeat{V: 1, Type: events.KindHeartbeat, Service: events.DefaultService, ID: "id", Addr: "127.0.0.1:1"}
@@ -128,14 +127,14 @@ func (c *Config) invalidFields() []error {
 	return errs
 }
 
-// checkAddr refuses what every API server refuses, since nobody else would tell.
+// checkAddr rejects the addresses that every API server rejects, because an agent gets no reply from API servers.
 func checkAddr(s string) error {
 	ap, err := events.ParseAddr(s)
 	if err != nil {
 		return fmt.Errorf("dataserver: Addr: %w", err)
 	}
 	if ip := ap.Addr(); !ip.IsGlobalUnicast() && !ip.IsLoopback() {
-		return fmt.Errorf("dataserver: Addr: %v is not an address that others can reach", ap)
+		return fmt.Errorf("dataserver: Addr: %v cannot be reached from other machines", ap)
 	}
 	return nil
 }
@@ -154,8 +153,8 @@ func (c *Config) checkTimes() error {
 	return errors.Join(errs...)
 }
 
-// checkSize measures the longest heartbeat that c can lead to: each field may be within its bounds and
-// all of them together too long.
+// checkSize rejects a description whose longest heartbeat exceeds events.MaxBody. Fields that are valid alone may be too long
+// together.
 func (c *Config) checkSize() error {
 	h := c.heartbeat(c.Description)
 	h.Incarnation, h.Seq, h.SentAt = math.MaxInt64, math.MaxUint64, time.Now()

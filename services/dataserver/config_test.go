@@ -14,14 +14,14 @@ import (
 	"rollcall/services/dataserver"
 )
 
-func TestConfigNamesTheFieldThatIsWrong(t *testing.T) {
+func TestInvalidConfigNamesTheField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*dataserver.Config)
 		want   string // a part of the error; empty is valid
 	}{
 		"address and NSQ are enough":       {func(*dataserver.Config) {}, ""},
-		"a publisher stands for NSQ":       {func(c *dataserver.Config) { c.NSQ = nsqpubsub.Cluster{}; c.Publisher = newRecorder() }, ""},
-		"a longer interval brings its TTL": {func(c *dataserver.Config) { c.Interval = time.Minute }, ""},
+		"a publisher replaces NSQ":         {func(c *dataserver.Config) { c.NSQ = nsqpubsub.Cluster{}; c.Publisher = newRecorder() }, ""},
+		"default TTL of a longer interval": {func(c *dataserver.Config) { c.Interval = time.Minute }, ""},
 		"IPv6":                             {func(c *dataserver.Config) { c.Addr = "[2001:db8::7]:8080" }, ""},
 		"no address":                       {func(c *dataserver.Config) { c.Addr = "" }, "Addr"},
 		"a host name":                      {func(c *dataserver.Config) { c.Addr = "server-7:8080" }, "Addr"},
@@ -29,7 +29,7 @@ func TestConfigNamesTheFieldThatIsWrong(t *testing.T) {
 		"an unspecified address":           {func(c *dataserver.Config) { c.Addr = "0.0.0.0:8080" }, "Addr"},
 		"a link-local address":             {func(c *dataserver.Config) { c.Addr = "169.254.0.1:8080" }, "Addr"},
 		"no NSQ":                           {func(c *dataserver.Config) { c.NSQ = nsqpubsub.Cluster{} }, "NSQ"},
-		"a service that is no DNS label":   {func(c *dataserver.Config) { c.Service = "../x" }, "Service"},
+		"service is not a DNS label":       {func(c *dataserver.Config) { c.Service = "../x" }, "Service"},
 		"an id with a line end":            {func(c *dataserver.Config) { c.ID = "a\nb" }, "ID"},
 		"interval under 100 ms":            {func(c *dataserver.Config) { c.Interval = 99 * time.Millisecond }, "Interval"},
 		"interval negative":                {func(c *dataserver.Config) { c.Interval = -1 }, "Interval"},
@@ -65,13 +65,13 @@ func TestConfigNamesTheFieldThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestConfigNamesAllFieldsThatAreWrong(t *testing.T) {
+func TestInvalidConfigNamesAllFields(t *testing.T) {
 	err := dataserver.Config{
 		Service: "-", ID: "\n", Addr: "x", Interval: 1, TTL: -1, Topic: "?", LeaveTimeout: -1,
 		Description: dataserver.Description{Weight: -1, Zone: "\n", Version: "\n", Tags: []string{""}, Meta: map[string]string{"": ""}},
 	}.Validate()
 	if err == nil {
-		t.Fatal("all of it is taken")
+		t.Fatal("Validate accepts the invalid configuration")
 	}
 	for _, field := range []string{"Service", "ID", "Addr", "Interval", "TTL", "Topic", "LeaveTimeout", "Weight", "Zone", "Version",
 		"Tags", "Meta", "NSQ"} {
@@ -81,9 +81,9 @@ func TestConfigNamesAllFieldsThatAreWrong(t *testing.T) {
 	}
 }
 
-func TestTheLongestHeartbeatThatIsTakenFits(t *testing.T) {
+func TestLongestValidHeartbeatFitsInMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newRecorder() // decodes, and so refuses what is too long
+		p := newRecorder() // rejects a body that is too long, because it decodes each
 		cfg := dataserver.Config{
 			Addr: addr, Publisher: p,
 			Load:    func() events.Load { return events.Load{InFlight: math.MinInt64} },
@@ -97,7 +97,7 @@ func TestTheLongestHeartbeatThatIsTakenFits(t *testing.T) {
 			a, err = dataserver.NewAgent(cfg)
 		}
 		if size == events.MaxMetaValue-1 {
-			t.Fatal("none is too long")
+			t.Fatal("no metadata is too long")
 		}
 		r := start(t, a.Run)
 		synctest.Wait()
@@ -105,19 +105,19 @@ func TestTheLongestHeartbeatThatIsTakenFits(t *testing.T) {
 	})
 }
 
-func TestServerConfigNamesTheFieldThatIsWrong(t *testing.T) {
+func TestInvalidServerConfigNamesTheField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*dataserver.ServerConfig)
 		want   string
 	}{
-		"NSQ is enough":                        {func(*dataserver.ServerConfig) {}, ""},
-		"a name to listen on":                  {func(c *dataserver.ServerConfig) { c.Listen = "localhost:0" }, ""},
-		"no port":                              {func(c *dataserver.ServerConfig) { c.Listen = "127.0.0.1" }, "Listen"},
-		"any host without an address":          {func(c *dataserver.ServerConfig) { c.Listen = ":8080" }, ""},
-		"any host with an address":             {func(c *dataserver.ServerConfig) { c.Listen, c.Agent.Addr = ":8080", addr }, ""},
-		"linger negative":                      {func(c *dataserver.ServerConfig) { c.Linger = -1 }, "Linger"},
-		"drain negative":                       {func(c *dataserver.ServerConfig) { c.Drain = -1 }, "Drain"},
-		"what is wrong with the agent is told": {func(c *dataserver.ServerConfig) { c.Agent.Weight = -1 }, "Weight"},
+		"a publisher is enough":   {func(*dataserver.ServerConfig) {}, ""},
+		"host name to listen on":  {func(c *dataserver.ServerConfig) { c.Listen = "localhost:0" }, ""},
+		"no port":                 {func(c *dataserver.ServerConfig) { c.Listen = "127.0.0.1" }, "Listen"},
+		"any host, no address":    {func(c *dataserver.ServerConfig) { c.Listen = ":8080" }, ""},
+		"any host and an address": {func(c *dataserver.ServerConfig) { c.Listen, c.Agent.Addr = ":8080", addr }, ""},
+		"negative linger":         {func(c *dataserver.ServerConfig) { c.Linger = -1 }, "Linger"},
+		"negative drain":          {func(c *dataserver.ServerConfig) { c.Drain = -1 }, "Drain"},
+		"invalid agent field":     {func(c *dataserver.ServerConfig) { c.Agent.Weight = -1 }, "Weight"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := dataserver.ServerConfig{Agent: dataserver.Config{Publisher: newRecorder()}}

@@ -8,11 +8,11 @@ import (
 	"rollcall/events"
 )
 
-// Description is what a server says of itself and may change while it runs (see Agent.Update). The bounds
-// are those of events.Heartbeat.
+// Description holds the fields of a heartbeat that may change while the agent runs; see Agent.Update. events.Heartbeat
+// documents their bounds.
 type Description struct {
-	Weight  int  // share of the requests among the servers of the service, 1 to 1000; default 100
-	Drained bool // takes no new requests: weight 0 on the wire, whatever Weight is
+	Weight  int  // share of the service's requests relative to other servers, 1 to 1000; default 100
+	Drained bool // the server gets no new requests: the heartbeat carries weight 0, and Weight is ignored
 	Zone    string
 	Version string
 	Tags    []string
@@ -25,12 +25,12 @@ func (d Description) clone() Description {
 	d.Tags = slices.Clone(d.Tags)
 	d.Meta = maps.Clone(d.Meta)
 	if d.Meta == nil {
-		d.Meta = make(map[string]string) // Update's callers write to it
+		d.Meta = make(map[string]string) // callers of Update write to it
 	}
 	return d
 }
 
-// describe writes d into h.
+// describe sets the fields of h from d.
 func (d Description) describe(h *events.Heartbeat) {
 	h.Weight = d.Weight
 	if d.Drained {

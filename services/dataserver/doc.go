@@ -1,17 +1,17 @@
-// Package dataserver is what a server needs to be on the roll: an Agent that publishes its heartbeats on
-// NSQ, and a small HTTP Server that shows how the two go together.
+// Package dataserver registers a server: an Agent publishes its heartbeats on NSQ, and Server is a small HTTP
+// server that runs an Agent.
 //
 //	start        +1 s         +2 s          each interval, 10 % more or less          ctx ends
 //	  |            |            |                |               |                      |
 //	heartbeat 1  heartbeat 2  heartbeat 3  ... heartbeat n   heartbeat n+1 ...        leave n+2
 //
-// All of them carry the incarnation, which is when the agent started, and a sequence number, so that
-// whoever hears them can tell their order, and a restart, whatever NSQ does to them on the way. The start
-// is fast so that the roll is right in seconds even if a message is lost.
+// Each message carries the incarnation (the time at which the agent started) and a sequence number. From these an
+// API server learns the order of the messages and notices a restart, although NSQ may reorder and repeat messages.
+// The first heartbeats follow each other quickly, so that a server is registered within seconds even if a message is lost.
 //
-// A server that goes tells so before it stops to answer:
+// A server publishes its leave first and stops serving afterwards:
 //
 //	go httpServer.Serve(listener)
-//	err := agent.Run(ctx)                    // returns when ctx has ended and the leave is published
-//	err = httpServer.Shutdown(drainContext)  // now finish what is in hand
+//	err := agent.Run(ctx)                    // returns after ctx has ended and the leave is published
+//	err = httpServer.Shutdown(drainContext)  // finish the requests in flight
 package dataserver

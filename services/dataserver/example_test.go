@@ -11,8 +11,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// A server is on the roll from NewAgent and Run until the context ends: in a program that of
-// signal.NotifyContext.
+// Run publishes heartbeats until its context ends. A program uses the context of signal.NotifyContext.
 func ExampleAgent() {
 	nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
 	if err != nil {
@@ -31,7 +30,7 @@ func ExampleAgent() {
 		fmt.Println(err)
 		return
 	}
-	err = agent.Run(ctx) // returns when the leave is published; now the HTTP server may shut down
+	err = agent.Run(ctx) // returns after the leave is published: now shut down the HTTP server
 	fmt.Println("run:", err)
 
 	printMessages(nsqd, 3)

@@ -8,9 +8,9 @@ import (
 	"rollcall/events"
 )
 
-// Identify adds the identity of the server to the responses of next: its id, its service and its incarnation. An API
-// server that probes a silent server compares them, and so does not mistake another server on the address for it. A
-// process with several agents on one address wraps its handler with each of them.
+// Identify adds the server's id, service and incarnation to the response headers of next. An API server that probes a silent
+// server compares them, so that it does not take another server at the same address for this one. In a process with several
+// agents at one address, wrap the handler with each agent's Identify.
 func (a *Agent) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := w.Header(); !a.identifies(h) {
@@ -22,7 +22,7 @@ func (a *Agent) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// identifies reports whether h has the identity of the server already.
+// identifies reports whether h contains the server's identity already.
 func (a *Agent) identifies(h http.Header) bool {
 	services := h.Values(events.ServiceHeader)
 	for i, id := range h.Values(events.IdentityHeader) {
@@ -33,7 +33,7 @@ func (a *Agent) identifies(h http.Header) bool {
 	return false
 }
 
-// Health answers 200 and tells the identity of the server.
+// Health returns a handler that responds with status 200 and the server's identity.
 func (a *Agent) Health() http.Handler {
 	return a.Identify(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -19,7 +19,7 @@ func identity(h http.Handler) http.Header {
 	return w.Header()
 }
 
-func TestIdentifyTellsServiceAndIncarnation(t *testing.T) {
+func TestIdentifySetsServiceAndIncarnation(t *testing.T) {
 	t.Parallel()
 	p := newRecorder()
 	a := mustAgent(t, dataserver.Config{ID: "a", Service: "billing", Addr: addr, Publisher: p})
@@ -28,7 +28,7 @@ func TestIdentifyTellsServiceAndIncarnation(t *testing.T) {
 	}
 	r := start(t, a.Run)
 	eventually(t, func() bool { return len(p.all()) > 0 })
-	h := identity(a.Identify(a.Health())) // no identity is told twice
+	h := identity(a.Identify(a.Health())) // the identity is set only once
 	want := strconv.FormatInt(p.last(t).Incarnation, 10)
 	for header, want := range map[string]string{events.IdentityHeader: "a", events.ServiceHeader: "billing", events.IncarnationHeader: want} {
 		if got := h.Values(header); !slices.Equal(got, []string{want}) {
@@ -41,15 +41,15 @@ func TestIdentifyTellsServiceAndIncarnation(t *testing.T) {
 	}
 }
 
-func TestAProcessWithSeveralServersTellsAllIdentities(t *testing.T) {
+func TestSeveralIdentitiesInOneResponse(t *testing.T) {
 	t.Parallel()
 	agent := func(service, id string) *dataserver.Agent {
 		return mustAgent(t, dataserver.Config{ID: id, Service: service, Addr: addr, Publisher: newRecorder()})
 	}
 	for name, agents := range map[string][]*dataserver.Agent{
-		"with ids of their own": {agent("one", "a"), agent("two", "b")},
-		"with the same id":      {agent("one", ""), agent("two", "")},
-		"of one service":        {agent("one", "a"), agent("one", "b")},
+		"different ids": {agent("one", "a"), agent("two", "b")},
+		"the same id":   {agent("one", ""), agent("two", "")},
+		"one service":   {agent("one", "a"), agent("one", "b")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := identity(agents[0].Identify(agents[1].Identify(agents[0].Health())))
@@ -64,7 +64,7 @@ func TestAProcessWithSeveralServersTellsAllIdentities(t *testing.T) {
 	}
 }
 
-func TestAServerTellsTheIdentitiesOfFurtherAgents(t *testing.T) {
+func TestServerSetsIdentitiesOfAlso(t *testing.T) {
 	t.Parallel()
 	also := mustAgent(t, dataserver.Config{ID: "m", Service: "metrics", Addr: addr, Publisher: newRecorder()})
 	_, base := startServer(t, dataserver.ServerConfig{

@@ -15,17 +15,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sent is a message as it reached the broker, or would have.
+// sent is a message passed to the recorder.
 type sent struct {
 	events.Heartbeat
 	topic string
-	at    time.Duration // since the recorder was made
+	at    time.Duration // since the recorder was created
 }
 
-// recorder is a Publisher that keeps what it is given, and answers as it is told.
+// recorder is a Publisher that stores the messages and returns the result of answer.
 type recorder struct {
 	start  time.Time
-	answer func(ctx context.Context, h events.Heartbeat) error // nil takes everything
+	answer func(ctx context.Context, h events.Heartbeat) error // nil accepts every message
 
 	mu       sync.Mutex
 	messages []sent
@@ -79,7 +79,7 @@ func (r *recorder) left() bool {
 	return slices.ContainsFunc(r.all(), func(s sent) bool { return s.Type == events.KindLeave })
 }
 
-// hang answers never, as a broker that is stopped.
+// hang blocks until ctx ends, as a paused broker does.
 func hang(ctx context.Context, _ events.Heartbeat) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -94,7 +94,7 @@ func mustAgent(t testing.TB, cfg dataserver.Config) *dataserver.Agent {
 	return a
 }
 
-// run is a Run under way.
+// run is a call of Run that has not returned yet.
 type run struct {
 	cancel context.CancelFunc
 	err    chan error // capacity 1
@@ -109,7 +109,7 @@ func start(t testing.TB, f func(context.Context) error) *run {
 	return r
 }
 
-// stop ends the run and returns how long that took and its error.
+// stop cancels the context of the run. It returns the time until the run returned, and the run's error.
 func (r *run) stop(t testing.TB) (time.Duration, error) {
 	t.Helper()
 	begin := time.Now()

@@ -12,18 +12,18 @@ type metrics struct {
 	lastSuccess  prometheus.Gauge
 }
 
-// newMetrics registers nothing if to is nil.
+// newMetrics returns metrics that are registered with to, unless to is nil.
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	heartbeats, err := register(to, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_agent_heartbeats_total",
-		Help: "Heartbeats and leaves, by what became of them: sent or failed.",
+		Help: "Heartbeats and leaves published by the agent, by result: sent or failed.",
 	}, []string{"result"}))
 	if err != nil {
 		return nil, err
 	}
 	lastSuccess, err := register(to, prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rollcall_agent_last_success_timestamp_seconds",
-		Help: "When a heartbeat was last published, in Unix time; 0 if none was.",
+		Help: "Unix time of the last heartbeat or leave that was published; 0 before the first.",
 	}))
 	if err != nil {
 		return nil, err
@@ -35,8 +35,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	}, nil
 }
 
-// register returns the collector that is registered already if there is one: of another agent, or of one
-// that ran before.
+// register registers c and returns it. If another agent registered the same collector before, register returns that one.
 func register[C prometheus.Collector](to prometheus.Registerer, c C) (C, error) {
 	if to == nil {
 		return c, nil

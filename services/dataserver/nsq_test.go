@@ -13,16 +13,16 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// refusing is an address that nobody listens on, and that no test is given.
+// refusing is an address on which no process listens.
 const refusing = "127.0.0.1:1"
 
-// arrival is a heartbeat as a consumer got it.
+// arrival is a heartbeat that a consumer received.
 type arrival struct {
 	events.Heartbeat
 	at time.Time
 }
 
-func TestBeatsAndLeaveArriveThroughNSQ(t *testing.T) {
+func TestHeartbeatsAndLeaveOverNSQ(t *testing.T) {
 	t.Parallel()
 	lookupd, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
 	if err != nil {
@@ -33,7 +33,7 @@ func TestBeatsAndLeaveArriveThroughNSQ(t *testing.T) {
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
 		ID: "a", Addr: addr, Interval: 200 * time.Millisecond, NSQ: nsqpubsub.Cluster{Lookupd: []string{lookupd.HTTPAddr()}},
-		// nsqd may not be registered yet when the first beats look for one.
+		// nsqd may not be registered with nsqlookupd yet when the first heartbeats are published.
 		OnError: func(err error) { t.Log(err) },
 	})
 	r := start(t, a.Run)
@@ -57,7 +57,7 @@ func TestBeatsAndLeaveArriveThroughNSQ(t *testing.T) {
 	}
 }
 
-func TestAHungNSQDDelaysNoBeatMuch(t *testing.T) {
+func TestHungNSQDDelaysHeartbeatsBriefly(t *testing.T) {
 	t.Parallel()
 	n := mustNSQD(t, embednsq.NSQDConfig{})
 	heard := listen(t, n)
@@ -73,21 +73,21 @@ func TestAHungNSQDDelaysNoBeatMuch(t *testing.T) {
 			continue // delivered twice
 		}
 		if b.Seq > seq {
-			t.Fatalf("beat %d arrives, %d is lost", b.Seq, seq)
+			t.Fatalf("heartbeat %d arrived, %d is lost", b.Seq, seq)
 		}
 		most = max(most, b.at.Sub(b.SentAt))
 		seq++
 	}
 	if most > 1200*time.Millisecond {
-		t.Errorf("a beat arrived after %v, want 1.2s at most", most)
+		t.Errorf("a heartbeat arrived after %v, want 1.2s at most", most)
 	}
 	if took, err := r.stop(t); err != nil || took > 3*time.Second {
 		t.Errorf("Run returned %v after %v", err, took)
 	}
-	t.Logf("slowest beat %v", most)
+	t.Logf("slowest heartbeat %v", most)
 }
 
-func TestWithoutABrokerTheAgentGoesOnAndEnds(t *testing.T) {
+func TestAgentRunsAndStopsWithoutBroker(t *testing.T) {
 	t.Parallel()
 	for name, cluster := range map[string]nsqpubsub.Cluster{
 		"nsqd refuses":       {NSQD: []string{refusing}},
@@ -115,8 +115,8 @@ func TestWithoutABrokerTheAgentGoesOnAndEnds(t *testing.T) {
 	}
 }
 
-// Not in parallel: another test might be given the ports while nsqd is down.
-func TestABrokerThatComesBackIsUsedAgain(t *testing.T) {
+// Not parallel: another test could be assigned the ports while nsqd is down.
+func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
 	n := mustNSQD(t, cfg)
 	failed := make(chan error, 100)
@@ -142,7 +142,7 @@ func TestABrokerThatComesBackIsUsedAgain(t *testing.T) {
 		b = next(t, heard)
 	}
 	if took := b.at.Sub(since); took > 3*time.Second {
-		t.Errorf("a beat arrives %v after the broker came back, want 3s at most", took)
+		t.Errorf("a heartbeat arrived %v after the broker's restart, want 3s at most", took)
 	}
 	mustStop(t, r)
 }
@@ -157,8 +157,8 @@ func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
 	return n
 }
 
-// mustTopic returns the data path of an nsqd that has the topic already. One that makes it asks nsqlookupd for
-// its channels, over a connection that both keep for 90 s after they are stopped.
+// mustTopic returns a data path in which the topic exists already. An nsqd that creates a topic queries nsqlookupd for its
+// channels, over a connection that both keep for 90 s after they are stopped.
 func mustTopic(t testing.TB) string {
 	t.Helper()
 	path := t.TempDir()
@@ -174,7 +174,7 @@ func mustTopic(t testing.TB) string {
 	return path
 }
 
-// listen hands on the heartbeats of n, one after the other.
+// listen returns a channel with the heartbeats that arrive at n.
 func listen(t testing.TB, n *embednsq.NSQD) <-chan arrival {
 	t.Helper()
 	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
@@ -215,7 +215,7 @@ func next(t testing.TB, heard <-chan arrival) arrival {
 	}
 }
 
-// hungNSQD accepts connections and never answers.
+// hungNSQD returns the address of an nsqd that accepts connections and never responds.
 func hungNSQD(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

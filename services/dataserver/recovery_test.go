@@ -11,7 +11,7 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// flaky is a publisher that fails from the third second to the sixth.
+// flaky is a Publisher that fails from 2.5 s to 6.5 s after start.
 type flaky struct{ start time.Time }
 
 func (f flaky) Publish(context.Context, string, []byte) error {
@@ -21,13 +21,13 @@ func (f flaky) Publish(context.Context, string, []byte) error {
 	return nil
 }
 
-func TestRecoveryIsToldOnce(t *testing.T) {
+func TestOnRecoveryIsCalledOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
+		var calls []string
 		a, err := dataserver.NewAgent(dataserver.Config{
 			Addr: "10.0.0.7:80", Interval: time.Second, Publisher: flaky{time.Now()},
-			OnError:    func(error) { told = append(told, "error") },
-			OnRecovery: func() { told = append(told, "recovery") },
+			OnError:    func(error) { calls = append(calls, "error") },
+			OnRecovery: func() { calls = append(calls, "recovery") },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -40,8 +40,8 @@ func TestRecoveryIsToldOnce(t *testing.T) {
 		if err := <-ran; err != nil {
 			t.Error(err)
 		}
-		if i := slices.Index(told, "recovery"); i < 2 || i != len(told)-1 {
-			t.Errorf("told %q, want errors and then one recovery", told)
+		if i := slices.Index(calls, "recovery"); i < 2 || i != len(calls)-1 {
+			t.Errorf("calls %q, want errors and then one recovery", calls)
 		}
 	})
 }

@@ -14,15 +14,16 @@ import (
 	"rollcall/events"
 )
 
-// Server is an HTTP server that is on the roll while it runs. It answers /healthz with 200, /metrics if it
-// is given some, and all else by Handler; every response tells its id (see Agent.Identify).
+// Server is an HTTP server that publishes heartbeats while it runs. It serves /healthz with status 200, /metrics if
+// ServerConfig.Gatherer is set, and all other paths with ServerConfig.Handler. Every response carries the server's identity;
+// see Agent.Identify.
 type Server struct {
 	cfg      ServerConfig
 	ran      atomic.Bool
 	inFlight atomic.Int64
 }
 
-// NewServer starts nothing. The error is that of cfg.Validate.
+// NewServer returns a Server and starts nothing. It fails if cfg is invalid.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -35,10 +36,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
-// Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, lingers, and
-// finishes the requests in flight: at most LeaveTimeout, Linger, Drain and two seconds. The error tells of
-// an address that cannot be listened on or told to others, of a leave that nobody took, or of requests cut
-// off. Run can be called once.
+// Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, goes on serving for Linger, and
+// waits for the requests in flight. That takes at most LeaveTimeout, Linger, Drain and two seconds together. Run returns an
+// error if it cannot listen, if it finds no address to advertise, if no nsqd accepted the leave, or if it closed connections
+// with requests in flight. A second call returns ErrRan.
 func (s *Server) Run(ctx context.Context) error {
 	if s.ran.Swap(true) {
 		return ErrRan
@@ -78,7 +79,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error 
 	defer stop()
 	served := make(chan error, 1)
 	go func() {
-		defer stop() // a server that serves no more takes its leave
+		defer stop() // a server that has stopped serving publishes its leave
 		served <- h.Serve(l)
 	}()
 
@@ -91,12 +92,12 @@ func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error 
 	return errors.Join(left, drained)
 }
 
-// drain waits for the requests in flight.
+// drain waits for the requests in flight, and closes their connections after Drain.
 func (s *Server) drain(h *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
 	defer cancel()
 	if err := h.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("dataserver: cut off %d requests: %w", s.inFlight.Load(), err), h.Close())
+		return errors.Join(fmt.Errorf("dataserver: closed connections with %d requests in flight: %w", s.inFlight.Load(), err), h.Close())
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func (s *Server) routes(agent *Agent) http.Handler {
 	}
 	handler := s.cfg.Handler
 	if handler == nil {
-		handler = whoAnswers(agent)
+		handler = echo(agent)
 	}
 	mux.Handle("/", s.counted(handler))
 	h := agent.Identify(mux)

@@ -17,7 +17,7 @@ import (
 	"rollcall/services/dataserver"
 )
 
-func TestTheServerTellsWhoItIs(t *testing.T) {
+func TestServerResponsesCarryIdentity(t *testing.T) {
 	t.Parallel()
 	_, base := startServer(t, dataserver.ServerConfig{Agent: dataserver.Config{ID: "a", Publisher: newRecorder()}})
 	host := strings.TrimPrefix(base, "http://")
@@ -26,7 +26,7 @@ func TestTheServerTellsWhoItIs(t *testing.T) {
 		{"/", "", "data a at " + host + " answers /\n"},
 		{"/orders/7%0A?q=1", "text/html", "data a at " + host + " answers /orders/7%0A\n"},
 		{"/healthz", "", "ok\n"},
-		{"/metrics", "", "data a at " + host + " answers /metrics\n"}, // there are none to show
+		{"/metrics", "", "data a at " + host + " answers /metrics\n"}, // no Gatherer: not a path of the server's own
 	} {
 		resp, body := get(t, base+c.path, c.accept)
 		if resp.StatusCode != http.StatusOK || body != c.want || resp.Header.Get(events.IdentityHeader) != "a" {
@@ -47,12 +47,12 @@ func TestTheServerTellsWhoItIs(t *testing.T) {
 	}
 }
 
-func TestTheServerAdvertisesWhereItListensUnlessToldOtherwise(t *testing.T) {
+func TestServerAdvertisesItsListener(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ listen, advertise string }{
-		"where it listens": {"127.0.0.1:0", ""},
-		"by a host name":   {"localhost:0", ""},
-		"as it is told":    {":0", addr},
+		"default":          {"127.0.0.1:0", ""},
+		"host name":        {"localhost:0", ""},
+		"explicit address": {":0", addr},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newRecorder()
@@ -72,7 +72,7 @@ func TestTheServerAdvertisesWhereItListensUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
-func TestTheServerShowsMetrics(t *testing.T) {
+func TestServerServesMetrics(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	_, base := startServer(t, dataserver.ServerConfig{
@@ -83,7 +83,7 @@ func TestTheServerShowsMetrics(t *testing.T) {
 	}
 }
 
-func TestAServerThatGoesTellsItAndFinishesWhatItHas(t *testing.T) {
+func TestServerLeavesThenFinishesRequests(t *testing.T) {
 	t.Parallel()
 	p := newRecorder()
 	h := newBlocking()
@@ -97,17 +97,17 @@ func TestAServerThatGoesTellsItAndFinishesWhatItHas(t *testing.T) {
 	r.cancel()
 	eventually(t, p.left)
 	if load := p.last(t).Load; load == nil || load.InFlight != 1 {
-		t.Errorf("the leave tells load %+v, want 1 request in flight", load)
+		t.Errorf("the leave carries load %+v, want 1 request in flight", load)
 	}
 	if got := tryGet(base + "/healthz"); got != "200 ok\n" {
-		t.Errorf("right after the leave: %s", got)
+		t.Errorf("response after the leave: %s", got)
 	}
 	eventually(t, func() bool { return refuses(base) })
 	select {
 	case err := <-r.err:
 		t.Fatalf("Run returned %v with a request in flight", err)
 	case got := <-answered:
-		t.Fatalf("answered %s before its time", got)
+		t.Fatalf("the response %s came before the handler was released", got)
 	default:
 	}
 
@@ -118,7 +118,7 @@ func TestAServerThatGoesTellsItAndFinishesWhatItHas(t *testing.T) {
 	mustStop(t, r)
 }
 
-func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+func TestDrainClosesConnectionOfHangingRequest(t *testing.T) {
 	t.Parallel()
 	h := newBlocking()
 	defer close(h.release)
@@ -137,12 +137,12 @@ func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
 		if strings.HasPrefix(got, "200") {
 			t.Errorf("the request got %s", got)
 		}
-	case <-time.After(5 * time.Second): // less than the client's patience
-		t.Error("the request goes on")
+	case <-time.After(5 * time.Second): // less than the client's timeout
+		t.Error("the request is still in flight")
 	}
 }
 
-func TestATakenAddressIsNamed(t *testing.T) {
+func TestAddressInUseIsNamed(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -155,14 +155,14 @@ func TestATakenAddressIsNamed(t *testing.T) {
 		t.Errorf("got error %v, want one that names %s", err, taken.Addr())
 	}
 	if n := len(p.all()); n != 0 {
-		t.Errorf("%d messages of a server that does not serve", n)
+		t.Errorf("%d messages from a server that cannot listen", n)
 	}
 	if err := s.Run(t.Context()); !errors.Is(err, dataserver.ErrRan) {
 		t.Errorf("the second Run returned %v", err)
 	}
 }
 
-func TestIdentifyLeavesTheAnswerAsItIs(t *testing.T) {
+func TestIdentifyKeepsTheResponse(t *testing.T) {
 	t.Parallel()
 	a := mustAgent(t, dataserver.Config{ID: "a", Addr: addr, Publisher: newRecorder()})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -180,7 +180,7 @@ func TestIdentifyLeavesTheAnswerAsItIs(t *testing.T) {
 	<-served
 }
 
-// blocking answers when it is released.
+// blocking is a handler that responds after release is closed.
 type blocking struct{ entered, release chan struct{} }
 
 func newBlocking() *blocking { return &blocking{make(chan struct{}, 1), make(chan struct{})} }
@@ -203,7 +203,7 @@ func mustServer(t testing.TB, cfg dataserver.ServerConfig) *dataserver.Server {
 	return s
 }
 
-// startServer returns when the server listens, with its URL. It is stopped with the test, if not before.
+// startServer starts a server and returns its URL when it accepts connections. The server stops at the latest with the test.
 func startServer(t testing.TB, cfg dataserver.ServerConfig) (*run, string) {
 	t.Helper()
 	listening := make(chan string, 1)
@@ -229,7 +229,7 @@ func startServer(t testing.TB, cfg dataserver.ServerConfig) (*run, string) {
 	return r, "http://127.0.0.1:" + port
 }
 
-// client keeps no connection, so that a server which goes is not held up by an idle one.
+// client returns a client that closes its connections, so that no idle connection delays a server's stop.
 func client() *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 }
@@ -253,7 +253,7 @@ func get(t testing.TB, url, accept string) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// tryGet returns status and body, or the error.
+// tryGet returns the status code and the body, or the error's text.
 func tryGet(url string) string {
 	resp, err := client().Get(url)
 	if err != nil {
@@ -275,7 +275,7 @@ func refuses(base string) bool {
 	return err != nil
 }
 
-// eventually polls until ok holds.
+// eventually polls until ok returns true.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
 	end := time.Now().Add(10 * time.Second)
@@ -283,7 +283,7 @@ func eventually(t testing.TB, ok func() bool) {
 	defer poll.Stop()
 	for !ok() {
 		if (<-poll.C).After(end) {
-			t.Fatal("not so within 10s")
+			t.Fatal("the condition does not hold after 10s")
 		}
 	}
 }

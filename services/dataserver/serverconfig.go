@@ -11,26 +11,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ServerConfig describes a Server.
+// ServerConfig configures a Server.
 type ServerConfig struct {
-	// Agent describes the server to others. Addr is what it advertises, by default as Advertised says; Load is by
-	// default the number of requests that Handler is busy with.
+	// Agent configures the heartbeats. Agent.Addr defaults to the result of Advertised, Agent.Load to the number of requests
+	// in flight in Handler.
 	Agent Config
 
 	Listen string // host:port, default 127.0.0.1:0
 
-	// OnListen is called by Run once connections are accepted, before the first heartbeat, with the address listened on
-	// and the one that others are told.
+	// OnListen is called by Run when connections are accepted, before the first heartbeat. Its arguments are the listener's
+	// address and the advertised address.
 	OnListen func(listen, advertised string)
 
-	Handler  http.Handler        // of all paths but those of the server itself; by default tells who answers
-	Also     []*Agent            // of other servers at the same address: each response tells their identities too
-	Gatherer prometheus.Gatherer // of what /metrics shows; without it there is no /metrics
+	Handler  http.Handler        // serves all paths but /healthz and /metrics; default: responds with the server's id and the path
+	Also     []*Agent            // agents of other servers at the same address, whose identities each response carries too
+	Gatherer prometheus.Gatherer // source of /metrics; nil: no /metrics
 
-	// Linger is how long the server takes new requests after its leave, until the last API server has heard
-	// of it; default 500 ms.
+	// Linger is the time for which the server accepts new requests after its leave, so that every API server has received the
+	// leave before the server stops; default 500 ms.
 	Linger time.Duration
-	// Drain is how long it then waits for requests in flight before it cuts them off; default 30 s.
+	// Drain bounds the wait for requests in flight after Linger; default 30 s.
 	Drain time.Duration
 }
 
@@ -40,7 +40,7 @@ func (c *ServerConfig) setDefaults() {
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
 }
 
-// Validate names every field that cannot work. Zero stands for the default.
+// Validate returns an error that names every invalid field. A zero field is valid and means its default.
 func (c ServerConfig) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -48,7 +48,7 @@ func (c ServerConfig) Validate() error {
 		errs = append(errs, fmt.Errorf("dataserver: Listen: %w", err))
 	}
 	if c.Agent.Addr == "" {
-		c.Agent.Addr = "127.0.0.1:1" // stands for the address that Run will find out
+		c.Agent.Addr = "127.0.0.1:1" // placeholder: Run finds the address
 	}
 	if c.Linger < 0 {
 		errs = append(errs, fmt.Errorf("dataserver: Linger: %v is negative", c.Linger))

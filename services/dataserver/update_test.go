@@ -13,7 +13,7 @@ import (
 	"rollcall/services/dataserver"
 )
 
-func TestAnUpdateIsToldAtOnce(t *testing.T) {
+func TestUpdateIsPublishedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
@@ -27,24 +27,24 @@ func TestAnUpdateIsToldAtOnce(t *testing.T) {
 		synctest.Wait()
 		got := p.last(t)
 		if rack, _ := got.Meta.Get("rack"); got.at != 4*time.Second || got.Weight != 0 || got.Tags[0] != "blue" || rack != "r7" {
-			t.Errorf("got %+v, want what is new after 4s", got)
+			t.Errorf("got %+v, want the update after 4s", got)
 		}
 		mustUpdate(t, a, func(d *dataserver.Description) { d.Drained = false })
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
 		if got := p.last(t); got.Weight != events.DefaultWeight || got.Tags[0] != "blue" {
-			t.Errorf("got %+v, want it in service again and otherwise as before", got)
+			t.Errorf("got %+v, want the default weight and the other fields as before", got)
 		}
 		before := len(p.all())
 		time.Sleep(4 * time.Second)
 		if n := len(p.all()) - before; n != 0 {
-			t.Errorf("%d beats too many within an interval after an update", n)
+			t.Errorf("%d extra heartbeats within an interval after an update", n)
 		}
 		mustStop(t, r)
 	})
 }
 
-func TestALoopOfUpdatesIsNoFlood(t *testing.T) {
+func TestManyUpdatesAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
@@ -58,20 +58,20 @@ func TestALoopOfUpdatesIsNoFlood(t *testing.T) {
 		beats := p.all()
 		for i := 1; i < len(beats); i++ {
 			if gap := beats[i].at - beats[i-1].at; gap < 100*time.Millisecond {
-				t.Errorf("beat %d comes %v after the one before it", i+1, gap)
+				t.Errorf("heartbeat %d follows the one before it after %v", i+1, gap)
 			}
 		}
 		if last := beats[len(beats)-1]; last.Version != strconv.Itoa(updates-1) {
-			t.Errorf("the last update told is %s of %d", last.Version, updates)
+			t.Errorf("the last published update is %s of %d", last.Version, updates)
 		}
 		if len(beats) < 20 {
-			t.Errorf("%d beats for updates of two seconds", len(beats))
+			t.Errorf("%d heartbeats for two seconds of updates", len(beats))
 		}
 		mustStop(t, r)
 	})
 }
 
-func TestATightLoopOfUpdatesStopsNoBeat(t *testing.T) {
+func TestUpdatesInATightLoopDoNotBlockHeartbeats(t *testing.T) {
 	t.Parallel()
 	p := newRecorder()
 	a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
@@ -82,12 +82,12 @@ func TestATightLoopOfUpdatesStopsNoBeat(t *testing.T) {
 	}
 	beats := p.all()
 	if took := beats[len(beats)-1].at; len(beats) < 5 || took > 2*time.Second {
-		t.Errorf("%d beats in %v, want 5 in about 400ms", len(beats), took)
+		t.Errorf("%d heartbeats in %v, want 5 in about 400ms", len(beats), took)
 	}
 	mustStop(t, r)
 }
 
-func TestAnUpdateWhileABeatIsPublishedIsToldByTheNext(t *testing.T) {
+func TestUpdateDuringPublishFollowsInNextHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		p.answer = func(context.Context, events.Heartbeat) error {
@@ -106,23 +106,23 @@ func TestAnUpdateWhileABeatIsPublishedIsToldByTheNext(t *testing.T) {
 	})
 }
 
-func TestAnUpdateBeforeRunIsToldByTheFirstBeatAlone(t *testing.T) {
+func TestUpdateBeforeRunIsInFirstHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for range 20 { // the order in which select finds its cases must not matter
+		for range 20 { // the random order in which select tries its cases must not matter
 			p := newRecorder()
 			a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
 			mustUpdate(t, a, func(d *dataserver.Description) { d.Version = "2" })
 			r := start(t, a.Run)
 			time.Sleep(900 * time.Millisecond)
 			if beats := p.all(); len(beats) != 1 || beats[0].Version != "2" {
-				t.Fatalf("got %+v, want one beat with version 2", beats)
+				t.Fatalf("got %+v, want one heartbeat with version 2", beats)
 			}
 			mustStop(t, r)
 		}
 	})
 }
 
-func TestAnInvalidUpdateChangesNothing(t *testing.T) {
+func TestInvalidUpdateChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p, Description: dataserver.Description{Version: "1"}})
@@ -134,13 +134,13 @@ func TestAnInvalidUpdateChangesNothing(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		if got := p.last(t); got.Version != "1" || got.Seq != 3 {
-			t.Errorf("got %+v, want the third beat as the first", got)
+			t.Errorf("got %+v, want the third heartbeat like the first", got)
 		}
 		mustStop(t, r)
 	})
 }
 
-func TestNobodyElsesMemoryIsTold(t *testing.T) {
+func TestCallersMemoryIsCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		meta, tags := map[string]string{"rack": "r7"}, []string{"blue"}
@@ -158,7 +158,7 @@ func TestNobodyElsesMemoryIsTold(t *testing.T) {
 	})
 }
 
-func TestConcurrentUpdatesAllCount(t *testing.T) {
+func TestConcurrentUpdates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
@@ -172,7 +172,7 @@ func TestConcurrentUpdatesAllCount(t *testing.T) {
 		all.Wait()
 		time.Sleep(200 * time.Millisecond)
 		if got := len(p.last(t).Meta); got != 16 {
-			t.Errorf("%d of 16 updates are told", got)
+			t.Errorf("%d of 16 updates were published", got)
 		}
 		mustStop(t, r)
 	})

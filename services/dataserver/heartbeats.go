@@ -10,10 +10,10 @@ import (
 	"rollcall/events"
 )
 
-// beat publishes heartbeats until ctx ends. It waits for each before it goes on to the next, and each has
-// less time than there is until the next is due: so none is late, and none piles up.
-func (a *Agent) beat(ctx context.Context) {
-	var start time.Time // of the last beat
+// publishHeartbeats publishes heartbeats one after the other until ctx ends. Each must be published before the next is due,
+// so heartbeats are neither late nor queued.
+func (a *Agent) publishHeartbeats(ctx context.Context) {
+	var start time.Time // when the last heartbeat was due
 	due := time.Now()
 	for a.await(ctx, start, due) {
 		start = time.Now()
@@ -29,7 +29,7 @@ func (a *Agent) beat(ctx context.Context) {
 	}
 }
 
-// step is the time from the start of the next beat to the one after it.
+// step returns the time between the next heartbeat and the one after it.
 func (a *Agent) step() time.Duration {
 	if a.seq < 2 {
 		return min(burst, a.cfg.Interval)
@@ -37,8 +37,8 @@ func (a *Agent) step() time.Duration {
 	return time.Duration((1 + jitter*(2*rand.Float64()-1)) * float64(a.cfg.Interval))
 }
 
-// await waits until the next beat is due, or earlier if there is news to tell. It reports whether ctx
-// still holds.
+// await waits until the next heartbeat is due. A changed description makes it due minGap after start. await reports false if
+// ctx has ended.
 func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
@@ -54,7 +54,7 @@ func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
 	}
 }
 
-// report tells of each failure, and of the success that ends them.
+// report calls OnError for each failure, and OnRecovery for the first success after one.
 func (a *Agent) report(err error) {
 	recovered := err == nil && a.failing
 	a.failing = err != nil

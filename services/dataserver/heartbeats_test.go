@@ -16,7 +16,7 @@ import (
 
 const addr = "10.0.0.7:8080"
 
-func TestBeatsComeAtStartAfterOneAndTwoSecondsAndThenEachInterval(t *testing.T) {
+func TestHeartbeatTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		r := start(t, mustAgent(t, dataserver.Config{Addr: addr, Publisher: p}).Run)
@@ -27,7 +27,7 @@ func TestBeatsComeAtStartAfterOneAndTwoSecondsAndThenEachInterval(t *testing.T) 
 		beats = beats[:len(beats)-1] // the leave
 		for i, want := range []time.Duration{0, time.Second, 2 * time.Second} {
 			if beats[i].at != want {
-				t.Errorf("beat %d after %v, want %v", i+1, beats[i].at, want)
+				t.Errorf("heartbeat %d after %v, want %v", i+1, beats[i].at, want)
 			}
 		}
 		least, most := time.Hour, time.Duration(0)
@@ -36,10 +36,10 @@ func TestBeatsComeAtStartAfterOneAndTwoSecondsAndThenEachInterval(t *testing.T) 
 			least, most = min(least, gap), max(most, gap)
 		}
 		if least < 4500*time.Millisecond || most > 5500*time.Millisecond {
-			t.Errorf("beats are %v to %v apart, want 4.5 s to 5.5 s", least, most)
+			t.Errorf("heartbeats are %v to %v apart, want 4.5 s to 5.5 s", least, most)
 		}
 		if least > 4600*time.Millisecond || most < 5400*time.Millisecond {
-			t.Errorf("beats are %v to %v apart: the jitter is not used", least, most)
+			t.Errorf("heartbeats are %v to %v apart: the jitter is not used", least, most)
 		}
 		for i, b := range beats {
 			if b.Seq != uint64(i)+1 || b.Incarnation != beats[0].SentAt.UnixMilli() || b.Type != events.KindHeartbeat {
@@ -49,7 +49,7 @@ func TestBeatsComeAtStartAfterOneAndTwoSecondsAndThenEachInterval(t *testing.T) 
 	})
 }
 
-func TestABeatSaysWhatTheConfigurationSays(t *testing.T) {
+func TestHeartbeatFieldsFromConfig(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		a := mustAgent(t, dataserver.Config{
@@ -77,7 +77,7 @@ func TestABeatSaysWhatTheConfigurationSays(t *testing.T) {
 	})
 }
 
-func TestABeatThatHangsNeitherDelaysTheNextNorPilesUp(t *testing.T) {
+func TestHangingPublishDelaysNoHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		p.answer = hang
@@ -92,30 +92,30 @@ func TestABeatThatHangsNeitherDelaysTheNextNorPilesUp(t *testing.T) {
 		time.Sleep(time.Minute)
 		beats := p.all()
 		if len(beats) < 13 {
-			t.Errorf("%d beats in a minute", len(beats))
+			t.Errorf("%d heartbeats in a minute", len(beats))
 		}
 		if p.mostBusy != 1 {
-			t.Errorf("%d publishes at a time", p.mostBusy)
+			t.Errorf("%d concurrent calls of Publish", p.mostBusy)
 		}
 		for i := 1; i < len(beats); i++ {
-			limit := 5 * time.Second // it is even early: what follows a failure is due at once
+			limit := 5 * time.Second // the retry after a failure comes earlier
 			if i < 3 {
 				limit = time.Second
 			}
 			if gap := beats[i].at - beats[i-1].at; gap > limit {
-				t.Errorf("beat %d comes %v after the one before it", i+1, gap)
+				t.Errorf("heartbeat %d follows the one before it after %v", i+1, gap)
 			}
 		}
 		if want := len(beats) - 1; failures != want {
 			t.Errorf("OnError was called %d times, want %d", failures, want)
 		}
 		if _, err := r.stop(t); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got error %v of a leave that nobody took", err)
+			t.Errorf("got error %v for a leave that was not accepted, want a deadline exceeded", err)
 		}
 	})
 }
 
-func TestABeatThatFailsIsFollowedByAnotherWithinASecond(t *testing.T) {
+func TestRetryAfterFailedHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		p.answer = func(_ context.Context, h events.Heartbeat) error {
@@ -129,15 +129,15 @@ func TestABeatThatFailsIsFollowedByAnotherWithinASecond(t *testing.T) {
 		mustStop(t, r)
 		b := p.all()
 		if gap := b[5].at - b[4].at; gap != time.Second {
-			t.Errorf("the beat after the failed one comes after %v, want 1s", gap)
+			t.Errorf("the heartbeat after the failed one follows after %v, want 1s", gap)
 		}
 		if gap := b[6].at - b[5].at; gap < 4500*time.Millisecond {
-			t.Errorf("the one after it comes after %v, want an interval", gap)
+			t.Errorf("the heartbeat after the retry follows after %v, want an interval", gap)
 		}
 	})
 }
 
-func TestAShortIntervalIsKeptFromTheStart(t *testing.T) {
+func TestShortIntervalAppliesFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		r := start(t, mustAgent(t, dataserver.Config{Addr: addr, Publisher: p, Interval: 200 * time.Millisecond}).Run)
@@ -145,13 +145,13 @@ func TestAShortIntervalIsKeptFromTheStart(t *testing.T) {
 		mustStop(t, r)
 		for i, b := range p.all()[1:] {
 			if gap := b.at - p.all()[i].at; gap > 220*time.Millisecond {
-				t.Errorf("beat %d comes %v after the one before it", i+2, gap)
+				t.Errorf("heartbeat %d follows the one before it after %v", i+2, gap)
 			}
 		}
 	})
 }
 
-func TestTheLeaveIsTheLastWord(t *testing.T) {
+func TestLeaveIsTheLastMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		r := start(t, mustAgent(t, dataserver.Config{Addr: addr, Publisher: p}).Run)
@@ -162,12 +162,12 @@ func TestTheLeaveIsTheLastWord(t *testing.T) {
 		}
 		all := p.all()
 		if len(all) != 3 || all[2].Type != events.KindLeave || all[2].Seq != 3 || all[2].Incarnation != all[0].Incarnation {
-			t.Errorf("got %+v, want two beats and a leave", all)
+			t.Errorf("got %+v, want two heartbeats and a leave", all)
 		}
 	})
 }
 
-func TestALeaveThatNobodyTakesEndsWithItsTimeout(t *testing.T) {
+func TestLeaveTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, limit := range []time.Duration{0, 300 * time.Millisecond} {
 			p := newRecorder()
@@ -191,7 +191,7 @@ func TestALeaveThatNobodyTakesEndsWithItsTimeout(t *testing.T) {
 	})
 }
 
-func TestTheLeaveDoesNotWaitForABeatThatHangs(t *testing.T) {
+func TestLeaveDoesNotWaitForHangingHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newRecorder()
 		p.answer = func(ctx context.Context, h events.Heartbeat) error {
@@ -201,7 +201,7 @@ func TestTheLeaveDoesNotWaitForABeatThatHangs(t *testing.T) {
 			return nil
 		}
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p, OnError: func(err error) {
-			t.Errorf("told %v, although it was us who ended", err)
+			t.Errorf("OnError was called with %v after the context ended", err)
 		}})
 		r := start(t, a.Run)
 		time.Sleep(500 * time.Millisecond)
@@ -214,7 +214,7 @@ func TestTheLeaveDoesNotWaitForABeatThatHangs(t *testing.T) {
 	})
 }
 
-func TestRunIsCalledOnce(t *testing.T) {
+func TestSecondRunFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: newRecorder()})
 		r := start(t, a.Run)
@@ -229,7 +229,7 @@ func TestRunIsCalledOnce(t *testing.T) {
 	})
 }
 
-func TestMetricsCountWhatWasSentAndWhatFailedAndAgentsMayShareThem(t *testing.T) {
+func TestAgentsShareMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		for range 2 {
@@ -245,7 +245,7 @@ func TestMetricsCountWhatWasSentAndWhatFailedAndAgentsMayShareThem(t *testing.T)
 			mustStop(t, r)
 		}
 		got := mustGather(t, registry)
-		// Each: beats 1 and 3 and the leave; beat 2 failed.
+		// Of each agent: heartbeats 1 and 3 and the leave were sent, heartbeat 2 failed.
 		if got["rollcall_agent_heartbeats_total sent"] != 6 || got["rollcall_agent_heartbeats_total failed"] != 2 {
 			t.Errorf("got %v", got)
 		}

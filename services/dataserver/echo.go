@@ -7,18 +7,19 @@ import (
 	"strings"
 )
 
-// answer tells which server answered what.
-type answer struct {
+// echoed is the JSON form of echo's response.
+type echoed struct {
 	Service string `json:"service"`
 	ID      string `json:"id"`
 	Addr    string `json:"addr"`
-	Path    string `json:"path"` // as it was asked, escaped
+	Path    string `json:"path"` // of the request, escaped
 }
 
-// whoAnswers answers every request with the agent's server: one line of text, or JSON if that is accepted.
-func whoAnswers(agent *Agent) http.Handler {
+// echo responds to every request with the agent's service, id and address and the request's path: as one line of text, or as
+// JSON if the request accepts JSON.
+func echo(agent *Agent) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := answer{Service: agent.cfg.Service, ID: agent.cfg.ID, Addr: agent.cfg.Addr, Path: r.URL.EscapedPath()}
+		a := echoed{Service: agent.cfg.Service, ID: agent.cfg.ID, Addr: agent.cfg.Addr, Path: r.URL.EscapedPath()}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if strings.Contains(r.Header.Get("Accept"), "application/json") {
 			w.Header().Set("Content-Type", "application/json")
