@@ -38,7 +38,7 @@ const (
 	CauseIncarnation Cause = "incarnation" // replaced: the same id started again
 	CauseAddress     Cause = "address"     // replaced: another id took its address; suspected: a server of another service did
 	CauseBlind       Cause = "blind"       // mode: nothing comes through any nsqd
-	CauseSight       Cause = "sight"       // mode: something does again
+	CauseReceiving   Cause = "receiving"   // mode: messages arrive through nsqd again
 	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
 	CauseCalm        Cause = "calm"        // mode: it is warm, and few servers are suspect; conflict: the other API server is gone
 	CauseDuplicate   Cause = "duplicate"   // conflict: another API server has the same id

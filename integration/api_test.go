@@ -56,7 +56,7 @@ type apiStatus struct {
 type apiNode struct {
 	Address   string
 	Connected bool
-	Sight     string   // seen or blind
+	Reception string   // receiving or silent
 	LagMS     *float64 `json:"lag_ms"`
 	Received  uint64
 }

@@ -245,23 +245,23 @@ func (s *stack) nsqdPaused() {
 	s.docker("pause", paused)
 	s.tb.Cleanup(func() { _ = exec.Command("docker", "unpause", paused).Run() }) // it may be so already
 	pass(lasting(6*time.Second, 15*time.Second))
-	s.sight(addr, "blind", time.Second)
+	s.awaitReception(addr, "silent", time.Second)
 	s.docker("unpause", paused)
-	s.sight(addr, "seen", 15*time.Second)
+	s.awaitReception(addr, "receiving", 15*time.Second)
 	unnoticed()
 }
 
-// sight waits until both API servers say this of an nsqd. One that is seen is connected, too.
-func (s *stack) sight(nsqd, sight string, within time.Duration) {
+// awaitReception waits until both API servers report this reception of an nsqd. An nsqd that is receiving is connected, too.
+func (s *stack) awaitReception(nsqd, reception string, within time.Duration) {
 	s.tb.Helper()
 	for _, a := range s.apis {
-		a.await(s.tb, within, nsqd+" is "+sight, func() bool {
+		a.await(s.tb, within, nsqd+" is "+reception, func() bool {
 			st, err := a.status()
 			if err != nil {
 				return false
 			}
 			n := st.node(nsqd)
-			return n.Sight == sight && (n.Connected || sight != "seen")
+			return n.Reception == reception && (n.Connected || reception != "receiving")
 		})
 	}
 }
@@ -274,7 +274,7 @@ func (s *stack) nsqdRestarted() {
 		begun := time.Now()
 		s.docker("restart", c)
 		s.ended(what, begun, c)
-		s.sight(service+":4150", "seen", 15*time.Second)
+		s.awaitReception(service+":4150", "receiving", 15*time.Second)
 	}
 	pass(lasting(time.Second, aftermath))
 	unnoticed()

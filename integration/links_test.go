@@ -19,17 +19,17 @@ func newWiredBrokers(t *testing.T) (*brokers, []*wire) {
 	return b, wires
 }
 
-func (b *brokers) sight(addr string) string {
+func (b *brokers) reception(addr string) string {
 	st, err := b.api.status()
 	if err != nil {
 		return err.Error()
 	}
-	return st.node(addr).Sight
+	return st.node(addr).Reception
 }
 
 const (
-	blindLimit = 2500*time.Millisecond + 250*time.Millisecond + time.Second // a tick and a canary later
-	seenLimit  = 15 * time.Second
+	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // a tick and a canary later
+	receivingLimit = 15 * time.Second
 )
 
 // A connection that is open and carries nothing more is what a firewall or a host that is gone leaves behind.
@@ -43,8 +43,8 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 				t.Fatal("no connection goes through the wire")
 			}
 			begun := time.Now()
-			b.sees(t, "half open", wires[0], "blind", blindLimit)
-			b.sees(t, "half open", wires[0], "seen", seenLimit-time.Since(begun))
+			b.awaitReception(t, "half open", wires[0], "silent", silentLimit)
+			b.awaitReception(t, "half open", wires[0], "receiving", receivingLimit-time.Since(begun))
 			pass(aftermath)
 			b.noFalse("half open "+name, b.api)
 			b.look.served(t, "half open "+name)
@@ -61,9 +61,9 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 			st, err := b.api.status()
 			return err == nil && st.Mode == events.ModeBlind
 		})
-		row(t, "all half open: mode blind", took, blindLimit)
+		row(t, "all half open: mode blind", took, silentLimit)
 		for _, w := range wires {
-			b.sees(t, "all half open", w, "seen", seenLimit-time.Since(begun))
+			b.awaitReception(t, "all half open", w, "receiving", receivingLimit-time.Since(begun))
 		}
 		row(t, "all half open: mode normal again", b.api.awaitCalm(t, 40*time.Second, b.servers...), 25*time.Second)
 		b.noFalse("all half open", b.api)
@@ -71,18 +71,18 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	})
 }
 
-// sees is the row of how long it takes until the API server sees an nsqd, or is blind for it.
-func (b *brokers) sees(t *testing.T, what string, w *wire, sight string, limit time.Duration) {
+// awaitReception adds the row of how long the API server takes to report this reception of an nsqd.
+func (b *brokers) awaitReception(t *testing.T, what string, w *wire, reception string, limit time.Duration) {
 	t.Helper()
 	begun := time.Now()
-	for b.sight(w.addr) != sight && time.Since(begun) < limit+5*time.Second {
+	for b.reception(w.addr) != reception && time.Since(begun) < limit+5*time.Second {
 		pass(20 * time.Millisecond)
 	}
-	if got := b.sight(w.addr); got != sight {
-		t.Errorf("%s: the sight of the nsqd is %q %v later, want %s", what, got, time.Since(begun).Round(time.Millisecond), sight)
+	if got := b.reception(w.addr); got != reception {
+		t.Errorf("%s: the reception of the nsqd is %q %v later, want %s", what, got, time.Since(begun).Round(time.Millisecond), reception)
 		return
 	}
-	row(t, what+": nsqd is "+sight, time.Since(begun), limit)
+	row(t, what+": nsqd is "+reception, time.Since(begun), limit)
 }
 
 func TestLinkToNSQD(t *testing.T) {

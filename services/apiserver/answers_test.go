@@ -95,8 +95,8 @@ func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
 	}
 	var status apiserver.Status
 	mustDecode(t, r.do("GET", "/v1/status").Body.Bytes(), &status)
-	if status.Mode != registry.ModeBlind || !strings.Contains(status.Detail, "leases stand still") || status.NSQD[0].Sight != "blind" {
-		t.Errorf("got %+v, want blind, what that means, and the nsqd that is", status)
+	if status.Mode != registry.ModeBlind || !strings.Contains(status.Detail, "leases stand still") || status.NSQD[0].Reception != "silent" {
+		t.Errorf("got %+v, want mode blind, its detail, and the silent nsqd", status)
 	}
 	if n := status.Servers.Alive + status.Servers.Suspect + status.Servers.Draining; n != 3 {
 		t.Errorf("%d servers are kept, want 3", n)
@@ -106,8 +106,8 @@ func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
 	}
 	metrics := r.do("GET", "/metrics").Body.String()
 	for _, line := range []string{
-		`rollcall_registry_mode{mode="blind"} 1`, `rollcall_registry_mode{mode="normal"} 0`, `rollcall_nsqd_blind{nsqd="10.0.0.1:4150"} 1`,
-		"rollcall_nsqd_blind_share 1", "rollcall_nsqd_unheard 0", "rollcall_lease_grace_seconds 0",
+		`rollcall_registry_mode{mode="blind"} 1`, `rollcall_registry_mode{mode="normal"} 0`, `rollcall_nsqd_silent{nsqd="10.0.0.1:4150"} 1`,
+		"rollcall_nsqd_silent_ratio 1", "rollcall_nsqd_unreached 0", "rollcall_lease_grace_seconds 0",
 	} {
 		if !strings.Contains(metrics, line) {
 			t.Errorf("/metrics lacks %s", line)

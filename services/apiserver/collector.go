@@ -35,9 +35,9 @@ type figures struct {
 	questions   *prometheus.Desc
 	lease       *prometheus.Desc
 	credited    *prometheus.Desc
-	blind       *prometheus.Desc
-	blindShare  *prometheus.Desc
-	unheard     *prometheus.Desc
+	silent      *prometheus.Desc
+	silentRatio *prometheus.Desc
+	unreached   *prometheus.Desc
 	grace       *prometheus.Desc
 	due         *prometheus.Desc
 	lost        *prometheus.Desc
@@ -68,9 +68,9 @@ func newFigures(cfg Config) *figures {
 		questions:   desc("probe_questions", "Servers that wait to be asked."),
 		lease:       desc("lease_clock_seconds_total", "What the clock shows by which leases age; it runs slower than time while nsqd are blind."),
 		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
-		blind:       desc("nsqd_blind", "1 while nothing comes through the nsqd.", "nsqd"),
-		blindShare:  desc("nsqd_blind_share", "Part of the nsqd ever heard through which nothing comes now; leases age slower by it."),
-		unheard:     desc("nsqd_unheard", "Known nsqd that were never connected and through which no message ever came; they count for nothing."),
+		silent:      desc("nsqd_silent", "1 while no message arrives through the nsqd.", "nsqd"),
+		silentRatio: desc("nsqd_silent_ratio", "Part of the nsqd ever reached through which no message arrives now; leases age more slowly by it."),
+		unreached:   desc("nsqd_unreached", "Known nsqd to which this process was never connected and through which no message ever arrived; they slow no lease."),
 		grace:       desc("lease_grace_seconds", "How much younger every lease counts because messages are late."),
 		due:         desc("heartbeats_due_total", "Heartbeats that were to come, by their seq."),
 		lost:        desc("heartbeats_lost_total", "Heartbeats that did not come, by gaps in seq; which nsqd lost them is not known."),
@@ -84,7 +84,7 @@ func newFigures(cfg Config) *figures {
 func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
-		f.mode, f.conflict, f.questions, f.lease, f.credited, f.blind, f.lag, f.blindShare, f.unheard, f.grace,
+		f.mode, f.conflict, f.questions, f.lease, f.credited, f.silent, f.lag, f.silentRatio, f.unreached, f.grace,
 		f.due, f.lost, f.lossRate,
 	} {
 		ch <- d
@@ -156,15 +156,15 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 	ch <- gauge(f.questions, float64(stats.Questions))
 	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
 	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())
-	ch <- gauge(f.blindShare, stats.BlindShare)
-	ch <- gauge(f.unheard, float64(stats.Unheard))
+	ch <- gauge(f.silentRatio, stats.SilentRatio)
+	ch <- gauge(f.unreached, float64(stats.Unreached))
 	ch <- gauge(f.grace, stats.Grace.Seconds())
 	ch <- counter(f.due, stats.Due)
 	ch <- counter(f.lost, stats.Lost)
 	ch <- gauge(f.lossRate, stats.LossRate)
-	for _, s := range stats.Sights {
-		ch <- gauge(f.blind, number(s.State == registry.SightBlind), s.Address)
-		ch <- gauge(f.lag, s.Lag.Seconds(), s.Address)
+	for _, n := range stats.NSQD {
+		ch <- gauge(f.silent, number(n.Reception == registry.NSQDSilent), n.Address)
+		ch <- gauge(f.lag, n.Lag.Seconds(), n.Address)
 	}
 }
 

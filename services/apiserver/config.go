@@ -22,17 +22,17 @@ type Registry interface {
 	Stats(context.Context) (registry.Stats, error)
 }
 
-// Node is one nsqd, and how it is heard. Sight and LagMS are the registry's.
+// Node describes one nsqd. Reception and LagMS come from the registry.
 type Node struct {
 	Address   string `json:"address"`
 	Connected bool   `json:"connected"`
 
-	Sight       registry.SightState `json:"sight"`
-	LagMS       int64               `json:"lag_ms"` // how long the last message waited in it
-	LastMessage time.Time           `json:"last_message,omitzero"`
-	Received    uint64              `json:"received"`        // messages since the start
-	Loss        float64             `json:"loss,omitempty"`  // part of the canaries that it took and did not deliver
-	Error       string              `json:"error,omitempty"` // why it is not connected
+	Reception   registry.Reception `json:"reception"`
+	LagMS       int64              `json:"lag_ms"` // how long the last message waited in it
+	LastMessage time.Time          `json:"last_message,omitzero"`
+	Received    uint64             `json:"received"`        // messages since the start
+	Loss        float64            `json:"loss,omitempty"`  // part of the canaries that it took and did not deliver
+	Error       string             `json:"error,omitempty"` // why it is not connected
 }
 
 // Config of a Server. Registry, ID and Gatherer are required. The functions are called from many

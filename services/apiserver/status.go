@@ -92,7 +92,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Complete:  stats.Complete,
 		Revision:  roll.Revision,
 		Outbox:    outboxOf(stats, s.cfg.Events()),
-		NSQD:      withSight(s.cfg.Nodes(), stats.Sights),
+		NSQD:      withReception(s.cfg.Nodes(), stats.NSQD),
 	}
 	status.Detail += status.Outbox.describe()
 	if c := stats.Conflict; c != nil {
@@ -104,14 +104,14 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	return respondJSON(w, status)
 }
 
-// withSight joins what the connections tell with what the registry does.
-func withSight(nodes []Node, sights []registry.Sight) []Node {
+// withReception adds to each node its reception as the registry knows it.
+func withReception(nodes []Node, receptions []registry.NSQD) []Node {
 	joined := append([]Node{}, nodes...)
 	for i := range joined {
-		joined[i].Sight = registry.SightNew
-		for _, s := range sights {
+		joined[i].Reception = registry.NSQDNew
+		for _, s := range receptions {
 			if s.Address == joined[i].Address {
-				joined[i].Sight, joined[i].LagMS = s.State, s.Lag.Milliseconds()
+				joined[i].Reception, joined[i].LagMS = s.Reception, s.Lag.Milliseconds()
 			}
 		}
 	}

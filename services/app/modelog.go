@@ -9,21 +9,21 @@ import (
 	"rollcall/services/registry"
 )
 
-// logModes logs the registry's modes, and the nsqd that go blind and are heard again, until ctx ends: the events of them
-// wait for a broker, and an operator must not.
+// logModes logs the registry's modes, and the nsqd that become silent and receiving, until ctx ends. The events of
+// these changes wait for a broker; the log must not.
 func logModes(ctx context.Context, r *registry.Registry, log *zap.Logger) error {
-	mode, blind := registry.ModeWarming, []string(nil)
+	mode, silent := registry.ModeWarming, []string(nil)
 	for s := range r.Watch(ctx) {
-		logBlind(log, blind, s.Blind)
+		logSilent(log, silent, s.Silent)
 		if s.Mode != mode {
 			logMode(ctx, r, log, mode)
 		}
-		mode, blind = s.Mode, s.Blind
+		mode, silent = s.Mode, s.Silent
 	}
 	return nil
 }
 
-func logBlind(log *zap.Logger, before, now []string) {
+func logSilent(log *zap.Logger, before, now []string) {
 	for _, addr := range now {
 		if !slices.Contains(before, addr) {
 			log.Warn("nothing comes through nsqd: what it may hold back counts against no server", zap.String("nsqd", addr))

@@ -120,7 +120,7 @@ func (s *state) exhausted(r *record) bool {
 		since = max(since, min(way.until, r.stamp))
 	}
 	alone := max(probesAlone, r.ttl, probesBeats*r.interval())
-	return s.clock.lease-since >= s.clock.ifUnheard(alone)
+	return s.clock.lease-since >= s.clock.withUnreached(alone)
 }
 
 // weigh applies what speaks against a server. What the proxy met makes it a suspect, that is asked; what came of asking may

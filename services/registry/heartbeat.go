@@ -25,7 +25,7 @@ func (s *state) place(m message) verdict {
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
 		s.meet(h, m.receipt.Delay, now)
-		return sighted
+		return canaryReceived
 	}
 	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]
 	if h.Type == events.KindLeave {
@@ -201,7 +201,7 @@ func (s *state) leave(b *arrival, r *record) verdict {
 	switch {
 	case r == nil:
 		if stone := s.graves.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
-			s.buryUnheard(b)
+			s.buryUnreached(b)
 		}
 		return unmatched
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
@@ -216,13 +216,13 @@ func (s *state) leave(b *arrival, r *record) verdict {
 	s.end(r, stepLeft, b.ReceivedAt, b.now)
 	s.strike(r)
 	if b.Incarnation > r.incarnation {
-		s.buryUnheard(b)
+		s.buryUnreached(b)
 	}
 	return taken
 }
 
-// buryUnheard remembers the leave of an incarnation of which no heartbeat was taken.
-func (s *state) buryUnheard(b *arrival) {
+// buryUnreached remembers the leave of an incarnation of which no heartbeat was taken.
+func (s *state) buryUnreached(b *arrival) {
 	s.graves.bury(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
 	}, b.now, b.TTL())

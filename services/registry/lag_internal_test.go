@@ -35,7 +35,7 @@ func TestLagExtendsLeases(t *testing.T) {
 		{"2 s in all", map[string]time.Duration{"a": 2*time.Second + testTick, "b": 2*time.Second + testTick}, time.Second, 1},
 		{"4 s in one of two", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 0}, 3 * time.Second, 1},
 		{"the longest counts", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 2 * time.Second}, 3 * time.Second, 1},
-		{"16 s in one of two: it counts as blind", map[string]time.Duration{"a": 16 * time.Second, "b": 0}, testInterval, 0.5},
+		{"16 s in one of two: it counts as silent", map[string]time.Duration{"a": 16 * time.Second, "b": 0}, testInterval, 0.5},
 		{"16 s in all", map[string]time.Duration{"a": 16 * time.Second, "b": 16 * time.Second}, testInterval, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,22 +99,22 @@ func TestDetailTellsOfTheNSQD(t *testing.T) {
 	s := mustState(t, Config{})
 	flow(&s.clock, 10*time.Second, map[string]time.Duration{"a": 0, "b": 4250 * time.Millisecond, "c": 0})
 	known := []string{"a", "b", "c", "d", "e"}
-	for range 12 { // c goes blind
+	for range 12 { // c becomes silent
 		now := s.clock.last + testTick
 		s.clock.saw("a", now, 0)
 		s.clock.saw("b", now, 4250*time.Millisecond)
 		s.clock.advance(now, known)
 	}
 	detail := s.detail(ModeNormal)
-	for _, want := range []string{"1 of 3 nsqd blind", "4s late through 1 of 3 nsqd", "extended by 3s", "2 nsqd never heard"} {
+	for _, want := range []string{"1 of 3 nsqd are silent", "4s late through 1 of 3 nsqd", "extended by 3s", "2 nsqd were never reached"} {
 		if !strings.Contains(detail, want) {
 			t.Errorf("%q does not say %q", detail, want)
 		}
 	}
-	if got := fmt.Sprint(s.clock.sights()); got != "[{a seen 0s} {b late 4.25s} {c blind 0s} {d unheard 0s} {e unheard 0s}]" {
-		t.Errorf("sights %s", got)
+	if got := fmt.Sprint(s.clock.list()); got != "[{a receiving 0s} {b late 4.25s} {c silent 0s} {d unreached 0s} {e unreached 0s}]" {
+		t.Errorf("nsqd %s", got)
 	}
-	if share := s.stats().BlindShare; math.Abs(share-1.0/3) > 1e-9 {
-		t.Errorf("blind share %v, want a third", share)
+	if ratio := s.stats().SilentRatio; math.Abs(ratio-1.0/3) > 1e-9 {
+		t.Errorf("silent ratio %v, want a third", ratio)
 	}
 }

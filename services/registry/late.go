@@ -24,7 +24,7 @@ func (c *leaseClock) late() (late bool) {
 	late, c.backlog = c.backlog, false
 	for _, s := range c.nsqds {
 		switch {
-		case !s.ever || s.blind:
+		case !s.ever || s.silent:
 		case s.canaryEver:
 			late = late || s.canaryLost || s.canaryDelay > lagLimit || c.last-s.canaryAt >= canaryGap
 		default:

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// blindAfter is how long nothing may come through an nsqd before it counts as blind: two canaries, which come every
+// silentAfter is how long nothing may come through an nsqd before it counts as silent: two canaries, which come every
 // second, and half of one are missing by then.
-const blindAfter = 2500 * time.Millisecond
+const silentAfter = 2500 * time.Millisecond
 
 // lagLimit is how long a heartbeat may have waited for the registry before its judgement is worth nothing.
 const lagLimit = time.Second
@@ -21,25 +21,25 @@ const lagLimit = time.Second
 // With h the interval of heartbeats, d that of ticks, K the number of nsqd through which a message ever came, and g the
 // time since the tick before, by the monotonic clock:
 //
-//	s = 0 if nothing comes through any nsqd or a message waited in the mailbox for more than 1 s + grace, else seen/K
+//	s = 0 if nothing comes through any nsqd or a message waited in the mailbox for more than 1 s + grace, else receiving/K
 //	L += min(g, 2d) * s
 //
 // An nsqd to which this process was never connected and through which no message ever came is not in K: it may not exist. One
 // that was connected and delivers nothing is in K, because servers can publish to it: its topic may be paused. In lag.go is
 // what late messages change.
 //
-// An nsqd is seen when any message has come through it, and blind after 2.5 s without one. The canaries that this
+// An nsqd is receiving when any message has come through it, and silent after 2.5 s without one. The canaries that this
 // process publishes to each nsqd every second see to it that one comes wherever one can: through publishing, queue,
-// RDY, TCP, handler and mailbox. A server sends each heartbeat through a random nsqd, so with one of three blind a third
+// RDY, TCP, handler and mailbox. A server sends each heartbeat through a random nsqd, so with one of three silent a third
 // of the heartbeats may be on the way without our knowing, and silence counts two thirds.
 //
 // What we could not know when it happened is given back afterwards:
 //
 //	g > 2d               credit min(h, g - d)      a stall of ours ended: what queued has an interval to arrive
-//	an nsqd newly blind  credit 2.5 s              its silence was taken for theirs until now, if it was ever heard
-//	an nsqd seen again   credit min(h, time blind) what it held back has an interval to arrive
+//	an nsqd newly silent  credit 2.5 s               its silence was taken for theirs until now, if it was ever heard
+//	an nsqd receiving again  credit min(h, time silent) what it held back has an interval to arrive
 //
-// A stall of ours is no silence of an nsqd, either: what is more than a tick of it counts for none that was seen.
+// A stall of ours is no silence of an nsqd, either: what is more than a tick of it counts for none that was receiving.
 //
 // credit(c) makes every lease younger by c, but none younger than new. (Stamps move towards L, which comes to the same
 // as L going back, and so L only goes forward.) Of several credits at one tick the largest counts, because all of them
@@ -53,33 +53,33 @@ const lagLimit = time.Second
 type leaseClock struct {
 	interval, tick time.Duration // h and d
 
-	lease   time.Duration // L at the last tick
-	purse   time.Duration // what may be given back now
-	last    time.Duration // when that was
-	seen    int64         // s = seen/known until the next tick
-	known   int64
-	unheard int           // nsqd that are not in K
-	grace   time.Duration // what the lag of nsqd explains of every age; see lag.go
+	lease     time.Duration // L at the last tick
+	purse     time.Duration // what may be given back now
+	last      time.Duration // when that was
+	receiving int64         // s = receiving/known until the next tick
+	known     int64
+	unreached int           // nsqd that are not in K
+	grace     time.Duration // what the lag of nsqd explains of every age; see lag.go
 
 	reached func(addr string) bool // see Config; nil: none was
-	nsqds   map[string]*sight
-	recent  *sight        // that of the last message: mostly the next one comes the same way
+	nsqds   map[string]*nsqd
+	recent  *nsqd         // that of the last message: mostly the next one comes the same way
 	heard   time.Duration // when the last message came through any nsqd
 	oldest  time.Duration // receipt of the oldest message since the last tick; forever if there was none
 
 	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
 }
 
-// sight is what is known of the way through one nsqd.
-type sight struct {
-	addr    string
-	ever    bool          // something has come through it
-	joined  bool          // nothing has, but this process was connected to it
-	at      time.Duration // the last message, or when it became known
-	delay   time.Duration // in NSQ, of that message
-	blind   bool
-	blinded time.Duration // when it went blind
-	until   time.Duration // L when it was blind last, or too late
+// nsqd is what the clock knows about one nsqd.
+type nsqd struct {
+	addr        string
+	ever        bool          // something has come through it
+	joined      bool          // nothing has, but this process was connected to it
+	at          time.Duration // the last message, or when it became known
+	delay       time.Duration // in NSQ, of that message
+	silent      bool
+	silentSince time.Duration // when it became silent
+	until       time.Duration // L when it was silent last, or too late
 
 	reach time.Duration // the newest stamp that came through it, on our clock
 	newer bool          // it has moved since the tick before
@@ -92,23 +92,23 @@ type sight struct {
 }
 
 func newLeaseClock(interval, tick time.Duration) leaseClock {
-	c := leaseClock{interval: interval, tick: tick, seen: 1, known: 1, nsqds: make(map[string]*sight), oldest: forever}
+	c := leaseClock{interval: interval, tick: tick, receiving: 1, known: 1, nsqds: make(map[string]*nsqd), oldest: forever}
 	c.purse = c.purseful()
 	return c
 }
 
 // purseful is what the purse holds at most.
-func (c *leaseClock) purseful() time.Duration { return 2*c.interval + blindAfter }
+func (c *leaseClock) purseful() time.Duration { return 2*c.interval + silentAfter }
 
 // at is what L may be at most at a moment near to the last tick: the next one will tell how much of the time counts, and
 // a heartbeat must not be older then than it is.
 func (c *leaseClock) at(now time.Duration) time.Duration { return c.lease + min(now-c.last, 2*c.tick) }
 
 func (c *leaseClock) share(g time.Duration) time.Duration {
-	if c.seen == c.known {
+	if c.receiving == c.known {
 		return g
 	}
-	return g * time.Duration(c.seen) / time.Duration(c.known)
+	return g * time.Duration(c.receiving) / time.Duration(c.known)
 }
 
 // saw notes that a message came through an nsqd.
@@ -116,7 +116,7 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 	s := c.recent
 	if s == nil || s.addr != via {
 		if s = c.nsqds[via]; s == nil {
-			s = &sight{addr: strings.Clone(via)}
+			s = &nsqd{addr: strings.Clone(via)}
 			c.nsqds[s.addr] = s
 		}
 		c.recent = s
@@ -130,11 +130,11 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 	c.oldest = min(c.oldest, now)
 }
 
-// deaf reports whether nothing has come through any nsqd for so long that all of them are blind.
-func (c *leaseClock) deaf() bool { return c.last-c.heard >= blindAfter }
+// deaf reports whether nothing has come through any nsqd for so long that all of them are silent.
+func (c *leaseClock) deaf() bool { return c.last-c.heard >= silentAfter }
 
 // advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
-// the caller does not care, and then all is seen.
+// the caller does not care, and then all are receiving.
 func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Duration) {
 	lag := c.last - c.oldest
 	c.oldest = forever
@@ -150,9 +150,9 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	credit = max(credit, c.look(now, before))
 	switch {
 	case known == nil:
-		c.heard, c.seen, c.known, c.unheard, c.grace = now, 1, 1, 0, 0
+		c.heard, c.receiving, c.known, c.unreached, c.grace = now, 1, 1, 0, 0
 	case c.known == 0 || lag > c.explained(g):
-		c.seen, c.known = 0, 1
+		c.receiving, c.known = 0, 1
 	}
 	passed := c.share(min(g, 2*c.tick))
 	c.lease += passed
@@ -166,7 +166,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 func (c *leaseClock) forgive(pause, now time.Duration) {
 	c.heard = min(c.heard+pause, now)
 	for _, s := range c.nsqds {
-		if !s.blind {
+		if !s.silent {
 			s.at = min(s.at+pause, now)
 		}
 	}
@@ -176,7 +176,7 @@ func (c *leaseClock) forgive(pause, now time.Duration) {
 func (c *leaseClock) know(known []string, now time.Duration) {
 	for _, addr := range known {
 		if c.nsqds[addr] == nil {
-			c.nsqds[addr] = &sight{addr: addr, at: now}
+			c.nsqds[addr] = &nsqd{addr: addr, at: now}
 		}
 	}
 	if len(c.nsqds) == len(known) {
@@ -190,49 +190,49 @@ func (c *leaseClock) know(known []string, now time.Duration) {
 	}
 }
 
-// look finds out which nsqd are blind or late, counts those that are heard, and returns the credit for what has changed.
+// look finds out which nsqd are silent or late, counts those that are receiving, and returns the credit for what has changed.
 // before is the time of the tick before.
 func (c *leaseClock) look(now, before time.Duration) (credit time.Duration) {
-	c.seen, c.known, c.unheard, c.grace = 0, 0, 0, 0
+	c.receiving, c.known, c.unreached, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
 		if !s.ever && !s.joined && c.reached != nil && c.reached(s.addr) {
 			s.joined, s.at = true, now
 		}
 		if !s.ever && !s.joined {
-			c.unheard++
+			c.unreached++
 			continue
 		}
 		c.known++
-		blind := now-s.at >= blindAfter
+		silent := now-s.at >= silentAfter
 		switch {
-		case blind && !s.blind:
-			s.blinded = now
-			credit = max(credit, min(c.interval, blindAfter+c.explains(s)))
-		case !blind && s.blind:
-			credit = max(credit, min(c.interval, now-s.blinded))
+		case silent && !s.silent:
+			s.silentSince = now
+			credit = max(credit, min(c.interval, silentAfter+c.explains(s)))
+		case !silent && s.silent:
+			credit = max(credit, min(c.interval, now-s.silentSince))
 		}
-		s.blind = blind
+		s.silent = silent
 		s.measure(before)
-		if blind || c.tooLate(s) {
+		if silent || c.tooLate(s) {
 			s.until = c.lease
 		} else {
-			c.seen++
+			c.receiving++
 		}
 		c.grace = max(c.grace, c.explains(s))
 	}
 	return credit
 }
 
-// blindOnes are the addresses of those that are blind, in order.
-func (c *leaseClock) blindOnes() []string {
-	var blind []string
+// silentNSQD are the addresses of the silent nsqd, sorted.
+func (c *leaseClock) silentNSQD() []string {
+	var silent []string
 	for addr, s := range c.nsqds {
-		if s.blind {
-			blind = append(blind, addr)
+		if s.silent {
+			silent = append(silent, addr)
 		}
 	}
-	slices.Sort(blind)
-	return blind
+	slices.Sort(silent)
+	return silent
 }
 
 // credit makes every lease younger by c, and none younger than new.

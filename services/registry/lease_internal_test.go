@@ -90,15 +90,15 @@ func TestLeaseClockGivesBack(t *testing.T) {
 			return c.advance(now+testTick, []string{"a", "b"})
 		}, 0},
 		{"an nsqd that goes blind", func(c *leaseClock, now time.Duration) time.Duration {
-			return quiet(c, now, now+blindAfter-testTick, "a") // it was heard a tick ago
-		}, blindAfter},
+			return quiet(c, now, now+silentAfter-testTick, "a") // it was heard a tick ago
+		}, silentAfter},
 		{"and is not heard any longer", func(c *leaseClock, now time.Duration) time.Duration {
-			quiet(c, now, now+blindAfter-testTick, "a")
-			return quiet(c, now+blindAfter, now+time.Minute, "a")
+			quiet(c, now, now+silentAfter-testTick, "a")
+			return quiet(c, now+silentAfter, now+time.Minute, "a")
 		}, 0},
 		{"one that is heard again, as long as it was blind", func(c *leaseClock, now time.Duration) time.Duration {
-			quiet(c, now, now+blindAfter+time.Second-testTick, "a")
-			return quiet(c, now+blindAfter+time.Second, now+blindAfter+time.Second, "a", "b")
+			quiet(c, now, now+silentAfter+time.Second-testTick, "a")
+			return quiet(c, now+silentAfter+time.Second, now+silentAfter+time.Second, "a", "b")
 		}, time.Second + testTick},
 		{"and no longer than an interval", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+time.Minute, "a")
@@ -129,12 +129,12 @@ func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.
 func TestAfterAStallOfOursNobodyIsBlind(t *testing.T) {
 	c, now := mustHear(t, "a", "b")
 	c.advance(now+time.Minute, []string{"a", "b"})
-	if blind := c.blindOnes(); len(blind) != 0 || c.deaf() {
+	if blind := c.silentNSQD(); len(blind) != 0 || c.deaf() {
 		t.Errorf("blind %v, deaf %v; want nobody", blind, c.deaf())
 	}
 	// But if nothing comes now, either.
-	quiet(c, now+time.Minute+testTick, now+time.Minute+blindAfter)
-	if blind := c.blindOnes(); len(blind) != 2 || !c.deaf() {
+	quiet(c, now+time.Minute+testTick, now+time.Minute+silentAfter)
+	if blind := c.silentNSQD(); len(blind) != 2 || !c.deaf() {
 		t.Errorf("blind %v, deaf %v; want both, and deaf", blind, c.deaf())
 	}
 }
@@ -148,8 +148,8 @@ func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
 	if got := c.lease - before; got != testTick {
 		t.Errorf("L went on by %v, want %v", got, testTick)
 	}
-	if got := fmt.Sprint(c.sights()); got != "[{a seen 0s}]" {
-		t.Errorf("sights %s", got)
+	if got := fmt.Sprint(c.list()); got != "[{a receiving 0s}]" {
+		t.Errorf("nsqd %s", got)
 	}
 }
 

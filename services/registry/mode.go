@@ -31,8 +31,8 @@ func (s *state) settle(at time.Time, now, g time.Duration) {
 	if !s.complete && s.whole(at) {
 		s.complete, s.snapshot = true, nil
 	}
-	if blind := s.clock.blindOnes(); !slices.Equal(blind, s.blind) {
-		s.blind, s.snapshot = blind, nil
+	if silent := s.clock.silentNSQD(); !slices.Equal(silent, s.silent) {
+		s.silent, s.snapshot = silent, nil
 	}
 	if s.modeSince.IsZero() {
 		s.modeSince = at
@@ -45,7 +45,7 @@ func (s *state) settle(at time.Time, now, g time.Duration) {
 	case deaf:
 		s.change(ModeBlind, events.CauseBlind, at)
 	case now < s.warmAt:
-		s.change(ModeWarming, events.CauseSight, at)
+		s.change(ModeWarming, events.CauseReceiving, at)
 	case s.mass():
 		s.change(ModeHolding, events.CauseMass, at)
 	default:
@@ -124,5 +124,5 @@ func (s *state) blindDetail() string {
 		cause = cmp.Or(s.cfg.Deaf(), cause)
 	}
 	return fmt.Sprintf("nothing has come through any of %d nsqd for %v: %s; until that is mended leases stand still, and every server is kept unless it is found to be gone",
-		len(s.clock.nsqds), blindAfter, cause)
+		len(s.clock.nsqds), silentAfter, cause)
 }

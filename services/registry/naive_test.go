@@ -396,7 +396,7 @@ func (n *naive) exhausted(s *naiveServer) bool {
 	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all are heard through it
 		since = max(since, min(way.until, s.stamp))
 	}
-	return n.clock.lease-since >= n.clock.ifUnheard(max(s.ttl, time.Minute))
+	return n.clock.lease-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
 }
 
 func (n *naive) usurped(s *naiveServer, now time.Duration) bool {

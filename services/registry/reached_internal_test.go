@@ -22,19 +22,19 @@ func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 		return (c.lease - before).Round(time.Millisecond)
 	}
 	run(10 * time.Second)
-	if got := fmt.Sprint(c.sights()); got != "[{heard seen 0s} {late unheard 0s} {never unheard 0s} {silent blind 0s}]" {
-		t.Errorf("sights %s", got)
+	if got := fmt.Sprint(c.list()); got != "[{heard receiving 0s} {late unreached 0s} {never unreached 0s} {silent silent 0s}]" {
+		t.Errorf("nsqd %s", got)
 	}
 	if got := run(10 * time.Second); got != 5*time.Second {
 		t.Errorf("L goes by %v in 10 s with one of two blind", got)
 	}
 	connected["late"] = true
-	run(blindAfter + testTick)
+	run(silentAfter + testTick)
 	if got := run(9 * time.Second); got != 3*time.Second {
 		t.Errorf("L goes by %v in 9 s with two of three blind", got)
 	}
-	if c.unheard != 1 {
-		t.Errorf("%d unheard, want the one that was never connected", c.unheard)
+	if c.unreached != 1 {
+		t.Errorf("%d unreached, want the one that was never connected", c.unreached)
 	}
 	connected["silent"] = false // its connection is lost, and others may still publish to it
 	if got := run(9 * time.Second); got != 3*time.Second {

@@ -24,7 +24,7 @@ type Snapshot struct {
 	Generation uint64 // of this process; grows with each Snapshot, also where nothing happened that makes an event
 	Mode       Mode
 	Complete   bool      // every server that publishes is on the roll: it was heard on time for an interval, or restored
-	Blind      []string  // nsqd through which nothing comes, in order
+	Silent     []string  // nsqd through which no message arrives, sorted
 	Conflict   *Conflict // another API server with the same id, or nil
 	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
 	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.

@@ -39,7 +39,7 @@ type state struct {
 	fleet     int           // of which that is a part
 	complete  bool          // see whole; stays true
 	lateAt    time.Duration // by the lease clock, when messages were late last
-	blind     []string      // nsqd; replaced, never changed
+	silent    []string      // nsqd; replaced, never changed
 
 	twins    map[int64]*twin // by the start of the process
 	conflict *Conflict       // nil: none; replaced, never changed
@@ -57,13 +57,13 @@ type state struct {
 type verdict uint8
 
 const (
-	taken     verdict = iota // renewed or changed something
-	sighted                  // a canary: it shows that we hear
-	unproven                 // the first word of one that had ended
-	outdated                 // older than what is known, or its incarnation is gone
-	stale                    // waited for its whole TTL
-	refused                  // the roll is full
-	unmatched                // a leave of nobody that is here
+	taken          verdict = iota // renewed or changed something
+	canaryReceived                // a canary: it shows that we hear
+	unproven                      // the first word of one that had ended
+	outdated                      // older than what is known, or its incarnation is gone
+	stale                         // waited for its whole TTL
+	refused                       // the roll is full
+	unmatched                     // a leave of nobody that is here
 	verdicts
 )
 
@@ -127,7 +127,7 @@ func (s *state) members() *Snapshot {
 		}
 		s.generation++
 		s.snapshot = &Snapshot{
-			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Blind: s.blind, Conflict: s.conflict, Servers: servers,
+			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Silent: s.silent, Conflict: s.conflict, Servers: servers,
 		}
 	}
 	return s.snapshot

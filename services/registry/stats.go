@@ -15,9 +15,9 @@ type Stats struct {
 	ModeDetail  string        // what it means, in words
 	Complete    bool          // see Snapshot
 	Conflict    *Conflict     // likewise
-	Sights      []Sight       // each nsqd that there is, by address
-	BlindShare  float64       // of the nsqd ever heard, those that are blind
-	Unheard     int           // nsqd through which no message ever came; they count for nothing
+	NSQD        []NSQD        // each known nsqd, sorted by address
+	SilentRatio float64       // part of the reachable nsqd that is silent
+	Unreached   int           // nsqd that this process never reached; they slow no lease
 	Grace       time.Duration // how much younger every lease counts because messages are late
 	Due         uint64        // heartbeats that were to come, by their seq
 	Lost        uint64        // those of them that did not
@@ -51,9 +51,9 @@ func (s *state) stats() Stats {
 		ModeDetail:  s.detail(s.mode),
 		Complete:    s.complete,
 		Conflict:    s.conflict,
-		Sights:      s.clock.sights(),
-		BlindShare:  s.clock.blindShare(),
-		Unheard:     s.clock.unheard,
+		NSQD:        s.clock.list(),
+		SilentRatio: s.clock.silentRatio(),
+		Unreached:   s.clock.unreached,
 		Grace:       s.clock.grace,
 		Due:         s.losses.all.due,
 		Lost:        s.losses.all.lost,

@@ -13,7 +13,7 @@ import (
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the API server itself: its mode, and what it hears of each nsqd",
+		Short: "Show the API server itself: its mode, and whether messages arrive through each nsqd",
 		Args:  noArgs,
 	}
 	flags := addAsked(cmd)
@@ -49,9 +49,9 @@ func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	row("revision", s.Revision)
 	row("servers", fmt.Sprintf("%d alive, %d suspect, %d draining", s.Servers.Alive, s.Servers.Suspect, s.Servers.Draining))
 	row("events", fmt.Sprintf("%d wait, %d dropped, %d refused", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Refused))
-	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tSIGHT\tLAG\tRECEIVED\tERROR\n")
+	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tRECEPTION\tLAG\tRECEIVED\tERROR\n")
 	for _, n := range s.NSQD {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", app.Printable(n.Address), yesNo(n.Connected), n.Sight,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", app.Printable(n.Address), yesNo(n.Connected), n.Reception,
 			time.Duration(n.LagMS)*time.Millisecond, n.Received, dash(n.Error))
 	}
 	return table.Flush()

@@ -1,0 +1,99 @@
+package registry
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// NSQD is the reception of messages through one nsqd.
+type NSQD struct {
+	Address   string
+	Reception Reception
+	Lag       time.Duration // how long the last message waited in NSQ
+}
+
+// Reception is whether messages arrive through an nsqd.
+type Reception string
+
+// The values of Reception.
+const (
+	NSQDReceiving Reception = "receiving"
+	NSQDLate      Reception = "late"      // messages are more than 1 s old when the registry applies them
+	NSQDSilent    Reception = "silent"    // no message has arrived for 2.5 s
+	NSQDNew       Reception = "new"       // no message has arrived yet, and the nsqd has been known for less than 2.5 s
+	NSQDUnreached Reception = "unreached" // this process was never connected to it and got no message; it slows no lease
+)
+
+func (s *nsqd) reception(now time.Duration) Reception {
+	switch {
+	case s.silent:
+		return NSQDSilent
+	case !s.ever && now-s.at >= silentAfter:
+		return NSQDUnreached
+	case !s.ever:
+		return NSQDNew
+	case s.lag > lagLimit:
+		return NSQDLate
+	}
+	return NSQDReceiving
+}
+
+// list returns the reception of every known nsqd, sorted by address.
+func (c *leaseClock) list() []NSQD {
+	all := make([]NSQD, 0, len(c.nsqds))
+	for _, s := range c.nsqds {
+		all = append(all, NSQD{s.addr, s.reception(c.last), s.delay})
+	}
+	slices.SortFunc(all, func(a, b NSQD) int { return cmp.Compare(a.Address, b.Address) })
+	return all
+}
+
+// withUnreached extends d, the longest time that a server which answers probes may stay without a heartbeat, for nsqd that
+// this process never reached. A healthy server may publish to those too: with one of two unreached, half of its heartbeats
+// are lost.
+func (c *leaseClock) withUnreached(d time.Duration) time.Duration {
+	if c.unreached == 0 || c.known == 0 {
+		return d
+	}
+	return d * time.Duration(c.known+int64(c.unreached)) / time.Duration(c.known)
+}
+
+// silentRatio returns the part of the reachable nsqd through which no message arrives now, or only messages that are too late.
+func (c *leaseClock) silentRatio() float64 { return 1 - float64(c.receiving)/float64(c.known) }
+
+// remarks describes the nsqd that slow the lease clock, and those that are ignored, one sentence each.
+func (c *leaseClock) remarks() []string {
+	var remarks []string
+	remark := func(format string, args ...any) { remarks = append(remarks, fmt.Sprintf(format, args...)) }
+	var late int
+	var lag time.Duration
+	for _, s := range c.nsqds {
+		if s.ever && !s.silent && s.lag > lagLimit {
+			late++
+			lag = max(lag, s.lag)
+		}
+	}
+	if c.receiving > 0 && c.receiving < c.known {
+		remark("%d of %d nsqd are silent: leases age at %d %% of normal speed", c.known-c.receiving, c.known, c.receiving*100/c.known)
+	}
+	if late > 0 {
+		remark("messages arrive up to %v late through %d of %d nsqd: leases are extended by %v, and stand still while every nsqd is late by more than %v",
+			lag.Round(100*time.Millisecond), late, c.known, c.grace.Round(100*time.Millisecond), c.interval+lagLimit)
+	}
+	if c.unreached > 0 {
+		remark("%d nsqd were never reached: they slow no lease", c.unreached)
+	}
+	return remarks
+}
+
+// detail describes a mode, and what is wrong with the nsqd and with the delivery of heartbeats.
+func (s *state) detail(m Mode) string {
+	words := append([]string{s.modeDetail(m)}, s.clock.remarks()...)
+	if loss := s.losses.remark(); loss != "" {
+		words = append(words, loss)
+	}
+	return strings.Join(words, "; ")
+}
