@@ -65,7 +65,7 @@ func (a *simAPI) begin(saved *registry.Saved) {
 	var err error
 	a.registry, err = registry.New(registry.Config{Observer: simObserver, Tick: simTick, Probing: !a.w.network.unasked, Restore: saved})
 	must(a.w.t, err)
-	a.chain = stages.Heartbeats(stages.Config{ID: simObserver, Started: a.started, Skew: a.skew}, a.registry)
+	a.chain = stages.Heartbeats(a.registry, stages.Decode{}, stages.Canary{ID: simObserver, Started: a.started, Skew: a.skew}, stages.Validate{})
 	asking, err := prober.New(prober.Config{Registry: a, Ask: a.ask})
 	must(a.w.t, err)
 	a.nextTick, a.nextCanary = a.w.now, a.w.now

@@ -25,8 +25,8 @@ func NewUnknownFields(m *Metrics, log *zap.Logger) *UnknownFields {
 	return &UnknownFields{total: m.unknown, log: log}
 }
 
-// Unknown notes fields of one heartbeat. They are not used as labels: a sender may invent any number of them.
-func (u *UnknownFields) Unknown(h *events.Heartbeat, names []string) {
+// Report counts the fields of one heartbeat. Their names are not label values, because senders may invent any number of them.
+func (u *UnknownFields) Report(h *events.Heartbeat, names []string) {
 	u.total.Add(float64(len(names)))
 	if u.due(time.Now()) {
 		u.log.Warn("heartbeat has unknown fields, which are ignored; more are not logged for a minute",

@@ -25,7 +25,7 @@ func TestUnknownFieldsAreCountedAndNamedOnceAMinute(t *testing.T) {
 		u := pipeline.NewUnknownFields(metrics, zap.New(core))
 		h := &events.Heartbeat{Service: "data", ID: "a", Addr: "10.0.0.7:80", Incarnation: 7}
 		for range 150 { // two minutes and a half
-			u.Unknown(h, []string{"colour", "Weight"})
+			u.Report(h, []string{"colour", "Weight"})
 			time.Sleep(time.Second)
 		}
 		lines := logs.All()

@@ -45,9 +45,9 @@ func mustPath(t *testing.T) *path {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain := stages.Heartbeats(stages.Config{Interval: interval, TTL: ttl}, roll)
+	chain := stages.Heartbeats(roll, stages.Decode{}, stages.Canary{}, stages.Validate{Interval: interval, TTL: ttl})
 	p.Consume("heartbeats", "data_server_addr", p.in, chain)
-	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(func() []string { return nil }, roll))
+	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(roll, func() []string { return nil }))
 	p.Produce("events", pipeline.NewSource(roll.Events(), events.Encode, zap.NewNop()), "server_events", p.out)
 	p.Produce("rejected", pipeline.NewSource(p.quarantine.Copies(), pipeline.EncodeRejected, zap.NewNop()), "invalid", p.out)
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAge(t *testing.T) {
-	const ttl = 10 * time.Second // of decoded
+	const ttl = 10 * time.Second // as decoded sets it
 	for _, tt := range []struct {
 		name string
 		kind events.Kind
@@ -17,18 +17,18 @@ func TestAge(t *testing.T) {
 		want events.Reason
 	}{
 		{"fresh", events.KindHeartbeat, 0, ""},
-		{"one millisecond short of the TTL", events.KindHeartbeat, ttl - time.Millisecond, ""},
-		{"the TTL", events.KindHeartbeat, ttl, events.ReasonStale},
-		{"a day", events.KindHeartbeat, 24 * time.Hour, events.ReasonStale},
-		{"a leave is never too old", events.KindLeave, 24 * time.Hour, ""},
+		{"one millisecond younger than the TTL", events.KindHeartbeat, ttl - time.Millisecond, ""},
+		{"as old as the TTL", events.KindHeartbeat, ttl, events.ReasonStale},
+		{"a day old", events.KindHeartbeat, 24 * time.Hour, events.ReasonStale},
+		{"a leave passes at any age", events.KindLeave, 24 * time.Hour, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			env := decoded(func(h *events.Heartbeat) { h.Type = tt.kind })
 			env.Receipt.Delay = tt.age
-			r := &roll{}
+			r := &fakeRegistry{}
 			checkReason(t, stages.Age{Registry: r}.Process(t.Context(), env), tt.want)
-			if told := len(r.observed) == 1; told != (tt.want != "") {
-				t.Errorf("the registry was told of %d", len(r.observed))
+			if observed := len(r.observed) == 1; observed != (tt.want != "") {
+				t.Errorf("the registry observed %d heartbeats", len(r.observed))
 			}
 		})
 	}

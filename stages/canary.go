@@ -9,19 +9,21 @@ import (
 	"rollcall/pipeline"
 )
 
-// Skew learns the difference of the clocks from a canary of this process, received now and sent then.
+// Skew estimates the difference between the clocks of this process and of an nsqd from a canary of this process.
 type Skew interface {
 	Learn(r events.Receipt, sent time.Time)
 }
 
-// errCanary is no *pipeline.DropError: a canary is no heartbeat that changed nothing.
-var errCanary = fmt.Errorf("stages: a canary goes no further: %w", pipeline.ErrDrop)
+// errCanary is not a *pipeline.DropError: a canary does not count as a rejected heartbeat.
+var errCanary = fmt.Errorf("stages: canary: %w", pipeline.ErrDrop)
 
-// Canary is the end of the way of each canary, of whatever API server. The registry takes it as a sign that it hears
-// through that nsqd, and by the same mailbox as a heartbeat.
+// Canary drops every canary, after the registry has received it through the same mailbox as a heartbeat. A canary from any
+// API server shows the registry that messages arrive through that nsqd.
 type Canary struct {
 	Registry Registry
-	Config
+	ID       string    // of this API server
+	Started  time.Time // start of this process, as its canaries state it
+	Skew     Skew      // receives this process's own canaries; may be nil
 }
 
 func (c Canary) Process(ctx context.Context, env *pipeline.Envelope) error {

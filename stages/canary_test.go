@@ -11,17 +11,17 @@ import (
 	"rollcall/stages"
 )
 
-// clocks is a Skew that keeps what it is taught.
-type clocks struct {
+// fakeSkew records the calls of Learn.
+type fakeSkew struct {
 	receipts []events.Receipt
 	sent     []time.Time
 }
 
-func (c *clocks) Learn(r events.Receipt, sent time.Time) {
+func (c *fakeSkew) Learn(r events.Receipt, sent time.Time) {
 	c.receipts, c.sent = append(c.receipts, r), append(c.sent, sent)
 }
 
-// mustCanary is one that the API server of that id, started then, sent three seconds after its start.
+// mustCanary returns a canary that the API server with this id and start time sent three seconds after its start.
 func mustCanary(t *testing.T, id string, started time.Time) *pipeline.Envelope {
 	t.Helper()
 	body, err := events.EncodeCanary(id, started, started.Add(3*time.Second))
@@ -41,66 +41,66 @@ func TestCanary(t *testing.T) {
 		name    string
 		id      string
 		started time.Time
-		teaches bool
+		learns  bool
 	}{
-		{"our own teaches", "api-1", started, true},
-		{"that of another API server does not", "api-2", started, false},
-		{"nor one of an earlier process of ours", "api-1", started.Add(-time.Second), false},
+		{"a canary of this process is learned from", "api-1", started, true},
+		{"a canary of another API server is not", "api-2", started, false},
+		{"a canary of an earlier process with this id is not", "api-1", started.Add(-time.Second), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, c := &roll{}, &clocks{}
+			r, c := &fakeRegistry{}, &fakeSkew{}
 			env := mustCanary(t, tt.id, tt.started)
-			err := stages.Canary{Registry: r, Config: stages.Config{ID: "api-1", Started: started, Skew: c}}.Process(t.Context(), env)
+			err := stages.Canary{Registry: r, ID: "api-1", Started: started, Skew: c}.Process(t.Context(), env)
 			if drop := (*pipeline.DropError)(nil); !errors.Is(err, pipeline.ErrDrop) || errors.As(err, &drop) {
-				t.Errorf("got %v, want it dropped without a reason that counts", err)
+				t.Errorf("got %v, want a drop that has no reason", err)
 			}
 			if len(r.observed) != 1 || r.observed[0] != env.Heartbeat || r.receipts[0] != env.Receipt {
-				t.Errorf("the registry got %+v, %+v", r.observed, r.receipts)
+				t.Errorf("the registry observed %+v, %+v", r.observed, r.receipts)
 			}
-			if teaches := len(c.sent) == 1; teaches != tt.teaches {
-				t.Fatalf("taught %v", c.sent)
+			if learns := len(c.sent) == 1; learns != tt.learns {
+				t.Fatalf("learned from canaries sent at %v", c.sent)
 			}
-			if tt.teaches && (!c.sent[0].Equal(started.Add(3*time.Second)) || c.receipts[0] != env.Receipt) {
-				t.Errorf("taught %v, %+v", c.sent, c.receipts)
+			if tt.learns && (!c.sent[0].Equal(started.Add(3*time.Second)) || c.receipts[0] != env.Receipt) {
+				t.Errorf("learned from canaries sent at %v with receipts %+v", c.sent, c.receipts)
 			}
 		})
 	}
 }
 
-func TestCanaryLetsAllElsePass(t *testing.T) {
+func TestCanaryPassesOtherTypes(t *testing.T) {
 	for _, kind := range []events.Kind{events.KindHeartbeat, events.KindLeave, "hello", ""} {
 		t.Run(string(kind), func(t *testing.T) {
-			r, c := &roll{}, &clocks{}
+			r, c := &fakeRegistry{}, &fakeSkew{}
 			env := decoded(func(h *events.Heartbeat) { h.ID, h.Incarnation, h.Type = "api-1", now.UnixMilli(), kind })
-			if err := (stages.Canary{Registry: r, Config: stages.Config{ID: "api-1", Started: now, Skew: c}}).Process(t.Context(), env); err != nil {
-				t.Errorf("got %v, want it to pass", err)
+			if err := (stages.Canary{Registry: r, ID: "api-1", Started: now, Skew: c}).Process(t.Context(), env); err != nil {
+				t.Errorf("got %v, want nil", err)
 			}
 			if len(r.observed)+len(c.sent) != 0 {
-				t.Errorf("the registry got %+v, the clocks %v", r.observed, c.sent)
+				t.Errorf("the registry observed %+v, skew learned %v", r.observed, c.sent)
 			}
 		})
 	}
 }
 
-func TestACanaryThatTheRegistryDoesNotTakeComesAgain(t *testing.T) {
-	r := &roll{err: context.DeadlineExceeded}
+func TestCanaryRetriedAfterRegistryError(t *testing.T) {
+	r := &fakeRegistry{err: context.DeadlineExceeded}
 	err := stages.Canary{Registry: r}.Process(t.Context(), mustCanary(t, "api-2", now))
 	if !errors.Is(err, r.err) || pipeline.OutcomeOf(err) != pipeline.OutcomeRetried {
-		t.Errorf("got %v, which means %v; want it retried", err, pipeline.OutcomeOf(err))
+		t.Errorf("got %v, outcome %v; want retried", err, pipeline.OutcomeOf(err))
 	}
 }
 
-// A canary says nothing of any server: what a heartbeat is asked for it does not have, and its age is of no matter.
-func TestACanaryGoesThroughTheWholeChain(t *testing.T) {
-	r := &roll{}
+// The stages that follow must not see a canary: it lacks the fields of a heartbeat, and it may be older than any TTL.
+func TestCanaryIsNotValidatedAgedOrDeduplicated(t *testing.T) {
+	r := &fakeRegistry{}
 	env := mustCanary(t, "api-2", now)
 	env.Receipt.Delay = time.Hour
-	for range 2 { // nor is it a duplicate
-		if err := run(t.Context(), stages.Heartbeats(defaults, r), env); pipeline.OutcomeOf(err) != pipeline.OutcomeDropped {
-			t.Errorf("got %v, want it dropped", err)
+	for range 2 {
+		if err := run(t.Context(), heartbeats(r), env); pipeline.OutcomeOf(err) != pipeline.OutcomeDropped {
+			t.Errorf("got %v, want a drop", err)
 		}
 	}
 	if len(r.observed) != 2 {
-		t.Errorf("the registry heard of %d, want 2", len(r.observed))
+		t.Errorf("the registry observed %d canaries, want 2", len(r.observed))
 	}
 }

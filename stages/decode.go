@@ -7,13 +7,15 @@ import (
 	"rollcall/pipeline"
 )
 
-// Fields hears of the fields of a heartbeat that this version does not know. It must be safe for concurrent use.
-type Fields interface {
-	Unknown(h *events.Heartbeat, names []string)
+// UnknownFields receives the names of heartbeat fields that this version does not know. It must be safe for concurrent use.
+type UnknownFields interface {
+	Report(h *events.Heartbeat, names []string)
 }
 
-// Decode reads the payload.
-type Decode struct{ Fields Fields } // nil is nobody
+// Decode parses the payload into Envelope.Heartbeat.
+type Decode struct {
+	Unknown UnknownFields // may be nil
+}
 
 func (d Decode) Process(_ context.Context, env *pipeline.Envelope) error {
 	h, unknown, err := events.DecodeFields(env.Payload)
@@ -21,8 +23,8 @@ func (d Decode) Process(_ context.Context, env *pipeline.Envelope) error {
 		return err
 	}
 	env.Heartbeat = &h
-	if len(unknown) > 0 && d.Fields != nil {
-		d.Fields.Unknown(env.Heartbeat, unknown)
+	if len(unknown) > 0 && d.Unknown != nil {
+		d.Unknown.Report(env.Heartbeat, unknown)
 	}
 	return nil
 }

@@ -13,13 +13,13 @@ func TestDecode(t *testing.T) {
 		name, body string
 		want       events.Reason
 	}{
-		{"an object passes", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}`, ""},
-		{"a bare address passes", "10.0.0.7:8080\n", ""},
-		{"an empty body is malformed", "", events.ReasonMalformed},
-		{"a cut object is malformed", `{"v":1,"service":"da`, events.ReasonMalformed},
-		{"compressed bytes are malformed", "\x1f\x8b\x08\x00\x00", events.ReasonMalformed},
-		{"a body of the limit passes", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}` + strings.Repeat(" ", events.MaxBody-47), ""},
-		{"a byte more is too large", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}` + strings.Repeat(" ", events.MaxBody-46), events.ReasonTooLarge},
+		{"JSON object", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}`, ""},
+		{"bare address", "10.0.0.7:8080\n", ""},
+		{"empty body", "", events.ReasonMalformed},
+		{"truncated object", `{"v":1,"service":"da`, events.ReasonMalformed},
+		{"compressed body", "\x1f\x8b\x08\x00\x00", events.ReasonMalformed},
+		{"body as long as the limit", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}` + strings.Repeat(" ", events.MaxBody-47), ""},
+		{"body one byte longer than the limit", `{"v":1,"service":"data","addr":"10.0.0.7:8080"}` + strings.Repeat(" ", events.MaxBody-46), events.ReasonTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			env := received(tt.body)
@@ -34,7 +34,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeKeepsNothingOfThePayload(t *testing.T) {
+func TestDecodeDoesNotAliasThePayload(t *testing.T) {
 	env := received(`{"v":1,"service":"data","addr":"10.0.0.7:8080"}`)
 	if err := (stages.Decode{}).Process(t.Context(), env); err != nil {
 		t.Fatal(err)
@@ -45,22 +45,22 @@ func TestDecodeKeepsNothingOfThePayload(t *testing.T) {
 	}
 }
 
-// unknown keeps the fields that it is told of.
-type unknown struct{ told []string }
+// fakeUnknown records the calls of Report.
+type fakeUnknown struct{ reported []string }
 
-func (u *unknown) Unknown(h *events.Heartbeat, names []string) {
-	u.told = append(u.told, h.ID+": "+strings.Join(names, ","))
+func (u *fakeUnknown) Report(h *events.Heartbeat, names []string) {
+	u.reported = append(u.reported, h.ID+": "+strings.Join(names, ","))
 }
 
-func TestDecodeTellsOfUnknownFields(t *testing.T) {
-	u := &unknown{}
+func TestDecodeReportsUnknownFields(t *testing.T) {
+	u := &fakeUnknown{}
 	for _, more := range []string{``, `,"colour":"blue"`, `,"Weight":1,"x":{}`} {
 		env := received(`{"v":1,"service":"data","id":"a","addr":"10.0.0.7:8080"` + more + `}`)
-		if err := (stages.Decode{Fields: u}).Process(t.Context(), env); err != nil {
+		if err := (stages.Decode{Unknown: u}).Process(t.Context(), env); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := strings.Join(u.told, " "); got != "a: colour a: Weight,x" {
-		t.Errorf("told %q", got)
+	if got := strings.Join(u.reported, " "); got != "a: colour a: Weight,x" {
+		t.Errorf("reported %q", got)
 	}
 }

@@ -1,2 +1,3 @@
-// Package stages is what happens to a heartbeat: one file, one stage, and their order in stages.go.
+// Package stages holds what an API server does with a message from the heartbeat topic: one stage a file. Heartbeats and
+// Ticks, in stages.go, have the order of the stages.
 package stages

@@ -6,8 +6,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// Expire tells the registry the time, and through which nsqd it should hear. Whose lease has ended is for the
-// registry to say.
+// Expire passes the time and the addresses of all known nsqd to the registry, which decides which leases have ended.
 type Expire struct {
 	Registry Registry
 	NSQD     func() []string

@@ -7,8 +7,14 @@ import (
 	"rollcall/events"
 )
 
-// denied are addresses that no server of anyone's has, but that a forged heartbeat might name to make
-// the API server's proxy call them: see net/netip for the rest.
+// Permit decides which addresses servers may have. The zero value permits every address that can belong to a server.
+type Permit struct {
+	Allow []netip.Prefix   // if not empty, an address outside of all of them is denied
+	Own   []netip.AddrPort // the API server's own listeners, denied so that it never sends a request to itself
+}
+
+// denied are addresses that belong to no server. A forged heartbeat might state one of them to make the API server's proxy
+// connect to it.
 var denied = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("255.255.255.255/32"),
@@ -16,22 +22,22 @@ var denied = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::254/128"),
 }
 
-// Permit returns an error with the reason denied for an address that must not be routed to, in whatever form it is
-// given. It is for a dialer too, which must not connect to what a name or a route has made of an address. It may be
-// called from many goroutines.
-func (c *Config) Permit(ap netip.AddrPort) error {
-	addr := ap.Addr().Unmap().WithZone("") // in no prefix otherwise
+// Check returns an error with the reason denied if ap is denied, in IPv6 form or with a zone too. Dialers call it as well,
+// with the address that they are about to connect to. It is safe for concurrent use.
+func (p Permit) Check(ap netip.AddrPort) error {
+	addr := ap.Addr().Unmap().WithZone("") // no prefix contains an address with a zone
 	ap = netip.AddrPortFrom(addr, ap.Port())
+	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
 	switch {
 	case !addr.IsValid():
 		return events.Invalid(events.ReasonDenied, "no address")
 	case addr.IsUnspecified(), addr.IsMulticast(), addr.IsLinkLocalUnicast():
 		return events.Invalid(events.ReasonDenied, "%v is unspecified, multicast or link-local", ap)
-	case slices.ContainsFunc(denied, func(p netip.Prefix) bool { return p.Contains(addr) }):
+	case slices.ContainsFunc(denied, contains):
 		return events.Invalid(events.ReasonDenied, "%v is a broadcast or metadata address", ap)
-	case slices.Contains(c.Own, ap):
+	case slices.Contains(p.Own, ap):
 		return events.Invalid(events.ReasonDenied, "%v is this API server itself", ap)
-	case len(c.Allow) > 0 && !slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(addr) }):
+	case len(p.Allow) > 0 && !slices.ContainsFunc(p.Allow, contains):
 		return events.Invalid(events.ReasonDenied, "%v is outside of registry.allow", ap)
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"rollcall/pipeline"
 )
 
-// Register hands the heartbeat to the registry. It waits while the registry's mailbox is full, which
-// holds up NSQ and not the memory.
+// Register passes the heartbeat to the registry. It blocks while the registry's mailbox is full, so that messages wait in
+// NSQ and not in the memory of this process.
 type Register struct{ Registry Registry }
 
 func (r Register) Process(ctx context.Context, env *pipeline.Envelope) error {

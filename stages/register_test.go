@@ -13,27 +13,27 @@ import (
 	"rollcall/stages"
 )
 
-func TestRegisterHandsOver(t *testing.T) {
-	r := &roll{}
+func TestRegisterPassesHeartbeatAndReceipt(t *testing.T) {
+	r := &fakeRegistry{}
 	env := decoded(func(*events.Heartbeat) {})
 	if err := (stages.Register{Registry: r}).Process(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.observed) != 1 || r.observed[0] != env.Heartbeat || r.receipts[0] != env.Receipt {
-		t.Errorf("the registry got %+v, %+v", r.observed, r.receipts)
+		t.Errorf("the registry observed %+v, %+v", r.observed, r.receipts)
 	}
 }
 
 func TestRegisterErrorMeansRetry(t *testing.T) {
-	err := stages.Register{Registry: &roll{err: registry.ErrStopped}}.Process(t.Context(), decoded(func(*events.Heartbeat) {}))
+	err := stages.Register{Registry: &fakeRegistry{err: registry.ErrStopped}}.Process(t.Context(), decoded(func(*events.Heartbeat) {}))
 	if !errors.Is(err, registry.ErrStopped) || pipeline.OutcomeOf(err) != pipeline.OutcomeRetried {
-		t.Errorf("got %v, %v; want it retried", err, pipeline.OutcomeOf(err))
+		t.Errorf("got %v, outcome %v; want retried", err, pipeline.OutcomeOf(err))
 	}
 }
 
-func TestRegisterWaitsWhileTheMailboxIsFull(t *testing.T) {
+func TestRegisterBlocksWhileTheMailboxIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full, err := registry.New(registry.Config{Observer: "api-1", Mailbox: 1}) // and nobody runs it
+		full, err := registry.New(registry.Config{Observer: "api-1", Mailbox: 1}) // not running: it never empties its mailbox
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,10 +45,10 @@ func TestRegisterWaitsWhileTheMailboxIsFull(t *testing.T) {
 		}
 		err = register.Process(ctx, decoded(func(*events.Heartbeat) {}))
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-			t.Errorf("got %v after %v, want the end of the context after 1s", err, time.Since(start))
+			t.Errorf("got %v after %v, want the context's error after 1s", err, time.Since(start))
 		}
 		if pipeline.OutcomeOf(err) != pipeline.OutcomeRetried {
-			t.Errorf("%v means %v", err, pipeline.OutcomeOf(err))
+			t.Errorf("%v: outcome %v", err, pipeline.OutcomeOf(err))
 		}
 	})
 }

@@ -8,22 +8,23 @@ import (
 	"rollcall/pipeline"
 )
 
-// Registry is what the stages need of it.
+// Registry is the part of the registry that the stages use.
 type Registry interface {
-	// Observe takes over a checked heartbeat, or a canary, which is not checked: only its type and receipt say something.
+	// Observe takes ownership of a valid heartbeat, or of a canary, of which only the type is valid.
 	Observe(ctx context.Context, h *events.Heartbeat, r events.Receipt) error
-	// Tick tells the time, and which nsqd there are, and returns when every lease is judged by it.
+	// Tick passes the time and the addresses of all known nsqd. It returns when the registry has checked every lease.
 	Tick(ctx context.Context, now time.Time, nsqd []string) error
 }
 
-// Heartbeats is the way of a heartbeat, and the first steps of it that of a canary.
-func Heartbeats(cfg Config, r Registry) pipeline.Chain {
-	cfg.setDefaults()
+// Heartbeats returns the stages for messages from the heartbeat topic. Canaries end at the second one. It sets
+// canary.Registry to r.
+func Heartbeats(r Registry, decode Decode, canary Canary, validate Validate) pipeline.Chain {
+	canary.Registry = r
 	seen := NewSeen()
 	return pipeline.Chain{
-		{Name: "decode", Stage: Decode{cfg.Fields}},
-		{Name: "canary", Stage: Canary{r, cfg}},
-		{Name: "validate", Stage: Validate{cfg}},
+		{Name: "decode", Stage: decode},
+		{Name: "canary", Stage: canary},
+		{Name: "validate", Stage: validate},
 		{Name: "age", Stage: Age{r}},
 		{Name: "dedupe", Stage: Dedupe{seen}},
 		{Name: "register", Stage: Register{r}},
@@ -31,8 +32,8 @@ func Heartbeats(cfg Config, r Registry) pipeline.Chain {
 	}
 }
 
-// Ticks is the way of a tick. nsqd tells the addresses of those that there are.
-func Ticks(nsqd func() []string, r Registry) pipeline.Chain {
+// Ticks returns the stages for the messages of a pipeline.Ticker. The function nsqd returns the addresses of all known nsqd.
+func Ticks(r Registry, nsqd func() []string) pipeline.Chain {
 	return pipeline.Chain{
 		{Name: "expire", Stage: Expire{r, nsqd}},
 	}

@@ -8,15 +8,15 @@ import (
 	"rollcall/stages"
 )
 
-// The order is the design: a heartbeat is remembered only when the registry has it.
+// Remember must follow Register: see Remember.
 func TestOrder(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		chain pipeline.Chain
 		want  []string
 	}{
-		{"of a heartbeat", stages.Heartbeats(defaults, &roll{}), []string{"decode", "canary", "validate", "age", "dedupe", "register", "remember"}},
-		{"of a tick", stages.Ticks(nil, &roll{}), []string{"expire"}},
+		{"heartbeats", heartbeats(&fakeRegistry{}), []string{"decode", "canary", "validate", "age", "dedupe", "register", "remember"}},
+		{"ticks", stages.Ticks(&fakeRegistry{}, nil), []string{"expire"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
@@ -30,9 +30,9 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestTheZeroConfigHasALease(t *testing.T) {
-	r := &roll{}
-	mustPass(t, stages.Heartbeats(stages.Config{}, r), received("10.0.0.7:8080"))
+func TestDefaultLease(t *testing.T) {
+	r := &fakeRegistry{}
+	mustPass(t, heartbeats(r), received("10.0.0.7:8080"))
 	if h := r.observed[0]; h.IntervalMS != 5000 || h.TTLMS != 10_000 {
 		t.Errorf("interval %d ms and TTL %d ms, want 5000 and 10000", h.IntervalMS, h.TTLMS)
 	}

@@ -3,34 +3,19 @@ package stages
 import (
 	"cmp"
 	"context"
-	"net/netip"
 	"time"
 
 	"rollcall/events"
 	"rollcall/pipeline"
 )
 
-// Config is the policy of the stages.
-type Config struct {
-	Interval time.Duration    // of servers that state none; default 5 s
-	TTL      time.Duration    // of servers that state none, at least two intervals; default 10 s
-	Allow    []netip.Prefix   // if any, addresses outside of all of them are denied
-	Own      []netip.AddrPort // the API server's own listeners, denied so that it never routes to itself
-
-	ID      string    // of this API server, and
-	Started time.Time // when its process did: what its own canaries state
-	Skew    Skew      // learns from them; nil is nobody
-	Fields  Fields    // hears of unknown fields; nil is nobody
+// Validate rejects an invalid heartbeat, normalizes its address, and fills in the interval and TTL if the sender states
+// none. It does not judge the incarnation: only the registry knows the other incarnations of a server.
+type Validate struct {
+	Permit   Permit
+	Interval time.Duration // of servers that state none, default 5 s
+	TTL      time.Duration // of servers that state none, at least two intervals, default 10 s
 }
-
-func (c *Config) setDefaults() {
-	c.Interval = cmp.Or(c.Interval, 5*time.Second)
-	c.TTL = cmp.Or(c.TTL, 10*time.Second)
-}
-
-// Validate refuses what is not in order, puts the address into its canonical form, and fills in the lease
-// of a sender that states none. Whether an incarnation is plausible is for the registry, which knows the others of that id.
-type Validate struct{ Config }
 
 func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	h := env.Heartbeat
@@ -41,7 +26,7 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Permit(addr); err != nil {
+	if err := v.Permit.Check(addr); err != nil {
 		return err
 	}
 	if addr.Addr().Is6() || h.Addr[0] == '[' { // these have more than one spelling
@@ -51,6 +36,6 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 			h.ID = h.Addr
 		}
 	}
-	h.FillLease(v.Interval, v.TTL)
+	h.FillLease(cmp.Or(v.Interval, 5*time.Second), cmp.Or(v.TTL, 10*time.Second))
 	return nil
 }

@@ -56,7 +56,7 @@ func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Lo
 		Policies:        policies,
 		Hash:            hash,
 		TLS:             tls,
-		Dial:            dial.New(roll.policy.Permit, proxy.KeepAlive),
+		Dial:            dial.New(roll.permit.Check, proxy.KeepAlive),
 		ConnectTimeout:  x.Timeout.Connect,
 		ResponseTimeout: x.Timeout.Response,
 		HeaderTimeout:   x.Timeout.Header,

@@ -28,7 +28,7 @@ type roll struct {
 	log      *zap.Logger
 	started  time.Time // with it this process's canaries are told from others
 	registry *registry.Registry
-	policy   stages.Config // whom it takes
+	permit   stages.Permit
 
 	router     *pipeline.Router
 	subscriber *nsqpubsub.Subscriber
@@ -47,7 +47,7 @@ type roll struct {
 func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metrics prometheus.Registerer, log *zap.Logger) (*roll, error) {
 	r := &roll{cfg: cfg, log: log, started: time.Now()}
 	var err error
-	if r.policy, err = cfg.Registry.policy(own); err != nil {
+	if r.permit, err = cfg.Registry.permit(own); err != nil {
 		return nil, err
 	}
 	steps := []func() error{
@@ -128,14 +128,11 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 
 func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	skew := pipeline.NewSkew(r.started)
-	policy := r.policy
-	policy.ID, policy.Started, policy.Skew = r.cfg.ID, r.started, returns{skew, r}
 	counters, err := pipeline.NewMetrics(metrics)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	quarantine := pipeline.NewQuarantine(counters, r.log)
-	policy.Fields = pipeline.NewUnknownFields(counters, r.log)
 	if r.router, err = pipeline.NewRouter(counters, quarantine, skew, r.log); err != nil {
 		return err
 	}
@@ -143,8 +140,11 @@ func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	rejected := pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, r.log)
 
 	topic := r.cfg.NSQ.Topic
-	r.router.Consume("heartbeats", topic, r.subscriber, stages.Heartbeats(policy, r.registry))
-	r.router.Consume("ticks", "", pipeline.NewTicker(r.cfg.Registry.Tick), stages.Ticks(r.nsqd, r.registry))
+	r.router.Consume("heartbeats", topic, r.subscriber, stages.Heartbeats(r.registry,
+		stages.Decode{Unknown: pipeline.NewUnknownFields(counters, r.log)},
+		stages.Canary{ID: r.cfg.ID, Started: r.started, Skew: returns{skew, r}},
+		r.cfg.Registry.validateStage(r.permit)))
+	r.router.Consume("ticks", "", pipeline.NewTicker(r.cfg.Registry.Tick), stages.Ticks(r.registry, r.nsqd))
 	r.events.ID = func(e events.Event) string { return e.Details().ID }
 	r.outlet = r.router.Produce("events", r.events, r.cfg.NSQ.Events, r.publisher)
 	r.router.Produce("rejected", rejected, topic+events.InvalidSuffix, r.publisher)
@@ -177,7 +177,7 @@ func (r *roll) newProber(metrics prometheus.Registerer) (err error) {
 	r.probes, err = prober.New(prober.Config{
 		Registry: r.registry,
 		Mode:     prober.Mode(r.cfg.Registry.Probe),
-		Permit:   r.policy.Permit,
+		Permit:   r.permit.Check,
 		Metrics:  metrics,
 	})
 	return err
@@ -191,16 +191,20 @@ func (r *roll) newFile(metrics prometheus.Registerer) (err error) {
 	return err
 }
 
-func (c Registry) policy(own []netip.AddrPort) (stages.Config, error) {
-	policy := stages.Config{Interval: c.Interval, TTL: c.TTL, Own: own}
+func (c Registry) validateStage(p stages.Permit) stages.Validate {
+	return stages.Validate{Permit: p, Interval: c.Interval, TTL: c.TTL}
+}
+
+func (c Registry) permit(own []netip.AddrPort) (stages.Permit, error) {
+	permit := stages.Permit{Own: own}
 	for _, cidr := range c.Allow {
 		p, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			return stages.Config{}, fmt.Errorf("registry.allow: %w", err)
+			return stages.Permit{}, fmt.Errorf("registry.allow: %w", err)
 		}
-		policy.Allow = append(policy.Allow, p)
+		permit.Allow = append(permit.Allow, p)
 	}
-	return policy, nil
+	return permit, nil
 }
 
 // start puts the parts on the stack, so that they stop in this order: canaries, subscribers and router, prober, a last

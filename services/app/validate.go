@@ -13,19 +13,19 @@ import (
 // fieldNotes keeps the unknown fields of one heartbeat.
 type fieldNotes []string
 
-func (n *fieldNotes) Unknown(_ *events.Heartbeat, names []string) { *n = append(*n, names...) }
+func (n *fieldNotes) Report(_ *events.Heartbeat, names []string) { *n = append(*n, names...) }
 
 // ValidateHeartbeat says what an API server with this configuration makes of a body on the heartbeat topic that arrives at
 // now: the heartbeat with every default filled in, and notes for whoever wrote it. The error is an *events.InvalidError, but
 // where the configuration is wrong.
 func ValidateHeartbeat(cfg Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
-	policy, err := cfg.Registry.policy(nil)
+	permit, err := cfg.Registry.permit(nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	var unknown fieldNotes
 	env := &pipeline.Envelope{Payload: body, Receipt: events.Receipt{PublishedAt: now, ReceivedAt: now}}
-	for _, stage := range []pipeline.Stage{stages.Decode{Fields: &unknown}, stages.Validate{Config: policy}} {
+	for _, stage := range []pipeline.Stage{stages.Decode{Unknown: &unknown}, cfg.Registry.validateStage(permit)} {
 		if err := stage.Process(context.Background(), env); err != nil {
 			return nil, nil, err
 		}
