@@ -49,7 +49,7 @@ func newProxy(cfg Config, roll *roll, metrics prometheus.Registerer, log *zap.Lo
 			Zone:      x.Zone,
 			SlowStart: orNone(x.SlowStart),
 			Panic:     orNone(x.Panic),
-			Ejection: balancer.Ejection{
+			Eject: balancer.Ejection{
 				After: orNone(x.Eject.After), For: x.Eject.For, Longest: x.Eject.Longest, Percent: max(1, x.Eject.Percent),
 			},
 		},

@@ -5,26 +5,25 @@ import (
 	"math/rand/v2"
 )
 
-// lottery draws candidates in proportion to their weights, each draw in constant time: Walker's alias
-// method, with the table built as by Vose, "A linear algorithm for generating random numbers with a
-// given distribution" (1991). It is immutable.
+// lottery draws candidates in proportion to their weights, in constant time. It uses Walker's alias method; the table is built as in
+// Vose, "A linear algorithm for generating random numbers with a given distribution" (1991). A lottery is immutable.
 type lottery struct {
-	candidates []Candidate
-	columns    []column // nil if all weights are equal: a draw needs no table then
+	candidates []candidate
+	columns    []column // nil if all weights are equal
 }
 
-// column i of the table belongs to candidate i but for its upper part, which is another's.
+// column i of the alias table belongs to candidate i up to own. The rest belongs to candidate other.
 type column struct {
-	own   uint32 // of 2^32, how much is candidate i's
-	other int32  // whose the rest is
+	own   uint32 // part of candidate i, of 2^32
+	other int32
 }
 
-func newLottery(candidates []Candidate) lottery {
+func newLottery(candidates []candidate) lottery {
 	l := lottery{candidates: candidates}
 	total, equal := 0.0, true
 	for _, c := range candidates {
-		total += c.Weight
-		equal = equal && c.Weight == candidates[0].Weight
+		total += c.weight
+		equal = equal && c.weight == candidates[0].weight
 	}
 	if !equal {
 		l.columns = columns(candidates, total/float64(len(candidates)))
@@ -32,14 +31,14 @@ func newLottery(candidates []Candidate) lottery {
 	return l
 }
 
-// columns fills up each candidate below the mean with the excess of one above it.
-func columns(candidates []Candidate, mean float64) []column {
+// columns builds the alias table. The column of each candidate below the mean weight is filled up from a candidate above it.
+func columns(candidates []candidate, mean float64) []column {
 	columns := make([]column, len(candidates))
-	height := make([]float64, len(candidates)) // of what is not placed yet, in columns
+	height := make([]float64, len(candidates)) // weight not placed yet, in columns
 	var low, high []int32
 	for i, c := range candidates {
 		columns[i] = column{own: math.MaxUint32, other: int32(i)}
-		height[i] = c.Weight / mean
+		height[i] = c.weight / mean
 		if height[i] < 1 {
 			low = append(low, int32(i))
 		} else {
@@ -56,7 +55,7 @@ func columns(candidates []Candidate, mean float64) []column {
 			low = append(low, j)
 		}
 	}
-	return columns // what is left in low or high differs from 1 by rounding only
+	return columns // columns left in low or high are full except for rounding
 }
 
 // draw returns the index of a candidate.
@@ -69,12 +68,12 @@ func (l *lottery) draw() int {
 	return i
 }
 
-// redraws bounds how often pair draws for a second candidate. It matters only where one candidate
-// has nearly all the weight.
+// redraws bounds how often pair repeats the second draw if it returns the first candidate again. The bound matters only if one
+// candidate has nearly all the weight.
 const redraws = 3
 
-// pair draws two candidates, distinct if there are two.
-func (l *lottery) pair() (first, second *Candidate) {
+// pair draws two candidates. They are distinct unless there is only one.
+func (l *lottery) pair() (first, second *candidate) {
 	n := len(l.candidates)
 	i := l.draw()
 	j := i

@@ -11,61 +11,56 @@ import (
 	"rollcall/events"
 )
 
-// Balancer balances over the servers of one service. All methods are safe for concurrent use. Update, Tick,
-// Load, Stats, and what ejects a server exclude each other; Pick and Begin, and Done but for the
-// failures, wait for none of them.
+// Balancer chooses among the servers of one service. All methods are safe for concurrent use. Update, Tick, Load and ejections
+// exclude each other. Pick, Begin, Stats and a Done that ejects no server do not wait for them.
 type Balancer struct {
-	cfg      Config
-	builders map[Policy]Builder
-	view     atomic.Pointer[view]
-	ejected  atomic.Uint64 // servers, so far
+	cfg       Config
+	view      atomic.Pointer[view]
+	ejections atomic.Uint64 // since New
 
-	mu        sync.Mutex // of all below, and of storing a view
-	round     uint64     // of Update
-	started   time.Time  // when there was a server first; zero before
+	mu        sync.Mutex // protects the fields below and the replacement of view
+	round     uint64     // number of the current Update
+	started   time.Time  // first Update with a server; zero before
 	endpoints map[string]*Endpoint
-	members   []*Endpoint // those on the roll, in order of id
-	previous  map[Policy]Picker
+	members   []*Endpoint       // servers of the membership, sorted by id
+	previous  map[Policy]picker // last picker that each policy built
 	zone      zone
-	earliest  time.Time // end of an ejection; zero if there is none
-	reported  bool      // some server has said how busy it is
-	swept     time.Time // when those that left were last looked through
+	earliest  time.Time // earliest end of an ejection; zero if no server is ejected
+	reported  bool      // a server has reported its load
+	sweptAt   time.Time
 }
 
-// New makes a balancer without servers, and starts nothing. The error is that of Validate.
+// New returns a Balancer without servers. It starts nothing. The error is the error of cfg.Validate.
 func New(cfg Config) (*Balancer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg.setDefaults()
-	b := &Balancer{
-		cfg:       cfg,
-		builders:  builders(cfg.Builders),
-		endpoints: make(map[string]*Endpoint),
-		previous:  make(map[Policy]Picker),
-	}
+	b := &Balancer{cfg: cfg, endpoints: make(map[string]*Endpoint), previous: make(map[Policy]picker)}
 	b.view.Store(&view{})
 	return b, nil
 }
 
-// Update takes all servers of the service at now, in any order; of two with the same id the last counts.
-// The slice stays the caller's, the servers are kept. A server that comes Config.SlowStart or more after the
-// first one, and one of a new incarnation, has its slow start: before that it may have been there all the time.
+// Update replaces the membership: all servers of the service at now, in any order. Of two servers with the same id, the last counts.
+// The caller keeps the slice; the servers must not change afterwards.
+//
+// A server that appears Config.SlowStart or more after the first server begins a slow start, and so does a new incarnation. A server
+// that appears earlier may have been there before this process, so its weight is not reduced.
 func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round++
-	b.sweep(now) // first: who has been gone for too long is new
-	b.enter(servers, now)
+	b.sweep(now) // before setMembers: a server that has been absent for too long counts as new
+	b.setMembers(servers, now)
 	b.rebuild(now)
 }
 
-// Tick moves time on: slow starts, ends of ejections, the age of what the servers reported. It is to be
-// called about four times a second, and is cheap while nothing of that is under way.
+// Tick advances slow starts, ejections and the age of reported loads to now. Call it about four times a second. It is cheap while
+// none of these is in progress.
 func (b *Balancer) Tick(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now.Sub(b.swept) >= sweepEvery {
+	if now.Sub(b.sweptAt) >= sweepEvery {
 		b.sweep(now)
 	}
 	v := b.view.Load()
@@ -79,31 +74,29 @@ func (b *Balancer) Tick(now time.Time) {
 	}
 }
 
-// Pick chooses the server for a request by the policy of the configuration, and never one of tried. It
-// returns nil if there is none. It does not block, but for the moment that RoundRobin takes for a turn. Only
-// Hash looks at key. Call Begin on what it returns.
+// Pick chooses a server for a request with the configured policy. It never returns an endpoint of tried, and returns nil if no other
+// server may be used. Only Hash uses key. Pick does not block, except for the mutex of RoundRobin. Call Begin on the result.
 func (b *Balancer) Pick(key uint64, tried []*Endpoint) *Endpoint {
 	v := b.view.Load()
 	return v.pick(v.picker, key, tried)
 }
 
-// PickBy chooses as Pick does but by another policy, over the same candidates. The first call for a policy
-// after a change of the candidates builds its picker, under the lock. The error is ErrPolicy, with the
-// name; without an error the endpoint is nil if there is none.
+// PickBy is Pick with another policy. The first call for a policy after a change of the candidates builds the picker under the lock.
+// The error wraps ErrPolicy. Without an error, the endpoint is nil if no server may be used.
 func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
 	v := b.view.Load()
 	if policy == "" || policy == b.cfg.Policy {
 		return v.pick(v.picker, key, nil), nil
 	}
-	if _, ok := b.builders[policy]; !ok {
+	if !policy.known() {
 		return nil, fmt.Errorf("%w: %q", ErrPolicy, policy)
 	}
 	v, p := b.pickerBy(v, policy)
 	return v.pick(p, key, nil), nil
 }
 
-// enter makes servers the members.
-func (b *Balancer) enter(servers []*events.Server, now time.Time) {
+// setMembers makes servers the members.
+func (b *Balancer) setMembers(servers []*events.Server, now time.Time) {
 	members := make([]*Endpoint, 0, len(servers))
 	for _, s := range servers {
 		if s == nil {
@@ -114,14 +107,14 @@ func (b *Balancer) enter(servers []*events.Server, now time.Time) {
 		case e == nil:
 			e = &Endpoint{id: s.ID, hash: KeyOf(s.ID)}
 			if !b.started.IsZero() && now.Sub(b.started) >= b.cfg.SlowStart {
-				e.first = now
+				e.startedAt = now
 			}
 			b.endpoints[s.ID] = e
 		case e.Server().Incarnation != s.Incarnation:
-			e.renew(now)
+			e.restart(now)
 		}
 		e.server.Store(s)
-		e.left = time.Time{}
+		e.leftAt = time.Time{}
 		if e.round != b.round {
 			e.round = b.round
 			members = append(members, e)
@@ -129,7 +122,7 @@ func (b *Balancer) enter(servers []*events.Server, now time.Time) {
 	}
 	for _, e := range b.members {
 		if e.round != b.round {
-			e.left = now
+			e.leftAt = now
 		}
 	}
 	if b.started.IsZero() && len(members) > 0 {
@@ -139,35 +132,35 @@ func (b *Balancer) enter(servers []*events.Server, now time.Time) {
 	b.members = members
 }
 
-// Who left is remembered for a minute, so that a server that is lost and found is not new, and for as long
-// as it has requests. Should callers forget Done, there is still a bound.
+// Bounds for the endpoints of servers that left. An endpoint is kept for a while, so that a server that disappears and returns is not
+// treated as new, and as long as it has requests in flight. maxLeft bounds the memory if callers forget Done.
 const (
-	remember   = time.Minute
+	keepLeft   = time.Minute
 	sweepEvery = 10 * time.Second
-	maxGone    = 4096
+	maxLeft    = 4096
 )
 
-// sweep forgets those that left long ago.
+// sweep deletes endpoints that left long ago.
 func (b *Balancer) sweep(now time.Time) {
-	b.swept = now
+	b.sweptAt = now
 	if len(b.endpoints) == len(b.members) {
 		return
 	}
-	var gone []*Endpoint
+	var left []*Endpoint
 	for id, e := range b.endpoints {
 		switch {
-		case e.member():
-		case e.InFlight() <= 0 && now.Sub(e.left) >= remember:
+		case e.isMember():
+		case e.InFlight() <= 0 && now.Sub(e.leftAt) >= keepLeft:
 			delete(b.endpoints, id)
 		default:
-			gone = append(gone, e)
+			left = append(left, e)
 		}
 	}
-	if len(gone) <= maxGone {
+	if len(left) <= maxLeft {
 		return
 	}
-	slices.SortFunc(gone, func(a, b *Endpoint) int { return a.left.Compare(b.left) })
-	for _, e := range gone[:len(gone)-maxGone] {
+	slices.SortFunc(left, func(a, b *Endpoint) int { return a.leftAt.Compare(b.leftAt) })
+	for _, e := range left[:len(left)-maxLeft] {
 		delete(b.endpoints, e.id)
 	}
 }

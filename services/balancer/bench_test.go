@@ -15,7 +15,7 @@ func BenchmarkPick(b *testing.B) {
 		for _, n := range []int{3, 100, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				bal := mustNew(b, balancer.Config{Policy: policy})
-				bal.Update(mixed(n), start)
+				bal.Update(differing(n), start)
 				b.ReportAllocs()
 				key := uint64(0)
 				for b.Loop() {
@@ -32,7 +32,7 @@ func BenchmarkPickBeginDone(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
 			bal := mustNew(b, balancer.Config{Policy: policy})
-			bal.Update(mixed(1000), start)
+			bal.Update(differing(1000), start)
 			b.ReportAllocs()
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
@@ -53,7 +53,7 @@ func BenchmarkPickTried(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
 			bal := mustNew(b, balancer.Config{Policy: policy})
-			bal.Update(mixed(1000), start)
+			bal.Update(differing(1000), start)
 			tried := make([]*balancer.Endpoint, 1)
 			b.ReportAllocs()
 			key := uint64(0)
@@ -70,7 +70,7 @@ func BenchmarkPickTried(b *testing.B) {
 func BenchmarkBuild(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
-			all := mixed(1000)
+			all := differing(1000)
 			b.ReportAllocs()
 			for b.Loop() {
 				bal := mustNew(b, balancer.Config{Policy: policy})
@@ -86,7 +86,7 @@ func BenchmarkUpdate(b *testing.B) {
 		for _, change := range []string{"remove", "add"} {
 			b.Run(fmt.Sprintf("%s/1000/%s", policy, change), func(b *testing.B) {
 				bal := mustNew(b, balancer.Config{Policy: policy})
-				all := mixed(1000)
+				all := differing(1000)
 				fewer := append(append([]*events.Server{}, all[:500]...), all[501:]...)
 				from, to := all, fewer
 				if change == "add" {
@@ -107,7 +107,7 @@ func BenchmarkUpdate(b *testing.B) {
 // An update that changes nothing of who may be chosen.
 func BenchmarkUpdateSame(b *testing.B) {
 	bal := mustNew(b, balancer.Config{})
-	all := mixed(1000)
+	all := differing(1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		bal.Update(all, start)
@@ -133,7 +133,7 @@ func BenchmarkTick(b *testing.B) {
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			bal := mustNew(b, balancer.Config{SlowStart: 24 * time.Hour})
-			all := mixed(1000)
+			all := differing(1000)
 			bal.Update(all, start)
 			test.setup(bal, all)
 			now := start.Add(24 * time.Hour)

@@ -15,7 +15,7 @@ func TestAllAtOnce(t *testing.T) {
 	for _, policy := range balancer.Policies() {
 		t.Run(string(policy), func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: policy, Zone: "a"})
-			all := mixed(20)
+			all := differing(20)
 			for i, s := range all {
 				s.Load = &events.Load{InFlight: int64(i)}
 				if i%3 == 0 {

@@ -1,19 +1,18 @@
-// Package balancer chooses, among the servers of one service, the one for the next request.
+// Package balancer chooses a server for each request among the servers of one service.
 //
 //	membership ── Update ──▶┌──────────┐
-//	time       ── Tick   ──▶│ Balancer │── Builder ──▶ view ──▶ Pick ──▶ Endpoint ── Begin, Done ─╮
-//	loads      ── Load   ──▶└──────────┘                                                          │
-//	                          ▲                                                                   │
-//	                          ╰── failures in a row: ejected ─────────────────────────────────────╯
+//	time       ── Tick   ──▶│ Balancer │── candidates ──▶ picker ──▶ Pick ──▶ Endpoint ── Begin, Done ─╮
+//	loads      ── Load   ──▶└──────────┘                                                               │
+//	                          ▲                                                                        │
+//	                          ╰── failures in a row eject a server ────────────────────────────────────╯
 //
-// To use it, make a Balancer for each service, call Update with each new membership and Tick about four
-// times a second. For each request take an Endpoint from Pick, call Begin on it, send the request to
-// Server().Addr, and tell Done what became of it. To try again elsewhere, give Pick those that were
-// tried.
+// Make one Balancer for each service. Call Update with each new membership, and Tick about four times a second. For each request, call
+// Pick, call Begin on the Endpoint, send the request to Server().Addr, and report the outcome to Done. For a retry, pass the
+// endpoints that were tried to Pick.
 //
-// Who may be chosen is decided when something changes (routable.go), and so is what a policy can work out
-// ahead: its Builder makes a Picker from the candidates and their weights. Pick reads both through one
-// atomic pointer. There is no goroutine and no clock in here: all that depends on time takes now.
+// A change of the membership, of an ejection or of a slow start computes the candidates (routable.go) and builds the picker of the
+// policy. Pick reads both through one atomic pointer, so that requests do not wait for changes. The package starts no goroutine and
+// reads no clock: every method that depends on time takes now.
 //
-// A policy of your own is a Builder, under a name, in Config.Builders.
+// README.md describes the policies and the rules for choosing candidates.
 package balancer

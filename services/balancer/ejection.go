@@ -2,13 +2,13 @@ package balancer
 
 import "time"
 
-// Outcome is what became of a request.
+// Outcome is the result of a request, as far as it concerns the server.
 type Outcome uint8
 
 const (
-	Answered  Outcome = iota // the server did its part
-	Failed                   // the server did not: no connection, reset, timeout, 502 to 504
-	Abandoned                // it says nothing of the server: the client went, or sent garbage
+	Answered  Outcome = iota // the server answered
+	Failed                   // the server failed: no connection, connection reset, timeout, or a status from 502 to 504
+	Abandoned                // the result says nothing about the server: the client went away or sent an invalid request
 )
 
 // String returns the outcome in lower case.
@@ -25,19 +25,18 @@ func (o Outcome) String() string {
 	}
 }
 
-// Done ends what Begin began. It reports whether this call ejected the server, which is then not chosen
-// for a while; the caller tells whom it concerns. Only a call for a server that has failed
-// Ejection.After times in a row takes the lock. The server may have left.
+// Done ends a request that Begin counted, and reports whether this call ejected the server. The server may have left. Done takes the
+// lock only if the server has failed Eject.After times in a row.
 //
-//	           After failures in a row
-//	serving ───────────────────────────▶ ejected for min(For · 2^n, Longest)
-//	   ▲                                    │
-//	   ╰─ the failures count from 0 again ──╯   n counts the ejections; it is 0 again after
-//	                                            an answer, and Longest without an ejection
+//	         After failures in a row
+//	serving ─────────────────────────▶ ejected for min(For · 2^n, Longest)
+//	   ▲                                  │
+//	   ╰─── the failure count is reset ───╯   n is the number of ejections so far. It is reset after
+//	                                          an answer and Longest without an ejection.
 func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 	e.inFlight.Add(-1)
 	switch o {
-	case Answered: // loads first: who serves well writes to nothing that others read
+	case Answered: // load before store, so that healthy servers cause no writes to memory that other processors read
 		if e.failures.Load() != 0 {
 			e.failures.Store(0)
 		}
@@ -45,7 +44,7 @@ func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 			e.answered.Store(true)
 		}
 	case Failed:
-		after := int64(b.cfg.Ejection.After)
+		after := int64(b.cfg.Eject.After)
 		if failures := e.failures.Add(1); after > 0 && failures >= after {
 			return b.eject(e, now)
 		}
@@ -53,36 +52,36 @@ func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 	return false
 }
 
-// eject bars e for a while if it may.
+// eject ejects e, unless e is no longer due for an ejection or the limits of the configuration forbid it.
 func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.view.Load()
 	switch {
-	case !e.member() || e.ejected || b.endpoints[e.id] != e:
+	case !e.isMember() || e.ejected || b.endpoints[e.id] != e:
 		return false
-	case e.failures.Load() < int64(b.cfg.Ejection.After): // it answered meanwhile
+	case e.failures.Load() < int64(b.cfg.Eject.After): // the server answered before this call got the lock
 		return false
-	case v.stats.Ejected >= max(1, v.routable*b.cfg.Ejection.Percent/100):
+	case v.stats.Ejected >= max(1, v.routable*b.cfg.Eject.Percent/100):
 		return false
-	case v.stats.Usable == 1 && b.standing(e) == usable, v.stats.Usable == 0 && len(v.candidates) < 2:
+	case v.stats.Usable == 1 && b.usability(e) == usable, v.stats.Usable == 0 && len(v.candidates) < 2:
 		return false
 	}
-	if e.answered.Load() && now.Sub(e.until) >= b.cfg.Ejection.Longest {
+	if e.answered.Load() && now.Sub(e.until) >= b.cfg.Eject.Longest {
 		e.ejections = 0
 	}
 	e.ejected, e.until = true, now.Add(b.ejection(e.ejections))
 	e.ejections++
-	b.ejected.Add(1)
+	b.ejections.Add(1)
 	b.rebuild(now)
 	return true
 }
 
-// ejection is how long the next one lasts after n that count.
+// ejection returns the duration of an ejection after n earlier ones.
 func (b *Balancer) ejection(n int) time.Duration {
-	d, longest := b.cfg.Ejection.For, b.cfg.Ejection.Longest
+	d, longest := b.cfg.Eject.For, b.cfg.Eject.Longest
 	for ; n > 0; n-- {
-		if d > longest/2 { // twice that may be more than a Duration holds
+		if d > longest/2 { // compared before doubling, which may overflow
 			return longest
 		}
 		d *= 2
@@ -90,8 +89,8 @@ func (b *Balancer) ejection(n int) time.Duration {
 	return d
 }
 
-// release ends e's ejection if it is over, or notes when that will be.
-func (b *Balancer) release(e *Endpoint, now time.Time) {
+// endEjection ends the ejection of e if its time is over, else updates b.earliest.
+func (b *Balancer) endEjection(e *Endpoint, now time.Time) {
 	switch {
 	case !e.ejected:
 	case now.Before(e.until):

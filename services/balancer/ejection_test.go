@@ -28,7 +28,7 @@ func TestEjectsAfterFailuresInARow(t *testing.T) {
 		{"never", -1, []balancer.Outcome{f, f, f, f, f, f, f, f}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{After: test.after}})
+			b := mustNew(t, balancer.Config{Eject: balancer.Ejection{After: test.after}})
 			b.Update(same(4), start)
 			e := endpoint(t, b, "s0001")
 			for i, o := range test.outcomes {
@@ -53,7 +53,7 @@ func TestEjectsAfterFailuresInARow(t *testing.T) {
 
 func TestEjectionLastsTwiceAsLongEachTime(t *testing.T) {
 	const answers, fails = true, false
-	b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{Percent: 100}})
+	b := mustNew(t, balancer.Config{Eject: balancer.Ejection{Percent: 100}})
 	b.Update(same(4), start)
 	e := endpoint(t, b, "s0001")
 	now := start
@@ -101,7 +101,7 @@ func TestEjectionLastsTwiceAsLongEachTime(t *testing.T) {
 
 func TestEjectionMayLastForever(t *testing.T) {
 	const forever = time.Duration(math.MaxInt64)
-	b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{For: forever / 3, Longest: forever}})
+	b := mustNew(t, balancer.Config{Eject: balancer.Ejection{For: forever / 3, Longest: forever}})
 	b.Update(same(4), start)
 	e := endpoint(t, b, "s0001")
 	now := start
@@ -137,7 +137,7 @@ func TestEjectsOnlySoMany(t *testing.T) {
 		{"a suspect in panic", 0, in(suspect, suspect, alive), 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := mustNew(t, balancer.Config{Ejection: balancer.Ejection{Percent: test.percent}})
+			b := mustNew(t, balancer.Config{Eject: balancer.Ejection{Percent: test.percent}})
 			b.Update(test.servers, start)
 			ejected := 0
 			for range 3 { // who was spared fails on

@@ -38,7 +38,7 @@ func servers(weights ...int) []*events.Server {
 func same(n int) []*events.Server { return servers(repeat(n, 100)...) }
 
 // mixed are n servers of weights from 1 to 1000.
-func mixed(n int) []*events.Server {
+func differing(n int) []*events.Server {
 	weights := make([]int, n)
 	for i := range weights {
 		weights[i] = 1 + i*7919%1000

@@ -5,57 +5,57 @@ import (
 	"slices"
 )
 
-// A key is one of so many slots, and each slot has an owner. With fewer slots than about 50 a server the
-// shares would be uneven: n slots are uneven by 1/√n. A table takes 12 bytes a slot.
+// Each key belongs to one of a fixed number of slots, and each slot to a server. A share of n slots varies by a factor of 1/√n, so that
+// a server should have at least about 50 slots. The table takes 12 bytes for each slot.
 const (
 	slotBits = 16
 	slots    = 1 << slotBits
 )
 
-// rendezvous gives each slot to the server with the lowest score there: highest random weight, by Thaler and
-// Ravishankar, "Using name-based mappings to increase hit rates" (1998). Where a server comes or goes only
-// what it wins or had changes hands. The score is that of weighted distributed hash tables, by
-// Schindelhauer and Schomaker (2005): with u uniform in (0, 1) by hashing the slot and the server's id,
+// rendezvous assigns each slot to the server with the lowest score: highest random weight by Thaler and Ravishankar, "Using name-based
+// mappings to increase hit rates" (1998). If a server is added or removed, only the slots that it gains or had change their owner. The
+// score is the one of weighted distributed hash tables by Schindelhauer and Schomaker (2005). With u uniform in (0, 1), from a hash of
+// the slot and the server's id:
 //
 //	score = −ln(1−u) / weight
 //
-// which is exponential with the weight as its rate, so that each server has the lowest in proportion to
-// its weight. As −ln(1−u) ≥ u, most servers lose without a logarithm.
+// The score has an exponential distribution with the weight as its rate, so that each server has the lowest score for a part of the
+// slots in proportion to its weight. As −ln(1−u) ≥ u, most servers are ruled out without computing a logarithm.
 //
-// The table is worked out ahead, since a thousand scores a request are too many, and the next one is
-// derived from it. Weights are the full ones: a slow start would move a key to the new server
-// bit by bit, and each key that moves is a cold cache. It depends on ids and weights only, so processes
-// with the same candidates agree.
+// The owners of all slots are computed when the candidates change, because a thousand scores for each request would be too slow. Each
+// table is derived from the previous one. Weights are the full ones: with the growing weight of a slow start, keys would move to
+// the new server in many steps, and each key that moves finds a cold cache. The table depends only on ids and weights, so that
+// all processes with the same candidates agree.
 type rendezvous struct {
-	servers []bidder // in order of id
-	owner   []int32  // of each slot, in servers
-	score   []float64
+	servers []bidder  // sorted by id
+	owner   []int32   // for each slot, an index in servers
+	score   []float64 // for each slot, the score of the owner
 }
 
-// bidder is a server that wants slots.
+// bidder is a server with its weight.
 type bidder struct {
 	*Endpoint
 	weight float64
 }
 
-// bid is what a server offers for a slot.
+// bid is the score of a server for a slot.
 type bid struct {
 	score  float64
-	server int32 // decides a tie; none is below any
+	server int32 // index in servers, which decides a tie; none for no server
 }
 
 const none = math.MaxInt32
 
-func (a bid) beats(b bid) bool { return a.score < b.score || a.score == b.score && a.server < b.server }
+func (a bid) less(b bid) bool { return a.score < b.score || a.score == b.score && a.server < b.server }
 
-// slack keeps rounding from deciding: who is ruled out without a logarithm would have lost with it, so
-// the table does not depend on the order of the bids.
+// slack widens the comparison that rules out servers without a logarithm, so that rounding cannot rule out a server that has the lower
+// score. Otherwise the table would depend on the order in which servers are compared.
 const slack = 1 + 1e-9
 
-func newRendezvous(candidates []Candidate, previous Picker) Picker {
+func newRendezvous(candidates []candidate, previous picker) picker {
 	r := &rendezvous{servers: make([]bidder, len(candidates))}
 	for i, c := range candidates {
-		r.servers[i] = bidder{c.Endpoint, c.Full}
+		r.servers[i] = bidder{c.Endpoint, c.full}
 	}
 	old, ok := previous.(*rendezvous)
 	switch {
@@ -69,7 +69,7 @@ func newRendezvous(candidates []Candidate, previous Picker) Picker {
 	return r
 }
 
-// build lets everybody bid for all of n slots.
+// build computes the owners of n slots.
 func (r *rendezvous) build(n int) {
 	r.owner = make([]int32, n)
 	r.score = make([]float64, n)
@@ -81,11 +81,11 @@ func (r *rendezvous) build(n int) {
 	}
 }
 
-// derive takes over what has not changed: everybody bids for the slots of those who went, and those who
-// came bid for all. A server whose weight has changed goes and comes.
+// derive computes the owners from the table of other candidates. All servers bid for the slots of servers that were removed, and added
+// servers bid for all slots. A server with another weight counts as removed and added.
 func (r *rendezvous) derive(old *rendezvous) {
-	place := make([]int32, len(old.servers)) // of the old servers among the new
-	var came []int32
+	place := make([]int32, len(old.servers)) // index of each old server in r.servers, or none
+	var added []int32
 	j := 0
 	for i, s := range r.servers {
 		for ; j < len(old.servers) && old.servers[j].id < s.id; j++ {
@@ -95,13 +95,13 @@ func (r *rendezvous) derive(old *rendezvous) {
 			place[j] = int32(i)
 			j++
 		} else {
-			came = append(came, int32(i))
+			added = append(added, int32(i))
 		}
 	}
 	for ; j < len(old.servers); j++ {
 		place[j] = none
 	}
-	if 2*len(came) > len(r.servers) { // most would bid for what is orphaned twice
+	if 2*len(added) > len(r.servers) { // building is faster: most servers would bid twice for slots without an owner
 		r.build(len(old.owner))
 		return
 	}
@@ -114,17 +114,17 @@ func (r *rendezvous) derive(old *rendezvous) {
 			r.owner[slot], r.score[slot] = b.server, b.score
 		}
 	}
-	for _, i := range came {
+	for _, i := range added {
 		r.bidForAll(i)
 	}
 }
 
-// draw is u for a slot and a server, uniform in (0, 1): a step of the SplitMix64 that the id seeds.
+// draw returns u for a slot and a server, uniform in (0, 1): a step of SplitMix64, seeded by the hash of the server's id.
 func draw(hash, slot uint64) float64 {
 	return (float64(mix(hash+slot*0x9e3779b97f4a7c15)>>12) + 0.5) / (1 << 52)
 }
 
-// bidForAll gives server i each slot in which it beats the owner.
+// bidForAll assigns to server i each slot for which its score is lower than the owner's.
 func (r *rendezvous) bidForAll(i int32) {
 	s := &r.servers[i]
 	hash, weight, score := s.hash, s.weight, r.score
@@ -134,13 +134,13 @@ func (r *rendezvous) bidForAll(i int32) {
 		if u > score[slot]*limit {
 			continue
 		}
-		if b := (bid{-math.Log1p(-u) / weight, i}); b.beats(bid{score[slot], r.owner[slot]}) {
+		if b := (bid{-math.Log1p(-u) / weight, i}); b.less(bid{score[slot], r.owner[slot]}) {
 			score[slot], r.owner[slot] = b.score, b.server
 		}
 	}
 }
 
-// best returns the lowest bid for a slot, of those not in tried. Without any the server is none.
+// best returns the lowest bid for a slot of the servers that are not in tried. If there is none, the server of the bid is none.
 func (r *rendezvous) best(slot uint64, tried []*Endpoint) bid {
 	best := bid{math.Inf(1), none}
 	for i := range r.servers {
@@ -149,19 +149,19 @@ func (r *rendezvous) best(slot uint64, tried []*Endpoint) bid {
 		if u > best.score*s.weight*slack {
 			continue
 		}
-		if b := (bid{-math.Log1p(-u) / s.weight, int32(i)}); b.beats(best) && !slices.Contains(tried, s.Endpoint) {
+		if b := (bid{-math.Log1p(-u) / s.weight, int32(i)}); b.less(best) && !slices.Contains(tried, s.Endpoint) {
 			best = b
 		}
 	}
 	return best
 }
 
-// slotOf spreads keys that are no hashes, too.
+// slotOf returns the slot of a key. It hashes the key, so that callers may use keys such as numbers in sequence.
 func slotOf(key uint64) uint64 { return mix(key) >> (64 - slotBits) }
 
-func (r *rendezvous) Pick(key uint64) *Endpoint { return r.servers[r.owner[slotOf(key)]].Endpoint }
+func (r *rendezvous) pick(key uint64) *Endpoint { return r.servers[r.owner[slotOf(key)]].Endpoint }
 
-func (r *rendezvous) PickNext(key uint64, tried []*Endpoint) *Endpoint {
+func (r *rendezvous) pickNext(key uint64, tried []*Endpoint) *Endpoint {
 	b := r.best(slotOf(key), tried)
 	if b.server == none {
 		return nil

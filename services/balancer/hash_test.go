@@ -57,7 +57,7 @@ func TestHashMovesOnlyWhatItMust(t *testing.T) {
 }
 
 func TestHashAgreesWhateverTheOrderAndThePast(t *testing.T) {
-	all := mixed(9)
+	all := differing(9)
 	a, b := mustNew(t, balancer.Config{Policy: balancer.Hash}), mustNew(t, balancer.Config{Policy: balancer.Hash})
 	a.Update(all, start)
 	for i := range all {
@@ -75,7 +75,7 @@ func TestHashAgreesWhateverTheOrderAndThePast(t *testing.T) {
 
 func TestHashTriesTheNextOfTheKey(t *testing.T) {
 	b := mustNew(t, balancer.Config{Policy: balancer.Hash})
-	all := mixed(5)
+	all := differing(5)
 	b.Update(all, start)
 	for key := range uint64(100) {
 		owner := b.Pick(key, nil)

@@ -7,26 +7,26 @@ import (
 	"rollcall/events"
 )
 
-// defaultInterval is the half-life of the report of a server that does not say how often it beats.
+// defaultInterval is the half-life of a reported load if the server does not state its heartbeat interval.
 const defaultInterval = 5 * time.Second
 
-// report is what a server said of its load.
+// report is the load that a server reported in its last heartbeat.
 type report struct {
 	inFlight float64
-	at       time.Time // when; zero: never
+	at       time.Time // zero if the server has not reported any
 	halfLife time.Duration
 }
 
-// weight of the report at now, against the mean: 1 when it is made, a half after an interval.
+// weight returns the weight of the report against the mean at now: 1 for a new report, a half after one heartbeat interval.
 func (r *report) weight(now time.Time) float64 {
 	return math.Exp2(-max(0, float64(now.Sub(r.at))/float64(r.halfLife)))
 }
 
-// Load takes how busy the servers say they are. AgeMS of each must be its age at now. Servers that are not
-// members, or of another incarnation, and those without a figure are passed over. It does not change
-// who may be chosen, nor the shares. Load and Update exclude each other.
+// Load updates the loads that servers reported in their heartbeats. AgeMS of each server must be the age of the report at now. Load
+// ignores servers that are not members, other incarnations of members, and servers without a reported load. It changes neither the
+// candidates nor their weights.
 //
-// Update takes no figures: those of a membership are as old as each server's last transition.
+// Update does not read loads, because the loads in a membership are as old as the last transition of each server.
 func (b *Balancer) Load(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,7 +35,7 @@ func (b *Balancer) Load(servers []*events.Server, now time.Time) {
 			continue
 		}
 		e := b.endpoints[s.ID]
-		if e == nil || !e.member() || e.Server().Incarnation != s.Incarnation {
+		if e == nil || !e.isMember() || e.Server().Incarnation != s.Incarnation {
 			continue
 		}
 		r := report{
@@ -52,15 +52,14 @@ func (b *Balancer) Load(servers []*events.Server, now time.Time) {
 	b.estimate(b.view.Load().candidates, now)
 }
 
-// estimate works out what each candidate is thought to serve at now:
+// estimate computes the load of each candidate at now:
 //
 //	estimate = mean + (reported − mean) · 2^(−age / interval)
 //
-// The mean is what the candidates reported, spread over them by weight, so that it is the same for
-// all per unit of weight. Who has reported nothing is thought to have the mean. An old report says
-// little of now: choosing by it sends everybody to the one that was idle then; see Mitzenmacher,
-// "How useful is old information?" (2000).
-func (b *Balancer) estimate(candidates []Candidate, now time.Time) {
+// The mean is the sum of the reported loads, divided among the servers by weight. It is also the estimate for a server that has not
+// reported its load. Old reports lose their influence, because all clients would send their requests to the server that was idle when
+// it reported: Mitzenmacher, "How useful is old information?" (2000).
+func (b *Balancer) estimate(candidates []candidate, now time.Time) {
 	if !b.reported {
 		return
 	}
@@ -68,7 +67,7 @@ func (b *Balancer) estimate(candidates []Candidate, now time.Time) {
 	for _, c := range candidates {
 		if r := &c.report; !r.at.IsZero() {
 			sum += r.inFlight
-			weight += c.Weight
+			weight += c.weight
 		}
 	}
 	perWeight := 0.0
@@ -76,7 +75,7 @@ func (b *Balancer) estimate(candidates []Candidate, now time.Time) {
 		perWeight = sum / weight
 	}
 	for _, c := range candidates {
-		estimate := perWeight * c.Weight
+		estimate := perWeight * c.weight
 		if r := &c.report; !r.at.IsZero() {
 			estimate += (r.inFlight - estimate) * r.weight(now)
 		}

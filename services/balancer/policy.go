@@ -1,66 +1,70 @@
 package balancer
 
-import "errors"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
-// Policy is the name of a way to choose.
+// Policy is the name of a load balancing policy.
 type Policy string
 
 const (
-	P2C        Policy = "p2c"        // of two drawn by weight, the one with fewer requests in flight over weight
-	Random     Policy = "random"     // by weight
-	RoundRobin Policy = "roundrobin" // in turn, by weight
-	LeastLoad  Policy = "leastload"  // of two drawn by weight, the one that says it has less to do over weight
-	Hash       Policy = "hash"       // the same key goes to the same server: weighted rendezvous
+	P2C        Policy = "p2c"        // draws two servers by weight; takes the one with fewer requests in flight for its weight
+	Random     Policy = "random"     // draws one server by weight
+	RoundRobin Policy = "roundrobin" // takes the servers in turn, by weight
+	LeastLoad  Policy = "leastload"  // like P2C, but also counts the load that servers report in their heartbeats
+	Hash       Policy = "hash"       // sends equal keys to the same server; weighted rendezvous hashing
 )
 
-// ErrPolicy is what PickBy wraps when it does not know the policy.
-var ErrPolicy = errors.New("balancer: no such policy")
+// ErrPolicy is the error of PickBy for an unknown policy.
+var ErrPolicy = errors.New("balancer: unknown policy")
 
-// Policies returns the policies of this package, the default first. The slice is the caller's.
+// Policies returns all policies, the default first. The caller owns the slice.
 func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad, Hash} }
 
-// Candidate is a server that may be chosen, with its share of the requests.
-type Candidate struct {
+func (p Policy) known() bool { return slices.Contains(Policies(), p) }
+
+func policyNames() string {
+	var names []string
+	for _, p := range Policies() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
+// candidate is a server that Pick may return.
+type candidate struct {
 	*Endpoint
-	Weight float64 // more than 0; that of events, times the part of its slow start that has passed
-	Full   float64 // the weight without the slow start
+	weight float64 // greater than 0; reduced during the slow start
+	full   float64 // weight from the heartbeat
 }
 
-// Picker chooses among the candidates that it was built from. Pick must be safe for concurrent use,
-// must not block for long, and returns one of the candidates. The key names what the request is
-// about, for policies that care: see KeyOf.
-type Picker interface {
-	Pick(key uint64) *Endpoint
+// picker chooses a candidate. It is built for one list of candidates and is safe for concurrent use.
+type picker interface {
+	pick(key uint64) *Endpoint
 }
 
-// Ranker is a Picker with an order of its own for each key. Where tried holds the one that Pick
-// returned, PickNext returns the first in that order that is not in tried; nil if there is none. Any other
-// Picker is asked a few times more, with other keys, and then a server is taken that was not tried.
-type Ranker interface {
-	Picker
-	PickNext(key uint64, tried []*Endpoint) *Endpoint
+// ranker is a picker that ranks all candidates for a key. pick returns the first one.
+type ranker interface {
+	picker
+	// pickNext returns the highest ranked candidate that is not in tried, or nil.
+	pickNext(key uint64, tried []*Endpoint) *Endpoint
 }
 
-// Builder is a policy: it makes a Picker whenever the candidates change. The candidates are at least one,
-// in order of their ids, and never changed afterwards, so that the Picker may keep them. Previous is the
-// Picker that this Builder made before, nil at first; it may still be in use, and a policy that
-// carries something on takes it from there.
-//
-// A Builder is called by one goroutine at a time, with the Balancer's lock held: it must call no
-// method of the Balancer. Those of Endpoint are free. It must not return nil.
-type Builder func(candidates []Candidate, previous Picker) Picker
-
-// builders are the policies by name: those of this package, and the caller's.
-func builders(own map[Policy]Builder) map[Policy]Builder {
-	all := map[Policy]Builder{
-		P2C:        newP2C,
-		Random:     newRandom,
-		RoundRobin: newRoundRobin,
-		LeastLoad:  newLeastLoad,
-		Hash:       newRendezvous,
+// newPicker builds the picker of a known policy. candidates is not empty, is sorted by id, and does not change afterwards. previous
+// is the picker that the same policy built before, or nil. It may still be in use.
+func newPicker(p Policy, candidates []candidate, previous picker) picker {
+	switch p {
+	case Random:
+		return &random{newLottery(candidates)}
+	case RoundRobin:
+		return newRoundRobin(candidates, previous)
+	case LeastLoad:
+		return &leastLoad{newLottery(candidates)}
+	case Hash:
+		return newRendezvous(candidates, previous)
+	default:
+		return &p2c{newLottery(candidates)}
 	}
-	for name, build := range own {
-		all[name] = build
-	}
-	return all
 }

@@ -1,8 +1,6 @@
 package balancer
 
-// random draws by weight and looks at nothing else.
+// random draws by weight.
 type random struct{ lottery }
 
-func newRandom(candidates []Candidate, _ Picker) Picker { return &random{newLottery(candidates)} }
-
-func (r *random) Pick(uint64) *Endpoint { return r.candidates[r.draw()].Endpoint }
+func (r *random) pick(uint64) *Endpoint { return r.candidates[r.draw()].Endpoint }

@@ -5,40 +5,39 @@ import (
 	"sync"
 )
 
-// roundRobin is smooth and weighted: after t picks each server has had its share of t to less than one
-// request, above as below, and with equal weights it is an exact rotation.
+// roundRobin is a smooth weighted round robin: after t picks, the number of requests of each server differs from its share of t by less
+// than one. With equal weights it is an exact rotation.
 //
-// The k-th request of a server with weight w, of W in all, belongs into the window of virtual time from
-// k/w to (k+1)/w, where t picks take t/W. Of the servers whose window is open, the one whose window
-// closes first is next. That is earliest deadline first, as in stride scheduling (Waldspurger and
-// Weihl, 1995), with the windows of worst-case fair queueing (Bennett and Zhang, WF²Q, 1996); that
-// no server is ever a request off is Tijdeman's "chairman assignment problem" (1980). Strides alone
-// would give a server of weight 100 among 100 of weight 1 a hundred requests at a stretch.
+// Request number k of a server with weight w, of a total weight W, has the window of virtual time from k/w to (k+1)/w; t picks take
+// the virtual time t/W. Of the servers whose window is open, pick takes the one whose window closes first. This is earliest deadline
+// first, as in stride scheduling (Waldspurger and Weihl, 1995), with the windows of worst-case fair queueing (Bennett and Zhang, WF²Q,
+// 1996). The bound of one request is the "chairman assignment problem" (Tijdeman, 1980). Stride scheduling without the windows
+// would send a server of weight 100 among 100 servers of weight 1 a hundred requests in a row.
 //
-// A pick takes O(log n) under a lock.
+// A pick takes O(log n) under a mutex.
 type roundRobin struct {
 	mu      sync.Mutex
 	picks   float64
-	total   float64 // weight
-	servers []turn  // in order of id
-	waiting heap    // by when their window opens
-	ready   heap    // window is open; by when it closes
+	total   float64 // sum of the weights
+	servers []turn  // sorted by id
+	waiting heap    // servers whose window is not open, by the time it opens
+	ready   heap    // servers whose window is open, by the time it closes
 }
 
-// turn is the place of one server.
+// turn is the state of one server.
 type turn struct {
-	Candidate
-	served float64 // requests; not whole if it was carried over
+	candidate
+	served float64 // requests so far; fractional if carried over from the previous picker
 }
 
-// lag is by how many requests t is behind its share; negative: ahead.
-func (r *roundRobin) lag(t *turn) float64 { return r.picks*t.Weight/r.total - t.served }
+// lag returns by how many requests t is behind its share. It is negative if t is ahead.
+func (r *roundRobin) lag(t *turn) float64 { return r.picks*t.weight/r.total - t.served }
 
-func newRoundRobin(candidates []Candidate, previous Picker) Picker {
+func newRoundRobin(candidates []candidate, previous picker) picker {
 	r := &roundRobin{servers: make([]turn, len(candidates))}
 	for i, c := range candidates {
-		r.servers[i].Candidate = c
-		r.total += c.Weight
+		r.servers[i].candidate = c
+		r.total += c.weight
 	}
 	if old, ok := previous.(*roundRobin); ok {
 		r.carry(old)
@@ -47,17 +46,17 @@ func newRoundRobin(candidates []Candidate, previous Picker) Picker {
 	r.ready = make(heap, 0, len(candidates))
 	for i := range r.servers {
 		t := &r.servers[i]
-		r.waiting.push(item{t.served / t.Weight, float32(t.Weight), int32(i)})
+		r.waiting.push(item{t.served / t.weight, float32(t.weight), int32(i)})
 	}
 	return r
 }
 
-// carry gives those who were there before the place they had. What the others were owed or had in
-// advance is shared by all, by weight.
+// carry takes over the lag of each server from the previous picker. The lag of servers that were removed is divided among all servers
+// by weight.
 func (r *roundRobin) carry(old *roundRobin) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	const grain = 1 << 20 // of a request: who is equal remains so, whatever the rounding
+	const grain = 1 << 20 // parts of a request, to which served is rounded so that equal servers stay equal
 	sum, j := 0.0, 0
 	for i := range r.servers {
 		t := &r.servers[i]
@@ -71,11 +70,11 @@ func (r *roundRobin) carry(old *roundRobin) {
 	}
 	for i := range r.servers {
 		t := &r.servers[i]
-		t.served = math.Round((t.served-sum*t.Weight/r.total)*grain) / grain
+		t.served = math.Round((t.served-sum*t.weight/r.total)*grain) / grain
 	}
 }
 
-func (r *roundRobin) Pick(uint64) *Endpoint {
+func (r *roundRobin) pick(uint64) *Endpoint {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.picks++
@@ -83,23 +82,22 @@ func (r *roundRobin) Pick(uint64) *Endpoint {
 	for len(r.waiting) > 0 && (r.waiting[0].at < now || len(r.ready) == 0) {
 		it := r.waiting.pop()
 		t := &r.servers[it.server]
-		r.ready.push(item{(t.served + 1) / t.Weight, it.weight, it.server})
+		r.ready.push(item{(t.served + 1) / t.weight, it.weight, it.server})
 	}
 	it := r.ready.pop()
 	t := &r.servers[it.server]
 	t.served++
-	r.waiting.push(item{t.served / t.Weight, it.weight, it.server})
+	r.waiting.push(item{t.served / t.weight, it.weight, it.server})
 	return t.Endpoint
 }
 
-// heap has the least at its root. It is container/heap without the calls through an interface, which
-// cost more than the lock.
+// heap is a min-heap. container/heap would call its methods through an interface, which takes longer than the mutex.
 type heap []item
 
 type item struct {
 	at     float64
-	weight float32 // decides a tie: the lighter has waited longer
-	server int32   // decides a tie of that too
+	weight float32 // decides a tie: the server of smaller weight has waited longer
+	server int32   // decides a tie of weights
 }
 
 func (a item) before(b item) bool {
@@ -149,9 +147,8 @@ func (h *heap) pop() item {
 	return top
 }
 
-// lesser is 1 if right is before left, else 0. Which of two children is the lesser cannot be
-// predicted: the first comparison is compiled without a jump, which spares a fifth of
-// BenchmarkPick/roundrobin/1000.
+// lesser returns 1 if right is before left, else 0. The processor cannot predict which of two children is the lesser, so the first
+// comparison is written to compile without a jump. It saves a fifth of BenchmarkPick/roundrobin/1000.
 func lesser(left, right *item) int {
 	n := 0
 	if right.at < left.at {

@@ -6,23 +6,23 @@ import (
 	"rollcall/events"
 )
 
-// standing is what a server may be used for.
-type standing uint8
+// usability is what a server may be used for.
+type usability uint8
 
 const (
-	barred  standing = iota // weight 0 or draining: nothing, not even in panic
-	usable                  // requests
-	suspect                 // requests in panic
-	ejected                 // requests if there is nobody else
+	excluded usability = iota // weight 0 or draining: never used
+	usable
+	suspect // used in panic
+	ejected // used if there is no other server
 )
 
-func (b *Balancer) standing(e *Endpoint) standing {
+func (b *Balancer) usability(e *Endpoint) usability {
 	s := e.Server()
 	switch {
 	case s.Weight <= 0:
-		return barred
+		return excluded
 	case s.State != events.StateAlive && s.State != events.StateSuspect:
-		return barred
+		return excluded
 	case s.State == events.StateSuspect && b.cfg.Panic < 0:
 		return suspect
 	case e.ejected:
@@ -34,45 +34,46 @@ func (b *Balancer) standing(e *Endpoint) standing {
 	}
 }
 
-// route decides who may be chosen at now. The ladder, the first rung that anybody stands on:
+// route selects the candidates at now. The first row with a server applies:
 //
-//	no panic, the zone can serve alone   usable servers of the zone; the other usable ones in reserve
+//	condition                            candidates
+//	no panic, the zone is preferred      usable servers of the zone; other usable servers are the reserve
 //	no panic                             usable servers
-//	panic                                usable servers and suspects, of all zones
-//	else                                 ejected servers
+//	panic                                usable and suspect servers of all zones
+//	none of these exist                  ejected servers
 //
-// Panic is when fewer than Config.Panic percent of the servers that are not barred are usable: by then the
-// API server's own ears are the likelier culprit, and a few servers would drown in the requests of all.
+// Panic means that fewer than Config.Panic percent of the servers that are not excluded are usable. Then a fault of this process or
+// its network is more likely than a fault of most servers, and the few usable servers would be overloaded with all requests.
 func (b *Balancer) route(now time.Time) *view {
-	standings := make([]standing, len(b.members))
+	usabilities := make([]usability, len(b.members))
 	var count [ejected + 1]int
 	b.zone.servers, b.zone.usable = 0, 0
 	b.earliest = time.Time{}
 	for i, e := range b.members {
-		b.release(e, now)
-		st := b.standing(e)
-		standings[i] = st
-		count[st]++
-		if e.Server().Zone == b.cfg.Zone && st != barred {
+		b.endEjection(e, now)
+		u := b.usability(e)
+		usabilities[i] = u
+		count[u]++
+		if e.Server().Zone == b.cfg.Zone && u != excluded {
 			b.zone.servers++
-			if st == usable {
+			if u == usable {
 				b.zone.usable++
 			}
 		}
 	}
 	v := &view{stats: Stats{Servers: len(b.members), Usable: count[usable], Suspects: count[suspect], Ejected: count[ejected]}}
-	v.routable = len(b.members) - count[barred]
+	v.routable = len(b.members) - count[excluded]
 	v.stats.Panic = 100*count[usable] < b.cfg.Panic*v.routable
 	v.local = b.cfg.Zone != "" && b.zone.preferred(now)
 	local := v.local && !v.stats.Panic
 	for i, e := range b.members {
-		switch st := standings[i]; {
-		case st == usable && local && e.Server().Zone != b.cfg.Zone:
+		switch u := usabilities[i]; {
+		case u == usable && local && e.Server().Zone != b.cfg.Zone:
 			v.reserve = append(v.reserve, e)
-		case st == usable, st == suspect && v.stats.Panic,
-			st == ejected && count[usable] == 0 && (count[suspect] == 0 || !v.stats.Panic):
+		case u == usable, u == suspect && v.stats.Panic,
+			u == ejected && count[usable] == 0 && (count[suspect] == 0 || !v.stats.Panic):
 			c := b.candidate(e, now)
-			if c.Weight < c.Full {
+			if c.weight < c.full {
 				v.stats.Starting++
 			}
 			v.candidates = append(v.candidates, c)

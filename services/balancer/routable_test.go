@@ -67,14 +67,20 @@ func TestWhoMayBeChosen(t *testing.T) {
 }
 
 func TestPickNeverReturnsOneThatWasTried(t *testing.T) {
-	for _, policy := range append(balancer.Policies(), "stubborn") {
+	const constant = "constant"
+	for _, policy := range append(balancer.Policies(), constant) {
 		t.Run(string(policy), func(t *testing.T) {
-			b := mustNew(t, balancer.Config{Policy: policy, Zone: "a", Builders: map[balancer.Policy]balancer.Builder{
-				"stubborn": func(c []balancer.Candidate, _ balancer.Picker) balancer.Picker { return idlest(c) },
-			}})
+			cfg := balancer.Config{Policy: policy, Zone: "a"}
+			if policy == constant {
+				cfg.Policy = ""
+			}
+			b := mustNew(t, cfg)
 			all := servers(1, 1000, 3, 400, 50, 6)
 			all[0].Zone, all[5].State = "b", events.StateSuspect
 			b.Update(all, start)
+			if policy == constant {
+				b.PickAlways()
+			}
 			var tried []*balancer.Endpoint
 			for i := range 5 {
 				e := b.Pick(7, tried)
@@ -96,11 +102,10 @@ func TestPickNeverReturnsOneThatWasTried(t *testing.T) {
 }
 
 func TestPickPrefersTheUsableOfThoseNotTried(t *testing.T) {
-	b := mustNew(t, balancer.Config{Policy: "stubborn", Builders: map[balancer.Policy]balancer.Builder{
-		"stubborn": func(c []balancer.Candidate, _ balancer.Picker) balancer.Picker { return idlest(c) },
-	}})
+	b := mustNew(t, balancer.Config{})
 	const suspect = events.StateSuspect
-	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // panic: all are candidates
+	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // panic: all servers are candidates
+	b.PickAlways()
 	first := b.Pick(0, nil)
 	for range 100 {
 		if e := b.Pick(0, []*balancer.Endpoint{first}); idOf(e) != "s0003" {

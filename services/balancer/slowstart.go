@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// A new server begins with a tenth of its share: enough to warm caches and to show that it works.
-// The share grows in steps so that a slow start does not make a new Picker at every Tick
-// for as long as it takes; with the default of 10 s a step is about a Tick.
+// The slow start of a new server begins with a tenth of its weight: enough traffic to warm its caches and to show that it works.
+// The weight grows in steps, because every change of a weight builds a new picker. With the default of 10 s, a step takes as long
+// as the time between two calls of Tick.
 const (
 	firstShare = 0.1
 	shareSteps = 40
 )
 
-// share is the part of its weight that a server has had since for, linear from firstShare to 1.
-func share(since, over time.Duration) float64 {
-	if over <= 0 || since >= over {
+// share returns the part of its weight that a server has during its slow start. It grows linearly from firstShare to 1.
+func share(elapsed, slowStart time.Duration) float64 {
+	if slowStart <= 0 || elapsed >= slowStart {
 		return 1
 	}
-	part := firstShare + (1-firstShare)*float64(since)/float64(over)
+	part := firstShare + (1-firstShare)*float64(elapsed)/float64(slowStart)
 	return max(firstShare, math.Floor(part*shareSteps)/shareSteps)
 }
 
-// candidate is e with its share at now.
-func (b *Balancer) candidate(e *Endpoint, now time.Time) Candidate {
+// candidate returns e with its weight at now.
+func (b *Balancer) candidate(e *Endpoint, now time.Time) candidate {
 	full := float64(e.Server().Weight)
-	c := Candidate{Endpoint: e, Weight: full, Full: full}
-	if !e.first.IsZero() {
-		c.Weight *= share(now.Sub(e.first), b.cfg.SlowStart)
+	c := candidate{Endpoint: e, weight: full, full: full}
+	if !e.startedAt.IsZero() {
+		c.weight *= share(now.Sub(e.startedAt), b.cfg.SlowStart)
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -9,34 +10,33 @@ import (
 	"rollcall/events"
 )
 
-// view is who may be chosen, from one change to the next. It is immutable but for the pickers that are
-// built when somebody asks for them.
+// view is what Pick reads: the candidates and their pickers between two changes. It is immutable except for others.
 type view struct {
-	stats      Stats // but for Ejections
-	routable   int   // servers that are not barred
-	local      bool  // the zone can serve alone
-	candidates []Candidate
-	reserve    []*Endpoint // usable, for a request that has tried all candidates
-	picker     Picker      // of Config.Policy
-	others     atomic.Pointer[map[Policy]Picker]
+	stats      Stats // without Ejections
+	routable   int   // servers that are not excluded
+	local      bool  // the zone has enough usable servers of its own
+	candidates []candidate
+	reserve    []*Endpoint // usable servers of other zones, for a request that has tried all candidates
+	picker     picker      // of Config.Policy
+	others     atomic.Pointer[map[Policy]picker]
 }
 
-// tries bounds how often a policy is asked for one that is not in tried, before a scan finds one.
-const tries = 3
+// maxPicks bounds how often pick asks a picker for a server that is not in tried, before it scans the candidates.
+const maxPicks = 3
 
-func (v *view) pick(p Picker, key uint64, tried []*Endpoint) *Endpoint {
+func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
 	if len(v.candidates) == 0 {
 		return nil
 	}
-	e := p.Pick(key)
-	if len(tried) == 0 || e != nil && !slices.Contains(tried, e) {
+	e := p.pick(key)
+	if len(tried) == 0 || !slices.Contains(tried, e) {
 		return e
 	}
-	if r, ok := p.(Ranker); ok {
-		e = r.PickNext(key, slices.Clone(tried)) // or each caller's tried would escape to the heap
+	if r, ok := p.(ranker); ok {
+		e = r.pickNext(key, slices.Clone(tried)) // a copy, or tried would escape to the heap in every call of Pick
 	} else {
-		for try := 1; try < tries && (e == nil || slices.Contains(tried, e)); try++ {
-			e = p.Pick(mix(key + uint64(try)))
+		for n := 1; n < maxPicks && slices.Contains(tried, e); n++ {
+			e = p.pick(mix(key + uint64(n)))
 		}
 	}
 	if e != nil && !slices.Contains(tried, e) {
@@ -45,7 +45,7 @@ func (v *view) pick(p Picker, key uint64, tried []*Endpoint) *Endpoint {
 	return v.scan(tried)
 }
 
-// scan returns a server not in tried: a usable one if there is one, of the candidates if there is one.
+// scan returns a server that is not in tried: an alive candidate, else a server of the reserve, else a suspect candidate, else nil.
 func (v *view) scan(tried []*Endpoint) *Endpoint {
 	var worse *Endpoint
 	n := len(v.candidates)
@@ -71,8 +71,7 @@ func (v *view) scan(tried []*Endpoint) *Endpoint {
 	return worse
 }
 
-// rebuild makes the view of now. Pickers are built anew only if the candidates or their weights have
-// changed. The caller holds the lock.
+// rebuild replaces the view. It builds pickers only if the candidates or their weights have changed. The caller holds b.mu.
 func (b *Balancer) rebuild(now time.Time) {
 	v, old := b.route(now), b.view.Load()
 	switch {
@@ -86,35 +85,34 @@ func (b *Balancer) rebuild(now time.Time) {
 	b.view.Store(v)
 }
 
-// build asks the policy for a picker. The caller holds the lock.
-func (b *Balancer) build(p Policy, candidates []Candidate) Picker {
-	picker := b.builders[p](candidates, b.previous[p])
+// build builds a picker and remembers it as the previous one. The caller holds b.mu.
+func (b *Balancer) build(p Policy, candidates []candidate) picker {
+	picker := newPicker(p, candidates, b.previous[p])
 	b.previous[p] = picker
 	return picker
 }
 
-// pickerBy returns the picker of a policy that the Balancer knows, and builds it if nobody has asked before.
-func (b *Balancer) pickerBy(v *view, policy Policy) (*view, Picker) {
+// pickerBy returns the picker of a policy other than the configured one, and builds it for the first caller. It also returns the
+// view to which the picker belongs: v, or a newer one.
+func (b *Balancer) pickerBy(v *view, policy Policy) (*view, picker) {
 	if p := v.other(policy); p != nil {
 		return v, p
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v = b.view.Load() // by now it may be another
+	v = b.view.Load()
 	if p := v.other(policy); p != nil || len(v.candidates) == 0 {
 		return v, p
 	}
-	more := map[Policy]Picker{policy: b.build(policy, v.candidates)}
+	more := map[Policy]picker{policy: b.build(policy, v.candidates)}
 	if m := v.others.Load(); m != nil {
-		for name, p := range *m {
-			more[name] = p
-		}
+		maps.Copy(more, *m)
 	}
 	v.others.Store(&more)
 	return v, more[policy]
 }
 
-func (v *view) other(policy Policy) Picker {
+func (v *view) other(policy Policy) picker {
 	m := v.others.Load()
 	if m == nil {
 		return nil

@@ -2,19 +2,19 @@ package balancer
 
 import "time"
 
-// peak remembers the most that a number was in the last five minutes, to the minute. A zone whose
-// servers died is small because they are off the roll, and would look healthy without it: two
-// servers left of forty are all of two.
+// peak remembers the maximum of a number over the last five minutes, with a resolution of a minute. A zone is preferred only if half
+// of its servers are usable, and the peak is what "its servers" means: dead servers leave the membership, so a zone with two servers
+// left of forty would look complete without it.
 //
-// It cannot tell those that died from those that left on purpose: a zone made smaller by more than
-// half is not preferred for five minutes.
+// The peak cannot distinguish servers that died from servers that left. A zone that is reduced by more than half on purpose is not
+// preferred for five minutes.
 type peak struct {
-	minutes [6]int // the most in this minute and in each of the five before it
+	minutes [6]int // maximum in the current minute and in each of the five before
 	origin  time.Time
-	minute  int64 // since origin
+	minute  int64 // current minute, since origin
 }
 
-// observe takes the number as it is now, and returns the most it was.
+// observe records n at now and returns the peak.
 func (p *peak) observe(n int, now time.Time) int {
 	if p.origin.IsZero() {
 		p.origin = now
@@ -27,8 +27,8 @@ func (p *peak) observe(n int, now time.Time) int {
 	for ; p.minute < minute; p.minute++ {
 		p.minutes[(p.minute+1)%int64(len(p.minutes))] = 0
 	}
-	here := &p.minutes[p.minute%int64(len(p.minutes))]
-	*here = max(*here, n)
+	current := &p.minutes[p.minute%int64(len(p.minutes))]
+	*current = max(*current, n)
 	most := 0
 	for _, m := range p.minutes {
 		most = max(most, m)
@@ -36,13 +36,13 @@ func (p *peak) observe(n int, now time.Time) int {
 	return most
 }
 
-// zone counts the servers of the caller's zone.
+// zone counts the servers of the configured zone.
 type zone struct {
 	peak            peak
 	servers, usable int
 }
 
-// preferred reports whether the zone can serve alone: at least half of its servers are usable.
+// preferred reports whether at least half of the zone's servers are usable, so that the zone can serve alone.
 func (z *zone) preferred(now time.Time) bool {
 	servers := z.peak.observe(z.servers, now)
 	return z.usable > 0 && 2*z.usable >= servers

@@ -90,7 +90,7 @@ func TestAnswersOfHostileServers(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\n"
 	var given atomic.Pointer[script]
-	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("a", scripted(t, func(path string) (script, bool) {
+	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", scripted(t, func(path string) (script, bool) {
 		return *given.Load(), path == "/evil"
 	})))
 	given.Store(&script{})

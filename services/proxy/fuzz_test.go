@@ -179,7 +179,7 @@ func newFuzzed(t testing.TB) *fuzzed {
 		Registry: registry, Log: log, Retries: -1,
 		Dial: func(context.Context, string) (net.Conn, error) { return newFuzzServer(z), nil },
 	}
-	cfg.Balancer.Ejection.After = -1
+	cfg.Balancer.Eject.After = -1
 	p, err := proxy.New(cfg)
 	if err != nil {
 		t.Fatal(err)

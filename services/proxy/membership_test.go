@@ -169,7 +169,7 @@ func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
 }
 
 func TestEvidenceIsAtMostOneASecond(t *testing.T) {
-	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("dead", refusing(t)))
+	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("dead", refusing(t)))
 	begun := time.Now()
 	for range 100 {
 		f.get("/data/x")

@@ -45,7 +45,7 @@ func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
 	})
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "PUT": 200, "DELETE": 200, "OPTIONS": 200, "POST": 502, "PATCH": 502} {
 		t.Run(method, func(t *testing.T) {
-			f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("breaks", breaks), server("live", answering(t, "live")))
+			f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("breaks", breaks), server("live", answering(t, "live")))
 			met.Store(0)
 			worst := 0
 			for range 40 {
@@ -92,7 +92,7 @@ func TestRetriesEndWithTheBudget(t *testing.T) {
 		})
 	}
 	f := start(t, func(c *proxy.Config) {
-		c.Balancer.Ejection.After = -1
+		c.Balancer.Eject.After = -1
 		c.RetryBudget = proxy.RetryBudget{Percent: 20, PerSecond: 1}
 	}, server("a", breaks()), server("b", breaks()), server("c", breaks()))
 	for range 100 {

@@ -52,7 +52,7 @@ func TestBytesAfterAnAnswerAreNotTheNextAnswer(t *testing.T) {
 
 // Between the look at an idle connection and the request there is a moment in which the server may close it.
 func TestAnIdleConnectionThatEndsWithTheNextRequest(t *testing.T) {
-	f := start(t, func(c *proxy.Config) { c.Balancer.Ejection.After = -1 }, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", rawBackend(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		if _, err := http.ReadRequest(r); err == nil {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -17,7 +17,7 @@ type service struct {
 	name     string
 	label    string // in metrics
 	balancer *balancer.Balancer
-	keyed    bool // its policy may look at keys
+	keyed    bool // the policy uses keys
 	budget   budget
 	metrics  func() *serviceMetrics // made with the first request
 	inFlight atomic.Int64
@@ -42,7 +42,7 @@ func (p *Proxy) newService(name string) (*service, error) {
 	value := p.metrics.labels.Of(name)
 	s := &service{
 		p: p, name: name, label: value, balancer: b, budget: budget{RetryBudget: p.cfg.RetryBudget},
-		keyed:   cfg.Policy == balancer.Hash || !slices.Contains(balancer.Policies(), cfg.Policy),
+		keyed:   cfg.Policy == balancer.Hash,
 		metrics: sync.OnceValue(func() *serviceMetrics { return p.metrics.service(value) }),
 	}
 	s.budget.move(p.second())
