@@ -10,8 +10,8 @@ import (
 	"rollcall/services/subscriber"
 )
 
-// BenchmarkRun is an event from NSQ to the handler while others wait: with one in flight, a round trip to nsqd each.
-// On loopback and two cores 60 to 100 us; over a network add what a round trip takes there.
+// BenchmarkRun measures the time per event while further events wait. With one message in flight, each event costs a round
+// trip to nsqd: 60 to 100 us on loopback and two cores; add the round-trip time of your network.
 func BenchmarkRun(b *testing.B) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(b, embednsq.NSQDConfig{MemQueueSize: int64(b.N) + 1}).TCPAddr()}}
 	p := mustProducer(b, cluster)

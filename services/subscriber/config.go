@@ -11,41 +11,41 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Config of a Subscriber. The zero value is useful but for NSQ.
+// Config configures a Subscriber. Only NSQ is required.
 type Config struct {
 	NSQ   nsqpubsub.Cluster
 	Topic string // default events.EventTopic
 
-	// Channel is the NSQ channel. Each channel gets every event, and each event on it goes to one of the
-	// processes that share it.
+	// Channel is the name of the NSQ channel. NSQ delivers every event to each channel, and within a channel to one of the
+	// processes that consume from it.
 	//
-	// "" is a channel of this Subscriber alone, under a random name: it hears every event from when it has
-	// connected to an nsqd until Run ends (and first, as the first channel of a topic, what that nsqd has kept). What
-	// is published while the connection is broken may be lost, and so is what exceeds nsqd's --mem-queue-size
-	// (10 000) while a handler is slow.
+	// The default is an ephemeral channel with a random name, used by this Subscriber alone. It receives the events published
+	// while Run is connected to the nsqd. If it is the first channel of the topic, it also receives the events that the
+	// nsqd stored before. Events may be lost while the connection is broken, and when more than nsqd's --mem-queue-size
+	// (10 000) wait for a slow handler.
 	//
-	// A name is for processes that share the work. NSQ keeps the events while none of them runs, unless the name
-	// ends in #ephemeral. At most 64 characters of letters, digits, '.', '_' and '-', with the suffix.
+	// Processes that share the work use the same name. NSQ stores the events while no process is connected, unless the name
+	// ends in #ephemeral. A name has at most 64 characters, including that suffix: letters, digits, '.', '_' and '-'.
 	Channel string
 
-	// Exclusive says that no other process consumes from the Channel named here. OnGap needs it, because
-	// to each of several processes the events of the others would be missing.
+	// Exclusive declares that no other process consumes from the Channel named here. OnGap requires it: on a shared
+	// channel, each process misses the events that NSQ delivers to the others.
 	Exclusive bool
 
-	// OnGap, if set, hears of events that did not come: time to list the servers again. One loss may be told in
-	// several calls.
+	// OnGap, if not nil, is called when events are missing. The program should then list the servers again. Several calls
+	// may report parts of one loss.
 	OnGap func(Gap)
 
-	// Grace is how long a revision may come after a later one before it is missing. The time that the handler,
-	// OnGap and OnSkipped take does not count. Default 2 s.
+	// Grace is the time for which a revision may arrive after a later revision without counting as missing. The time spent
+	// in the handler, OnGap and OnSkipped does not count. Default 2 s.
 	Grace time.Duration
 
-	// OnSkipped, if set, hears of messages that are no event (events.ErrInvalid) or of a type that this version
-	// does not know (events.ErrUnknownType). They are never delivered again. It may keep body.
+	// OnSkipped, if not nil, is called for each message that is not an event (events.ErrInvalid) or whose type this version
+	// does not know (events.ErrUnknownType). NSQ does not deliver such messages again. OnSkipped may keep body.
 	OnSkipped func(err error, body []byte)
 
-	Memory     int           // ids of the events last handled, by which duplicates are found; default 10 000
-	RetryDelay time.Duration // before an event whose handler failed comes again, default 1 s
+	Memory     int           // number of event ids remembered to find duplicates; default 10 000
+	RetryDelay time.Duration // delay until NSQ delivers an event again whose handler failed; default 1 s
 }
 
 func (c *Config) setDefaults() {
@@ -61,7 +61,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate names every field that cannot work. Zero stands for the default.
+// Validate returns an error that names every invalid field. A zero field is valid and means its default.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -70,7 +70,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("subscriber: "+format, args...))
 		}
 	}
-	check(c.OnGap == nil || c.Exclusive, "OnGap: Channel %q may be shared; set Exclusive if it is not", c.Channel)
+	check(c.OnGap == nil || c.Exclusive, "OnGap: Channel %q may be shared with other processes; if it is not, set Exclusive", c.Channel)
 	check(c.Grace > 0, "Grace: %v is not positive", c.Grace)
 	check(c.Memory > 0, "Memory: %d is not positive", c.Memory)
 	check(c.RetryDelay > 0, "RetryDelay: %v is not positive", c.RetryDelay)
@@ -79,15 +79,16 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// consumer has one message in flight from each nsqd, and so one handler: what one nsqd sends stays in its order,
-// and none waits so long behind others that nsqd sends it again. BenchmarkRun tells what that costs.
+// consumer returns the configuration of the NSQ consumer. It has one message in flight for each nsqd. So the messages of one
+// nsqd keep their order, and no message waits so long behind others that nsqd delivers it again. BenchmarkRun measures the
+// cost.
 func (c *Config) consumer() nsqpubsub.ConsumerConfig {
 	return nsqpubsub.ConsumerConfig{
 		Cluster:      c.NSQ,
 		Topic:        c.Topic,
 		Channel:      c.Channel,
 		MaxInFlight:  1,
-		Initialize:   true, // an own channel hears only what is published after it is there
+		Initialize:   true, // a new channel receives only what is published after its creation
 		RequeueDelay: c.RetryDelay,
 	}
 }

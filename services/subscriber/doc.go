@@ -1,4 +1,4 @@
-// Package subscriber delivers lifecycle events to a Go program: which servers came, changed and went.
+// Package subscriber delivers lifecycle events to a Go program: which servers registered, changed, expired or left.
 //
 //	sub, err := subscriber.New(subscriber.Config{
 //		NSQ: nsqpubsub.Cluster{Lookupd: []string{"127.0.0.1:4161"}},
@@ -7,28 +7,28 @@
 //	err = sub.Run(ctx, func(ctx context.Context, e events.Event) error {
 //		switch e := e.(type) {
 //		case events.ServerExpired:
-//			fmt.Println(e.Server.Addr, "is gone:", e.Cause)
+//			fmt.Println(e.Server.Addr, "expired:", e.Cause)
 //		}
 //		return nil
 //	})
 //
-// The way of an event:
+// An event takes this path:
 //
-//	NSQ server_events --> decode ----> gaps ----> fold ----> handler --nil--> remembered, never again
-//	                        |            |          |           \----error--> NSQ delivers it again
-//	                    OnSkipped      OnGap     duplicate:
-//	                                             no further
+//	NSQ server_events --> decode ----> gaps ----> dedupe ----> handler --nil----> the event id is remembered
+//	                        |            |          |             \------error--> NSQ delivers the event again
+//	                    OnSkipped      OnGap     duplicates
+//	                                             end here
 //
-// The handler, OnGap and OnSkipped are called by the goroutine that called Run, one at a time, in the order of
-// arrival. NSQ gives no order: e.Details().Revision orders the events of one observer, and (Incarnation,
-// Seq) of the server what several observers say of it.
+// The goroutine that called Run calls the handler, OnGap and OnSkipped, one at a time and in the order of arrival. NSQ
+// guarantees no order. The events of one observer are ordered by e.Details().Revision. Events of several observers about
+// one server are ordered by the server's Incarnation and Seq.
 //
-// Delivery is at least once. An event that several API servers tell, or NSQ delivers twice, is handled once
-// as long as its id is remembered (Config.Memory). It has a different id if the API servers did not hear the same
-// last heartbeat, and processes on a shared channel fold only what reaches each of them. So a handler should
-// bear to be called twice.
+// Delivery is at least once. If several API servers emit the same event, or NSQ delivers an event twice, the handler gets the
+// event once, as long as its id is remembered (Config.Memory). Two cases remain in which the handler gets an event
+// twice: the API servers received different last heartbeats and so gave the event different ids, or several
+// processes share a channel, each of which remembers only the events that it received. Handlers should be idempotent.
 //
-// Events tell of changes. A program that wants the whole roll asks an API server for it (GET /v1/servers) when
-// it has subscribed, and again at each Gap: the API server drops events that it could not publish for long, and a
-// channel of one's own has losses too (Config.Channel).
+// Events report changes. A program that needs the complete list of servers requests it from an API server
+// (GET /v1/servers) after it has subscribed, and again after each Gap. Gaps occur because an API server drops events that it
+// cannot publish for long, and because the default channel loses events while it is disconnected (Config.Channel).
 package subscriber

@@ -17,7 +17,7 @@ func ExampleSubscriber() {
 		log.Fatal(err)
 	}
 	defer func() { _ = nsqd.Stop() }()
-	tell(nsqd.TCPAddr()) // as an API server does
+	publishEvents(nsqd.TCPAddr()) // as an API server does
 
 	sub, err := subscriber.New(subscriber.Config{
 		NSQ: nsqpubsub.Cluster{NSQD: []string{nsqd.TCPAddr()}},
@@ -29,9 +29,9 @@ func ExampleSubscriber() {
 	err = sub.Run(ctx, func(_ context.Context, e events.Event) error {
 		switch e := e.(type) {
 		case events.ServerRegistered:
-			fmt.Println(e.Server.Addr, "is here")
+			fmt.Println(e.Server.Addr, "registered")
 		case events.ServerExpired:
-			fmt.Println(e.Server.Addr, "is gone:", e.Cause)
+			fmt.Println(e.Server.Addr, "expired:", e.Cause)
 			cancel()
 		}
 		return nil
@@ -39,12 +39,13 @@ func ExampleSubscriber() {
 	fmt.Println("error:", err)
 
 	// Output:
-	// 10.0.0.7:8080 is here
-	// 10.0.0.7:8080 is gone: ttl
+	// 10.0.0.7:8080 registered
+	// 10.0.0.7:8080 expired: ttl
 	// error: <nil>
 }
 
-func tell(nsqd string) {
+// publishEvents publishes the registration and the expiry of one server.
+func publishEvents(nsqd string) {
 	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd}}})
 	if err != nil {
 		log.Fatal(err)

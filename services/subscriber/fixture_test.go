@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// nsqd asks nsqlookupd over HTTP when it makes a topic, and both keep that connection for 90 s.
+		// nsqd queries nsqlookupd over HTTP when it creates a topic. Both keep that connection for 90 s.
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
@@ -28,7 +28,7 @@ const patience = 10 * time.Second
 
 func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
 	t.Helper()
-	// A new channel gets its first failed message back only when nsqd has found the channel: 5 s by default.
+	// nsqd requeues messages of a new channel only after its next scan for channels, which is every 5 s by default.
 	cfg.Tune = func(o *nsqd.Options) {
 		o.QueueScanInterval, o.QueueScanRefreshInterval = 10*time.Millisecond, 20*time.Millisecond
 	}
@@ -67,7 +67,7 @@ func mustPublish(t testing.TB, p *nsqpubsub.Producer, body []byte) {
 	}
 }
 
-// mustEvent is an event of type typ that observer tells at a revision, about a server of that number.
+// mustEvent returns an event of type typ about the server "s" + revision.
 func mustEvent(t testing.TB, typ events.Type, observer string, revision uint64) events.Event {
 	t.Helper()
 	at := time.Unix(1_800_000_000+int64(revision), 0).UTC()
@@ -95,21 +95,21 @@ func mustEncode(t testing.TB, e events.Event) []byte {
 	return body
 }
 
-// running is a subscriber that runs until the test ends.
+// running is a subscriber that runs at the longest until the test ends.
 type running struct {
 	t      testing.TB
 	sub    *subscriber.Subscriber
-	events chan events.Event // what was handled
-	stop   func()            // returns when Run has
+	events chan events.Event // events that the handler completed
+	stop   func()            // stops Run and waits for it
 }
 
-// mustRun starts a subscriber whose handler succeeds.
+// mustRun starts a subscriber whose handler always succeeds.
 func mustRun(t testing.TB, cfg subscriber.Config) *running {
 	t.Helper()
 	return mustRunWith(t, cfg, func(context.Context, events.Event) error { return nil })
 }
 
-// mustRunWith returns when the subscriber is connected to each static nsqd.
+// mustRunWith starts a subscriber and waits until it is connected to each nsqd in cfg.
 func mustRunWith(t testing.TB, cfg subscriber.Config, h subscriber.Handler) *running {
 	t.Helper()
 	sub, err := subscriber.New(cfg)
@@ -158,7 +158,7 @@ func (r *running) awaitConnected(want int) {
 	})
 }
 
-// next returns the next event handled.
+// next waits for the next event that the handler completes.
 func (r *running) next() events.Event {
 	r.t.Helper()
 	return receive(r.t, r.events)
@@ -179,7 +179,7 @@ func receive[T any](t testing.TB, from <-chan T) T {
 	case v := <-from:
 		return v
 	case <-time.After(patience):
-		t.Fatal("nothing came")
+		t.Fatalf("no value within %v", patience)
 		return *new(T)
 	}
 }
@@ -190,7 +190,7 @@ func eventually(t testing.TB, ok func() bool) {
 	defer poll.Stop()
 	for start := time.Now(); !ok(); {
 		if (<-poll.C).Sub(start) > patience {
-			t.Fatalf("not so within %v", patience)
+			t.Fatalf("the condition does not hold after %v", patience)
 		}
 	}
 }

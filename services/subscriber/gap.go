@@ -7,48 +7,46 @@ import (
 	"rollcall/events"
 )
 
-// Gap tells that events of an API server did not come. Those that came last before a silence cannot be missed
-// until the next one comes. An event of a type that this version does not know is missing, too.
+// Gap reports that events of an API server are missing. A gap is detected when a later event arrives, so the loss of an API
+// server's last event stays unnoticed until its next one. An event whose type this version does not know counts as missing.
 type Gap struct {
 	Observer string // id of the API server
 
-	// From and To are the first and the last revision missing, both 0 where Restarted.
+	// From and To are the first and the last missing revision. Both are 0 if Restarted.
 	From, To uint64
 
-	// Restarted says that the API server started again and counts from 1: what it told before its end may be
-	// missing. Revisions of its new life that stay away are told like others.
+	// Restarted reports that the API server restarted, so its revisions count from 1 again. The last events before the
+	// restart may be missing. Missing revisions after the restart are reported as further gaps.
 	Restarted bool
 }
 
-// Bounds of what gaps remembers. Beyond maxMissing the oldest is told before its time, beyond maxObservers the
-// one that was silent for longest is forgotten.
+// Bounds of gaps. Beyond maxMissing, the oldest range is reported before its grace ends. Beyond maxObservers, the observer
+// that has been silent for longest is forgotten.
 const (
 	maxMissing   = 1000
 	maxObservers = 1000
 )
 
-// gaps finds what is missing in the revisions of each observer. An observer counts from the first revision that
-// came of it:
+// gaps finds missing revisions for each observer, from the first revision received from that observer on:
 //
-//	revision > high            the next, or what lies between is missing
-//	one of the missing         came late
-//	else, and a later time     the observer restarted: high = 0, and again from the top
-//	else                       a duplicate, or too late
+//	revision > high            the revisions between high and this one are missing
+//	revision is missing        it arrived late
+//	else, with a later time    the observer restarted: set high = 0 and evaluate the revision again
+//	else                       a duplicate, or a revision already reported as missing
 //
-// Revisions alone cannot tell a restart from a message that an nsqd held back, so the time decides at which the
-// observer says it happened. If its clock was set back at the restart, the restart is noticed when the clock has
-// caught up.
+// A revision alone does not distinguish a restart from a message that an nsqd delayed, so the event's time decides. If the
+// observer's clock was set back at the restart, the restart is detected when the clock has reached its former time.
 type gaps struct {
 	grace     time.Duration
 	observers map[string]*observer
-	missing   []missing // in the order in which they are due
+	missing   []missing // ordered by due
 }
 
 type observer struct {
-	high   uint64        // the highest revision
-	latest time.Time     // of its events
-	began  time.Time     // events before it are of an earlier life
-	heard  time.Duration // when it was last heard
+	high    uint64        // the highest revision
+	latest  time.Time     // time of the latest event
+	started time.Time     // events before this time precede the last restart
+	active  time.Duration // when the last event arrived
 }
 
 type missing struct {
@@ -60,23 +58,23 @@ func newGaps(grace time.Duration) gaps {
 	return gaps{grace: grace, observers: make(map[string]*observer)}
 }
 
-// observe notes a revision that came, and reports whether it shows that its observer restarted.
+// observe records the revision of an event that arrived. It reports whether the observer restarted.
 func (g *gaps) observe(t events.Transition, now time.Duration) (restarted bool) {
 	if t.Revision == 0 {
 		return false
 	}
 	o := g.observers[t.Observer]
 	if o == nil {
-		o = g.meet(t)
+		o = g.addObserver(t)
 	}
-	o.heard = now
+	o.active = now
 	switch {
-	case t.Time.Before(o.began):
+	case t.Time.Before(o.started):
 		return false
-	case t.Revision > o.high, g.found(t.Observer, t.Revision):
+	case t.Revision > o.high, g.arrived(t.Observer, t.Revision):
 	case t.Time.After(o.latest):
 		restarted = true
-		o.high, o.began = 0, o.latest.Add(1)
+		o.high, o.started = 0, o.latest.Add(1)
 		g.missing = slices.DeleteFunc(g.missing, func(m missing) bool { return m.Observer == t.Observer })
 	default:
 		return false
@@ -85,39 +83,39 @@ func (g *gaps) observe(t events.Transition, now time.Duration) (restarted bool) 
 		o.latest = t.Time
 	}
 	if t.Revision > o.high {
-		g.miss(Gap{Observer: t.Observer, From: o.high + 1, To: t.Revision - 1}, now)
+		g.addMissing(Gap{Observer: t.Observer, From: o.high + 1, To: t.Revision - 1}, now)
 		o.high = t.Revision
 	}
 	return restarted
 }
 
-// meet makes an observer known at its first revision.
-func (g *gaps) meet(t events.Transition) *observer {
+// addObserver adds an observer at its first revision.
+func (g *gaps) addObserver(t events.Transition) *observer {
 	if len(g.observers) == maxObservers {
-		delete(g.observers, g.quietest())
+		delete(g.observers, g.leastActive())
 	}
 	o := &observer{high: t.Revision, latest: t.Time}
 	g.observers[t.Observer] = o
 	return o
 }
 
-func (g *gaps) quietest() (id string) {
+func (g *gaps) leastActive() (id string) {
 	for other, o := range g.observers {
-		if id == "" || o.heard < g.observers[id].heard {
+		if id == "" || o.active < g.observers[id].active {
 			id = other
 		}
 	}
 	return id
 }
 
-func (g *gaps) miss(gap Gap, now time.Duration) {
+func (g *gaps) addMissing(gap Gap, now time.Duration) {
 	if gap.From <= gap.To {
 		g.missing = append(g.missing, missing{gap, now + g.grace})
 	}
 }
 
-// found takes a revision off the missing ones, if it is one of them.
-func (g *gaps) found(observer string, revision uint64) bool {
+// arrived removes a revision from the missing ones. It reports whether the revision was missing.
+func (g *gaps) arrived(observer string, revision uint64) bool {
 	i := slices.IndexFunc(g.missing, func(m missing) bool {
 		return m.Observer == observer && m.From <= revision && revision <= m.To
 	})
@@ -131,17 +129,17 @@ func (g *gaps) found(observer string, revision uint64) bool {
 	return true
 }
 
-// overdue returns what is missing for longer than the grace, each revision once.
+// overdue removes and returns the ranges that have been missing for longer than the grace.
 func (g *gaps) overdue(now time.Duration) []Gap {
-	var told []Gap
+	var overdue []Gap
 	for len(g.missing) > 0 && (g.missing[0].due <= now || len(g.missing) > maxMissing) {
-		told = append(told, g.missing[0].Gap)
+		overdue = append(overdue, g.missing[0].Gap)
 		g.missing = g.missing[1:]
 	}
-	return told
+	return overdue
 }
 
-// due returns when the next gap is overdue, or false if nothing is missing.
+// due returns when the next range becomes overdue. It reports false if nothing is missing.
 func (g *gaps) due() (time.Duration, bool) {
 	if len(g.missing) == 0 {
 		return 0, false

@@ -14,156 +14,154 @@ import (
 
 const grace = 2 * time.Second
 
-// came is a revision of an observer (default "a") that arrives when the test has run for at; its event
-// happened at second told (default: the revision).
-type came struct {
+// arrivedEvent is an event that arrives at the time at.
+type arrivedEvent struct {
 	at       time.Duration
 	revision uint64
-	told     int64
-	observer string
+	time     int64  // of the event, in seconds; default: the revision
+	observer string // default "a"
 }
 
-func (c came) transition() events.Transition {
-	t := events.Transition{Observer: "a", Revision: c.revision, Time: time.Unix(int64(c.revision), 0)}
-	if c.told != 0 {
-		t.Time = time.Unix(c.told, 0)
+func (a arrivedEvent) transition() events.Transition {
+	t := events.Transition{Observer: "a", Revision: a.revision, Time: time.Unix(int64(a.revision), 0)}
+	if a.time != 0 {
+		t.Time = time.Unix(a.time, 0)
 	}
-	if c.observer != "" {
-		t.Observer = c.observer
+	if a.observer != "" {
+		t.Observer = a.observer
 	}
 	return t
 }
 
-// play feeds arrivals, in the order of their time, and until end, as loop does: what is due meanwhile is
-// told when it is due.
-func play(g *gaps, arrivals []came, end time.Duration) []string {
-	var told []string
+// play passes the arrivals to g, ordered by time, as loop does. It returns the gaps and restarts reported until end.
+func play(g *gaps, arrivals []arrivedEvent, end time.Duration) []string {
+	var reported []string
 	until := func(now time.Duration) {
 		for _, gap := range g.overdue(now) {
-			told = append(told, fmt.Sprintf("%s %d-%d", gap.Observer, gap.From, gap.To))
+			reported = append(reported, fmt.Sprintf("%s %d-%d", gap.Observer, gap.From, gap.To))
 		}
 	}
 	for _, c := range arrivals {
 		until(c.at - 1)
 		if g.observe(c.transition(), c.at) {
-			told = append(told, c.transition().Observer+" restarted")
+			reported = append(reported, c.transition().Observer+" restarted")
 		}
 		until(c.at)
 	}
 	until(end)
-	return told
+	return reported
 }
 
 func TestGaps(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {
 		rule     string
-		arrivals []came
-		end      time.Duration // default: long after
+		arrivals []arrivedEvent
+		end      time.Duration // default: one hour
 		want     []string
 	}{
-		{rule: "in order nothing is missing", arrivals: []came{{revision: 7}, {revision: 8}, {revision: 9}}},
-		{rule: "what was before the first is not missed", arrivals: []came{{revision: 500}, {revision: 501}}},
-		{rule: "a missing one is told", arrivals: []came{{revision: 3}, {revision: 5}}, want: []string{"a 4-4"}},
+		{rule: "revisions in order", arrivals: []arrivedEvent{{revision: 7}, {revision: 8}, {revision: 9}}},
+		{rule: "revisions before the first are not missing", arrivals: []arrivedEvent{{revision: 500}, {revision: 501}}},
+		{rule: "a missing revision is reported", arrivals: []arrivedEvent{{revision: 3}, {revision: 5}}, want: []string{"a 4-4"}},
 		{
-			rule:     "it is not told before the grace ends",
-			arrivals: []came{{revision: 3}, {revision: 5}}, end: grace - 1,
+			rule:     "not reported before the grace ends",
+			arrivals: []arrivedEvent{{revision: 3}, {revision: 5}}, end: grace - 1,
 		},
 		{
-			rule:     "late but within the grace is no gap",
-			arrivals: []came{{revision: 3}, {revision: 5}, {at: grace, revision: 4}},
+			rule:     "late within the grace is not a gap",
+			arrivals: []arrivedEvent{{revision: 3}, {revision: 5}, {at: grace, revision: 4}},
 		},
 		{
-			rule:     "too late is a gap, and no restart when it comes",
-			arrivals: []came{{revision: 3}, {revision: 5}, {at: grace + 1, revision: 4}, {at: 3 * s, revision: 6}},
+			rule:     "after the grace is a gap, and not a restart",
+			arrivals: []arrivedEvent{{revision: 3}, {revision: 5}, {at: grace + 1, revision: 4}, {at: 3 * s, revision: 6}},
 			want:     []string{"a 4-4"},
 		},
 		{
-			rule:     "a range is told as one",
-			arrivals: []came{{revision: 1}, {revision: 1000}},
+			rule:     "adjacent revisions are one gap",
+			arrivals: []arrivedEvent{{revision: 1}, {revision: 1000}},
 			want:     []string{"a 2-999"},
 		},
 		{
-			rule:     "what comes from the middle of a range splits it",
-			arrivals: []came{{revision: 1}, {revision: 10}, {at: s, revision: 5}},
+			rule:     "a revision from the middle splits the gap",
+			arrivals: []arrivedEvent{{revision: 1}, {revision: 10}, {at: s, revision: 5}},
 			want:     []string{"a 2-4", "a 6-9"},
 		},
 		{
-			rule:     "the ends of a range come off without a rest",
-			arrivals: []came{{revision: 1}, {revision: 5}, {revision: 2}, {revision: 4}, {revision: 3}},
+			rule:     "a gap that fills from its ends",
+			arrivals: []arrivedEvent{{revision: 1}, {revision: 5}, {revision: 2}, {revision: 4}, {revision: 3}},
 		},
 		{
-			rule:     "each part of a loss has a grace of its own",
-			arrivals: []came{{revision: 1}, {revision: 3}, {at: s, revision: 5}}, end: grace + s - 1,
+			rule:     "each gap has its own grace",
+			arrivals: []arrivedEvent{{revision: 1}, {revision: 3}, {at: s, revision: 5}}, end: grace + s - 1,
 			want: []string{"a 2-2"},
 		},
 		{
-			rule:     "a duplicate is nothing",
-			arrivals: []came{{revision: 3}, {revision: 4}, {revision: 3}, {revision: 4}, {revision: 5}},
+			rule:     "duplicates",
+			arrivals: []arrivedEvent{{revision: 3}, {revision: 4}, {revision: 3}, {revision: 4}, {revision: 5}},
 		},
 		{
-			rule:     "smaller than the first is late, not a restart",
-			arrivals: []came{{revision: 5}, {revision: 4}, {revision: 6}},
+			rule:     "a revision before the first is late, not a restart",
+			arrivals: []arrivedEvent{{revision: 5}, {revision: 4}, {revision: 6}},
 		},
 		{
-			rule:     "times that cross are no restart",
-			arrivals: []came{{revision: 4, told: 6}, {revision: 5, told: 5}, {revision: 4, told: 6}, {revision: 6}},
+			rule:     "event times out of order are not a restart",
+			arrivals: []arrivedEvent{{revision: 4, time: 6}, {revision: 5, time: 5}, {revision: 4, time: 6}, {revision: 6}},
 		},
 		{
-			rule:     "smaller and told later is a restart",
-			arrivals: []came{{revision: 50}, {revision: 1, told: 60}, {revision: 2, told: 61}},
+			rule:     "a smaller revision with a later time is a restart",
+			arrivals: []arrivedEvent{{revision: 50}, {revision: 1, time: 60}, {revision: 2, time: 61}},
 			want:     []string{"a restarted"},
 		},
 		{
-			rule:     "the same revision told later is a restart",
-			arrivals: []came{{revision: 1}, {revision: 1, told: 60}},
+			rule:     "the same revision with a later time is a restart",
+			arrivals: []arrivedEvent{{revision: 1}, {revision: 1, time: 60}},
 			want:     []string{"a restarted"},
 		},
 		{
-			rule: "a restart is told once, though its revisions come out of order",
-			arrivals: []came{
-				{revision: 50}, {revision: 3, told: 63}, {revision: 1, told: 64}, {revision: 2, told: 62},
+			rule: "a restart with revisions out of order is reported once",
+			arrivals: []arrivedEvent{
+				{revision: 50}, {revision: 3, time: 63}, {revision: 1, time: 64}, {revision: 2, time: 62},
 			},
 			want: []string{"a restarted"},
 		},
 		{
-			rule:     "what the new life misses is told",
-			arrivals: []came{{revision: 50}, {revision: 3, told: 63}, {revision: 2, told: 62}},
+			rule:     "missing revisions after a restart are reported",
+			arrivals: []arrivedEvent{{revision: 50}, {revision: 3, time: 63}, {revision: 2, time: 62}},
 			want:     []string{"a restarted", "a 1-1"},
 		},
 		{
-			rule:     "what the old life missed is told by the restart",
-			arrivals: []came{{revision: 50}, {revision: 52}, {revision: 1, told: 60}},
+			rule:     "missing revisions before a restart are not reported again",
+			arrivals: []arrivedEvent{{revision: 50}, {revision: 52}, {revision: 1, time: 60}},
 			want:     []string{"a restarted"},
 		},
 		{
-			rule: "an event of the old life is no part of the new",
-			arrivals: []came{
-				{revision: 50}, {revision: 60}, {revision: 1, told: 61}, {revision: 55}, {revision: 59, told: 60},
-				{revision: 2, told: 62},
+			rule: "an event from before the restart arrives after it",
+			arrivals: []arrivedEvent{
+				{revision: 50}, {revision: 60}, {revision: 1, time: 61}, {revision: 55}, {revision: 59, time: 60},
+				{revision: 2, time: 62},
 			},
 			want: []string{"a restarted"},
 		},
 		{
-			rule: "observers count apart",
-			arrivals: []came{
+			rule: "two observers",
+			arrivals: []arrivedEvent{
 				{revision: 1}, {observer: "b", revision: 7}, {revision: 3}, {observer: "b", revision: 8},
 			},
 			want: []string{"a 2-2"},
 		},
 		{
-			rule: "the restart of one is not that of another",
-			arrivals: []came{
-				{observer: "b", revision: 1}, {observer: "b", revision: 3}, {revision: 50}, {revision: 1, told: 60},
+			rule: "one of two observers restarts",
+			arrivals: []arrivedEvent{
+				{observer: "b", revision: 1}, {observer: "b", revision: 3}, {revision: 50}, {revision: 1, time: 60},
 			},
 			want: []string{"a restarted", "b 2-2"},
 		},
-		{rule: "no revision is no gap", arrivals: []came{{revision: 5}, {revision: 0, told: 60}, {revision: 6}}},
+		{rule: "an event without a revision", arrivals: []arrivedEvent{{revision: 5}, {revision: 0, time: 60}, {revision: 6}}},
 		{
-			rule: "the highest revision there is",
-			arrivals: []came{
-				{revision: math.MaxUint64 - 2, told: 1}, {revision: math.MaxUint64, told: 3},
-				{revision: math.MaxUint64, told: 3}, {revision: math.MaxUint64 - 1, told: 2},
+			rule: "the highest possible revision",
+			arrivals: []arrivedEvent{
+				{revision: math.MaxUint64 - 2, time: 1}, {revision: math.MaxUint64, time: 3},
+				{revision: math.MaxUint64, time: 3}, {revision: math.MaxUint64 - 1, time: 2},
 			},
 		},
 	} {
@@ -174,7 +172,7 @@ func TestGaps(t *testing.T) {
 				end = time.Hour
 			}
 			if got := play(&g, tc.arrivals, end); !slices.Equal(got, tc.want) {
-				t.Errorf("told %q, want %q", got, tc.want)
+				t.Errorf("reported %q, want %q", got, tc.want)
 			}
 		})
 	}
@@ -182,57 +180,57 @@ func TestGaps(t *testing.T) {
 
 func TestGapsAreBounded(t *testing.T) {
 	g := newGaps(grace)
-	arrivals := make([]came, maxMissing+3)
+	arrivals := make([]arrivedEvent, maxMissing+3)
 	for i := range arrivals {
 		arrivals[i].revision = uint64(2*i + 1)
 	}
-	if told := play(&g, arrivals, 0); !slices.Equal(told, []string{"a 2-2", "a 4-4"}) {
-		t.Errorf("told %q before the grace ended, want the two oldest of %d", told, maxMissing+2)
+	if got := play(&g, arrivals, 0); !slices.Equal(got, []string{"a 2-2", "a 4-4"}) {
+		t.Errorf("reported %q before the grace ended, want the two oldest of %d", got, maxMissing+2)
 	}
 	if len(g.missing) != maxMissing {
-		t.Errorf("%d missing are kept, want %d", len(g.missing), maxMissing)
+		t.Errorf("%d missing ranges are stored, want %d", len(g.missing), maxMissing)
 	}
 }
 
-func TestTheQuietestObserverIsForgotten(t *testing.T) {
+func TestLeastActiveObserverIsForgotten(t *testing.T) {
 	g := newGaps(grace)
 	for i := range maxObservers + 1 {
 		at := time.Duration(i) * time.Second
-		play(&g, []came{{at: at, revision: 1, observer: fmt.Sprint("o", i)}, {at: at, revision: 2, observer: "o0"}}, at)
+		play(&g, []arrivedEvent{{at: at, revision: 1, observer: fmt.Sprint("o", i)}, {at: at, revision: 2, observer: "o0"}}, at)
 	}
 	if len(g.observers) != maxObservers {
-		t.Errorf("%d observers are kept, want %d", len(g.observers), maxObservers)
+		t.Errorf("%d observers are stored, want %d", len(g.observers), maxObservers)
 	}
 	if g.observers["o0"] == nil || g.observers["o1"] != nil {
-		t.Error("want the second forgotten, and the first, which was heard of since, kept")
+		t.Error("want the second observer forgotten, and the first kept, whose events still arrive")
 	}
 }
 
-// Revisions of two observers come in any order, some twice, some never, at any pace.
-func TestExactlyTheMissingAreTold(t *testing.T) {
+// The revisions of two observers arrive in any order and at any pace; some arrive twice, some never.
+func TestExactlyTheMissingRevisionsAreReported(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arrivals := drawArrivals(t)
 		g := newGaps(grace)
-		told := play(&g, arrivals, arrivals[len(arrivals)-1].at+grace)
+		reported := play(&g, arrivals, arrivals[len(arrivals)-1].at+grace)
 
 		var want []string
 		for _, observer := range []string{"a", "b"} {
 			want = append(want, overdueOf(observer, arrivals)...)
 		}
 		slices.Sort(want)
-		if got := one(t, told); !slices.Equal(got, want) {
-			t.Fatalf("told %q, want %q", got, want)
+		if got := single(t, reported); !slices.Equal(got, want) {
+			t.Fatalf("reported %q, want %q", got, want)
 		}
 	})
 }
 
-func TestNothingIsToldOfWhatComesWithinTheGrace(t *testing.T) {
+func TestRevisionsWithinTheGraceAreNotReported(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 40).Draw(t, "revisions")
-		all := make([]came, 0, 2*n)
+		all := make([]arrivedEvent, 0, 2*n)
 		for r := 1; r <= n; r++ {
 			for range rapid.IntRange(1, 2).Draw(t, "copies") {
-				all = append(all, came{revision: uint64(r)})
+				all = append(all, arrivedEvent{revision: uint64(r)})
 			}
 		}
 		all = rapid.Permutation(all).Draw(t, "order")
@@ -240,39 +238,39 @@ func TestNothingIsToldOfWhatComesWithinTheGrace(t *testing.T) {
 			all[i].at = grace * time.Duration(i) / time.Duration(len(all))
 		}
 		g := newGaps(grace)
-		if told := play(&g, all, time.Hour); len(told) > 0 {
-			t.Fatalf("told %q of %v", told, all)
+		if got := play(&g, all, time.Hour); len(got) > 0 {
+			t.Fatalf("reported %q for %v", got, all)
 		}
 	})
 }
 
-func drawArrivals(t *rapid.T) []came {
-	all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) came {
-		return came{
+func drawArrivals(t *rapid.T) []arrivedEvent {
+	all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) arrivedEvent {
+		return arrivedEvent{
 			observer: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "observer"),
 			revision: rapid.Uint64Range(1, 12).Draw(t, "revision"),
 		}
 	}), 1, 40).Draw(t, "arrivals")
 	var now time.Duration
 	for i := range all {
-		now++ // so that nothing comes at the very moment when it is overdue
+		now++ // no event arrives exactly when a gap becomes overdue
 		now += grace / 4 * time.Duration(rapid.IntRange(0, 3).Draw(t, "quarters"))
 		all[i].at = now
 	}
 	return all
 }
 
-// overdueOf says by definition what must be told: a revision above the observer's first that had not come when
-// the grace had passed since a higher one came.
-func overdueOf(observer string, arrivals []came) []string {
-	own := slices.DeleteFunc(slices.Clone(arrivals), func(c came) bool { return c.observer != observer })
+// overdueOf returns the revisions to report, by definition: those above the observer's first that did not arrive within the
+// grace after a higher revision.
+func overdueOf(observer string, arrivals []arrivedEvent) []string {
+	own := slices.DeleteFunc(slices.Clone(arrivals), func(a arrivedEvent) bool { return a.observer != observer })
 	if len(own) == 0 {
 		return nil
 	}
 	var overdue []string
 	for r := own[0].revision + 1; r <= 12; r++ {
-		noticed := slices.IndexFunc(own, func(c came) bool { return c.revision > r })
-		arrived := slices.IndexFunc(own, func(c came) bool { return c.revision == r })
+		noticed := slices.IndexFunc(own, func(a arrivedEvent) bool { return a.revision > r })
+		arrived := slices.IndexFunc(own, func(a arrivedEvent) bool { return a.revision == r })
 		if noticed < 0 || arrived >= 0 && own[arrived].at <= own[noticed].at+grace {
 			continue
 		}
@@ -281,19 +279,19 @@ func overdueOf(observer string, arrivals []came) []string {
 	return overdue
 }
 
-// one lists the single revisions of the gaps told, sorted.
-func one(t *rapid.T, told []string) []string {
-	var single []string
-	for _, gap := range told {
+// single returns the revisions of the gaps one by one, sorted.
+func single(t *rapid.T, gaps []string) []string {
+	var revisions []string
+	for _, gap := range gaps {
 		var observer string
 		var from, to uint64
 		if _, err := fmt.Sscanf(gap, "%1s %d-%d", &observer, &from, &to); err != nil {
 			t.Fatalf("%q: %v", gap, err)
 		}
 		for r := from; r <= to; r++ {
-			single = append(single, fmt.Sprintf("%s %d", observer, r))
+			revisions = append(revisions, fmt.Sprintf("%s %d", observer, r))
 		}
 	}
-	slices.Sort(single)
-	return single
+	slices.Sort(revisions)
+	return revisions
 }

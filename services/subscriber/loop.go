@@ -8,46 +8,45 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// loop owns what a running subscriber remembers, and calls every function of the user's.
+// loop owns the state of a running subscriber and calls the functions of the user.
 type loop struct {
-	cfg    Config
-	handle Handler
-	inbox  chan arrival
-	gaps   gaps
-	fold   fold
+	cfg     Config
+	handle  Handler
+	inbox   chan arrival
+	gaps    gaps
+	handled handled
 }
 
-// arrival is a message that waits for its fate.
+// arrival is a message that waits for its handler.
 type arrival struct {
 	body []byte
-	done chan error // capacity 1
+	done chan error // receives the handler's result; capacity 1
 }
 
 func newLoop(cfg Config, h Handler) *loop {
 	return &loop{
-		cfg:    cfg,
-		handle: h,
-		inbox:  make(chan arrival),
-		gaps:   newGaps(cfg.Grace),
-		fold:   newFold(cfg.Memory),
+		cfg:     cfg,
+		handle:  h,
+		inbox:   make(chan arrival),
+		gaps:    newGaps(cfg.Grace),
+		handled: newHandled(cfg.Memory),
 	}
 }
 
-// deliver hands a message to the loop and returns what came of it.
+// deliver passes a message to the loop and returns the handler's result.
 func (l *loop) deliver(ctx context.Context, d *nsqpubsub.Delivery) error {
 	a := arrival{d.Body, make(chan error, 1)}
 	select {
 	case l.inbox <- a:
-		return <-a.done // what the loop took it answers
+		return <-a.done // the loop completes every message that it took
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// run returns what ended carries.
+// run handles messages until it receives a value from ended, and returns that value.
 func (l *loop) run(ctx context.Context, ended <-chan error) error {
-	// The grace has a clock of its own, which stands still while the user's functions run: a revision that waits
-	// behind them is not missing.
+	// The clock of the grace stops while the user's functions run: a revision that waits for them is not missing.
 	var now time.Duration
 	for {
 		var a arrival
@@ -68,7 +67,7 @@ func (l *loop) run(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// alarm fires when the next gap is due, and is nil while there is none.
+// alarm returns a channel that fires when the next gap is due. It returns nil if nothing is missing.
 func (l *loop) alarm(now time.Duration) <-chan time.Time {
 	due, ok := l.gaps.due()
 	if !ok {
@@ -77,7 +76,7 @@ func (l *loop) alarm(now time.Duration) <-chan time.Time {
 	return time.After(due - now)
 }
 
-// receive takes one message; its error has the message delivered again.
+// receive handles one message. If it returns an error, NSQ delivers the message again.
 func (l *loop) receive(ctx context.Context, body []byte, now time.Duration) error {
 	e, err := events.Decode(body)
 	if err != nil {
@@ -88,12 +87,12 @@ func (l *loop) receive(ctx context.Context, body []byte, now time.Duration) erro
 	if l.cfg.OnGap != nil && l.gaps.observe(t, now) {
 		l.cfg.OnGap(Gap{Observer: t.Observer, Restarted: true})
 	}
-	if l.fold.has(t) {
+	if l.handled.has(t) {
 		return nil
 	}
 	if err := l.handle(ctx, e); err != nil {
 		return err
 	}
-	l.fold.remember(e)
+	l.handled.add(e)
 	return nil
 }

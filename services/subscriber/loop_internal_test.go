@@ -13,9 +13,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// startLoop runs a loop that is fed by hand. The first result has an event arrive, the second returns the gaps
-// told so far with the time of each.
-func startLoop(t *testing.T, h Handler) (arrive func(revision uint64), told func() []time.Duration) {
+// startLoop runs a loop. arrive delivers an event; reported returns the times at which OnGap was called.
+func startLoop(t *testing.T, h Handler) (arrive func(revision uint64), reported func() []time.Duration) {
 	t.Helper()
 	start := time.Now()
 	var mu sync.Mutex
@@ -60,55 +59,55 @@ func startLoop(t *testing.T, h Handler) (arrive func(revision uint64), told func
 
 func succeed(context.Context, events.Event) error { return nil }
 
-func TestAGapIsToldWhenItIsDueThoughNothingElseComes(t *testing.T) {
+func TestGapIsReportedWithoutFurtherEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		arrive, told := startLoop(t, succeed)
+		arrive, reported := startLoop(t, succeed)
 		arrive(1)
 		time.Sleep(time.Minute)
 		arrive(3)
 		time.Sleep(time.Minute)
-		if got, want := told(), []time.Duration{time.Minute + grace}; !slices.Equal(got, want) {
-			t.Errorf("told after %v, want %v", got, want)
+		if got, want := reported(), []time.Duration{time.Minute + grace}; !slices.Equal(got, want) {
+			t.Errorf("OnGap was called after %v, want %v", got, want)
 		}
 	})
 }
 
-func TestALateRevisionDisarmsTheAlarm(t *testing.T) {
+func TestLateRevisionStopsTheAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		arrive, told := startLoop(t, succeed)
+		arrive, reported := startLoop(t, succeed)
 		arrive(1)
 		arrive(3)
 		time.Sleep(grace - 1)
 		arrive(2)
 		time.Sleep(time.Minute)
-		if got := told(); len(got) > 0 {
-			t.Errorf("told after %v, want nothing", got)
+		if got := reported(); len(got) > 0 {
+			t.Errorf("OnGap was called after %v, want no call", got)
 		}
 	})
 }
 
-func TestTheGraceStandsStillWhileAHandlerRuns(t *testing.T) {
+func TestGraceStopsWhileTheHandlerRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const took = 10 * time.Second
-		arrive, told := startLoop(t, func(context.Context, events.Event) error {
+		arrive, reported := startLoop(t, func(context.Context, events.Event) error {
 			time.Sleep(took)
 			return nil
 		})
 		arrive(1)
 		arrive(3)
 		arrive(5)
-		arrive(2) // 30 s after 3 came, and handled by a subscriber that never waited
-		if got := told(); len(got) > 0 {
-			t.Errorf("told after %v, want nothing yet", got)
+		arrive(2) // 30 s after revision 3, all of which the handler took
+		if got := reported(); len(got) > 0 {
+			t.Errorf("OnGap was called after %v, want no call yet", got)
 		}
 		time.Sleep(time.Minute)
-		if got, want := told(), []time.Duration{4*took + grace}; !slices.Equal(got, want) {
-			t.Errorf("told after %v, want %v", got, want)
+		if got, want := reported(), []time.Duration{4*took + grace}; !slices.Equal(got, want) {
+			t.Errorf("OnGap was called after %v, want %v", got, want)
 		}
 	})
 }
 
-func TestTheLoopAnswersUntilTheConsumerHasEnded(t *testing.T) {
+func TestLoopRunsUntilTheConsumerHasStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -120,10 +119,10 @@ func TestTheLoopAnswersUntilTheConsumerHasEnded(t *testing.T) {
 		synctest.Wait()
 		select {
 		case err := <-stopped:
-			t.Fatalf("returned %v before the consumer", err)
+			t.Fatalf("the loop returned %v before the consumer", err)
 		default:
 		}
-		want := errors.New("of the consumer")
+		want := errors.New("consumer failed")
 		ended <- want
 		if err := <-stopped; !errors.Is(err, want) {
 			t.Errorf("returned %v, want %v", err, want)

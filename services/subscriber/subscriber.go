@@ -8,10 +8,11 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Handler handles an event and returns when ctx ends. Its error is reported nowhere but has NSQ deliver the
-// event again after Config.RetryDelay, for ever; events that come meanwhile are handled before. So return nil for
-// what no retry can repair. What takes longer than nsqd's message timeout (a minute), divided by the number of
-// nsqd, is delivered again although it is being handled, and folded if it succeeded.
+// Handler handles an event. It must return when ctx ends. If it returns an error, NSQ delivers the event again after
+// Config.RetryDelay, without a limit of attempts; later events are handled in the meantime. The error is not reported anywhere
+// else. Return nil for an event that no retry can help. If a handler takes longer than nsqd's message timeout (one minute)
+// divided by the number of nsqd, NSQ delivers the event again while the handler runs; that duplicate is dropped if the
+// handler succeeds.
 type Handler func(ctx context.Context, e events.Event) error
 
 // Subscriber receives lifecycle events.
@@ -20,7 +21,7 @@ type Subscriber struct {
 	consumer *nsqpubsub.Consumer
 }
 
-// New starts nothing. The error is that of cfg.Validate.
+// New returns a Subscriber and starts nothing. It fails if cfg is invalid.
 func New(cfg Config) (*Subscriber, error) {
 	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -33,9 +34,9 @@ func New(cfg Config) (*Subscriber, error) {
 	return &Subscriber{cfg, consumer}, nil
 }
 
-// Run calls h with each event until ctx ends, and then returns nil once h and every goroutine of Run have. An
-// event that h did not finish is delivered again, to another process of the channel or the next one. A broker that
-// cannot be reached is no error: Run goes on trying, and Nodes tells. Run can be called once.
+// Run calls h with each event until ctx ends. It returns nil after h and all goroutines of Run have returned. NSQ delivers an
+// event that h did not complete again, to a current or a future process of the channel. Run keeps trying to reach brokers
+// that are unreachable; Nodes shows their state. Run can be called once.
 func (s *Subscriber) Run(ctx context.Context, h Handler) error {
 	if h == nil {
 		return errors.New("subscriber: no handler")
@@ -46,5 +47,5 @@ func (s *Subscriber) Run(ctx context.Context, h Handler) error {
 	return l.run(ctx, ended)
 }
 
-// Nodes returns the nsqd known and whether each is connected, sorted by address.
+// Nodes returns the known nsqd, sorted by address, and whether each is connected.
 func (s *Subscriber) Nodes() []nsqpubsub.ConsumerNode { return s.consumer.Nodes() }

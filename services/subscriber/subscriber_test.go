@@ -16,7 +16,7 @@ import (
 	"rollcall/services/subscriber"
 )
 
-func TestEachTypeArrivesAsItself(t *testing.T) {
+func TestEventTypes(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	r := mustRun(t, subscriber.Config{NSQ: cluster})
 	p := mustProducer(t, cluster)
@@ -32,7 +32,7 @@ func TestEachTypeArrivesAsItself(t *testing.T) {
 	}
 }
 
-func TestWhatTwoObserversTellIsHandledOnce(t *testing.T) {
+func TestEventOfTwoObserversIsHandledOnce(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	gaps := make(chan subscriber.Gap, 10)
 	r := mustRun(t, subscriber.Config{
@@ -47,20 +47,20 @@ func TestWhatTwoObserversTellIsHandledOnce(t *testing.T) {
 	r.wantRevisions(1, 2, 3, 4, 5)
 	mustPublish(t, p, mustEncode(t, mustEvent(t, events.TypeUpdated, "api-2", 7)))
 	r.wantRevisions(7)
-	// What api-2 told was folded, and counted all the same.
+	// The handler got no event of api-2, but its revisions count.
 	if got, want := receive(t, gaps), (subscriber.Gap{Observer: "api-2", From: 6, To: 6}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
-func TestWhatIsNoEventIsSkippedOnce(t *testing.T) {
+func TestInvalidMessageIsSkippedOnce(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	type skip struct {
 		err  error
 		body []byte
 	}
 	skipped := make(chan skip, 100)
-	attempts := 0 // one goroutine calls the handler
+	attempts := 0 // needs no lock: one goroutine calls the handler
 	r := mustRunWith(t, subscriber.Config{
 		NSQ:        cluster,
 		OnSkipped:  func(err error, body []byte) { skipped <- skip{err, body} },
@@ -84,21 +84,21 @@ func TestWhatIsNoEventIsSkippedOnce(t *testing.T) {
 		mustPublish(t, p, b.body)
 	}
 	mustPublish(t, p, good)
-	r.wantRevisions(1) // after several deliveries, so that what else is delivered again has come again, too
+	r.wantRevisions(1) // by now NSQ would have delivered the skipped messages again
 	for _, want := range bad {
 		if got := receive(t, skipped); !errors.Is(got.err, want.err) || !bytes.Equal(got.body, want.body) {
-			t.Errorf("skipped %q for %v, want %q for %v", got.body, got.err, want.body, want.err)
+			t.Errorf("skipped %q with %v, want %q with %v", got.body, got.err, want.body, want.err)
 		}
 	}
 	if len(skipped) > 0 {
-		t.Errorf("%q came again", (<-skipped).body)
+		t.Errorf("%q was skipped again", (<-skipped).body)
 	}
 }
 
-func TestAnErrorHasTheEventComeAgainUntilItIsHandled(t *testing.T) {
+func TestFailedEventIsDeliveredAgain(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	const delay = 150 * time.Millisecond
-	attempts := make(map[uint64][]time.Time) // one goroutine calls the handler
+	attempts := make(map[uint64][]time.Time) // needs no lock: one goroutine calls the handler
 	r := mustRunWith(t, subscriber.Config{NSQ: cluster, RetryDelay: delay},
 		func(_ context.Context, e events.Event) error {
 			revision := e.Details().Revision
@@ -123,7 +123,7 @@ func TestAnErrorHasTheEventComeAgainUntilItIsHandled(t *testing.T) {
 	}
 	for i := range first[1:] {
 		if pause := first[i+1].Sub(first[i]); pause < delay {
-			t.Errorf("came again after %v, want %v or more", pause, delay)
+			t.Errorf("delivered again after %v, want %v or more", pause, delay)
 		}
 	}
 }
@@ -139,9 +139,9 @@ func TestEachChannelGetsEveryEvent(t *testing.T) {
 	other.wantRevisions(1, 2, 3, 4, 5)
 }
 
-func TestASharedChannelGivesEachEventToOne(t *testing.T) {
+func TestSharedChannelDeliversEachEventOnce(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
-	// An event stays with its worker until the other has one too, so that both must take part.
+	// Each handler waits until the other one has an event too, so that both must take part.
 	busy := make(chan struct{})
 	wait := func(ctx context.Context, _ events.Event) error {
 		select {
@@ -169,18 +169,18 @@ func TestASharedChannelGivesEachEventToOne(t *testing.T) {
 	}
 }
 
-func TestANamedChannelKeepsWhatWasNotHandled(t *testing.T) {
+func TestNamedChannelStoresUnhandledEvents(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	cfg := subscriber.Config{NSQ: cluster, Channel: "billing"}
-	began := make(chan struct{}, 1)
+	started := make(chan struct{}, 1)
 	first := mustRunWith(t, cfg, func(ctx context.Context, _ events.Event) error {
-		began <- struct{}{}
+		started <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
 	})
 	p := mustProducer(t, cluster)
 	mustPublish(t, p, mustEncode(t, mustEvent(t, events.TypeUpdated, "api-1", 1)))
-	receive(t, began)
+	receive(t, started)
 	first.stop()
 	mustPublish(t, p, mustEncode(t, mustEvent(t, events.TypeUpdated, "api-1", 2)))
 
@@ -192,7 +192,7 @@ func TestANamedChannelKeepsWhatWasNotHandled(t *testing.T) {
 	}
 }
 
-func TestEveryNSQDOfLookupdIsHeardAndARevisionThatStaysAwayIsTold(t *testing.T) {
+func TestEventsOfAllNSQDAndAMissingRevision(t *testing.T) {
 	lookupd := mustLookupd(t)
 	for range 2 {
 		mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
@@ -221,14 +221,14 @@ func TestEveryNSQDOfLookupdIsHeardAndARevisionThatStaysAwayIsTold(t *testing.T) 
 	}
 	for _, node := range r.sub.Nodes() {
 		if node.Received == 0 {
-			t.Errorf("nothing came through %s", node.Address)
+			t.Errorf("no event arrived through %s", node.Address)
 		}
 	}
 }
 
-func TestARestartIsToldBeforeItsEvent(t *testing.T) {
+func TestRestartIsReportedBeforeItsEvent(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
-	var order []string // one goroutine calls both
+	var order []string // needs no lock: one goroutine calls both functions
 	r := mustRunWith(t, subscriber.Config{
 		NSQ: cluster,
 		OnGap: func(g subscriber.Gap) {
@@ -252,11 +252,11 @@ func TestARestartIsToldBeforeItsEvent(t *testing.T) {
 	}
 }
 
-func TestRunIsForOnceAndNeedsAHandler(t *testing.T) {
+func TestRunFailsTwiceOrWithoutHandler(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	r := mustRun(t, subscriber.Config{NSQ: cluster})
 	if err := r.sub.Run(t.Context(), func(context.Context, events.Event) error { return nil }); err == nil {
-		t.Error("Run runs twice")
+		t.Error("the second Run returned no error")
 	}
 	fresh, err := subscriber.New(subscriber.Config{NSQ: cluster})
 	if err != nil {
@@ -265,11 +265,11 @@ func TestRunIsForOnceAndNeedsAHandler(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := fresh.Run(ctx, nil); err == nil {
-		t.Error("Run runs without a handler")
+		t.Error("Run without a handler returned no error")
 	}
 }
 
-func TestRunWithoutABrokerEndsWithItsContext(t *testing.T) {
+func TestRunWithoutBrokerStopsWithItsContext(t *testing.T) {
 	sub, err := subscriber.New(subscriber.Config{NSQ: nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:1"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -290,19 +290,19 @@ func TestValidateNamesTheField(t *testing.T) {
 	for _, tc := range []struct {
 		rule  string
 		cfg   subscriber.Config
-		names []string // none: valid
+		names []string // empty: the configuration is valid
 	}{
-		{"the cluster is enough", subscriber.Config{NSQ: nsqd}, nil},
+		{"a cluster only", subscriber.Config{NSQ: nsqd}, nil},
 		{"no cluster", subscriber.Config{}, []string{"NSQD and Lookupd"}},
 		{"bad address", subscriber.Config{NSQ: nsqpubsub.Cluster{NSQD: []string{"nsqd"}}}, []string{"NSQD"}},
 		{"bad topic", subscriber.Config{NSQ: nsqd, Topic: "a b"}, []string{"Topic"}},
-		{"a channel of 64", subscriber.Config{NSQ: nsqd, Channel: strings.Repeat("c", 54) + "#ephemeral"}, nil},
-		{"a channel of 65", subscriber.Config{NSQ: nsqd, Channel: strings.Repeat("c", 55) + "#ephemeral"}, []string{"Channel"}},
-		{"gaps of an own channel", subscriber.Config{NSQ: nsqd, OnGap: onGap}, nil},
-		{"gaps of a channel that may be shared", subscriber.Config{NSQ: nsqd, Channel: "c", OnGap: onGap}, []string{"OnGap", `"c"`, "Exclusive"}},
-		{"gaps of a channel that is not shared", subscriber.Config{NSQ: nsqd, Channel: "c", OnGap: onGap, Exclusive: true}, nil},
+		{"channel of 64 characters", subscriber.Config{NSQ: nsqd, Channel: strings.Repeat("c", 54) + "#ephemeral"}, nil},
+		{"channel of 65 characters", subscriber.Config{NSQ: nsqd, Channel: strings.Repeat("c", 55) + "#ephemeral"}, []string{"Channel"}},
+		{"gaps of the default channel", subscriber.Config{NSQ: nsqd, OnGap: onGap}, nil},
+		{"gaps of a shared channel", subscriber.Config{NSQ: nsqd, Channel: "c", OnGap: onGap}, []string{"OnGap", `"c"`, "Exclusive"}},
+		{"gaps of an exclusive channel", subscriber.Config{NSQ: nsqd, Channel: "c", OnGap: onGap, Exclusive: true}, nil},
 		{
-			"all at once",
+			"several invalid fields",
 			subscriber.Config{NSQ: nsqd, Grace: -1, Memory: -1, RetryDelay: -1},
 			[]string{"Grace", "Memory", "RetryDelay"},
 		},
@@ -310,7 +310,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		t.Run(tc.rule, func(t *testing.T) {
 			_, err := subscriber.New(tc.cfg)
 			if valid := tc.cfg.Validate(); (valid == nil) != (err == nil) {
-				t.Errorf("New says %v, Validate %v", err, valid)
+				t.Errorf("New returned %v, Validate %v", err, valid)
 			}
 			if (err == nil) != (tc.names == nil) {
 				t.Fatalf("got %v, want an error that names %q", err, tc.names)
