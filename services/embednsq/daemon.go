@@ -13,8 +13,8 @@ const (
 	stopTimeout  = 5 * time.Second
 )
 
-// checkFree fails if one of the fixed addresses is taken. The daemons open their ports one after the
-// other and keep the first when the second fails, so the second must be known to be free before.
+// checkFree returns an error if one of the addresses is in use. A daemon opens its two ports one after the other, and does not
+// close the first if it cannot open the second. So both are checked before the daemon starts.
 func checkFree(addresses ...string) error {
 	for _, address := range addresses {
 		l, err := net.Listen("tcp", address)
@@ -28,8 +28,8 @@ func checkFree(addresses ...string) error {
 	return nil
 }
 
-// awaitMain returns once the HTTP server answers, whatever it answers. Exit waits for goroutines that
-// Main starts, so it must not be called before Main has started them.
+// awaitMain returns after the HTTP server has responded, with any status. Main has then started its goroutines. Exit
+// waits for these goroutines and must not be called before.
 func awaitMain(httpAddr string) error {
 	client := http.Client{
 		Timeout:   startTimeout,
@@ -42,15 +42,15 @@ func awaitMain(httpAddr string) error {
 	return resp.Body.Close()
 }
 
-// runMain runs main in a goroutine and hands over its error when it returns.
+// runMain runs main in a goroutine. The channel receives main's error.
 func runMain(main func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- main() }()
 	return done
 }
 
-// exitWithin ends a daemon and waits for its Main. The daemons wait without limit for a client that
-// connected and never spoke, hence the bound.
+// exitWithin stops a daemon and waits for its Main. The wait is bounded, because the daemons wait without a limit for a client
+// that has connected and sent nothing.
 func exitWithin(limit time.Duration, exit func(), main <-chan error) error {
 	exited := make(chan struct{})
 	go func() {
@@ -62,7 +62,7 @@ func exitWithin(limit time.Duration, exit func(), main <-chan error) error {
 	select {
 	case <-exited:
 	case <-timeout.C:
-		return fmt.Errorf("still running %v after stop", limit)
+		return fmt.Errorf("still running %v after the stop", limit)
 	}
 	select {
 	case err := <-main:

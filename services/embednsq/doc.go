@@ -1,10 +1,9 @@
 // Package embednsq runs nsqd and nsqlookupd inside the process, for the demo and for tests.
 //
-// Each daemon listens when its Start function returns, on a port of the system's choice unless told
-// otherwise, and leaves no goroutine of its own behind after Stop. What may outlive Stop are HTTP
-// connections that a client keeps idle, since neither daemon closes them: clients should close their
-// idle connections, and nsqd's own to nsqlookupd ends by itself after 90 seconds.
+// A daemon accepts connections when its Start function returns, by default on a free port of 127.0.0.1. After Stop, no goroutine
+// of the daemon is left, except those of idle HTTP connections, which neither daemon closes. Clients should close their
+// idle connections. The idle connection of nsqd to nsqlookupd ends after 90 seconds.
 //
-// Under the race detector, close the consumers before nsqd: its Exit looks at a channel's messages in
-// flight without the lock that its connections hold.
+// Under the race detector, stop the consumers before nsqd: nsqd's Exit reads the in-flight messages of a channel
+// without the lock that its connections hold.
 package embednsq

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestNSQDServesWhenStartReturns(t *testing.T) {
+func TestNSQDAcceptsConnectionsAfterStart(t *testing.T) {
 	n := mustNSQD(t, embednsq.NSQDConfig{})
 	if got := get(t, n.HTTPAddr(), "/ping"); got != "OK" {
 		t.Errorf("ping: got %q, want OK", got)
@@ -34,7 +34,7 @@ func TestNSQDServesWhenStartReturns(t *testing.T) {
 	_ = conn.Close()
 }
 
-func TestATakenPortIsNamedAndTheOtherSetFree(t *testing.T) {
+func TestPortInUseIsNamedAndOtherPortReleased(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -60,14 +60,14 @@ func TestATakenPortIsNamedAndTheOtherSetFree(t *testing.T) {
 			}
 			again, err := net.Listen("tcp", free)
 			if err != nil {
-				t.Fatalf("the first port is still held: %v", err)
+				t.Fatalf("the first port is still in use: %v", err)
 			}
 			_ = again.Close()
 		})
 	}
 }
 
-func TestADataPathInUseIsRefused(t *testing.T) {
+func TestDataPathInUseIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	mustNSQD(t, embednsq.NSQDConfig{DataPath: dir})
 	if _, err := embednsq.StartNSQD(embednsq.NSQDConfig{DataPath: dir}); err == nil || !strings.Contains(err.Error(), dir) {
@@ -75,7 +75,7 @@ func TestADataPathInUseIsRefused(t *testing.T) {
 	}
 }
 
-func TestMessagesSurviveARestartOnTheSamePortsAndDataPath(t *testing.T) {
+func TestMessagesSurviveRestart(t *testing.T) {
 	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
 	n := mustNSQD(t, cfg)
 	post(t, n.HTTPAddr(), "/topic/create?topic=t", "")
@@ -91,7 +91,7 @@ func TestMessagesSurviveARestartOnTheSamePortsAndDataPath(t *testing.T) {
 	})
 }
 
-func TestATemporaryDataPathIsRemoved(t *testing.T) {
+func TestTemporaryDataPathIsRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	n := mustNSQD(t, embednsq.NSQDConfig{})
 	mustStop(t, n.Stop)
@@ -102,7 +102,7 @@ func TestATemporaryDataPathIsRemoved(t *testing.T) {
 }
 
 func TestNodeID(t *testing.T) {
-	for name, configured := range map[string]int64{"follows the TCP port": 0, "is as configured": 7} {
+	for name, configured := range map[string]int64{"default: from the TCP port": 0, "as configured": 7} {
 		t.Run(name, func(t *testing.T) {
 			var opts *nsqd.Options
 			n := mustNSQD(t, embednsq.NSQDConfig{NodeID: configured, Tune: func(o *nsqd.Options) { opts = o }})
@@ -117,12 +117,12 @@ func TestNodeID(t *testing.T) {
 	}
 }
 
-func TestLookupdNamesAnNSQDUntilItStops(t *testing.T) {
+func TestLookupdListsNSQDUntilStop(t *testing.T) {
 	l := mustLookupd(t)
 	n := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	eventually(t, func() bool { return len(nodes(t, l)) == 1 })
 	if got := nodes(t, l)[0]; got != n.TCPAddr() {
-		t.Errorf("nsqlookupd names %s, want %s", got, n.TCPAddr())
+		t.Errorf("nsqlookupd lists %s, want %s", got, n.TCPAddr())
 	}
 	mustStop(t, n.Stop)
 	eventually(t, func() bool { return len(nodes(t, l)) == 0 })
@@ -142,14 +142,14 @@ func TestStopEndsInTimeWithASilentClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// nsqd counts this client only when it has accepted it.
+	// nsqd counts this client only after it has accepted the connection.
 	accepted := time.Now()
 	for time.Since(accepted) < 50*time.Millisecond {
 		get(t, n.HTTPAddr(), "/ping")
 	}
 	start := time.Now()
 	if err := n.Stop(); err == nil {
-		t.Error("stop did not tell that nsqd still waits for a client")
+		t.Error("Stop returned no error although nsqd still waits for a client")
 	}
 	if took := time.Since(start); took > 8*time.Second {
 		t.Errorf("stop took %v", took)
@@ -268,7 +268,7 @@ func eventually(t *testing.T, ok func() bool) {
 	defer poll.Stop()
 	for !ok() {
 		if (<-poll.C).After(deadline) {
-			t.Fatal("did not come true within 5 s")
+			t.Fatal("the condition does not hold after 5 s")
 		}
 	}
 }

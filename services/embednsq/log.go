@@ -2,11 +2,11 @@ package embednsq
 
 import "strings"
 
-// Logf receives a log line of a daemon; level is DEBUG, INFO, WARNING, ERROR or FATAL. It is called
-// from many goroutines at once.
+// Logf receives a log line of a daemon. The level is DEBUG, INFO, WARNING, ERROR or FATAL. Several goroutines may call Logf at
+// the same time.
 type Logf func(level, msg string)
 
-// logger is what nsqd and nsqlookupd write to.
+// logger implements the logger interface of nsqd and nsqlookupd.
 type logger struct{ logf Logf }
 
 func (l logger) Output(_ int, line string) error {

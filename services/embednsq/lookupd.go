@@ -9,14 +9,14 @@ import (
 	"github.com/nsqio/nsq/nsqlookupd"
 )
 
-// LookupdConfig describes a nsqlookupd. The zero value is ready to use.
+// LookupdConfig configures a nsqlookupd. The zero value is ready to use.
 type LookupdConfig struct {
 	TCPAddress       string // default 127.0.0.1:0
 	HTTPAddress      string // default 127.0.0.1:0
-	BroadcastAddress string // what nsqd is told, default 127.0.0.1
-	Logf             Logf   // nil is silent
+	BroadcastAddress string // host that nsqlookupd reports to nsqd; default 127.0.0.1
+	Logf             Logf   // nil: no log
 
-	Tune func(*nsqlookupd.Options) // last word on the options, may be nil
+	Tune func(*nsqlookupd.Options) // changes the options before the start, if not nil
 }
 
 func (c *LookupdConfig) setDefaults() {
@@ -34,7 +34,7 @@ type Lookupd struct {
 	stopErr  error
 }
 
-// StartLookupd returns once nsqlookupd listens and serves. An error names the address that is taken.
+// StartLookupd starts nsqlookupd and returns when it accepts connections. An error names the address that is in use.
 func StartLookupd(cfg LookupdConfig) (*Lookupd, error) {
 	cfg.setDefaults()
 	opts := nsqlookupd.NewOptions()
@@ -59,13 +59,13 @@ func StartLookupd(cfg LookupdConfig) (*Lookupd, error) {
 	return l, nil
 }
 
-// TCPAddr is the host:port that nsqd registers at.
+// TCPAddr returns the host:port at which nsqd registers.
 func (l *Lookupd) TCPAddr() string { return l.daemon.RealTCPAddr().String() }
 
-// HTTPAddr is the host:port that answers /nodes and /lookup.
+// HTTPAddr returns the host:port of nsqlookupd's HTTP API.
 func (l *Lookupd) HTTPAddr() string { return l.daemon.RealHTTPAddr().String() }
 
-// Stop ends nsqlookupd within five seconds. Further calls return what the first returned.
+// Stop stops nsqlookupd within five seconds. Further calls return the result of the first.
 func (l *Lookupd) Stop() error {
 	l.stopOnce.Do(func() {
 		if err := exitWithin(stopTimeout, l.daemon.Exit, l.main); err != nil {

@@ -12,21 +12,21 @@ import (
 
 const leaveTimeout = 2 * time.Second
 
-// lookupLink closes nsqd's connections to nsqlookupd. Exit forgets them open, which is harmless in a
-// process that ends; here nsqlookupd would go on naming an nsqd that is gone, for 300 seconds.
+// lookupLink closes nsqd's connections to nsqlookupd before nsqd stops. nsqd's Exit leaves them open. That is harmless if the
+// process ends; within a process, nsqlookupd would list the stopped nsqd for 300 more seconds.
 //
-// Taking the addresses out of the running configuration makes nsqd close the connections, in a goroutine
-// that it ends on Exit and that tells of its progress in the log only.
+// lookupLink removes the addresses of nsqlookupd from the configuration of the running nsqd. A goroutine of nsqd then closes
+// the connections. Only nsqd's log shows when it has done so.
 type lookupLink struct {
-	next  nsqd.Logger
-	peers int
-	left  chan struct{}
+	next   nsqd.Logger
+	peers  int
+	closed chan struct{}
 }
 
-// watchLookups puts itself between nsqd and its logger.
+// watchLookups inserts a lookupLink between nsqd and its logger.
 func watchLookups(opts *nsqd.Options) *lookupLink {
 	n := len(opts.NSQLookupdTCPAddresses)
-	l := &lookupLink{next: opts.Logger, peers: n, left: make(chan struct{}, n)}
+	l := &lookupLink{next: opts.Logger, peers: n, closed: make(chan struct{}, n)}
 	if n > 0 {
 		opts.Logger = l
 	}
@@ -36,14 +36,14 @@ func watchLookups(opts *nsqd.Options) *lookupLink {
 func (l *lookupLink) Output(depth int, line string) error {
 	if strings.Contains(line, "): removing peer") {
 		select {
-		case l.left <- struct{}{}:
+		case l.closed <- struct{}{}:
 		default:
 		}
 	}
 	return l.next.Output(depth+1, line)
 }
 
-// leave returns once nsqd has left every nsqlookupd, or after two seconds.
+// leave makes nsqd close its connections to all nsqlookupd. It waits for that for at most two seconds.
 func (l *lookupLink) leave(httpAddr string) error {
 	if l.peers == 0 {
 		return nil
@@ -65,9 +65,9 @@ func (l *lookupLink) leave(httpAddr string) error {
 	defer timeout.Stop()
 	for range l.peers {
 		select {
-		case <-l.left:
+		case <-l.closed:
 		case <-timeout.C:
-			return nil // one that hangs drops the registration by itself
+			return nil // a nsqlookupd that hangs removes the registration later
 		}
 	}
 	return nil

@@ -11,18 +11,18 @@ import (
 	"github.com/nsqio/nsq/nsqd"
 )
 
-// NSQDConfig describes an nsqd. The zero value is ready to use.
+// NSQDConfig configures an nsqd. The zero value is ready to use.
 type NSQDConfig struct {
 	TCPAddress       string   // default 127.0.0.1:0
 	HTTPAddress      string   // default 127.0.0.1:0
-	BroadcastAddress string   // what nsqlookupd tells others, default 127.0.0.1
-	DataPath         string   // must exist; "" is a temporary directory that Stop removes
-	Lookupd          []string // TCP addresses of nsqlookupd to register at
-	NodeID           int64    // 1 to 1023, part of every message ID; 0 derives it from the TCP port
-	MemQueueSize     int64    // messages kept in memory per topic and channel, default 10000
-	Logf             Logf     // nil is silent
+	BroadcastAddress string   // host that nsqlookupd reports to clients; default 127.0.0.1
+	DataPath         string   // existing directory; default: a temporary directory, which Stop removes
+	Lookupd          []string // TCP addresses of the nsqlookupd at which nsqd registers
+	NodeID           int64    // 1 to 1023, part of every message id; default: derived from the TCP port
+	MemQueueSize     int64    // messages kept in memory for each topic and channel; default 10000
+	Logf             Logf     // nil: no log
 
-	Tune func(*nsqd.Options) // last word on the options, may be nil
+	Tune func(*nsqd.Options) // changes the options before the start, if not nil
 }
 
 func (c *NSQDConfig) setDefaults() {
@@ -43,8 +43,8 @@ type NSQD struct {
 	stopErr  error
 }
 
-// StartNSQD returns once nsqd listens and serves; registration at nsqlookupd follows on its own. Topics
-// and channels that DataPath remembers exist again. An error names the address or path that is taken.
+// StartNSQD starts nsqd and returns when it accepts connections. nsqd may register at nsqlookupd later. nsqd restores the topics
+// and channels stored in DataPath. An error names the address or path that is in use.
 func StartNSQD(cfg NSQDConfig) (*NSQD, error) {
 	n, err := startNSQD(cfg)
 	if err != nil {
@@ -75,7 +75,7 @@ func startNSQD(cfg NSQDConfig) (_ *NSQD, err error) {
 	if n.daemon, err = nsqd.New(opts); err != nil {
 		return nil, err
 	}
-	// Read when a topic is made, so it may wait until the port is known.
+	// nsqd reads the ID when it creates a topic, so the ID can be set after the port is known.
 	opts.ID = cmp.Or(cfg.NodeID, nodeID(n.daemon.RealTCPAddr()))
 	if err := n.daemon.LoadMetadata(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (c *NSQDConfig) options() *nsqd.Options {
 	opts.ID = c.NodeID
 	opts.TCPAddress = c.TCPAddress
 	opts.HTTPAddress = c.HTTPAddress
-	opts.HTTPSAddress = "127.0.0.1:0" // opened where Tune gives a certificate
+	opts.HTTPSAddress = "127.0.0.1:0" // used only if Tune sets a certificate
 	opts.BroadcastAddress = c.BroadcastAddress
 	opts.DataPath = c.DataPath
 	opts.NSQLookupdTCPAddresses = c.Lookupd
@@ -104,7 +104,7 @@ func (c *NSQDConfig) options() *nsqd.Options {
 	return opts
 }
 
-// nodeID tells the nsqd of one host apart: two with the same ID can give two messages the same ID.
+// nodeID returns different IDs for the nsqd of one host. Two nsqd with the same ID can create equal message ids.
 func nodeID(addr net.Addr) int64 {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
@@ -113,14 +113,14 @@ func nodeID(addr net.Addr) int64 {
 	return int64(tcp.Port % 1024)
 }
 
-// TCPAddr is the host:port for producers and consumers.
+// TCPAddr returns the host:port for producers and consumers.
 func (n *NSQD) TCPAddr() string { return n.daemon.RealTCPAddr().String() }
 
-// HTTPAddr is the host:port of nsqd's HTTP API.
+// HTTPAddr returns the host:port of nsqd's HTTP API.
 func (n *NSQD) HTTPAddr() string { return n.daemon.RealHTTPAddr().String() }
 
-// Stop leaves nsqlookupd, writes what is in memory to DataPath and ends nsqd, all within seven seconds.
-// Further calls return what the first returned.
+// Stop deregisters nsqd from nsqlookupd, writes the messages in memory to DataPath and stops nsqd, within seven seconds in all.
+// Further calls return the result of the first.
 func (n *NSQD) Stop() error {
 	n.stopOnce.Do(func() {
 		if err := n.stop(); err != nil {
