@@ -15,10 +15,10 @@ import (
 
 // Registry is what the API asks; *registry.Registry answers.
 type Registry interface {
-	Members(context.Context, registry.Query) (*registry.Snapshot, error)
-	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Snapshot, error)
+	Members(context.Context, registry.Query) (*registry.Membership, error)
+	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error)
 	Explain(ctx context.Context, service, id string, now time.Time) (*registry.Explanation, error)
-	Watch(context.Context) <-chan *registry.Snapshot
+	Watch(context.Context) <-chan *registry.Membership
 	Stats(context.Context) (registry.Stats, error)
 }
 

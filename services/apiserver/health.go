@@ -51,7 +51,7 @@ func (s *Server) ready(complete bool) error {
 }
 
 // emptyIsTrue says why a list without a server may be a mistake of ours, or nil; one that has a server is not judged.
-func (s *Server) emptyIsTrue(of *registry.Snapshot) error {
+func (s *Server) emptyIsTrue(of *registry.Membership) error {
 	if len(of.Servers) > 0 {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (s *Server) emptyIsTrue(of *registry.Snapshot) error {
 }
 
 // completeIfAsked says why a list may lack servers, or nil; a client that does not ask for a complete one gets it as it is.
-func (s *Server) completeIfAsked(list *registry.Snapshot, asked bool) error {
+func (s *Server) completeIfAsked(list *registry.Membership, asked bool) error {
 	if !asked {
 		return nil
 	}

@@ -113,7 +113,7 @@ type stuck struct {
 	open chan struct{}
 }
 
-func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*registry.Snapshot, error) {
+func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error) {
 	select {
 	case <-s.open:
 		return s.Registry.List(ctx, q, now)

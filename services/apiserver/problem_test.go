@@ -128,11 +128,11 @@ func TestHungRegistryIs503(t *testing.T) {
 // broken fails in a way that the table does not know.
 type broken struct{ apiserver.Registry }
 
-func (broken) Members(context.Context, registry.Query) (*registry.Snapshot, error) {
+func (broken) Members(context.Context, registry.Query) (*registry.Membership, error) {
 	return nil, errors.New("secret of the house")
 }
 
-func (broken) List(context.Context, registry.Query, time.Time) (*registry.Snapshot, error) {
+func (broken) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
 	return nil, errors.New("secret of the house")
 }
 

@@ -47,7 +47,7 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 }
 
 // listIsTrue says why a list may lack servers that are there, or nil.
-func (s *Server) listIsTrue(list *registry.Snapshot) error {
+func (s *Server) listIsTrue(list *registry.Membership) error {
 	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: nsqd has not been heard, or heard again, for long enough to know everybody", errNotReady)
 	}

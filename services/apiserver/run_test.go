@@ -74,7 +74,7 @@ type watches struct {
 	entered chan struct{}
 }
 
-func (w *watches) Watch(ctx context.Context) <-chan *registry.Snapshot {
+func (w *watches) Watch(ctx context.Context) <-chan *registry.Membership {
 	ch := w.Registry.Watch(ctx)
 	w.entered <- struct{}{}
 	return ch

@@ -56,7 +56,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 }
 
 // countUpTo counts the servers that q selects, and stops at limit.
-func countUpTo(limit int, members *registry.Snapshot, q registry.Query) int {
+func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	n := 0
 	for _, srv := range members.Servers {
 		if n == limit {
@@ -78,8 +78,8 @@ func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	watch := s.cfg.Registry.Watch(ctx)
 	for first := true; ; first = false {
 		select {
-		case snapshot, ok := <-watch:
-			if !ok || snapshot.Revision != index || !first {
+		case membership, ok := <-watch:
+			if !ok || membership.Revision != index || !first {
 				return
 			}
 		case <-ctx.Done():
@@ -91,7 +91,7 @@ func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 }
 
 // unchanged answers 304 if the client has the membership as it is.
-func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *registry.Snapshot, q Query) bool {
+func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *registry.Membership, q Query) bool {
 	known := r.Header.Get("If-None-Match")
 	if known == "" {
 		return false
@@ -110,7 +110,7 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 // etag names a membership: the process, its generation, and the filter. It is weak because the vitals (seq, age_ms,
 // last_seen, load, via) move on under the same tag. So a 304 says that nobody came, went or changed, and
 // not that the ages are those of then.
-func (s *Server) etag(of *registry.Snapshot, q Query) string {
+func (s *Server) etag(of *registry.Membership, q Query) string {
 	q.Wait, q.Complete = 0, false // they select nothing
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))

@@ -63,7 +63,7 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// countServices relies on the order of a snapshot.
+// countServices relies on the order of a membership.
 func countServices(servers []*events.Server) []Service {
 	services := make([]Service, 0)
 	for _, srv := range servers {

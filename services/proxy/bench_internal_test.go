@@ -12,9 +12,9 @@ import (
 
 type noRegistry struct{}
 
-func (noRegistry) Watch(context.Context) <-chan *registry.Snapshot { return nil }
-func (noRegistry) List(context.Context, registry.Query, time.Time) (*registry.Snapshot, error) {
-	return &registry.Snapshot{}, nil
+func (noRegistry) Watch(context.Context) <-chan *registry.Membership { return nil }
+func (noRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
+	return &registry.Membership{}, nil
 }
 func (noRegistry) Report(context.Context, registry.Evidence) error { return nil }
 
@@ -35,7 +35,7 @@ func BenchmarkUpdate(b *testing.B) {
 		one := *alive[n/2]
 		one.State = events.StateSuspect
 		suspected[n/2] = &one
-		both := []*registry.Snapshot{{Servers: alive}, {Servers: suspected}}
+		both := []*registry.Membership{{Servers: alive}, {Servers: suspected}}
 		if err := p.update(both[0], time.Now()); err != nil {
 			b.Fatal(err)
 		}

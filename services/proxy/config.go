@@ -24,8 +24,8 @@ import (
 
 // Registry is what the proxy hears of the roll, and whom it tells what it met; *registry.Registry is one.
 type Registry interface {
-	Watch(context.Context) <-chan *registry.Snapshot
-	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Snapshot, error)
+	Watch(context.Context) <-chan *registry.Membership
+	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error)
 	Report(context.Context, registry.Evidence) error
 }
 

@@ -26,20 +26,20 @@ type fakeRegistry struct {
 	mu       sync.Mutex
 	servers  []*events.Server
 	mode     registry.Mode
-	watchers map[chan *registry.Snapshot]bool
+	watchers map[chan *registry.Membership]bool
 	evidence []registry.Evidence
 }
 
 func newFakeRegistry() *fakeRegistry {
-	return &fakeRegistry{mode: registry.ModeNormal, watchers: make(map[chan *registry.Snapshot]bool)}
+	return &fakeRegistry{mode: registry.ModeNormal, watchers: make(map[chan *registry.Membership]bool)}
 }
 
-func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Snapshot {
+func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Membership {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := make(chan *registry.Snapshot, 1)
+	w := make(chan *registry.Membership, 1)
 	f.watchers[w] = true
-	w <- f.snapshot()
+	w <- f.membership()
 	context.AfterFunc(ctx, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -49,14 +49,14 @@ func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Snapshot {
 	return w
 }
 
-func (f *fakeRegistry) snapshot() *registry.Snapshot {
-	return &registry.Snapshot{Complete: true, Mode: f.mode, Servers: slices.Clone(f.servers)}
+func (f *fakeRegistry) membership() *registry.Membership {
+	return &registry.Membership{Complete: true, Mode: f.mode, Servers: slices.Clone(f.servers)}
 }
 
-func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Snapshot, error) {
+func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.snapshot(), nil
+	return f.membership(), nil
 }
 
 func (f *fakeRegistry) Report(_ context.Context, e registry.Evidence) error {
@@ -95,7 +95,7 @@ func (f *fakeRegistry) tell() {
 		case <-w:
 		default:
 		}
-		w <- f.snapshot()
+		w <- f.membership()
 	}
 }
 

@@ -42,7 +42,7 @@ func TestInventedServicesAreOneSeries(t *testing.T) {
 	now := time.Now()
 	update := func(names ...string) {
 		t.Helper()
-		s := &registry.Snapshot{}
+		s := &registry.Membership{}
 		for _, name := range names {
 			s.Servers = append(s.Servers, &events.Server{Service: name, ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100})
 		}

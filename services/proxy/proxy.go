@@ -76,12 +76,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 			told = nil // never ready
 		}
 		select {
-		case snapshot, ok := <-told:
+		case membership, ok := <-told:
 			if !ok {
 				return nil
 			}
 			begun := time.Now()
-			if err := p.update(snapshot, begun); err != nil {
+			if err := p.update(membership, begun); err != nil {
 				return err
 			}
 			rested = time.After(rest * time.Since(begun))
@@ -95,12 +95,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 }
 
-// update takes a new membership. Services are in the order of the snapshot.
-func (p *Proxy) update(snapshot *registry.Snapshot, now time.Time) error {
+// update takes a new membership. Services are in the order of the membership.
+func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	services := *p.services.Load()
 	grown := services
 	told := make(map[string]bool, len(services))
-	for members := range byService(snapshot.Servers) {
+	for members := range byService(membership.Servers) {
 		name := members[0].Service
 		told[name] = true
 		s := services[name]
@@ -122,18 +122,18 @@ func (p *Proxy) update(snapshot *registry.Snapshot, now time.Time) error {
 		}
 	}
 	p.services.Store(&grown)
-	if snapshot.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
+	if membership.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
 		// It may be the network that is gone, and come back with another address for this host: on a connection from before
 		// a request would wait for the whole of its patience.
 		for _, s := range grown {
 			s.eachPool((*pool).distrust)
 		}
 	}
-	p.mode = snapshot.Mode
+	p.mode = membership.Mode
 	return nil
 }
 
-// byService yields the servers of each service. It relies on the order of a snapshot.
+// byService yields the servers of each service. It relies on the order of a membership.
 func byService(servers []*events.Server) func(yield func([]*events.Server) bool) {
 	return func(yield func([]*events.Server) bool) {
 		for first, next := 0, 0; first < len(servers); first = next {

@@ -78,7 +78,7 @@ func (s *state) settleConflict(at time.Time, now time.Duration) {
 		}
 		c.Detail = fmt.Sprintf("another API server has the id %q; its process started at %s: give each API server an id of its own",
 			s.cfg.Observer, c.Started.Format(time.RFC3339))
-		s.conflict, s.snapshot = &c, nil
+		s.conflict, s.membership = &c, nil
 		if begins {
 			s.tellConflict(c, true, at)
 		}
@@ -91,7 +91,7 @@ func (s *state) tellConflict(c Conflict, begins bool, at time.Time) {
 		why = events.CauseDuplicate
 	}
 	s.revision++
-	s.snapshot = nil
+	s.membership = nil
 	s.outbox.push(events.ConflictChanged{
 		Transition: events.Transition{
 			ID:   events.ConflictEventID(s.cfg.Observer, s.cfg.Started, at, s.revision),

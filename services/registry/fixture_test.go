@@ -66,7 +66,7 @@ func mustTicks(t testing.TB, r *registry.Registry, from, to time.Time) {
 	}
 }
 
-func mustMembers(t testing.TB, r *registry.Registry, q registry.Query) *registry.Snapshot {
+func mustMembers(t testing.TB, r *registry.Registry, q registry.Query) *registry.Membership {
 	t.Helper()
 	s, err := r.Members(t.Context(), q)
 	if err != nil {

@@ -29,10 +29,10 @@ const (
 func (s *state) settle(at time.Time, now, g time.Duration) {
 	s.refill(g)
 	if !s.complete && s.whole(at) {
-		s.complete, s.snapshot = true, nil
+		s.complete, s.membership = true, nil
 	}
 	if silent := s.clock.silentNSQD(); !slices.Equal(silent, s.silent) {
-		s.silent, s.snapshot = silent, nil
+		s.silent, s.membership = silent, nil
 	}
 	if s.modeSince.IsZero() {
 		s.modeSince = at
@@ -94,7 +94,7 @@ func (s *state) change(to Mode, why events.Cause, at time.Time) {
 		return
 	}
 	from := s.mode
-	s.mode, s.modeSince, s.snapshot = to, at, nil
+	s.mode, s.modeSince, s.membership = to, at, nil
 	s.revision++
 	s.outbox.push(events.ModeChanged{
 		Transition: events.Transition{

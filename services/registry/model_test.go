@@ -228,13 +228,13 @@ func checkState(t *rapid.T, s *state) {
 	if suspects != s.suspects {
 		t.Fatalf("%d suspects are counted, there are %d", s.suspects, suspects)
 	}
-	snapshot := s.members()
-	if snapshot.Revision != s.revision || len(snapshot.Servers) != len(s.order) {
-		t.Fatalf("the snapshot has revision %d and %d servers, want %d and %d", snapshot.Revision, len(snapshot.Servers), s.revision, len(s.order))
+	membership := s.members()
+	if membership.Revision != s.revision || len(membership.Servers) != len(s.order) {
+		t.Fatalf("the membership has revision %d and %d servers, want %d and %d", membership.Revision, len(membership.Servers), s.revision, len(s.order))
 	}
 	for i, r := range s.order {
-		if snapshot.Servers[i] != r.view {
-			t.Fatalf("the snapshot has another %s", r.view.Key())
+		if membership.Servers[i] != r.view {
+			t.Fatalf("the membership has another %s", r.view.Key())
 		}
 	}
 }

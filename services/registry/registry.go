@@ -28,7 +28,7 @@ type Registry struct {
 	// Owned by Run's goroutine.
 	state    *state
 	watchers map[watcher]struct{}
-	told     *Snapshot // what the watchers know
+	told     *Membership // what the watchers know
 }
 
 // New starts nothing. The error is that of cfg.Validate.
@@ -103,27 +103,27 @@ func (r *Registry) Report(ctx context.Context, e Evidence) error {
 
 // Members returns the membership that q selects. It costs the registry the same whatever the size of
 // the roll, as long as the membership does not change; the selection is done by the caller's goroutine.
-func (r *Registry) Members(ctx context.Context, q Query) (*Snapshot, error) {
-	snapshot, err := ask(ctx, r, (*state).members)
+func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
+	membership, err := ask(ctx, r, (*state).members)
 	if err != nil {
 		return nil, err
 	}
-	return snapshot.Select(q), nil
+	return membership.Select(q), nil
 }
 
 // List is Members with the vitals of the last tick, for people. The first call after a tick costs the registry
 // a walk over the roll. The values belong to the caller.
-func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Snapshot, error) {
+func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, error) {
 	type answer struct {
-		snapshot *Snapshot
-		vitals   []vitals
+		membership *Membership
+		vitals     []vitals
 	}
 	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.age(now))} })
 	if err != nil {
 		return nil, err
 	}
-	part := a.snapshot.without()
-	for i, srv := range a.snapshot.Servers {
+	part := a.membership.without()
+	for i, srv := range a.membership.Servers {
 		if q.Matches(srv) {
 			current := *srv
 			a.vitals[i].apply(&current)

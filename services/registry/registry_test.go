@@ -149,7 +149,7 @@ func TestCallFollowsWhatWasObserved(t *testing.T) {
 			s, err := r.Members(t.Context(), registry.Query{})
 			if err != nil {
 				t.Error(err)
-				s = &registry.Snapshot{}
+				s = &registry.Membership{}
 			}
 			synced <- len(s.Servers)
 		}()

@@ -123,7 +123,7 @@ func warm(s *state, start time.Time) {
 	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
 		s.tick(at, nil)
 	}
-	s.outbox.queue, s.revision, s.snapshot = nil, 0, nil
+	s.outbox.queue, s.revision, s.membership = nil, 0, nil
 }
 
 func (sc *scenario) run(t *testing.T, a *arguments) error {

@@ -22,7 +22,7 @@ type state struct {
 	byAddr   map[key]*record    // key.id is an address here
 	latest   map[uint64]*record // by the hash of an address, the server that was registered there last
 	services map[string]int     // servers of each
-	order    []*record          // by service and id, as in a snapshot
+	order    []*record          // by service and id, as in Membership
 	wheel    wheel
 	graves   graveyard
 	ignored  ignoring
@@ -48,8 +48,8 @@ type state struct {
 	revision uint64
 
 	generation uint64
-	snapshot   *Snapshot // nil after the membership changed
-	vitals     []vitals  // nil after a tick or a change
+	membership *Membership // nil after a change
+	vitals     []vitals    // nil after a tick or a change
 	counts     counts
 }
 
@@ -118,19 +118,19 @@ func (s *state) age(t time.Time) time.Duration {
 	return s.since(t)
 }
 
-// members returns the snapshot, made anew only if the membership changed.
-func (s *state) members() *Snapshot {
-	if s.snapshot == nil {
+// members returns the current membership. It builds a new one only after a change.
+func (s *state) members() *Membership {
+	if s.membership == nil {
 		servers := make([]*events.Server, len(s.order))
 		for i, r := range s.order {
 			servers[i] = r.view
 		}
 		s.generation++
-		s.snapshot = &Snapshot{
+		s.membership = &Membership{
 			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Silent: s.silent, Conflict: s.conflict, Servers: servers,
 		}
 	}
-	return s.snapshot
+	return s.membership
 }
 
 // currentVitals are parallel to the servers of members, made at most once a tick and membership.

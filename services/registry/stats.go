@@ -13,7 +13,7 @@ type Stats struct {
 	Mode        Mode
 	ModeSince   time.Time     // zero before the first tick
 	ModeDetail  string        // what it means, in words
-	Complete    bool          // see Snapshot
+	Complete    bool          // see Membership
 	Conflict    *Conflict     // likewise
 	NSQD        []NSQD        // each known nsqd, sorted by address
 	SilentRatio float64       // part of the reachable nsqd that is silent

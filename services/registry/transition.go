@@ -47,7 +47,7 @@ func (s *state) enter(r *record, to events.State) {
 		s.suspects--
 	}
 	r.view = &view
-	s.snapshot, s.vitals = nil, nil
+	s.membership, s.vitals = nil, nil
 	s.schedule(r, s.clock.last)
 }
 
@@ -97,7 +97,7 @@ func (s *state) tell(r *record, why step, at time.Time, now time.Duration) {
 func (s *state) tellAs(r *record, why step, ordinal, round uint64, at time.Time, now time.Duration) {
 	s.revision++
 	s.counts.steps[why]++
-	s.snapshot, s.vitals = nil, nil
+	s.membership, s.vitals = nil, nil
 	view := *r.view
 	r.vitals(s.clock.at(now)).apply(&view)
 	r.view = &view

@@ -2,14 +2,14 @@ package registry
 
 import "context"
 
-// watcher gets each new membership. Its channel holds one snapshot, and Run is the only sender, so
+// watcher gets each new membership. Its channel holds one membership, and Run is the only sender, so
 // taking the old one out makes room for the new one.
-type watcher chan *Snapshot
+type watcher chan *Membership
 
 // Watch returns a channel with the membership of now and then each new one; of several that nobody took
 // the latest stays. It is closed when ctx ends or the registry stops. Watch blocks until Run takes the
 // request, or ctx ends.
-func (r *Registry) Watch(ctx context.Context) <-chan *Snapshot {
+func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
 	w := make(watcher, 1)
 	enter := func(s *state) {
 		r.tellWatchers() // the others, so that nobody is told the same twice

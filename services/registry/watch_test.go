@@ -10,8 +10,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive gives the snapshot that waits in a channel of Watch.
-func mustReceive(t *testing.T, from <-chan *registry.Snapshot) *registry.Snapshot {
+// mustReceive gives the membership that waits in a channel of Watch.
+func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
 	t.Helper()
 	synctest.Wait()
 	select {
@@ -26,7 +26,7 @@ func mustReceive(t *testing.T, from <-chan *registry.Snapshot) *registry.Snapsho
 	return nil
 }
 
-func mustBeSilent(t *testing.T, from <-chan *registry.Snapshot) {
+func mustBeSilent(t *testing.T, from <-chan *registry.Membership) {
 	t.Helper()
 	synctest.Wait()
 	select {
@@ -123,7 +123,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// One that already waits takes the first snapshot at once, which must not be told again for that. So many heartbeats wait
+// One that already waits takes the first membership at once, which must not be told again for that. So many heartbeats wait
 // that there is time to begin waiting before Watch is granted.
 func TestWatchTellsTheFirstOnce(t *testing.T) {
 	for range 20 {

@@ -88,18 +88,18 @@ func checkAlone(t *testing.T, path string) {
 
 // roll is a registry whose membership changes when the test says so.
 type roll struct {
-	changes chan *registry.Snapshot // capacity 1, as that of the registry
+	changes chan *registry.Membership // capacity 1, as that of the registry
 	save    func(ctx context.Context, now time.Time) (*registry.Saved, error)
 }
 
 func newRoll() *roll {
-	r := &roll{changes: make(chan *registry.Snapshot, 1)}
+	r := &roll{changes: make(chan *registry.Membership, 1)}
 	r.save = func(context.Context, time.Time) (*registry.Saved, error) { return savedOf(3), nil }
 	r.change()
 	return r
 }
 
-func (r *roll) Watch(context.Context) <-chan *registry.Snapshot { return r.changes }
+func (r *roll) Watch(context.Context) <-chan *registry.Membership { return r.changes }
 
 func (r *roll) Save(ctx context.Context, now time.Time) (*registry.Saved, error) {
 	return r.save(ctx, now)
@@ -108,7 +108,7 @@ func (r *roll) Save(ctx context.Context, now time.Time) (*registry.Saved, error)
 // change says that the membership is another; of several that nobody took the latest stays.
 func (r *roll) change() {
 	select {
-	case r.changes <- &registry.Snapshot{}:
+	case r.changes <- &registry.Membership{}:
 	default:
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // Registry is whose roll is kept; *registry.Registry is one.
 type Registry interface {
-	Watch(context.Context) <-chan *registry.Snapshot
+	Watch(context.Context) <-chan *registry.Membership
 	Save(ctx context.Context, now time.Time) (*registry.Saved, error)
 }
 
@@ -125,7 +125,7 @@ func (w *Writer) Run(ctx context.Context) error {
 }
 
 // due waits for another membership, or until the file is old, and is false when there will be no other one.
-func due(ctx context.Context, changes <-chan *registry.Snapshot) bool {
+func due(ctx context.Context, changes <-chan *registry.Membership) bool {
 	select {
 	case <-time.After(refresh):
 		return true

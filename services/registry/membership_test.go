@@ -20,16 +20,16 @@ func mustJSON(t *testing.T, v any) string {
 }
 
 // What was answered once is never changed, by whatever happens to its servers.
-func TestSnapshotNeverChanges(t *testing.T) {
+func TestMembershipIsImmutable(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	start := time.Now()
-	var snapshots []*registry.Snapshot
+	var memberships []*registry.Membership
 	var then []string
 	keep := func() {
 		s := mustMembers(t, r, registry.Query{})
-		snapshots, then = append(snapshots, s), append(then, mustJSON(t, s))
+		memberships, then = append(memberships, s), append(then, mustJSON(t, s))
 		part := mustMembers(t, r, registry.Query{Zone: "a"})
-		snapshots, then = append(snapshots, part), append(then, mustJSON(t, part))
+		memberships, then = append(memberships, part), append(then, mustJSON(t, part))
 	}
 	for round := range 12 {
 		now := start.Add(time.Duration(round) * 4 * time.Second)
@@ -51,12 +51,12 @@ func TestSnapshotNeverChanges(t *testing.T) {
 		mustTick(t, r, now)
 		keep()
 	}
-	if first, last := snapshots[0].Revision, snapshots[len(snapshots)-1].Revision; last < first+40 {
+	if first, last := memberships[0].Revision, memberships[len(memberships)-1].Revision; last < first+40 {
 		t.Fatalf("only %d changes: the test shows nothing", last-first)
 	}
-	for i, s := range snapshots {
+	for i, s := range memberships {
 		if now := mustJSON(t, s); now != then[i] {
-			t.Errorf("snapshot %d changed\nfrom %s\n  to %s", i, then[i], now)
+			t.Errorf("membership %d changed\nfrom %s\n  to %s", i, then[i], now)
 		}
 	}
 }
@@ -71,12 +71,12 @@ func TestMembersAreSharedUntilTheyChange(t *testing.T) {
 		mustObserve(t, r, heartbeatOf(1, seq), now)
 		mustTick(t, r, now)
 		if s := mustMembers(t, r, registry.Query{}); s != first {
-			t.Fatalf("a renewal made a new snapshot")
+			t.Fatalf("a renewal made a new membership")
 		}
 	}
 	mustObserve(t, r, heartbeatOf(2, 1), now)
 	if s := mustMembers(t, r, registry.Query{}); s == first || len(s.Servers) != 2 || s.Revision != first.Revision+1 {
-		t.Errorf("got %d servers at revision %d, want a new snapshot with 2 at %d", len(s.Servers), s.Revision, first.Revision+1)
+		t.Errorf("got %d servers at revision %d, want a new membership with 2 at %d", len(s.Servers), s.Revision, first.Revision+1)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestQuery(t *testing.T) {
 	server := func(id, service, zone string, state events.State, tags []string, meta map[string]string) *events.Server {
 		return &events.Server{ID: id, Service: service, Zone: zone, State: state, Tags: tags, Meta: events.NewMeta(meta)}
 	}
-	all := &registry.Snapshot{Revision: 7, Mode: registry.ModeNormal, Servers: []*events.Server{
+	all := &registry.Membership{Revision: 7, Mode: registry.ModeNormal, Servers: []*events.Server{
 		server("1", "data", "a", events.StateAlive, []string{"blue", "ssd"}, map[string]string{"rack": "r1", "os": "x"}),
 		server("2", "data", "b", events.StateSuspect, []string{"blue"}, map[string]string{"rack": "r2"}),
 		server("3", "data", "a", events.StateDraining, nil, map[string]string{"rack": "r1", "empty": ""}),

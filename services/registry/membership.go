@@ -18,16 +18,16 @@ const (
 	ModeBlind   = events.ModeBlind
 )
 
-// Snapshot is the membership at one revision. It is immutable and may be kept and shared.
-type Snapshot struct {
+// Membership is the set of known servers at one revision. It is immutable and may be kept and shared.
+type Membership struct {
 	Revision   uint64
-	Generation uint64 // of this process; grows with each Snapshot, also where nothing happened that makes an event
+	Generation uint64 // of this process; each new Membership has a higher one, even if no event was emitted
 	Mode       Mode
 	Complete   bool      // every server that publishes is on the roll: it was heard on time for an interval, or restored
 	Silent     []string  // nsqd through which no message arrives, sorted
 	Conflict   *Conflict // another API server with the same id, or nil
 	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
-	// each server's last transition, because a heartbeat that changes nothing makes no new snapshot.
+	// each server's last transition, because a heartbeat that changes nothing makes no new membership.
 	// Registry.List has the current ones.
 	Servers []*events.Server
 }
@@ -76,14 +76,14 @@ func (q *Query) all() bool {
 }
 
 // without is s but for its servers.
-func (s *Snapshot) without() *Snapshot {
+func (s *Membership) without() *Membership {
 	part := *s
 	part.Servers = nil
 	return &part
 }
 
-// Select returns the part of the snapshot that q selects.
-func (s *Snapshot) Select(q Query) *Snapshot {
+// Select returns the part of the membership that q selects.
+func (s *Membership) Select(q Query) *Membership {
 	if q.all() {
 		return s
 	}
