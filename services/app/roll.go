@@ -69,16 +69,17 @@ func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metric
 func (r *roll) newRegistry() (err error) {
 	c := r.cfg.Registry
 	r.registry, err = registry.New(registry.Config{
-		Observer:   r.cfg.ID,
-		Started:    r.started,
-		Interval:   c.Interval,
-		TTL:        c.TTL,
-		Tick:       c.Tick,
-		MaxServers: c.MaxServers,
-		Probing:    c.Probe != probeOff,
-		Restore:    r.restored(),
-		Deaf:       r.hearing.why,
-		Reached:    r.subscriber.Reached,
+		Observer:       r.cfg.ID,
+		Started:        r.started,
+		Interval:       c.Interval,
+		TTL:            c.TTL,
+		Tick:           c.Tick,
+		MaxServers:     c.MaxServers,
+		Probing:        c.Probe != probeOff,
+		Restore:        r.restored(),
+		Deaf:           r.hearing.why,
+		CanaryInterval: canary.DefaultInterval,
+		Reached:        r.subscriber.Reached,
 	})
 	return err
 }
@@ -164,6 +165,7 @@ func (r *roll) newCanaries(cluster nsqpubsub.Cluster, metrics prometheus.Registe
 		Publisher: r.canaryProducer,
 		Nodes:     r.subscriber.Nodes,
 		Reconnect: r.subscriber.Reconnect,
+		Interval:  canary.DefaultInterval,
 		Metrics:   metrics,
 		Log:       r.log,
 	})

@@ -17,6 +17,9 @@ type Publisher interface {
 	PublishTo(ctx context.Context, nsqd, topic string, body []byte) error
 }
 
+// DefaultInterval is the default of Config.Interval. The registry derives from it when an nsqd is silent.
+const DefaultInterval = time.Second
+
 // Config of a Sender. All that has no default is required. The functions must not block.
 type Config struct {
 	ID        string                          // of this API server
@@ -34,7 +37,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	c.Interval = cmp.Or(c.Interval, time.Second)
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	c.Silence = cmp.Or(c.Silence, 15*time.Second)
 	if c.Log == nil {
 		c.Log = zap.NewNop()

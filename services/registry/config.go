@@ -7,27 +7,28 @@ import (
 	"time"
 )
 
-// Config of a Registry. The zero value is useful but for Observer.
+// Config configures a Registry. Only Observer is required.
 type Config struct {
-	Observer   string                 // id of this API server, told in every event
-	Started    time.Time              // of the process, as its canaries name it; default: canaries of the own id say nothing
-	Interval   time.Duration          // between heartbeats, as most servers beat; default 5 s
-	TTL        time.Duration          // as most servers have it; default 10 s
-	Tick       time.Duration          // how often Tick is called: the precision of suspicion and expiry; default 250 ms
-	MaxServers int                    // beyond it new servers are refused, known ones stay; default 100 000
-	Outbox     int                    // events kept while nobody takes them, then the oldest are dropped; default 65 536
-	Mailbox    int                    // heartbeats that may wait before Observe blocks; default 4096
-	Probing    bool                   // somebody reads Probes and Reports; else silence alone decides
-	Deaf       func() string          // why nothing can be heard, for the detail of mode blind; must not block; default unknown
-	Reached    func(nsqd string) bool // whether this process was ever connected to an nsqd through which no message came; must not block; default no
-	Restore    *Saved                 // the roll of the process before; default none. It must be valid
+	Observer       string                 // id of this API server; every event names it
+	Started        time.Time              // start of this process, as its canaries name it; default: id conflicts are not detected
+	Interval       time.Duration          // usual interval of heartbeats; default 5 s
+	TTL            time.Duration          // usual TTL of servers; default 10 s
+	CanaryInterval time.Duration          // time between two canaries through one nsqd, which is silent after 2.5 of them; default 1 s
+	Tick           time.Duration          // time between two calls of Tick, the precision of suspicion and expiry; default 250 ms
+	MaxServers     int                    // when so many are registered, new servers are refused; default 100 000
+	Outbox         int                    // events kept while no one receives them; then the oldest are dropped; default 65 536
+	Mailbox        int                    // heartbeats that may wait before Observe blocks; default 4096
+	Probing        bool                   // Probes is read and answered with Report; if false, silence alone decides
+	Deaf           func() string          // why no message arrives, for the detail of mode blind; must not block; default unknown
+	Reached        func(nsqd string) bool // whether this process was ever connected to an nsqd that delivered no message; must not block; default no
+	Restore        *Saved                 // servers that the previous process knew; default none. It must be valid
 }
 
 // maxTick bounds how late suspicion and expiry may be.
 const maxTick = time.Minute
 
-// The part of its TTL after which a silent server is suspect: two beats and a half of the default
-// interval are missed by then, and there is time to ask before the lease ends.
+// A silent server is suspect after this part of its TTL. By default that is after 7 s: one heartbeat is overdue by then, and
+// there is time for three probes before the lease ends.
 const (
 	suspectNumerator   = 7
 	suspectDenominator = 10
@@ -36,13 +37,14 @@ const (
 func (c *Config) setDefaults() {
 	c.Interval = cmp.Or(c.Interval, 5*time.Second)
 	c.TTL = cmp.Or(c.TTL, 10*time.Second)
+	c.CanaryInterval = cmp.Or(c.CanaryInterval, time.Second)
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	c.MaxServers = cmp.Or(c.MaxServers, 100_000)
 	c.Outbox = cmp.Or(c.Outbox, 1<<16)
 	c.Mailbox = cmp.Or(c.Mailbox, 1<<12)
 }
 
-// Validate names every field that is out of its bounds. Zero stands for the default.
+// Validate returns one error for each field that is out of bounds. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -54,6 +56,7 @@ func (c Config) Validate() error {
 	check(c.Observer != "", "observer is empty")
 	check(c.Interval > 0, "interval %v is not positive", c.Interval)
 	check(c.TTL > 0, "ttl %v is not positive", c.TTL)
+	check(c.CanaryInterval > 0, "canaryinterval %v is not positive", c.CanaryInterval)
 	check(c.Tick > 0 && c.Tick <= maxTick, "tick %v, want more than 0 and at most %v", c.Tick, maxTick)
 	check(c.MaxServers > 0, "maxservers %d is not positive", c.MaxServers)
 	check(c.Outbox > 0, "outbox %d is not positive", c.Outbox)

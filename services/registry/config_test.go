@@ -8,18 +8,18 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestConfigNamesWhatIsWrong(t *testing.T) {
+func TestConfigValidation(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		cfg  registry.Config
-		want []string // in the error; none if there is none
+		want []string // in the error; empty if there is no error
 	}{
-		{"the zero value is useful but for the observer", registry.Config{}, []string{"observer is empty"}},
+		{"the zero value lacks only the observer", registry.Config{}, []string{"observer is empty"}},
 		{"an observer is enough", registry.Config{Observer: "api-1"}, nil},
 		{"a tick of a minute", registry.Config{Observer: "api-1", Tick: time.Minute}, nil},
 		{"a tick longer than a minute", registry.Config{Observer: "api-1", Tick: time.Minute + 1}, []string{"tick 1m0.000000001s"}},
-		{"all that is wrong at once", registry.Config{Interval: -1, TTL: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
-			[]string{"observer", "interval", "ttl", "tick", "maxservers", "outbox", "mailbox"}},
+		{"all errors are reported at once", registry.Config{Interval: -1, TTL: -1, CanaryInterval: -1, Tick: -1, MaxServers: -1, Outbox: -1, Mailbox: -1},
+			[]string{"observer", "interval", "ttl", "canaryinterval", "tick", "maxservers", "outbox", "mailbox"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := registry.New(test.cfg)

@@ -2,23 +2,28 @@ package registry
 
 import "time"
 
-// Old messages are no sight of the present: what was heard through an nsqd reaches as far as its newest stamp. The lag of
-// an nsqd is the age of that stamp when it was applied, wherever the message waited: in nsqd's queue, in the socket, in the
-// pipeline, or in the mailbox. Canaries bring a stamp every second, so an nsqd without one for longer is silent and not late.
+// A message shows the state of its sender at the time of its stamp, not at the time of its arrival. The lag of an nsqd is the
+// age of the newest stamp that came through it, when that message was applied. It does not matter where the message waited:
+// in nsqd's queue, in the socket, in the pipeline or in the mailbox. An nsqd through which no message arrives is silent; it
+// has no lag, because canaries bring a new stamp every second as long as any message arrives.
 //
-//	explains(nsqd) = min(h, lag - 1 s)   0 below 1 s, and for one that is silent
+//	explains(nsqd) = min(h, lag - 1 s)   0 if the lag is below 1 s, or the nsqd is silent
 //	grace          = the largest of them, over every nsqd
 //	age of a lease = L - grace - stamp
 //
-// Under a steady lag of D every end is found D - 1 s later and no lease is older than without the lag, because a heartbeat
-// through the slowest nsqd may be on the way for D. As a lag grows by a second in a second, ages stand still.
+// A heartbeat through the slowest nsqd may be on the way for as long as the lag. Under a steady lag of D, a lease is
+// therefore never older than without the lag, and every end is found D - 1 s later. While a lag grows by one second per
+// second, ages do not grow.
 //
-// Grace is bounded by an interval, so that a lag that grows for ever does not keep the dead for ever. An nsqd that lags by
-// more than h + 1 s counts as silent in s: with one of three, L runs at two thirds; with all of them it stands still, and only
-// evidence ends a server.
+// Grace is at most an interval, so that a lag that grows for ever does not keep dead servers for ever. An nsqd with a lag of
+// more than h + 1 s counts as silent in s: if it is one of three, L runs at two thirds of its speed; if all are so late, L
+// stands still, and only evidence ends a server.
 
-// measure brings the lag up to date at a tick. before is the time of the tick before: what moved the reach was applied later,
-// so the lag is at least the difference. While nothing newer comes the lag stays, until the nsqd is silent.
+// lagLimit is the largest lag that changes nothing.
+const lagLimit = time.Second
+
+// measure updates the lag at a tick. before is the time of the tick before: the newest message was applied after it, so the
+// lag is at least the difference. The lag stays until a newer message arrives or the nsqd is silent.
 func (s *nsqd) measure(before time.Duration) {
 	switch {
 	case s.silent:
@@ -29,7 +34,10 @@ func (s *nsqd) measure(before time.Duration) {
 	s.newer = false
 }
 
-// explains is how much of every age the lag of an nsqd may be the reason for.
+// late reports whether messages arrive through the nsqd, but too late.
+func (s *nsqd) late() bool { return s.lag > lagLimit }
+
+// explains returns the part of every age that the lag of an nsqd may explain.
 func (c *leaseClock) explains(s *nsqd) time.Duration {
 	return min(c.interval, max(0, s.lag-lagLimit))
 }
@@ -37,10 +45,10 @@ func (c *leaseClock) explains(s *nsqd) time.Duration {
 // tooLate reports whether messages through an nsqd are so old that it counts as silent.
 func (c *leaseClock) tooLate(s *nsqd) bool { return s.lag > c.interval+lagLimit }
 
-// judged is the moment of the lease clock by which leases are judged.
+// judged returns the time of the lease clock at which leases are judged.
 func (c *leaseClock) judged() time.Duration { return c.lease - c.grace }
 
-// explained is how long a message may have waited in the mailbox, at a tick g after the one before.
+// explained returns how long a message may have waited in the mailbox at a tick that comes g after the tick before.
 func (c *leaseClock) explained(g time.Duration) time.Duration {
 	if c.grace == 0 {
 		return lagLimit

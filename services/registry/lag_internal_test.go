@@ -39,7 +39,7 @@ func TestLagExtendsLeases(t *testing.T) {
 		{"16 s in all", map[string]time.Duration{"a": 16 * time.Second, "b": 16 * time.Second}, testInterval, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newLeaseClock(testInterval, testTick)
+			c := newLeaseClock(testInterval, testTick, time.Second)
 			flow(&c, 20*time.Second, tt.lag)
 			before := c.lease
 			flow(&c, 10*time.Second, tt.lag)

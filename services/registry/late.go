@@ -2,41 +2,38 @@ package registry
 
 import "time"
 
-// canaryGap is how long no canary may come before one counts as late or lost. They come every second.
-const canaryGap = 1800 * time.Millisecond
-
-// canary notes that a canary came through an nsqd that saw knows.
+// canary notes that a canary arrived through an nsqd that saw knows. A canary counts as lost when it waited in NSQ for more
+// than lagLimit, or when the gap before it is too long. Lag alone does not show a backlog: nsqd takes messages in turn from
+// memory and from disk, so a new message can overtake those that wait.
 func (c *leaseClock) canary(via string, now, delay time.Duration) {
 	s := c.nsqds[via]
 	if s == nil {
 		return
 	}
-	if s.canaryEver && now-s.canaryAt >= canaryGap {
+	if delay > lagLimit || s.canaryEver && now-s.canaryAt >= c.canaryGap() {
 		s.canaryLost = true
 	}
-	s.canaryEver, s.canaryAt, s.canaryDelay = true, max(s.canaryAt, now), delay
+	s.canaryEver, s.canaryAt = true, max(s.canaryAt, now)
 }
 
-// late reports whether messages wait in an nsqd that is heard, or get lost there, since the tick before: a backlog is in
-// front of what servers say now. Where no canary has come yet, the last heartbeat tells. Canaries alone do not: nsqd takes
-// messages in turn from memory and from disk, so one can overtake a backlog in which heartbeats wait.
+// canaryGap is the time without a canary through one nsqd after which one counts as lost.
+func (c *leaseClock) canaryGap() time.Duration { return c.canaries * 9 / 5 }
+
+// late reports whether, since the tick before, messages waited in an nsqd that is receiving, or were lost there. The
+// registry may then not know yet what servers have published.
 func (c *leaseClock) late() (late bool) {
 	late, c.backlog = c.backlog, false
 	for _, s := range c.nsqds {
-		switch {
-		case !s.ever || s.silent:
-		case s.canaryEver:
-			late = late || s.canaryLost || s.canaryDelay > lagLimit || c.last-s.canaryAt >= canaryGap
-		default:
-			late = late || s.delay > lagLimit
+		if s.ever && !s.silent {
+			late = late || s.late() || s.canaryLost || s.canaryEver && c.last-s.canaryAt >= c.canaryGap()
 		}
 		s.canaryLost = false
 	}
 	return late
 }
 
-// whole reports whether every server that publishes is on the roll: it was heard for an interval in which nothing was
-// late, or restored from a snapshot that is fresh.
+// whole reports whether every server that publishes is registered: no message was late for an interval, or the registry
+// was restored from a snapshot that is fresh.
 func (s *state) whole(at time.Time) bool {
 	if s.clock.late() {
 		s.lateAt = s.clock.lease

@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// silentAfter is how long nothing may come through an nsqd before it counts as silent: two canaries, which come every
-// second, and half of one are missing by then.
-const silentAfter = 2500 * time.Millisecond
-
-// lagLimit is how long a heartbeat may have waited for the registry before its judgement is worth nothing.
-const lagLimit = time.Second
-
 // leaseClock is the time by which leases age, L below. It stands in for "now" in the question how long a server has
 // been silent, because silence counts against a server only as far as we could have heard it: an nsqd that hangs, a
 // pause of this process or a cut network must expire nobody. It is told of every message and every tick, and looks at
@@ -52,6 +45,7 @@ const lagLimit = time.Second
 // The sender's clock is used for nothing.
 type leaseClock struct {
 	interval, tick time.Duration // h and d
+	canaries       time.Duration // interval of the canaries through each nsqd
 
 	lease     time.Duration // L at the last tick
 	purse     time.Duration // what may be given back now
@@ -70,35 +64,18 @@ type leaseClock struct {
 	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
 }
 
-// nsqd is what the clock knows about one nsqd.
-type nsqd struct {
-	addr        string
-	ever        bool          // something has come through it
-	joined      bool          // nothing has, but this process was connected to it
-	at          time.Duration // the last message, or when it became known
-	delay       time.Duration // in NSQ, of that message
-	silent      bool
-	silentSince time.Duration // when it became silent
-	until       time.Duration // L when it was silent last, or too late
-
-	reach time.Duration // the newest stamp that came through it, on our clock
-	newer bool          // it has moved since the tick before
-	lag   time.Duration // how old it was at least when it moved last
-
-	canaryEver  bool          // a canary has come through it
-	canaryAt    time.Duration // the last one
-	canaryDelay time.Duration // in NSQ, of that canary
-	canaryLost  bool          // it came late after the one before, since the last look
-}
-
-func newLeaseClock(interval, tick time.Duration) leaseClock {
-	c := leaseClock{interval: interval, tick: tick, receiving: 1, known: 1, nsqds: make(map[string]*nsqd), oldest: forever}
+func newLeaseClock(interval, tick, canaries time.Duration) leaseClock {
+	c := leaseClock{interval: interval, tick: tick, canaries: canaries, receiving: 1, known: 1, nsqds: make(map[string]*nsqd), oldest: forever}
 	c.purse = c.purseful()
 	return c
 }
 
 // purseful is what the purse holds at most.
-func (c *leaseClock) purseful() time.Duration { return 2*c.interval + silentAfter }
+func (c *leaseClock) purseful() time.Duration { return 2*c.interval + c.silentAfter() }
+
+// silentAfter is the time without a message after which an nsqd counts as silent: two canaries and half of the next one are
+// missing by then.
+func (c *leaseClock) silentAfter() time.Duration { return c.canaries * 5 / 2 }
 
 // at is what L may be at most at a moment near to the last tick: the next one will tell how much of the time counts, and
 // a heartbeat must not be older then than it is.
@@ -131,7 +108,7 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 }
 
 // deaf reports whether nothing has come through any nsqd for so long that all of them are silent.
-func (c *leaseClock) deaf() bool { return c.last-c.heard >= silentAfter }
+func (c *leaseClock) deaf() bool { return c.last-c.heard >= c.silentAfter() }
 
 // advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
 // the caller does not care, and then all are receiving.
@@ -203,11 +180,11 @@ func (c *leaseClock) look(now, before time.Duration) (credit time.Duration) {
 			continue
 		}
 		c.known++
-		silent := now-s.at >= silentAfter
+		silent := now-s.at >= c.silentAfter()
 		switch {
 		case silent && !s.silent:
 			s.silentSince = now
-			credit = max(credit, min(c.interval, silentAfter+c.explains(s)))
+			credit = max(credit, min(c.interval, c.silentAfter()+c.explains(s)))
 		case !silent && s.silent:
 			credit = max(credit, min(c.interval, now-s.silentSince))
 		}

@@ -11,12 +11,14 @@ import (
 const (
 	testInterval = 5 * time.Second
 	testTick     = 250 * time.Millisecond
+
+	testSilentAfter = 2500 * time.Millisecond // with a canary per second
 )
 
 // mustHear is a clock that has ticked for a second, with a message through each nsqd at every tick.
 func mustHear(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 	t.Helper()
-	c := newLeaseClock(testInterval, testTick)
+	c := newLeaseClock(testInterval, testTick, time.Second)
 	now := time.Duration(0)
 	for ; now < time.Second; now += testTick {
 		for _, addr := range nsqd {
@@ -90,15 +92,15 @@ func TestLeaseClockGivesBack(t *testing.T) {
 			return c.advance(now+testTick, []string{"a", "b"})
 		}, 0},
 		{"an nsqd that goes blind", func(c *leaseClock, now time.Duration) time.Duration {
-			return quiet(c, now, now+silentAfter-testTick, "a") // it was heard a tick ago
-		}, silentAfter},
+			return quiet(c, now, now+testSilentAfter-testTick, "a") // it was heard a tick ago
+		}, testSilentAfter},
 		{"and is not heard any longer", func(c *leaseClock, now time.Duration) time.Duration {
-			quiet(c, now, now+silentAfter-testTick, "a")
-			return quiet(c, now+silentAfter, now+time.Minute, "a")
+			quiet(c, now, now+testSilentAfter-testTick, "a")
+			return quiet(c, now+testSilentAfter, now+time.Minute, "a")
 		}, 0},
 		{"one that is heard again, as long as it was blind", func(c *leaseClock, now time.Duration) time.Duration {
-			quiet(c, now, now+silentAfter+time.Second-testTick, "a")
-			return quiet(c, now+silentAfter+time.Second, now+silentAfter+time.Second, "a", "b")
+			quiet(c, now, now+testSilentAfter+time.Second-testTick, "a")
+			return quiet(c, now+testSilentAfter+time.Second, now+testSilentAfter+time.Second, "a", "b")
 		}, time.Second + testTick},
 		{"and no longer than an interval", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+time.Minute, "a")
@@ -133,7 +135,7 @@ func TestAfterAStallOfOursNobodyIsBlind(t *testing.T) {
 		t.Errorf("blind %v, deaf %v; want nobody", blind, c.deaf())
 	}
 	// But if nothing comes now, either.
-	quiet(c, now+time.Minute+testTick, now+time.Minute+silentAfter)
+	quiet(c, now+time.Minute+testTick, now+time.Minute+testSilentAfter)
 	if blind := c.silentNSQD(); len(blind) != 2 || !c.deaf() {
 		t.Errorf("blind %v, deaf %v; want both, and deaf", blind, c.deaf())
 	}
@@ -157,7 +159,7 @@ func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
 // are no more than the purse and half of L: so a silent server gets older.
 func TestLeaseClockIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := newLeaseClock(testInterval, testTick)
+		c := newLeaseClock(testInterval, testTick, time.Second)
 		now := time.Duration(0)
 		nsqd := []string{"a", "b", "c"}
 		credited := time.Duration(0)

@@ -124,5 +124,5 @@ func (s *state) blindDetail() string {
 		cause = cmp.Or(s.cfg.Deaf(), cause)
 	}
 	return fmt.Sprintf("nothing has come through any of %d nsqd for %v: %s; until that is mended leases stand still, and every server is kept unless it is found to be gone",
-		len(s.clock.nsqds), silentAfter, cause)
+		len(s.clock.nsqds), s.clock.silentAfter(), cause)
 }

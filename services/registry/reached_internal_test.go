@@ -10,7 +10,7 @@ import (
 // silence counts only in part, also if the nsqd was in this state when this process started.
 func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 	connected := map[string]bool{"silent": true, "late": false, "never": false}
-	c := newLeaseClock(testInterval, testTick)
+	c := newLeaseClock(testInterval, testTick, time.Second)
 	c.reached = func(addr string) bool { return connected[addr] }
 	known := []string{"heard", "silent", "late", "never"}
 	run := func(d time.Duration) time.Duration {
@@ -29,7 +29,7 @@ func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 		t.Errorf("L goes by %v in 10 s with one of two blind", got)
 	}
 	connected["late"] = true
-	run(silentAfter + testTick)
+	run(testSilentAfter + testTick)
 	if got := run(9 * time.Second); got != 3*time.Second {
 		t.Errorf("L goes by %v in 9 s with two of three blind", got)
 	}
@@ -39,5 +39,22 @@ func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 	connected["silent"] = false // its connection is lost, and others may still publish to it
 	if got := run(9 * time.Second); got != 3*time.Second {
 		t.Errorf("L goes by %v in 9 s after a connection is lost", got)
+	}
+}
+
+func TestNSQDIsSilentAfterTwoCanariesAndAHalf(t *testing.T) {
+	for _, canaries := range []time.Duration{time.Second, 2 * time.Second} {
+		c := newLeaseClock(testInterval, testTick, canaries)
+		c.saw("a", 0, 0)
+		for c.last < canaries*5/2-testTick {
+			c.advance(c.last+testTick, []string{"a"})
+		}
+		if got := c.silentNSQD(); len(got) != 0 {
+			t.Errorf("canaries every %v: %v silent after %v", canaries, got, c.last)
+		}
+		c.advance(c.last+testTick, []string{"a"})
+		if got := c.silentNSQD(); len(got) != 1 {
+			t.Errorf("canaries every %v: %v silent after %v, want a", canaries, got, c.last)
+		}
 	}
 }

@@ -27,15 +27,35 @@ const (
 	NSQDUnreached Reception = "unreached" // this process was never connected to it and got no message; it slows no lease
 )
 
-func (s *nsqd) reception(now time.Duration) Reception {
+// nsqd is what the lease clock knows about the messages that arrive through one nsqd.
+type nsqd struct {
+	addr        string
+	ever        bool          // a message has arrived through it
+	joined      bool          // none has, but this process was connected to it
+	at          time.Duration // of the last message, or when the nsqd became known
+	delay       time.Duration // how long that message waited in NSQ
+	silent      bool
+	silentSince time.Duration
+	until       time.Duration // L when the nsqd was last silent or too late
+
+	reach time.Duration // the newest stamp that came through it, by our clock
+	newer bool          // reach has moved since the tick before
+	lag   time.Duration // see lag.go
+
+	canaryEver bool          // a canary has arrived through it
+	canaryAt   time.Duration // of the last one
+	canaryLost bool          // a canary was late or lost since the tick before
+}
+
+func (c *leaseClock) reception(s *nsqd) Reception {
 	switch {
 	case s.silent:
 		return NSQDSilent
-	case !s.ever && now-s.at >= silentAfter:
+	case !s.ever && c.last-s.at >= c.silentAfter():
 		return NSQDUnreached
 	case !s.ever:
 		return NSQDNew
-	case s.lag > lagLimit:
+	case s.late():
 		return NSQDLate
 	}
 	return NSQDReceiving
@@ -45,7 +65,7 @@ func (s *nsqd) reception(now time.Duration) Reception {
 func (c *leaseClock) list() []NSQD {
 	all := make([]NSQD, 0, len(c.nsqds))
 	for _, s := range c.nsqds {
-		all = append(all, NSQD{s.addr, s.reception(c.last), s.delay})
+		all = append(all, NSQD{s.addr, c.reception(s), s.delay})
 	}
 	slices.SortFunc(all, func(a, b NSQD) int { return cmp.Compare(a.Address, b.Address) })
 	return all
@@ -71,7 +91,7 @@ func (c *leaseClock) remarks() []string {
 	var late int
 	var lag time.Duration
 	for _, s := range c.nsqds {
-		if s.ever && !s.silent && s.lag > lagLimit {
+		if s.late() {
 			late++
 			lag = max(lag, s.lag)
 		}

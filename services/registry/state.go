@@ -79,7 +79,7 @@ type counts struct {
 func newState(cfg Config) *state {
 	s := &state{
 		cfg:      cfg,
-		clock:    newLeaseClock(cfg.Interval, cfg.Tick),
+		clock:    newLeaseClock(cfg.Interval, cfg.Tick, cfg.CanaryInterval),
 		servers:  make(map[key]*record),
 		byAddr:   make(map[key]*record),
 		twins:    make(map[int64]*twin),
