@@ -27,12 +27,12 @@ func TestParseAddrRejects(t *testing.T) {
 			t.Errorf("%q: reason %s", s, got.Reason)
 		}
 		if ap.IsValid() {
-			t.Errorf("%q: %v beside the error %v", s, ap, err)
+			t.Errorf("%q: %v together with the error %v", s, ap, err)
 		}
 	}
 }
 
-func TestParseAddrReads(t *testing.T) {
+func TestParseAddrAccepts(t *testing.T) {
 	for s, want := range map[string]string{
 		"10.0.0.7:8080":           "10.0.0.7:8080",
 		"10.0.0.7:1":              "10.0.0.7:1",
@@ -42,7 +42,7 @@ func TestParseAddrReads(t *testing.T) {
 		"[2001:DB8::0:1]:80":      "[2001:db8::1]:80",
 		"[::ffff:10.0.0.7]:8080":  "10.0.0.7:8080",
 		"[::ffff:0a00:0007]:8080": "10.0.0.7:8080",
-		"0.0.0.0:80":              "0.0.0.0:80", // legal as a format; denying it is policy
+		"0.0.0.0:80":              "0.0.0.0:80", // valid syntax; stages.Permit denies it
 	} {
 		ap, err := events.ParseAddr(s)
 		if err != nil {
@@ -53,8 +53,8 @@ func TestParseAddrReads(t *testing.T) {
 	}
 }
 
-// quoted is s as JSON.
+// quoted returns s as a JSON string.
 func quoted(s string) string {
-	b, _ := json.Marshal(s) // of a string: cannot fail
+	b, _ := json.Marshal(s) // cannot fail for a string
 	return string(b)
 }

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-func TestCanaryTellsItsSenderWhenItWasSent(t *testing.T) {
+func TestCanarySent(t *testing.T) {
 	started := time.Now()
 	sent := started.Add(42*time.Second + 7*time.Microsecond)
 	body, err := events.EncodeCanary("api-1", started, sent)
@@ -25,11 +25,11 @@ func TestCanaryTellsItsSenderWhenItWasSent(t *testing.T) {
 		change   func(*events.Heartbeat)
 		own      bool
 	}{
-		{"its own", "api-1", started, func(*events.Heartbeat) {}, true},
-		{"another API server's", "api-2", started, func(*events.Heartbeat) {}, false},
-		{"one of the process before", "api-1", started.Add(time.Second), func(*events.Heartbeat) {}, false},
+		{"canary of this process", "api-1", started, func(*events.Heartbeat) {}, true},
+		{"canary of another API server", "api-2", started, func(*events.Heartbeat) {}, false},
+		{"canary of an earlier process", "api-1", started.Add(time.Second), func(*events.Heartbeat) {}, false},
 		{"a heartbeat with the same numbers", "api-1", started, func(h *events.Heartbeat) { h.Type = events.KindHeartbeat }, false},
-		{"one from another century", "api-1", started, func(h *events.Heartbeat) { h.Seq = 1 << 63 }, false},
+		{"a time more than a century after the start", "api-1", started, func(h *events.Heartbeat) { h.Seq = 1 << 63 }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := h
@@ -42,7 +42,7 @@ func TestCanaryTellsItsSenderWhenItWasSent(t *testing.T) {
 	}
 }
 
-func TestACanaryIsNoHeartbeat(t *testing.T) {
+func TestCanaryIsNotAValidHeartbeat(t *testing.T) {
 	body, err := events.EncodeCanary("api-1", time.Now(), time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +52,6 @@ func TestACanaryIsNoHeartbeat(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := h.Validate(); err == nil {
-		t.Error("a canary passes for a heartbeat")
+		t.Error("a canary is valid as a heartbeat")
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ErrUnknownType is returned for an event that a newer version may know; skip it.
+// ErrUnknownType is returned for an event of a type that this version does not know. Skip such an event.
 var ErrUnknownType = errors.New("events: unknown event type")
 
 const sourcePrefix = "/rollcall/apiserver/"
 
-// cloudEvent is CloudEvents 1.0 in structured JSON, as far as all types have it in common.
+// cloudEvent is a CloudEvents 1.0 event in structured JSON, with the fields that all types share.
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -45,6 +45,7 @@ type conflictData struct {
 	Observer string    `json:"observer"`
 }
 
+// eventData is the data of an event about a server.
 type eventData struct {
 	Server   Server    `json:"server"`
 	Reason   Cause     `json:"reason"`
@@ -53,7 +54,7 @@ type eventData struct {
 	Observer string    `json:"observer"`
 }
 
-// Encode writes e as one line of CloudEvents JSON.
+// Encode encodes e as one line of CloudEvents JSON.
 func Encode(e Event) ([]byte, error) {
 	t := e.Details()
 	subject, content := t.Server.Key(), any(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
@@ -83,8 +84,8 @@ func Encode(e Event) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads what Encode wrote. The error is an *InvalidError, or wraps ErrUnknownType where the
-// message is a CloudEvent of another type, whatever its data. Unknown fields are ignored.
+// Decode decodes what Encode encoded and ignores unknown fields. The error is an *InvalidError, or wraps ErrUnknownType if
+// body is a CloudEvent of another type, whatever its data.
 func Decode(body []byte) (Event, error) {
 	var ce cloudEvent
 	if err := json.Unmarshal(body, &ce); err != nil {
@@ -119,7 +120,7 @@ func (ce *cloudEvent) modeChanged() (Event, error) {
 		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
 	}
 	if data.Mode == "" || data.Observer == "" {
-		return nil, Invalid(ReasonMalformed, "data names no mode or no observer")
+		return nil, Invalid(ReasonMalformed, "data has no mode or no observer")
 	}
 	return ModeChanged{
 		Transition: Transition{ID: ce.ID, Time: ce.Time, Cause: data.Reason, Revision: data.Revision, Observer: data.Observer},
@@ -133,7 +134,7 @@ func (ce *cloudEvent) conflictChanged() (Event, error) {
 		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
 	}
 	if data.Observer == "" {
-		return nil, Invalid(ReasonMalformed, "data names no observer")
+		return nil, Invalid(ReasonMalformed, "data has no observer")
 	}
 	return ConflictChanged{
 		Transition: Transition{ID: ce.ID, Time: ce.Time, Cause: data.Reason, Revision: data.Revision, Observer: data.Observer},
@@ -141,14 +142,14 @@ func (ce *cloudEvent) conflictChanged() (Event, error) {
 	}, nil
 }
 
-// transition reads the data that all types of a server's events have.
+// transition decodes the data of an event about a server.
 func (ce *cloudEvent) transition() (Transition, error) {
 	var data eventData
 	if err := json.Unmarshal(ce.Data, &data); err != nil {
 		return Transition{}, Invalid(ReasonMalformed, "data: %.200v", err)
 	}
 	if data.Server.Service == "" || data.Server.ID == "" {
-		return Transition{}, Invalid(ReasonMalformed, "data.server names no server")
+		return Transition{}, Invalid(ReasonMalformed, "data.server has no service or no id")
 	}
 	if data.Observer == "" {
 		data.Observer = strings.TrimPrefix(ce.Source, sourcePrefix)

@@ -11,16 +11,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// DecodeHeartbeat reads a JSON heartbeat or a bare address and fills in what the format gives by
-// default: type, id, weight, and the service of a bare address. Unknown fields are ignored, null is
-// as good as absent. It checks syntax and types only; Validate checks the values. The error is an
-// *InvalidError. The result shares no memory with body.
+// DecodeHeartbeat decodes a JSON heartbeat or a bare address and sets the defaults of the format: type, id, weight, and the
+// service of a bare address. It ignores unknown fields, and treats null as absent. It checks syntax and types only; Validate
+// checks the values. The error is an *InvalidError. The result shares no memory with body.
 func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	h, _, err := DecodeFields(body)
 	return h, err
 }
 
-// DecodeFields is DecodeHeartbeat and names the unknown fields, the first few of them.
+// DecodeFields does what DecodeHeartbeat does and also returns the names of unknown fields, at most eight.
 func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 	if len(body) > MaxBody {
 		return Heartbeat{}, nil, Invalid(ReasonTooLarge, "body of %d bytes, want at most %d", len(body), MaxBody)
@@ -44,11 +43,10 @@ func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 	return h, unknown, nil
 }
 
-// space is what JSON takes for white space.
+// space is the white space of JSON.
 const space = " \t\r\n"
 
-// decodeBare reads a body such as 10.0.0.7:8080, with or without a line end. Whether a name in
-// place of the IP is allowed is for the caller.
+// decodeBare decodes a body such as 10.0.0.7:8080, with or without a line end. It accepts a host name too; ParseAddr does not.
 func decodeBare(body []byte) (Heartbeat, error) {
 	text := strings.Trim(string(body), space)
 	switch {
@@ -60,7 +58,7 @@ func decodeBare(body []byte) (Heartbeat, error) {
 	return Heartbeat{V: 1, Type: KindHeartbeat, Service: DefaultService, ID: text, Addr: text, Weight: DefaultWeight}, nil
 }
 
-// wire is a Heartbeat in which null is as good as absent.
+// wire is a Heartbeat whose fields may be null.
 type wire struct {
 	V           *int              `json:"v"`
 	Type        *Kind             `json:"type"`
@@ -82,15 +80,15 @@ type wire struct {
 	SentAt *string `json:"sent_at"`
 }
 
-// reasonOf a field of the wrong type. Of a field that is not here it is ReasonMalformed.
+// reasonOf maps a field to the reason for rejecting a value of the wrong type: ReasonMalformed for fields that it lacks.
 var reasonOf = map[string]Reason{
 	"v": ReasonVersion, "service": ReasonService, "id": ReasonMeta, "addr": ReasonAddress, "incarnation": ReasonIncarnation,
 	"seq": ReasonSeq, "interval_ms": ReasonInterval, "ttl_ms": ReasonInterval, "weight": ReasonWeight,
 	"zone": ReasonMeta, "version": ReasonMeta, "tags": ReasonMeta, "meta": ReasonMeta, "load": ReasonMeta,
 }
 
-// decodeStrict rejects duplicate names and invalid UTF-8, as the library does by default, and finds the
-// words for what is wrong.
+// decodeStrict decodes any heartbeat, and returns an error that describes what is wrong. Like the JSON library by default,
+// it rejects duplicate names and invalid UTF-8.
 func decodeStrict(body []byte) (Heartbeat, error) {
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
 	var in wire
@@ -128,13 +126,13 @@ func set[T any](to, from *T) {
 	}
 }
 
-// unreadable tells a syntax error before the field that is of a wrong type.
+// unreadable describes the error of a body that cannot be decoded: a syntax error if there is one, else a field of the wrong type.
 func unreadable(body []byte, err error) error {
 	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) && jsontext.Value(body).IsValid() {
 		field, _, _ := strings.Cut(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/")
 		value := wrong.JSONValue
 		members(body, func(name string, v jsontext.Value) {
-			if name == field && value == nil { // the library leaves out what its error is too narrow for
+			if name == field && value == nil { // the library omits long values
 				value = v.Clone()
 			}
 		})
@@ -151,7 +149,7 @@ func unreadable(body []byte, err error) error {
 func parseTime(s string, to *time.Time) bool {
 	t, err := time.Parse(time.RFC3339, s)
 	_, offset := t.Zone()
-	if err != nil || offset/(24*60*60) != 0 { // Parse takes +24:00, which nobody can write again
+	if err != nil || offset/(24*60*60) != 0 { // Parse accepts +24:00, but time.Time cannot encode that offset
 		return false
 	}
 	*to = t

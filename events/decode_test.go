@@ -15,12 +15,12 @@ import (
 	"rollcall/events"
 )
 
-// minimal is what a heartbeat of only the required fields, and a bare address, mean.
+// minimal is the heartbeat that only states the required fields, and that of a bare address.
 var minimal = events.Heartbeat{
 	V: 1, Type: events.KindHeartbeat, Service: "data", ID: "10.0.0.7:8080", Addr: "10.0.0.7:8080", Weight: 100,
 }
 
-func TestDecodeHeartbeatFillsDefaults(t *testing.T) {
+func TestDecodeHeartbeatSetsDefaults(t *testing.T) {
 	with := func(change func(*events.Heartbeat)) events.Heartbeat {
 		h := minimal
 		change(&h)
@@ -32,21 +32,21 @@ func TestDecodeHeartbeatFillsDefaults(t *testing.T) {
 		want events.Heartbeat
 	}{
 		{"type, id and weight", required(""), minimal},
-		{"a bare address is of service data", "10.0.0.7:8080", minimal},
-		{"a bare address may end its line", "10.0.0.7:8080\n", minimal},
-		{"a bare address may end its line as on Windows", " 10.0.0.7:8080\r\n", minimal},
-		{"a bare address may be IPv6", "[::1]:80",
+		{"a bare address has the service data", "10.0.0.7:8080", minimal},
+		{"a bare address with a line end", "10.0.0.7:8080\n", minimal},
+		{"a bare address with a Windows line end", " 10.0.0.7:8080\r\n", minimal},
+		{"a bare IPv6 address", "[::1]:80",
 			with(func(h *events.Heartbeat) { h.ID, h.Addr = "[::1]:80", "[::1]:80" })},
-		{"an empty id is the address", required(`"id":""`), minimal},
+		{"an empty id defaults to the address", required(`"id":""`), minimal},
 		{"weight 0 stays 0", required(`"weight":0`), with(func(h *events.Heartbeat) { h.Weight = 0 })},
-		{"null is as good as absent", required(`"type":null,"id":null,"incarnation":null,"seq":null,"interval_ms":null,` +
+		{"null is absent", required(`"type":null,"id":null,"incarnation":null,"seq":null,"interval_ms":null,` +
 			`"ttl_ms":null,"weight":null,"zone":null,"version":null,"tags":null,"meta":null,"load":null,"sent_at":null`), minimal},
-		{"empty containers are as good as absent", required(`"tags":[],"meta":{},"load":{}`), minimal},
-		{"a load that says nothing known is absent", required(`"load":{"cpu":0.5}`), with(func(*events.Heartbeat) {})},
-		{"an unknown load changes no known one", required(`"load":{"in_flight":3,"cpu":0.5}`),
+		{"empty arrays and objects are absent", required(`"tags":[],"meta":{},"load":{}`), minimal},
+		{"a load without known fields is absent", required(`"load":{"cpu":0.5}`), with(func(*events.Heartbeat) {})},
+		{"an unknown field of load is ignored", required(`"load":{"in_flight":3,"cpu":0.5}`),
 			with(func(h *events.Heartbeat) { h.Load = &events.Load{InFlight: 3} })},
 		{"unknown fields are ignored", required(`"x":1,"y":{"z":[{"w":null}]},"":"","V":2,"Weight":7`), minimal},
-		{"space around and between", " \t\r\n" + strings.ReplaceAll(required(""), ",", " ,\n") + "\n ", minimal},
+		{"white space around and between tokens", " \t\r\n" + strings.ReplaceAll(required(""), ",", " ,\n") + "\n ", minimal},
 		{"meta is sorted by key", required(`"meta":{"b":"2","c":"3","a":"1"}`),
 			with(func(h *events.Heartbeat) { h.Meta = events.Meta{{"a", "1"}, {"b", "2"}, {"c", "3"}} })},
 		{"escaped names", required(`"\u007aone":"a","m\u0065ta":{"\u0072ack":"r7"}`),
@@ -56,7 +56,7 @@ func TestDecodeHeartbeatFillsDefaults(t *testing.T) {
 				h.Zone, h.Tags = `a"\/`, []string{"blüe"}
 				h.SentAt = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 			})},
-		{"markup in metadata is data", required(`"meta":{"note":"<script>alert(1)</script>"}`),
+		{"markup in metadata is kept", required(`"meta":{"note":"<script>alert(1)</script>"}`),
 			with(func(h *events.Heartbeat) { h.Meta = events.Meta{{"note", "<script>alert(1)</script>"}} })},
 		{"a pair of surrogates is one character", required(`"zone":"\ud83d\ude00"`),
 			with(func(h *events.Heartbeat) { h.Zone = "\U0001f600" })},
@@ -71,8 +71,7 @@ func TestDecodeHeartbeatFillsDefaults(t *testing.T) {
 	}
 }
 
-// The sample of the format's documentation.
-func TestDecodeHeartbeatReadsTheDocumentedSample(t *testing.T) {
+func TestDecodeHeartbeatReadsEveryField(t *testing.T) {
 	const body = `{"v":1,"type":"heartbeat","service":"data","id":"9f0c…","addr":"10.0.0.7:8080","incarnation":1763812345678,"seq":42,
  "interval_ms":5000,"ttl_ms":10000,"weight":100,"zone":"a","version":"1.4.2","tags":["blue"],"meta":{"rack":"r7"},
  "load":{"in_flight":3},"sent_at":"2026-11-22T12:00:00.123Z"}`
@@ -95,16 +94,16 @@ func TestDecodeHeartbeatSharesNoMemoryWithBody(t *testing.T) {
 			body[i] = 'X'
 		}
 		if !sameHeartbeat(got, want) {
-			t.Errorf("%s: the heartbeat changed with its body: %+v", text, want)
+			t.Errorf("%s: the heartbeat changed with the body: %+v", text, want)
 		}
 	}
 }
 
-// A decoder is used again for other bodies: nothing of the former one may show.
-func TestDecodeHeartbeatForgetsTheFormerBody(t *testing.T) {
+// A heartbeat has no values of a body decoded before.
+func TestDecodeHeartbeatKeepsNoState(t *testing.T) {
 	for _, former := range []string{string(mustJSON(t, full)), required(`"meta":{"a":"1","b`), required(`"x":{"y":[1,`), `{"v":"`} {
 		if h, err := events.DecodeHeartbeat([]byte(former)); err != nil && !reflect.ValueOf(h).IsZero() {
-			t.Errorf("%s: %+v beside the error %v", former, h, err)
+			t.Errorf("%s: %+v together with the error %v", former, h, err)
 		}
 		if got := mustAccept(t, required("")); !sameHeartbeat(got, minimal) {
 			t.Errorf("after %s: %+v", former, got)
@@ -112,8 +111,8 @@ func TestDecodeHeartbeatForgetsTheFormerBody(t *testing.T) {
 	}
 }
 
-// BenchmarkDecodeHeartbeat compares with encoding/json into the same struct, and with the floor
-// under any decoder made of jsontext: reading the tokens and keeping none.
+// BenchmarkDecodeHeartbeat compares DecodeHeartbeat with encoding/json into the same struct, and with reading the tokens by
+// jsontext, which any decoder based on jsontext must do.
 func BenchmarkDecodeHeartbeat(b *testing.B) {
 	body := []byte(`{"v":1,"type":"heartbeat","service":"data","id":"9f0c2c5e","addr":"10.0.0.7:8080",` +
 		`"incarnation":1763812345678,"seq":42,"interval_ms":5000,"ttl_ms":10000,"weight":100,"zone":"a","version":"1.4.2",` +
@@ -153,7 +152,7 @@ func BenchmarkDecodeHeartbeat(b *testing.B) {
 	})
 }
 
-// required is a heartbeat of the required fields, followed by more.
+// required returns a heartbeat with the required fields, followed by more.
 func required(more string) string {
 	if more != "" {
 		more = "," + more
@@ -161,7 +160,7 @@ func required(more string) string {
 	return `{"v":1,"service":"data","addr":"10.0.0.7:8080"` + more + "}"
 }
 
-// accept does what an API server does that allows no host names.
+// accept decodes and validates a heartbeat as an API server does.
 func accept(body []byte) (events.Heartbeat, error) {
 	h, err := events.DecodeHeartbeat(body)
 	if err != nil {
@@ -188,7 +187,7 @@ func mustAcceptBytes(t *testing.T, body []byte) events.Heartbeat {
 	return h
 }
 
-// mustReject returns what is wrong with body, or with what follows from an error.
+// mustReject returns the error for which body is rejected.
 func mustReject(t *testing.T, body string) *events.InvalidError {
 	t.Helper()
 	h, err := accept([]byte(body))
@@ -216,7 +215,7 @@ func mustJSON(t testing.TB, v any) []byte {
 	return b
 }
 
-// sameHeartbeat compares instants and not how their zone is written.
+// sameHeartbeat compares times as instants, without their zones.
 func sameHeartbeat(a, b events.Heartbeat) bool {
 	same := a.SentAt.Equal(b.SentAt)
 	a.SentAt, b.SentAt = time.Time{}, time.Time{}

@@ -16,8 +16,7 @@ import (
 	"rollcall/events"
 )
 
-// What is accepted is strict JSON, means what a full JSON decoder reads in it, and survives
-// being written and read again.
+// An accepted heartbeat is strict JSON, equals what a general JSON decoder returns, and survives encoding and decoding.
 func FuzzDecodeHeartbeat(f *testing.F) {
 	seedGolden(f)
 	for _, bad := range badHeartbeats(f) {
@@ -27,12 +26,12 @@ func FuzzDecodeHeartbeat(f *testing.F) {
 		given := bytes.Clone(body)
 		h, err := events.DecodeHeartbeat(body)
 		if !bytes.Equal(body, given) {
-			t.Fatalf("the body was changed: %q to %q", given, body)
+			t.Fatalf("DecodeHeartbeat changed the body from %q to %q", given, body)
 		}
 		if err != nil {
 			mustInvalid(t, err)
 			if !reflect.ValueOf(h).IsZero() {
-				t.Fatalf("%+v beside the error %v", h, err)
+				t.Fatalf("%+v together with the error %v", h, err)
 			}
 			return
 		}
@@ -45,11 +44,11 @@ func FuzzDecodeHeartbeat(f *testing.F) {
 		}
 		b := mustJSON(t, h)
 		if len(b) > events.MaxBody {
-			return // escapes may make it longer than it came
+			return // encoding may add escapes
 		}
 		again, err := events.DecodeHeartbeat(b)
 		if err != nil || !sameHeartbeat(again, h) {
-			t.Fatalf("%s\ncame back as %+v, %v\nwant %+v", b, again, err, h)
+			t.Fatalf("%s\ndecoded as %+v, %v\nwant %+v", b, again, err, h)
 		}
 	})
 }
@@ -57,27 +56,27 @@ func FuzzDecodeHeartbeat(f *testing.F) {
 func agreesWithJSON(t *testing.T, body []byte, h events.Heartbeat) {
 	t.Helper()
 	if !json.Valid(body) {
-		t.Fatal("accepted, yet not JSON to encoding/json")
+		t.Fatal("accepted, but encoding/json rejects it")
 	}
 	if !jsontext.Value(body).IsValid() { // rejects duplicate names and invalid UTF-8 at any depth
-		t.Fatal("accepted, yet not strict JSON")
+		t.Fatal("accepted, but it is not strict JSON")
 	}
 	if bytes.Contains(body, []byte("null")) || bytes.Contains(body, []byte(`""`)) {
-		return // as good as absent to us, a zero value or an error to others
+		return // we treat these as absent; other decoders set a zero value or return an error
 	}
 	want := events.Heartbeat{Type: events.KindHeartbeat, Weight: events.DefaultWeight}
 	all := struct {
 		*events.Heartbeat
-		SentAt string `json:"sent_at"` // read as text: time.Parse takes hours of one digit, encoding/json/v2 does not
+		SentAt string `json:"sent_at"` // as text: time.Parse accepts hours of one digit, encoding/json/v2 does not
 	}{Heartbeat: &want}
 	if err := jsonv2.Unmarshal(body, &all); err != nil {
-		t.Fatalf("accepted, yet to encoding/json/v2: %v", err)
+		t.Fatalf("accepted, but encoding/json/v2 returns %v", err)
 	}
 	want.SentAt, _ = time.Parse(time.RFC3339, all.SentAt) // zero when absent
 	if want.ID == "" {
 		want.ID = want.Addr
 	}
-	// An empty container is no container to us.
+	// We decode an empty array or object as nil.
 	if len(want.Tags) == 0 {
 		want.Tags = nil
 	}
@@ -85,11 +84,11 @@ func agreesWithJSON(t *testing.T, body []byte, h events.Heartbeat) {
 		want.Load = nil
 	}
 	if !sameHeartbeat(h, want) {
-		t.Fatalf("read as %+v\nwant    %+v", h, want)
+		t.Fatalf("decoded as %+v\nwant       %+v", h, want)
 	}
 }
 
-// What Decode accepts, Encode writes and Decode reads again as the same event.
+// An event that Decode accepts survives encoding and decoding.
 func FuzzDecode(f *testing.F) {
 	seedGolden(f)
 	f.Add([]byte(event(`"time":"2026-11-22T13:00:00+01:00"`)))
@@ -100,7 +99,7 @@ func FuzzDecode(f *testing.F) {
 		e, err := events.Decode(body)
 		if err != nil {
 			if e != nil {
-				t.Fatalf("%+v beside the error %v", e, err)
+				t.Fatalf("%+v together with the error %v", e, err)
 			}
 			if !errors.Is(err, events.ErrUnknownType) {
 				mustInvalid(t, err)
@@ -116,12 +115,12 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s: %v", b, err)
 		}
 		if reflect.TypeOf(again) != reflect.TypeOf(e) || !reflect.DeepEqual(inUTC(again), inUTC(e)) {
-			t.Fatalf("%s\ncame back as %+v\nwant %+v", b, again, e)
+			t.Fatalf("%s\ndecoded as %+v\nwant %+v", b, again, e)
 		}
 	})
 }
 
-// inUTC is what e tells, with its instants in one zone.
+// inUTC returns the details of e with all times in UTC.
 func inUTC(e events.Event) events.Transition {
 	d := e.Details()
 	for _, at := range []*time.Time{&d.Time, &d.LastSeen, &d.Server.RegisteredAt, &d.Server.LastSeen} {

@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// full states every field of a heartbeat.
+// full sets every field of a heartbeat.
 var full = events.Heartbeat{
 	V: 1, Type: events.KindHeartbeat, Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080",
 	Incarnation: 1763812345678, Seq: 42, IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2",
@@ -23,7 +23,7 @@ var full = events.Heartbeat{
 	Load: &events.Load{InFlight: 3}, SentAt: time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC),
 }
 
-// transition states every field of a lifecycle event.
+// transition sets every field of a lifecycle event.
 var transition = events.Transition{
 	ID:   events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0),
 	Time: time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC),
@@ -65,9 +65,9 @@ func TestGoldenLifecycleEvents(t *testing.T) {
 	for typ := range lifecycle {
 		name := strings.TrimPrefix(string(typ), "rollcall.") + ".json"
 		t.Run(name, func(t *testing.T) {
-			told := transition
-			told.ID = events.EventID(typ, "data", "9f0c2c5e", 1763812345678, 42, 0)
-			want, _ := events.New(typ, told)
+			tr := transition
+			tr.ID = events.EventID(typ, "data", "9f0c2c5e", 1763812345678, 42, 0)
+			want, _ := events.New(typ, tr)
 			encoded, err := events.Encode(want)
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestGoldenRejected(t *testing.T) {
 	}
 }
 
-// golden returns the content of a file in testdata, which must be encoded with a line end.
+// golden returns the content of a file in testdata, which must be encoded followed by a line end.
 func golden(t *testing.T, name string, encoded []byte) []byte {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -148,7 +148,7 @@ func golden(t *testing.T, name string, encoded []byte) []byte {
 		t.Fatal(err)
 	}
 	if string(encoded) != string(b) {
-		t.Errorf("encoded as\n%sbut %s is\n%s", encoded, path, b)
+		t.Errorf("encoded as\n%s%s has\n%s", encoded, path, b)
 	}
 	return b
 }

@@ -23,62 +23,61 @@ const (
 // DefaultWeight is the weight of a server that states none.
 const DefaultWeight = 100
 
-// Kind tells what a heartbeat message says.
+// Kind is the type of a message on the heartbeat topic.
 type Kind string
 
 const (
-	KindHeartbeat Kind = "heartbeat" // I am here, until the TTL ends
-	KindLeave     Kind = "leave"     // this incarnation goes; nothing of it is taken for its TTL
-	KindCanary    Kind = "canary"    // an API server checks that it hears; see EncodeCanary
+	KindHeartbeat Kind = "heartbeat" // the server is alive, and its lease is one TTL
+	KindLeave     Kind = "leave"     // this incarnation stops; its heartbeats are ignored for one TTL
+	KindCanary    Kind = "canary"    // published by API servers; see EncodeCanary
 )
 
-// Heartbeat is what a server publishes about itself, each interval.
+// Heartbeat is the message that a server publishes about itself each interval.
 //
-// (Incarnation, Seq) orders the heartbeats of one server whatever order they arrive in. Both are
-// 0 for a sender that states none; the broker's stamp orders those.
+// (Incarnation, Seq) orders the heartbeats of one server, in whatever order they arrive. If a sender states neither, both are
+// 0, and nsqd's timestamp orders its heartbeats.
 type Heartbeat struct {
 	V           int       `json:"v"` // format version: 1
 	Type        Kind      `json:"type"`
 	Service     string    `json:"service"`
-	ID          string    `json:"id"`                    // unique in its service; the address by default
-	Addr        string    `json:"addr"`                  // IP:port, where the service answers
+	ID          string    `json:"id"`                    // unique within its service; the address by default
+	Addr        string    `json:"addr"`                  // IP:port at which the server accepts requests
 	Incarnation int64     `json:"incarnation,omitempty"` // start of the process, Unix milliseconds
-	Seq         uint64    `json:"seq,omitempty"`         // counts from 1 within an incarnation
+	Seq         uint64    `json:"seq,omitempty"`         // number of the heartbeat within the incarnation, from 1
 	IntervalMS  int64     `json:"interval_ms,omitempty"` // 0: the API server's default
 	TTLMS       int64     `json:"ttl_ms,omitempty"`      // 0: the API server's default
-	Weight      int       `json:"weight"`                // 0..MaxWeight; 0 takes no new requests (drained)
+	Weight      int       `json:"weight"`                // 0..MaxWeight; 0: receives no new requests (drained)
 	Zone        string    `json:"zone,omitempty"`
 	Version     string    `json:"version,omitempty"`
 	Tags        []string  `json:"tags,omitempty"`
 	Meta        Meta      `json:"meta,omitempty"`
 	Load        *Load     `json:"load,omitempty"`
-	SentAt      time.Time `json:"sent_at,omitzero"` // sender's clock: for people, never for a lease
+	SentAt      time.Time `json:"sent_at,omitzero"` // by the sender's clock; informational
 }
 
-// Load is how busy a server says it is.
+// Load is how busy a server is, as it reports.
 type Load struct {
-	InFlight int64 `json:"in_flight"` // requests being served
+	InFlight int64 `json:"in_flight"` // requests in flight
 }
 
-// Receipt tells how and when a message reached this process.
+// Receipt describes how and when a message reached this process.
 type Receipt struct {
 	Via         string    // address of the nsqd it came through
-	PublishedAt time.Time // that nsqd's stamp, on its wall clock
+	PublishedAt time.Time // that nsqd's timestamp, by its wall clock
 	ReceivedAt  time.Time // this process's clock, with its monotonic reading
 
-	// Delay is how long the message waited in NSQ, never negative. It is not the difference of the two
-	// above: those are of two clocks.
+	// Delay is how long the message waited in NSQ, never negative. It differs from ReceivedAt - PublishedAt, which are
+	// readings of two clocks.
 	Delay time.Duration
 }
 
-// Interval is the promised distance between two heartbeats.
+// Interval is the time between two heartbeats.
 func (h *Heartbeat) Interval() time.Duration { return time.Duration(h.IntervalMS) * time.Millisecond }
 
-// TTL is how long the server may stay silent.
+// TTL is the silence after which the server expires.
 func (h *Heartbeat) TTL() time.Duration { return time.Duration(h.TTLMS) * time.Millisecond }
 
-// FillLease gives a heartbeat that states no interval or no TTL the one given here, and keeps the TTL at two
-// intervals or more where only one of them was stated.
+// FillLease sets the interval or TTL that the heartbeat does not state. The TTL is then at least two intervals.
 func (h *Heartbeat) FillLease(interval, ttl time.Duration) {
 	if h.TTLMS == 0 {
 		h.TTLMS = min(max(ttl.Milliseconds(), 2*h.IntervalMS), MaxLease.Milliseconds())
@@ -88,11 +87,11 @@ func (h *Heartbeat) FillLease(interval, ttl time.Duration) {
 	}
 }
 
-// MaxLease bounds interval_ms and ttl_ms: nobody is kept for a day after the last word.
+// MaxLease is the maximum of interval_ms and ttl_ms.
 const MaxLease = 24 * time.Hour
 
-// Validate checks the format of every field, except that it leaves a host name in Addr to the
-// caller's policy (see ParseAddr). It returns nil or an *InvalidError that names the field.
+// Validate checks every field except the syntax of Addr, which ParseAddr checks. It returns nil or an *InvalidError that
+// names the field.
 func (h *Heartbeat) Validate() error {
 	switch {
 	case h.V != 1:
@@ -102,9 +101,9 @@ func (h *Heartbeat) Validate() error {
 	case !ValidService(h.Service):
 		return Invalid(ReasonService, "service %.80q, want a DNS label in lower case", h.Service)
 	case h.Addr == "" || !printable(h.Addr):
-		return Invalid(ReasonAddress, "addr %.80q, want a printable one", h.Addr)
+		return Invalid(ReasonAddress, "addr %.80q, want printable text", h.Addr)
 	case h.ID == "" || len(h.ID) > MaxID || !printable(h.ID):
-		return Invalid(ReasonMeta, "id of %d bytes, want 1 to %d printable ones", len(h.ID), MaxID)
+		return Invalid(ReasonMeta, "id of %d bytes, want 1 to %d printable bytes", len(h.ID), MaxID)
 	case h.Weight < 0 || h.Weight > MaxWeight:
 		return Invalid(ReasonWeight, "weight %d, want 0 to %d", h.Weight, MaxWeight)
 	case h.Incarnation < 0:
@@ -120,7 +119,7 @@ func (h *Heartbeat) Validate() error {
 	return h.validateLabels()
 }
 
-// validateLease allows 0 in either field: the API server fills it.
+// validateLease allows 0 in both fields: FillLease sets them.
 func (h *Heartbeat) validateLease() error {
 	const limit = int64(MaxLease / time.Millisecond)
 	switch {
@@ -138,10 +137,10 @@ func (h *Heartbeat) validateLease() error {
 
 func (h *Heartbeat) validateLabels() error {
 	if len(h.Zone) > MaxLabel || !printable(h.Zone) {
-		return Invalid(ReasonMeta, "zone of %d bytes, want at most %d printable ones", len(h.Zone), MaxLabel)
+		return Invalid(ReasonMeta, "zone of %d bytes, want at most %d printable bytes", len(h.Zone), MaxLabel)
 	}
 	if len(h.Version) > MaxLabel || !printable(h.Version) {
-		return Invalid(ReasonMeta, "version of %d bytes, want at most %d printable ones", len(h.Version), MaxLabel)
+		return Invalid(ReasonMeta, "version of %d bytes, want at most %d printable bytes", len(h.Version), MaxLabel)
 	}
 	if len(h.Tags) > MaxTags {
 		return Invalid(ReasonMeta, "%d tags, want at most %d", len(h.Tags), MaxTags)
@@ -154,22 +153,22 @@ func (h *Heartbeat) validateLabels() error {
 	return h.Meta.validate()
 }
 
-// ParseAddr reads an IP literal and a port from 1 to 65535, and unmaps an IPv4 address in IPv6
-// form. Zone ids, leading zeros, URLs and host names are errors.
+// ParseAddr parses an IP address and a port from 1 to 65535, and converts an IPv4 address in IPv6 form to IPv4. Zones, leading
+// zeros, URLs and host names are errors.
 func ParseAddr(s string) (netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(s)
 	switch {
 	case err != nil:
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: want an IP address and a port", s)
-	case s[strings.LastIndexByte(s, ':')+1] == '0': // netip takes 08080
+	case s[strings.LastIndexByte(s, ':')+1] == '0': // netip accepts 08080
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: port 0 or a leading zero", s)
 	case ap.Addr().Zone() != "":
-		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: zone id", s)
+		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: IPv6 zone", s)
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
-// ValidService reports whether s is a legal name of a service: a DNS label in lower case,
+// ValidService reports whether s is a valid service name: a DNS label in lower case,
 // ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$.
 func ValidService(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {

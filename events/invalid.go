@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// ErrInvalid is what every *InvalidError is: a message that no retry can repair.
+// ErrInvalid matches every *InvalidError: an error in a message, which delivering the message again cannot correct.
 var ErrInvalid = errors.New("events: invalid message")
 
-// Reason says why a heartbeat was not taken; it is the label of
-// rollcall_heartbeats_rejected_total.
+// Reason is why a heartbeat had no effect: the label of rollcall_heartbeats_rejected_total.
 type Reason string
 
 const (
@@ -35,7 +34,7 @@ func Reasons() []Reason {
 		ReasonWeight, ReasonSeq, ReasonIncarnation, ReasonInterval, ReasonStale, ReasonDuplicate}
 }
 
-// InvalidError is an ErrInvalid with its reason and a sentence for people.
+// InvalidError is the error of an invalid message. Detail is a sentence for humans.
 type InvalidError struct {
 	Reason Reason
 	Detail string
@@ -51,12 +50,11 @@ func Invalid(r Reason, format string, args ...any) error {
 	return &InvalidError{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Rejected is what goes to the .invalid topic: the body as it was received, with the reason
-// around it.
+// Rejected is a message on the .invalid topic: the body of a rejected heartbeat, and the reason.
 type Rejected struct {
 	Reason Reason    `json:"reason"`
 	Detail string    `json:"detail"`
 	Time   time.Time `json:"time"`
-	Via    string    `json:"via"`  // nsqd it came through
-	Body   []byte    `json:"body"` // base64 in JSON: it may be anything
+	Via    string    `json:"via"`  // address of the nsqd it came through
+	Body   []byte    `json:"body"` // base64 in JSON, because it may be binary
 }

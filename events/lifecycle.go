@@ -18,106 +18,107 @@ const (
 	TypeExpired    Type = "rollcall.server.expired"
 	TypeLeft       Type = "rollcall.server.left"
 	TypeReplaced   Type = "rollcall.server.replaced"
-	TypeMode       Type = "rollcall.registry.mode"     // about no server
-	TypeConflict   Type = "rollcall.registry.conflict" // about no server
+	TypeMode       Type = "rollcall.registry.mode"     // about the API server
+	TypeConflict   Type = "rollcall.registry.conflict" // about the API server
 )
 
-// Cause says in one word why a transition happened.
+// Cause is why a transition happened: "reason" in JSON.
 type Cause string
 
 const (
-	CauseHeartbeat   Cause = "heartbeat"   // registered, recovered: it was heard
-	CauseChanged     Cause = "changed"     // updated: it says something new of itself
-	CauseSilent      Cause = "silent"      // suspected: most of the TTL has passed without a word
-	CauseUnreachable Cause = "unreachable" // suspected: somebody could not connect to it
-	CauseProbe       Cause = "probe"       // recovered: asked over HTTP, it told its identity
-	CauseTTL         Cause = "ttl"         // expired: the TTL has passed, and it did not answer when it was asked
-	CauseRefused     Cause = "refused"     // expired: nobody listens on its address
-	CauseIdentity    Cause = "identity"    // expired: another server answers on its address
-	CauseLeave       Cause = "leave"       // left: it said so
-	CauseIncarnation Cause = "incarnation" // replaced: the same id started again
-	CauseAddress     Cause = "address"     // replaced: another id took its address; suspected: a server of another service did
-	CauseBlind       Cause = "blind"       // mode: nothing comes through any nsqd
+	CauseHeartbeat   Cause = "heartbeat"   // registered, recovered: a heartbeat arrived
+	CauseChanged     Cause = "changed"     // updated: a heartbeat states new values
+	CauseSilent      Cause = "silent"      // suspected: no heartbeat for 0.7 of the TTL
+	CauseUnreachable Cause = "unreachable" // suspected: the proxy or a prober could not connect to it
+	CauseProbe       Cause = "probe"       // recovered: it stated its identity to a probe
+	CauseTTL         Cause = "ttl"         // expired: no heartbeat within the TTL, and no answer to probes
+	CauseRefused     Cause = "refused"     // expired: its address refused connections
+	CauseIdentity    Cause = "identity"    // expired: another server answered at its address
+	CauseLeave       Cause = "leave"       // left: it published a leave
+	CauseIncarnation Cause = "incarnation" // replaced: another incarnation started
+	CauseAddress     Cause = "address"     // replaced: another id took its address; suspected: a server of another service took it
+	CauseBlind       Cause = "blind"       // mode: no messages arrive through any nsqd
 	CauseReceiving   Cause = "receiving"   // mode: messages arrive through nsqd again
 	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
-	CauseCalm        Cause = "calm"        // mode: it is warm, and few servers are suspect; conflict: the other API server is gone
+	CauseCalm        Cause = "calm"        // mode: warm-up is over and few servers are suspect; conflict: the other API server stopped
 	CauseDuplicate   Cause = "duplicate"   // conflict: another API server has the same id
 )
 
-// Mode is how far an API server trusts its own ears.
+// Mode is how an API server judges silence: which servers it expires, and how fast.
 type Mode string
 
 const (
-	ModeWarming Mode = "warming" // has begun to hear, or begun again: only evidence expires a server
+	ModeWarming Mode = "warming" // messages have begun to arrive: only evidence expires a server
 	ModeNormal  Mode = "normal"
-	ModeHolding Mode = "holding" // too many suspects at once: evidence or three failed probes expire, a few a second
-	ModeBlind   Mode = "blind"   // nothing comes through any nsqd: leases stand still, only evidence expires a server
+	ModeHolding Mode = "holding" // too many suspects at once: evidence or three failed probes expire a server, a few servers a second
+	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, only evidence expires a server
 )
 
 // Modes returns every mode.
 func Modes() []Mode { return []Mode{ModeWarming, ModeNormal, ModeHolding, ModeBlind} }
 
-// Event is one of the lifecycle events of this package, so that a consumer writes
+// Event is one of the lifecycle events of this package. Use a type switch:
 //
 //	switch e := e.(type) {
 //	case events.ServerExpired:
 //		fmt.Println(e.Server.Addr, e.Cause)
 //	}
 //
-// The events of one (server, incarnation) read: registered, then updated, suspected and recovered
-// in any number, then at most one of expired, left and replaced. A server that is heard again after
-// it expired is registered anew.
+// The events of one incarnation of a server are registered, then any number of updated, suspected and recovered, then at
+// most one of expired, left and replaced. A heartbeat after its expiry registers it again.
 type Event interface {
 	// Type is the CloudEvents type.
 	Type() Type
-	// Details is what all lifecycle events have in common. Of a ModeChanged or ConflictChanged the Server and LastSeen are zero.
+	// Details returns the fields that all lifecycle events share. Server and LastSeen of a ModeChanged or ConflictChanged
+	// are zero.
 	Details() Transition
 }
 
-// Transition is the content that all lifecycle events share.
+// Transition has the fields that all lifecycle events share.
 type Transition struct {
-	ID       string    // the same from every API server that saw the same transition; see EventID
-	Time     time.Time // when the observer decided
-	Server   Server    // as it was right after the transition, or at last where it ended
-	Cause    Cause     // "reason" on the wire
-	Revision uint64    // grows by one with each event of one observer
+	ID       string    // equal in the events of all API servers that saw the same transition; see EventID
+	Time     time.Time // when the observer made the transition
+	Server   Server    // right after the transition, or right before the server's end
+	Cause    Cause     // "reason" in JSON
+	Revision uint64    // grows by one with each event of an observer
 	LastSeen time.Time
-	Observer string // id of the API server that tells
+	Observer string // id of the API server that publishes the event
 }
 
 // The lifecycle events.
 type (
-	// ServerRegistered says that a server is known from now on.
+	// ServerRegistered is emitted when a server is added to the registry.
 	ServerRegistered struct{ Transition }
-	// ServerUpdated says that a server changed its address, weight or metadata.
+	// ServerUpdated is emitted when a server has changed its address, weight or metadata.
 	ServerUpdated struct{ Transition }
-	// ServerSuspected says that a server is silent; new requests should prefer others.
+	// ServerSuspected is emitted when a server may be dead. Prefer other servers for new requests.
 	ServerSuspected struct{ Transition }
-	// ServerRecovered says that a suspected server is well.
+	// ServerRecovered is emitted when a suspected server has proved to be alive.
 	ServerRecovered struct{ Transition }
-	// ServerExpired says that a server is gone without a word.
+	// ServerExpired is emitted when a server is removed because it is dead.
 	ServerExpired struct{ Transition }
-	// ServerLeft says that a server took its leave. One that goes on publishing is registered again a TTL later.
+	// ServerLeft is emitted when a server is removed because it published a leave. If it continues to publish heartbeats, it
+	// is registered again one TTL later.
 	ServerLeft struct{ Transition }
-	// ServerReplaced says that another incarnation, or another id on its address, took a server's
-	// place; the ServerRegistered of that one follows, or its ServerUpdated if it moved to the address.
+	// ServerReplaced is emitted when a server is removed because another incarnation of it has started, or because a server
+	// with another id has taken its address. The ServerRegistered of the successor follows, or its ServerUpdated if it moved
+	// to the address.
 	ServerReplaced struct{ Transition }
 
-	// ModeChanged says how far the API server that tells trusts its own ears from now on. It is about no server: its
-	// Server is zero.
+	// ModeChanged is emitted when the API server enters another mode. Its Server is zero.
 	ModeChanged struct {
 		Transition
 		Mode, Previous Mode
-		Detail         string // a sentence for people
+		Detail         string // a sentence for humans
 	}
 
-	// ConflictChanged says that the API server has begun to hear another one with its own id, or hears it no more. Its
-	// Server is zero.
+	// ConflictChanged is emitted when canaries of another API server with the same id begin to arrive, or cease. Its Server
+	// is zero.
 	ConflictChanged struct {
 		Transition
 		Conflict bool
-		Started  time.Time // when the other process did, by its own clock
-		Detail   string    // a sentence for people
+		Started  time.Time // start of the other process, by its own clock
+		Detail   string    // a sentence for humans
 	}
 )
 
@@ -134,7 +135,7 @@ func (ConflictChanged) Type() Type  { return TypeConflict }
 // Details returns t.
 func (t Transition) Details() Transition { return t }
 
-// New returns the event of a server of type typ, or false if there is no such type.
+// New returns the event of type typ about a server. It returns false if typ is not the type of such an event.
 func New(typ Type, t Transition) (Event, bool) {
 	switch typ {
 	case TypeRegistered:
@@ -155,27 +156,28 @@ func New(typ Type, t Transition) (Event, bool) {
 	return nil, false
 }
 
-// EventID derives the id of a server's event from what happened and not from who tells it: the type, the server, its
-// incarnation, and the moment, by the server's own count. At is the ordinal of the newest heartbeat (its seq, or the
-// broker's stamp for a sender without one); 0 for the first registration that an API server knows of, whichever heartbeat
-// it heard first; and for a server that is replaced the incarnation of its successor. Round counts how often since then it
-// was suspected and recovered without a heartbeat. Two API servers that tell of the same transition give the same id, so
-// that a subscriber can fold them.
+// EventID returns the id of an event about a server. The id does not depend on the observer, so that a subscriber can drop
+// the duplicates that several API servers publish.
+//
+// At is the ordinal of the server's newest heartbeat: its seq, or nsqd's timestamp if it has none. For the first registration
+// of a server that an API server emits, at is 0, because API servers may receive different heartbeats first; for a server that
+// is replaced, at is the incarnation of its successor. Round counts how often the server was suspected and recovered since
+// that heartbeat.
 func EventID(typ Type, service, id string, incarnation int64, at, round uint64) string {
 	parts := []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)}
-	if round > 0 { // versions before there were rounds had no such part
+	if round > 0 { // ids of round 0 equal those of versions without rounds
 		parts = append(parts, strconv.FormatUint(round, 10))
 	}
 	return hashOf(parts...)
 }
 
-// ModeEventID is the id of a ModeChanged, which only its observer tells.
+// ModeEventID returns the id of a ModeChanged.
 func ModeEventID(observer string, at time.Time, revision uint64) string {
 	return hashOf(string(TypeMode), observer, strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
 }
 
-// ConflictEventID is the id of a ConflictChanged. Its observer shares the id with another one, so the start of its process
-// tells the two apart.
+// ConflictEventID returns the id of a ConflictChanged. It depends on the start of the observer's process too, because two
+// API servers with the same id may emit the event.
 func ConflictEventID(observer string, started, at time.Time, revision uint64) string {
 	return hashOf(string(TypeConflict), observer, strconv.FormatInt(started.UnixMilli(), 10), strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
 }

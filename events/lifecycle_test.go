@@ -10,7 +10,7 @@ import (
 	"rollcall/events"
 )
 
-// lifecycle holds each type once, with the concrete type that stands for it.
+// lifecycle maps each type of a server event to its Go type.
 var lifecycle = map[events.Type]events.Event{
 	events.TypeRegistered: events.ServerRegistered{},
 	events.TypeUpdated:    events.ServerUpdated{},
@@ -21,7 +21,7 @@ var lifecycle = map[events.Type]events.Event{
 	events.TypeReplaced:   events.ServerReplaced{},
 }
 
-func TestNewMakesEachType(t *testing.T) {
+func TestNewReturnsEachType(t *testing.T) {
 	for typ, want := range lifecycle {
 		e, ok := events.New(typ, transition)
 		if !ok {
@@ -37,7 +37,7 @@ func TestNewMakesEachType(t *testing.T) {
 	}
 }
 
-func TestUnknownTypeIsToldApart(t *testing.T) {
+func TestUnknownType(t *testing.T) {
 	for _, typ := range []events.Type{"", "rollcall.server.", "rollcall.server.Expired", "expired", "com.example.other"} {
 		if e, ok := events.New(typ, transition); ok || e != nil {
 			t.Errorf("%q: %v, %v", typ, e, ok)
@@ -63,22 +63,22 @@ var badEvents = []struct {
 	{"empty", ``, events.ReasonMalformed},
 	{"null", `null`, events.ReasonVersion},
 	{"array", `[]`, events.ReasonMalformed},
-	{"cut", `{"specversion":"1.0"`, events.ReasonMalformed},
+	{"truncated", `{"specversion":"1.0"`, events.ReasonMalformed},
 	{"a heartbeat", `{"v":1,"type":"heartbeat","service":"data","addr":"10.0.0.7:8080"}`, events.ReasonVersion},
-	{"specversion of tomorrow", event(`"specversion":"2.0"`), events.ReasonVersion},
+	{"newer specversion", event(`"specversion":"2.0"`), events.ReasonVersion},
 	{"no id", event(`"id":""`), events.ReasonMalformed},
 	{"no source", event(`"source":""`), events.ReasonMalformed},
-	{"time not a time", event(`"time":"now"`), events.ReasonMalformed},
+	{"time is not a time", event(`"time":"now"`), events.ReasonMalformed},
 	{"no data", event(`"data":null`), events.ReasonMalformed},
-	{"data of another shape", event(`"data":"text"`), events.ReasonMalformed},
-	{"a server without id", event(`"data":{"server":{"service":"data"}}`), events.ReasonMalformed},
-	{"a server without service", event(`"data":{"server":{"id":"a"}}`), events.ReasonMalformed},
-	{"a field of another kind", event(`"data":{"server":{"service":"data","id":"a","weight":"1"}}`), events.ReasonMalformed},
-	{"a revision below 0", event(`"data":{"server":{"service":"data","id":"a"},"revision":-1}`), events.ReasonMalformed},
-	{"meta of another shape", event(`"data":{"server":{"service":"data","id":"a","meta":["x"]}}`), events.ReasonMalformed},
+	{"data is a string", event(`"data":"text"`), events.ReasonMalformed},
+	{"server without id", event(`"data":{"server":{"service":"data"}}`), events.ReasonMalformed},
+	{"server without service", event(`"data":{"server":{"id":"a"}}`), events.ReasonMalformed},
+	{"weight is a string", event(`"data":{"server":{"service":"data","id":"a","weight":"1"}}`), events.ReasonMalformed},
+	{"negative revision", event(`"data":{"server":{"service":"data","id":"a"},"revision":-1}`), events.ReasonMalformed},
+	{"meta is an array", event(`"data":{"server":{"service":"data","id":"a","meta":["x"]}}`), events.ReasonMalformed},
 }
 
-// event is the least that Decode takes, with the fields of last put over its own.
+// event returns the minimal event that Decode accepts; the fields in last override its own.
 func event(last string) string {
 	return `{"specversion":"1.0","id":"1","source":"/rollcall/apiserver/api-1","type":"rollcall.server.left",` +
 		`"data":{"server":{"service":"data","id":"a"}},` + last + `}`
@@ -98,13 +98,13 @@ func TestDecodeRejects(t *testing.T) {
 	}
 }
 
-func TestDecodeTakesWhatItNeeds(t *testing.T) {
+func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	e, err := events.Decode([]byte(event(`"unknown":{"x":[1]},"subject":"whatever"`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := events.ServerLeft{Transition: events.Transition{
-		ID: "1", Server: events.Server{Service: "data", ID: "a"}, Observer: "api-1", // by its source
+		ID: "1", Server: events.Server{Service: "data", ID: "a"}, Observer: "api-1", // from the source
 	}}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("got  %+v\nwant %+v", e, want)
@@ -113,16 +113,16 @@ func TestDecodeTakesWhatItNeeds(t *testing.T) {
 
 func TestEventID(t *testing.T) {
 	id := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0)
-	// Kept for ever: API servers of different versions must agree on it.
+	// This value must never change: API servers of different versions must agree on it.
 	if want := "b03947a2bba1d32d4d560ee1d3767145"; id != want {
 		t.Errorf("got %s, want %s", id, want)
 	}
 	if again := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0); again != id {
-		t.Errorf("then %s, now %s", id, again)
+		t.Errorf("first %s, then %s", id, again)
 	}
 }
 
-func TestEventIDDiffersInEachPart(t *testing.T) {
+func TestEventIDDependsOnEachArgument(t *testing.T) {
 	seen := []string{}
 	for name, id := range map[string]string{
 		"base":                 events.EventID(events.TypeExpired, "data", "ab", 12, 3, 0),
@@ -140,7 +140,7 @@ func TestEventIDDiffersInEachPart(t *testing.T) {
 		"sign":                 events.EventID(events.TypeExpired, "data", "ab", -12, 3, 0),
 	} {
 		if slices.Contains(seen, id) {
-			t.Errorf("%s: the id of another event", name)
+			t.Errorf("%s: equal to the id of another event", name)
 		}
 		if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
 			t.Errorf("%s: %q, want 32 hexadecimal digits", name, id)

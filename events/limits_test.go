@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// Each limit is told by the last value inside it and the first outside.
+// Each limit is tested by the last valid value and the first invalid one.
 func TestLimits(t *testing.T) {
 	a := func(n int) string { return strings.Repeat("a", n) }
 	text := func(field string) func(int) string {
@@ -20,12 +20,12 @@ func TestLimits(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		last   int // the largest that is accepted
+		last   int // the largest valid value
 		field  func(n int) string
 		reason events.Reason
 	}{
 		{"bytes of id", events.MaxID, text("id"), events.ReasonMeta},
-		{"bytes of id, not characters", 64, func(n int) string { return `"id":"` + strings.Repeat("é", n) + `"` }, events.ReasonMeta},
+		{"bytes of id, counted in bytes and not in characters", 64, func(n int) string { return `"id":"` + strings.Repeat("é", n) + `"` }, events.ReasonMeta},
 		{"bytes of zone", events.MaxLabel, text("zone"), events.ReasonMeta},
 		{"bytes of version", events.MaxLabel, text("version"), events.ReasonMeta},
 		{"bytes of a tag", events.MaxLabel, func(n int) string { return `"tags":["` + a(n) + `"]` }, events.ReasonMeta},
@@ -34,7 +34,7 @@ func TestLimits(t *testing.T) {
 		{"bytes of a meta value", events.MaxMetaValue, func(n int) string { return `"meta":{"k":"` + a(n) + `"}` }, events.ReasonMeta},
 		{"meta keys", events.MaxMetaKeys, func(n int) string { return `"meta":` + string(mustJSON(t, manyKeys(n))) }, events.ReasonMeta},
 		{"weight", events.MaxWeight, number(`"weight":%d`), events.ReasonWeight},
-		{"weight from below", 0, func(n int) string { return fmt.Sprintf(`"weight":%d`, -n) }, events.ReasonWeight},
+		{"negative weight", 0, func(n int) string { return fmt.Sprintf(`"weight":%d`, -n) }, events.ReasonWeight},
 		{"interval below the TTL", 4999, number(`"ttl_ms":5000,"interval_ms":%d`), events.ReasonInterval},
 		{"interval alone", 86_400_000, number(`"interval_ms":%d`), events.ReasonInterval},
 		{"TTL", 86_400_000, number(`"ttl_ms":%d`), events.ReasonInterval},
@@ -57,7 +57,7 @@ func TestLimitOfBody(t *testing.T) {
 	}
 }
 
-// Numbers without a limit of their own reach as far as their type.
+// Numbers without a limit may have any value of their type.
 func TestLargestNumbers(t *testing.T) {
 	h := mustAccept(t, required(`"incarnation":9223372036854775807,"seq":18446744073709551615,"load":{"in_flight":9223372036854775807}`))
 	if h.Incarnation != 1<<63-1 || h.Seq != 1<<64-1 || h.Load.InFlight != 1<<63-1 {

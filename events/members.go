@@ -8,21 +8,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxUnknown is how many unknown fields of one heartbeat are named.
+// maxUnknown is the maximum of unknown field names that DecodeFields returns.
 const maxUnknown = 8
 
-// fields are those of a heartbeat.
+// fields are the names of a heartbeat's fields.
 var fields = []string{"v", "type", "service", "id", "addr", "incarnation", "seq", "interval_ms", "ttl_ms", "weight", "zone", "version",
 	"tags", "meta", "load", "sent_at"}
 
-// unknownFields names the fields of an object that a heartbeat does not have, the first few of them. A field leave that is
-// set is an error: its sender means a leave, and to take it for a heartbeat would be the opposite.
+// unknownFields returns the names of fields that are not in fields. A field "leave" that is set is an error: the sender
+// means a leave, and a heartbeat is the opposite.
 func unknownFields(body []byte) (unknown []string, err error) {
 	members(body, func(name string, value jsontext.Value) {
 		switch {
 		case slices.Contains(fields, name):
 		case name == "leave" && !slices.Contains([]string{"false", "null"}, string(value)):
-			err = Invalid(ReasonMalformed, `leave is %.32s, and there is no such field: a leave has "type":"leave"`, value)
+			err = Invalid(ReasonMalformed, `leave is %.32s, but there is no such field: a leave has "type":"leave"`, value)
 		case len(unknown) < maxUnknown:
 			unknown = append(unknown, name)
 		}
@@ -30,8 +30,8 @@ func unknownFields(body []byte) (unknown []string, err error) {
 	return unknown, err
 }
 
-// Sender reads what a body says of its sender, as far as it can be read. It is for a log of what DecodeHeartbeat refuses:
-// the values are not checked, and each is cut to MaxID bytes.
+// Sender returns the sender that a body states, as far as the body can be parsed. It is for log messages about bodies that
+// DecodeHeartbeat rejects: it does not validate the values, and truncates each to MaxID bytes.
 func Sender(body []byte) (service, id, addr string) {
 	body = body[:min(len(body), MaxBody)]
 	text := strings.Trim(string(body), space)
@@ -53,7 +53,7 @@ func Sender(body []byte) (service, id, addr string) {
 	return service, id, addr
 }
 
-// members calls f for each member of an object, until something cannot be read.
+// members calls f for each member of the object, up to the first syntax error.
 func members(body []byte, f func(name string, value jsontext.Value)) {
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {

@@ -9,20 +9,20 @@ import (
 	"rollcall/events"
 )
 
-func TestUnknownFieldsAreNamed(t *testing.T) {
+func TestUnknownFields(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		want       []string
 	}{
 		{"none", required(""), nil},
 		{"none, in a body with an escape", required(`"zone":"\u0061"`), nil},
-		{"a bare address has none", "10.0.0.7:8080", nil},
+		{"none in a bare address", "10.0.0.7:8080", nil},
 		{"one", required(`"colour":"blue"`), []string{"colour"}},
-		{"in another case", required(`"Weight":50`), []string{"Weight"}},
-		{"escaped", required(`"\u0063olour":1`), []string{"colour"}},
-		{"nested ones are not at the top", required(`"load":{"in_flight":1,"cpu":0.5}`), nil},
-		{"several in their order", required(`"ttl":10,"interval":"5s"`), []string{"ttl", "interval"}},
-		{"a leave that is none", required(`"leave":false`), []string{"leave"}},
+		{"a known name in another case", required(`"Weight":50`), []string{"Weight"}},
+		{"escaped name", required(`"\u0063olour":1`), []string{"colour"}},
+		{"nested fields are not reported", required(`"load":{"in_flight":1,"cpu":0.5}`), nil},
+		{"several, in order", required(`"ttl":10,"interval":"5s"`), []string{"ttl", "interval"}},
+		{"field leave is false", required(`"leave":false`), []string{"leave"}},
 		{"at most eight", required(`"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1`), strings.Split("abcdefgh", "")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -37,8 +37,8 @@ func TestUnknownFieldsAreNamed(t *testing.T) {
 	}
 }
 
-// A field that is added to Heartbeat is no unknown one.
-func TestEachFieldIsKnown(t *testing.T) {
+// A new field of Heartbeat must be added to the list of known fields.
+func TestEachHeartbeatFieldIsKnown(t *testing.T) {
 	for f := range reflect.TypeFor[events.Heartbeat]().Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		_, unknown, err := events.DecodeFields([]byte(`{"zone":"\u0061","` + name + `":null}`))
@@ -53,15 +53,15 @@ func TestEachFieldIsKnown(t *testing.T) {
 
 func TestSender(t *testing.T) {
 	for _, tt := range []struct{ name, body, want string }{
-		{"of a heartbeat that is in order", `{"v":1,"service":"data","id":"a","addr":"10.0.0.7:80"}`, "data a 10.0.0.7:80"},
-		{"with a field of the wrong type", `{"v":"1","weight":"x","service":"data","id":"a","addr":"10.0.0.7:80"}`, "data a 10.0.0.7:80"},
-		{"cut short", `{"v":1,"service":"data","id":"a","addr":"10.0`, "data a "},
-		{"with a number for an id", `{"service":"data","id":7,"addr":"10.0.0.7:80"}`, "data  10.0.0.7:80"},
-		{"with a service twice", `{"service":"data","service":"web"}`, "data  "},
-		{"of a bare address", "10.0.0.7:80\n", "data 10.0.0.7:80 10.0.0.7:80"},
-		{"of an array", `["data"]`, "  "},
-		{"of nothing", "", "  "},
-		{"of bytes", "\x1f\x8b\x08", "  "},
+		{"valid heartbeat", `{"v":1,"service":"data","id":"a","addr":"10.0.0.7:80"}`, "data a 10.0.0.7:80"},
+		{"a field of the wrong type", `{"v":"1","weight":"x","service":"data","id":"a","addr":"10.0.0.7:80"}`, "data a 10.0.0.7:80"},
+		{"truncated", `{"v":1,"service":"data","id":"a","addr":"10.0`, "data a "},
+		{"id is a number", `{"service":"data","id":7,"addr":"10.0.0.7:80"}`, "data  10.0.0.7:80"},
+		{"duplicate service", `{"service":"data","service":"web"}`, "data  "},
+		{"bare address", "10.0.0.7:80\n", "data 10.0.0.7:80 10.0.0.7:80"},
+		{"array", `["data"]`, "  "},
+		{"empty", "", "  "},
+		{"binary", "\x1f\x8b\x08", "  "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			service, id, addr := events.Sender([]byte(tt.body))
@@ -72,6 +72,6 @@ func TestSender(t *testing.T) {
 	}
 	_, id, _ := events.Sender([]byte(`{"id":"` + strings.Repeat("x", 5000) + `"}`))
 	if len(id) != events.MaxID {
-		t.Errorf("an id of %d bytes, want it cut to %d", len(id), events.MaxID)
+		t.Errorf("id of %d bytes, want it truncated to %d", len(id), events.MaxID)
 	}
 }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Meta is a server's metadata, sorted by key, each key once. A slice and not a map, because
-// a map of one entry weighs ten times as much in a roll of 100 000 servers. Treat it as immutable.
+// Meta is a server's metadata, sorted by key, each key once. It is a slice because a map of one entry takes ten times the
+// memory. Treat it as immutable.
 type Meta []MetaEntry
 
 // MetaEntry is one key with its value.
 type MetaEntry struct{ Key, Value string }
 
-// NewMeta copies m; of an empty map it is nil, as of none.
+// NewMeta returns the entries of m, or nil if m is empty.
 func NewMeta(m map[string]string) Meta {
 	if len(m) == 0 {
 		return nil
@@ -26,7 +26,7 @@ func NewMeta(m map[string]string) Meta {
 	return meta
 }
 
-// Get returns the value of key, and whether there is one.
+// Get returns the value of key, and whether m has the key.
 func (m Meta) Get(key string) (string, bool) {
 	for _, e := range m {
 		if e.Key == key {
@@ -45,10 +45,10 @@ func (m Meta) Map() map[string]string {
 	return out
 }
 
-// MarshalJSON writes an object; an empty Meta is {}.
+// MarshalJSON encodes m as an object; an empty Meta is {}.
 func (m Meta) MarshalJSON() ([]byte, error) { return json.Marshal(m.Map()) }
 
-// UnmarshalJSON reads an object of strings.
+// UnmarshalJSON decodes an object of strings.
 func (m *Meta) UnmarshalJSON(b []byte) error {
 	var in map[string]string
 	if err := json.Unmarshal(b, &in); err != nil {

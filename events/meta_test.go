@@ -30,11 +30,11 @@ func TestMetaGet(t *testing.T) {
 		}
 	}
 	if _, found := events.Meta(nil).Get("rack"); found {
-		t.Error("found in nothing")
+		t.Error("a nil Meta has a key")
 	}
 }
 
-func TestMetaMapIsTheCallers(t *testing.T) {
+func TestMetaMapIsACopy(t *testing.T) {
 	in := map[string]string{"rack": "r7"}
 	m := events.NewMeta(in)
 	in["rack"] = "changed"
@@ -44,7 +44,7 @@ func TestMetaMapIsTheCallers(t *testing.T) {
 		t.Errorf("got %v, want %v", m, want)
 	}
 	if got := events.Meta(nil).Map(); got == nil || len(got) != 0 {
-		t.Errorf("of nothing: %#v, want an empty map", got)
+		t.Errorf("map of a nil Meta: %#v, want an empty map", got)
 	}
 }
 
@@ -54,8 +54,8 @@ func TestMetaJSON(t *testing.T) {
 		meta events.Meta
 		want string
 	}{
-		{"nil is an object", nil, `{}`},
-		{"empty is an object", events.Meta{}, `{}`},
+		{"nil is an empty object", nil, `{}`},
+		{"empty is an empty object", events.Meta{}, `{}`},
 		{"keys in order", events.NewMeta(map[string]string{"b": "2", "a": "1"}), `{"a":"1","b":"2"}`},
 		{"text is escaped", events.Meta{{`a"`, "<b>\n"}}, `{"a\"":"\u003cb\u003e\n"}`},
 	} {
@@ -69,7 +69,7 @@ func TestMetaJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(back, tt.meta) || (len(back) == 0) != (back == nil) {
-				t.Errorf("came back as %#v, want %v, and nil when empty", back, tt.meta)
+				t.Errorf("decoded as %#v, want %v, and nil when empty", back, tt.meta)
 			}
 		})
 	}

@@ -1,17 +1,16 @@
 package events
 
-// plain reads the JSON that senders write nearly always: one object, known names in any order, each once, strings of
-// printable ASCII without escapes, short integers. Of anything else it says only that it is not plain, and the strict
-// decoder reads it again and finds the words for it. So it needs no judgement of its own: whatever it reads, the
-// strict decoder reads the same (FuzzPlainReadsWhatTheDecoderReads). It takes a fraction of the time
-// (BenchmarkDecodeHeartbeat), and decoding is most of what a heartbeat costs beyond NSQ's own part
-// (BenchmarkConsumerCPU).
+// plain is a fast parser for the JSON that most senders write: one object with known names in any order, each once, with
+// strings of printable ASCII without escapes, and short integers. For any other text it only reports that the text is not
+// plain; decodeStrict then parses the text and describes its errors. What plain accepts, decodeStrict accepts with the same
+// result (FuzzPlainMatchesDecodeStrict). It takes a fraction of the time (BenchmarkDecodeHeartbeat), and decoding is most of
+// the cost of a heartbeat beyond that of NSQ (BenchmarkConsumerCPU).
 type plain struct {
 	text string
 	pos  int
 }
 
-// heartbeat reads the whole text into h, and reports false where it is not plain; h is void then.
+// heartbeat parses the whole text into h. It reports false, and leaves h in an undefined state, if the text is not plain.
 func (p *plain) heartbeat(h *Heartbeat) bool {
 	var seen uint32
 	return p.object(func(name string) bool {
@@ -22,7 +21,7 @@ func (p *plain) heartbeat(h *Heartbeat) bool {
 	}) && p.end()
 }
 
-// field reads the value of a name and returns the name's bit, by which a second one is noticed.
+// field parses the value of a name into h and returns a bit that stands for the name, to detect duplicates.
 func (p *plain) field(h *Heartbeat, name string) (bit uint32, ok bool) {
 	switch name {
 	case "v":
@@ -106,10 +105,10 @@ func (p *plain) load(to **Load) bool {
 		}
 		*to = new(Load)
 		return p.integer(&(*to).InFlight)
-	}) && *to != nil // an empty one is left to the strict decoder
+	}) && *to != nil // decodeStrict decodes an empty object
 }
 
-// object calls field for each name; field reads the value.
+// object calls field for each name; field parses the value.
 func (p *plain) object(field func(name string) bool) bool {
 	if !p.next('{') {
 		return false
@@ -140,7 +139,7 @@ func (p *plain) string(to *string) bool {
 	return false
 }
 
-// integer reads a natural number of at most 18 digits, which is all that an honest sender needs.
+// integer parses an unsigned integer of at most 18 digits, which cannot overflow.
 func (p *plain) integer(to *int64) bool {
 	p.space()
 	start, n := p.pos, int64(0)
@@ -153,7 +152,7 @@ func (p *plain) integer(to *int64) bool {
 	return len(digits) == 1 || len(digits) > 1 && len(digits) <= 18 && digits[0] != '0'
 }
 
-// next passes c, if it comes next.
+// next skips c and reports true if c is the next character after white space.
 func (p *plain) next(c byte) bool {
 	p.space()
 	if p.pos == len(p.text) || p.text[p.pos] != c {

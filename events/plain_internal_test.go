@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The fast way must be no other way: whatever plain accepts, the strict decoder accepts and reads the same.
-func FuzzPlainReadsWhatTheDecoderReads(f *testing.F) {
+// Whatever plain accepts, decodeStrict accepts with the same result.
+func FuzzPlainMatchesDecodeStrict(f *testing.F) {
 	golden, err := filepath.Glob("testdata/heartbeat*.json")
 	if err != nil || len(golden) == 0 {
 		f.Fatal("no golden heartbeats", err)
@@ -36,13 +36,13 @@ func FuzzPlainReadsWhatTheDecoderReads(f *testing.F) {
 		}
 		strict, err := decodeStrict([]byte(body))
 		if err != nil || !reflect.DeepEqual(fast, strict) {
-			t.Fatalf("plain read %+v\nthe decoder %+v, %v", fast, strict, err)
+			t.Fatalf("plain        %+v\ndecodeStrict %+v, %v", fast, strict, err)
 		}
 	})
 }
 
-// The way is fast only if it is taken: what an agent says of an ordinary server must be plain.
-func TestAnOrdinaryHeartbeatIsPlain(t *testing.T) {
+// plain saves time only if it accepts what the agent of an ordinary server publishes.
+func TestOrdinaryHeartbeatIsPlain(t *testing.T) {
 	b, err := json.Marshal(Heartbeat{
 		V: 1, Type: KindHeartbeat, Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080", Incarnation: 1763812345678, Seq: 42,
 		IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2", Tags: []string{"blue", "canary"},
@@ -52,6 +52,6 @@ func TestAnOrdinaryHeartbeatIsPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := (plain{text: string(b)}); !p.heartbeat(&Heartbeat{}) {
-		t.Errorf("%s is not plain from byte %d on", b, p.pos)
+		t.Errorf("%s is not plain at byte %d", b, p.pos)
 	}
 }

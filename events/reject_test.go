@@ -13,7 +13,7 @@ import (
 	"rollcall/events"
 )
 
-// badHeartbeats are bodies that nobody may take, by the reason that must be told.
+// badHeartbeats returns invalid bodies with the reasons for which they must be rejected.
 func badHeartbeats(t testing.TB) []badHeartbeat {
 	t.Helper()
 	return slices.Concat(malformedBodies(t), badValues())
@@ -25,7 +25,7 @@ type badHeartbeat struct {
 	reason events.Reason
 }
 
-// malformedBodies are wrong before anybody looks at a value.
+// malformedBodies returns bodies with errors of syntax or type, and bodies that are too large.
 func malformedBodies(t testing.TB) []badHeartbeat {
 	const m = events.ReasonMalformed
 	return []badHeartbeat{
@@ -39,15 +39,15 @@ func malformedBodies(t testing.TB) []badHeartbeat {
 		{"string", `"10.0.0.7:8080"`, m},
 		{"array", "[]", m},
 		{"array of heartbeats", "[" + required("") + "]", m},
-		{"cut in a name", required("")[:8], m},
-		{"cut in a value", required("")[:20], m},
-		{"cut before the last brace", strings.TrimSuffix(required(""), "}"), m},
+		{"truncated in a name", required("")[:8], m},
+		{"truncated in a value", required("")[:20], m},
+		{"truncated before the last brace", strings.TrimSuffix(required(""), "}"), m},
 		{"two objects", required("") + required(""), m},
-		{"two objects, a line each", required("") + "\n{}", m},
-		{"object and garbage", required("") + "x", m},
-		{"object and NUL", required("") + "\x00", m},
-		{"no comma", `{"v":1 "service":"data"}`, m},
-		{"comma before the end", `{"v":1,}`, m},
+		{"two objects on two lines", required("") + "\n{}", m},
+		{"object followed by a letter", required("") + "x", m},
+		{"object followed by NUL", required("") + "\x00", m},
+		{"missing comma", `{"v":1 "service":"data"}`, m},
+		{"trailing comma", `{"v":1,}`, m},
 		{"name without quotes", `{v:1}`, m},
 		{"single quotes", `{'v':1}`, m},
 		{"comment", "{/**/}", m},
@@ -57,12 +57,12 @@ func malformedBodies(t testing.TB) []badHeartbeat {
 		{"raw control character in a string", required("\"zone\":\"a\nb\""), m},
 		{"wrong bracket", required(`"tags":["a"}`), m},
 		{"duplicate field", required(`"v":1`), m},
-		{"a leave in the wrong form", required(`"leave":true`), m},
-		{"the same as a string", required(`"leave":"yes"`), m},
-		{"the same as a number", required(`"leave":1`), m},
-		{"the same as an object", required(`"leave":{}`), m},
-		{"a leave by another name", required(`"type":"left"`), m},
-		{"a leave in capitals", required(`"type":"LEAVE"`), m},
+		{"field leave is true", required(`"leave":true`), m},
+		{"field leave is a string", required(`"leave":"yes"`), m},
+		{"field leave is a number", required(`"leave":1`), m},
+		{"field leave is an object", required(`"leave":{}`), m},
+		{"type left instead of leave", required(`"type":"left"`), m},
+		{"type leave in capitals", required(`"type":"LEAVE"`), m},
 		{"duplicate field, one escaped", required(`"\u0076":1`), m},
 		{"duplicate field that was null", required(`"zone":null,"zone":"a"`), m},
 		{"duplicate key in meta", required(`"meta":{"a":"1","b":"2","a":"3"}`), m},
@@ -75,23 +75,23 @@ func malformedBodies(t testing.TB) []badHeartbeat {
 		{"invalid UTF-8 in meta", required("\"meta\":{\"k\":\"\xc3\x28\"}"), m},
 		{"invalid UTF-8 in an unknown field", required("\"x\":[\"\xed\xa0\x80\"]"), m},
 		{"overlong UTF-8", required("\"zone\":\"\xc0\xaf\""), m},
-		{"half a surrogate pair", required(`"zone":"\ud800"`), m},
+		{"lone surrogate", required(`"zone":"\ud800"`), m},
 		{"UTF-16", "{\x00\"\x00v\x00\"\x00", m},
 		{"gzip", gzipped(t, required("")), m},
-		{"control characters", "10.0.0.7:8080\x00", m},
-		{"bare text with invalid UTF-8", "10.0.0.7:80\xff", m},
+		{"address followed by NUL", "10.0.0.7:8080\x00", m},
+		{"address with invalid UTF-8", "10.0.0.7:80\xff", m},
 		{"bare text longer than an id", strings.Repeat("a", 129), m},
-		{"arrays, as deep as fits", strings.Repeat("[", events.MaxBody), m},
-		{"unknown field, as deep as fits", deep("[", ""), m},
-		{"unknown objects, as deep as fits", deep(`{"a":`, ""), m},
-		{"deep and closed badly", deep("[", "}"), m},
-		{"type of another kind of value", required(`"type":1`), m},
-		{"type unknown", required(`"type":"Heartbeat"`), m},
-		{"type empty", required(`"type":""`), m},
-		{"sent_at not a time", required(`"sent_at":"yesterday"`), m},
+		{"arrays nested up to the size limit", strings.Repeat("[", events.MaxBody), m},
+		{"unknown field with arrays nested up to the size limit", deep("[", ""), m},
+		{"unknown field with objects nested up to the size limit", deep(`{"a":`, ""), m},
+		{"nested arrays closed by a brace", deep("[", "}"), m},
+		{"type is a number", required(`"type":1`), m},
+		{"unknown type", required(`"type":"Heartbeat"`), m},
+		{"empty type", required(`"type":""`), m},
+		{"sent_at is not a time", required(`"sent_at":"yesterday"`), m},
 		{"sent_at without zone", required(`"sent_at":"2026-11-22T12:00:00"`), m},
-		{"sent_at a number", required(`"sent_at":1763812345`), m},
-		{"sent_at in a zone that cannot be written", required(`"sent_at":"2026-11-22T12:00:00+24:00"`), m},
+		{"sent_at is a number", required(`"sent_at":1763812345`), m},
+		{"sent_at with an offset that cannot be encoded", required(`"sent_at":"2026-11-22T12:00:00+24:00"`), m},
 
 		{"one byte too large", required("") + strings.Repeat(" ", events.MaxBody+1-len(required(""))), events.ReasonTooLarge},
 		{"arrays 10 000 deep", strings.Repeat("[", 10_000), events.ReasonTooLarge},
@@ -99,18 +99,18 @@ func malformedBodies(t testing.TB) []badHeartbeat {
 	}
 }
 
-// badValues are of the right syntax.
+// badValues returns bodies of valid syntax with invalid values.
 func badValues() []badHeartbeat {
 	rows := []badHeartbeat{
 		{"v missing", `{"service":"data","addr":"10.0.0.7:8080"}`, events.ReasonVersion},
 		{"empty object", `{}`, events.ReasonVersion},
 		{"v null", `{"v":null,"service":"data","addr":"10.0.0.7:8080"}`, events.ReasonVersion},
 		{"addr missing", `{"v":1,"service":"data"}`, events.ReasonAddress},
-		{"addr missing beside an id", `{"v":1,"service":"data","id":"a"}`, events.ReasonAddress},
-		{"addr of another kind of value", `{"v":1,"service":"data","addr":["10.0.0.7:8080"]}`, events.ReasonAddress},
+		{"addr missing, id present", `{"v":1,"service":"data","id":"a"}`, events.ReasonAddress},
+		{"addr is an array", `{"v":1,"service":"data","addr":["10.0.0.7:8080"]}`, events.ReasonAddress},
 		{"service missing", `{"v":1,"addr":"10.0.0.7:8080"}`, events.ReasonService},
 		{"bare text", "hello world", events.ReasonAddress},
-		{"a JSON string that was cut", `"10.0.0.7:8080`, events.ReasonAddress},
+		{"truncated JSON string", `"10.0.0.7:8080`, events.ReasonAddress},
 		{"several addresses", "10.0.0.7:8080\n10.0.0.8:8080", events.ReasonMalformed},
 	}
 	for _, v := range []string{"0", "2", "-1", "1.0", "1e0", `"1"`, "true", "99999999999999999999"} {
@@ -147,7 +147,7 @@ func badValues() []badHeartbeat {
 	return rows
 }
 
-func TestBadHeartbeatIsRejectedWithItsReason(t *testing.T) {
+func TestInvalidHeartbeatRejectedWithReason(t *testing.T) {
 	for _, tt := range badHeartbeats(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			err := mustReject(t, tt.body)
@@ -155,7 +155,7 @@ func TestBadHeartbeatIsRejectedWithItsReason(t *testing.T) {
 				t.Errorf("reason %s, want %s (%v)", err.Reason, tt.reason, err)
 			}
 			if err.Detail == "" || len(err.Detail) > 1000 || strings.ContainsAny(err.Detail, "\x00\n\r\x1b") {
-				t.Errorf("detail of %d bytes is not one short line: %.200q", len(err.Detail), err.Detail)
+				t.Errorf("detail of %d bytes, want one short line: %.200q", len(err.Detail), err.Detail)
 			}
 			if !slices.Contains(events.Reasons(), err.Reason) {
 				t.Errorf("reason %s is not among Reasons()", err.Reason)
@@ -164,7 +164,7 @@ func TestBadHeartbeatIsRejectedWithItsReason(t *testing.T) {
 	}
 }
 
-// A detail goes to logs: a hostile body may not choose its length.
+// Details are logged: a hostile body must not determine their length.
 func TestDetailIsShort(t *testing.T) {
 	long := strings.Repeat("\u00e9", 3500)
 	for _, body := range []string{
@@ -185,7 +185,7 @@ func TestDetailIsShort(t *testing.T) {
 	}
 }
 
-func TestHostileBodyIsRejectedInAMillisecond(t *testing.T) {
+func TestHostileBodyRejectedWithinOneMillisecond(t *testing.T) {
 	limit := time.Millisecond
 	if underRaceDetector() {
 		limit *= 10
@@ -197,7 +197,7 @@ func TestHostileBodyIsRejectedInAMillisecond(t *testing.T) {
 		deep(`{"a":`, ""),
 		required(strings.Trim(string(mustJSON(t, manyKeys(700))), "{}") + `,"k0":""`),
 	} {
-		// The best of many: another process may have the processor meanwhile.
+		// The minimum of many: other processes share the CPU.
 		best := time.Hour
 		for range 50 {
 			start := time.Now()
@@ -216,7 +216,7 @@ func underRaceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// deep is a heartbeat with an unknown field of open upon open, which fills the body up to end.
+// deep returns a heartbeat of MaxBody bytes: an unknown field with open repeated, and then end.
 func deep(open, end string) string {
 	head := strings.TrimSuffix(required(`"x":`), "}")
 	return head + strings.Repeat(open, (events.MaxBody-len(head)-len(end))/len(open)) + end

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// State is what an API server thinks of a server.
+// State is the state of a server in the registry of an API server.
 type State string
 
 const (
-	StateAlive    State = "alive"    // heard within its lease
-	StateSuspect  State = "suspect"  // silent for most of its lease
-	StateDraining State = "draining" // alive with weight 0: finishes what it has, takes nothing new
+	StateAlive    State = "alive"    // its lease is young
+	StateSuspect  State = "suspect"  // may be dead, for example silent for 0.7 of its TTL
+	StateDraining State = "draining" // alive with weight 0: finishes its requests, receives no new ones
 )
 
-// Server is one server as an API server knows it, in the API and in lifecycle events. It is a
-// value: what it refers to is never changed.
+// Server describes a server in the HTTP API and in lifecycle events. Its slices and pointers refer to data that never
+// changes.
 type Server struct {
 	Service      string    `json:"service"`
 	ID           string    `json:"id"`
@@ -28,17 +28,17 @@ type Server struct {
 	Weight       int       `json:"weight"`
 	Zone         string    `json:"zone"`
 	Version      string    `json:"version"`
-	Tags         []string  `json:"tags"` // never nil from an API server
+	Tags         []string  `json:"tags"` // never nil in events and in the API
 	Meta         Meta      `json:"meta"`
 	Load         *Load     `json:"load,omitempty"`
 	RegisteredAt time.Time `json:"registered_at"`
 	LastSeen     time.Time `json:"last_seen"`           // when the newest heartbeat was published
-	LastProbe    time.Time `json:"last_probe,omitzero"` // when it told its id to a probe last; none if a heartbeat is newer
-	AgeMS        int64     `json:"age_ms"`              // how much of the lease has passed
-	Via          string    `json:"via"`                 // nsqd that the newest heartbeat came through
+	LastProbe    time.Time `json:"last_probe,omitzero"` // when it last stated its identity to a probe; zero if a heartbeat is newer
+	AgeMS        int64     `json:"age_ms"`              // how much of the lease has elapsed
+	Via          string    `json:"via"`                 // address of the nsqd that the newest heartbeat came through
 }
 
-// Key names the server among all: service/id.
+// Key returns service/id, which is unique.
 func (s *Server) Key() string { return s.Service + "/" + s.ID }
 
 // HasTag reports whether tag is one of the server's tags.

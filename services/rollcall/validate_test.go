@@ -28,7 +28,7 @@ func TestValidateSaysWhatBecomesOfAHeartbeat(t *testing.T) {
 		{"a clock that is ahead", `{"v":1,"service":"db","addr":"10.0.0.7:5432","incarnation":9100000000000,"seq":2}`, nil, "", []string{`"seq": 2`},
 			"rollcall: note: incarnation 9100000000000 is in the future, so it does not replace a server that is heard\n"},
 		{"a leave in a wrong form", `{"v":1,"service":"db","addr":"10.0.0.7:5432","leave":true}`, nil,
-			`rejected: malformed: leave is true, and there is no such field: a leave has "type":"leave"`, nil, ""},
+			`rejected: malformed: leave is true, but there is no such field: a leave has "type":"leave"`, nil, ""},
 		{"a weight of the wrong type", `{"v":1,"service":"db","addr":"10.0.0.7:5432","weight":"1"}`, nil, `rejected: weight: weight is "1"`, nil, ""},
 		{"nothing", "", nil, `rejected: malformed: "" is neither a JSON object nor an address`, nil, ""},
 		{"an address outside of what is allowed", "10.0.0.7:5432", []string{"--registry.allow", "192.168.0.0/16"},
