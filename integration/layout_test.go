@@ -134,23 +134,6 @@ func longest(rules map[string][]string, path string) ([]string, bool) {
 	return rules[best], found
 }
 
-func mustRoot(tb testing.TB) string {
-	tb.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return root
-}
-
-// mustFile is a file of the repository.
-func mustFile(tb testing.TB, name string) []byte {
-	tb.Helper()
-	body, err := os.ReadFile(filepath.Join(mustRoot(tb), name))
-	must(tb, err)
-	return body
-}
-
 func mustList(t *testing.T, root string) []listed {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,Doc,Imports,GoFiles", "./...")

@@ -11,33 +11,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The rows of the fault matrix take minutes in full, so go test -p 1 -timeout 1h ./... runs the short form of each. All of it is
-//
-//	go test ./integration -long -timeout 3h -v
-//
-// and the soak alone, for as long as one likes,
-//
-//	go test ./integration -long -run Soak -soak 5m -v
-//
-// Each row logs its figure with its limit.
-var (
-	long = flag.Bool("long", false, "run the rows of the fault matrix in their full length")
-	soak = flag.Duration("soak", time.Hour, "with -long: how long the soak runs")
-)
-
-// rows is how many tests run at once. They wait for leases to end, mostly, but many send 500 requests a second meanwhile: more of them
-// than two miss their limits on two cores.
-const rows = "2"
-
-func TestMain(m *testing.M) {
+// runMain runs the tests of a package, or one of the children if the binary was started as one.
+func runMain(m *testing.M, more map[string]func() int) {
 	if name := os.Getenv(childEnv); name != "" {
-		os.Exit(children[name]())
+		start, ok := more[name]
+		if !ok {
+			start = children()[name]
+		}
+		os.Exit(start())
 	}
-	given := false
+	flag.BoolVar(&long, "long", false, "run each test of the fault matrix in its full length")
 	flag.Parse()
+	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		_ = flag.Set("test.parallel", rows)
+		_ = flag.Set("test.parallel", parallel)
 	}
 	code := m.Run()
 	if built.dir != "" {
@@ -45,10 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	if code == 0 {
 		http.DefaultClient.CloseIdleConnections()
-		// What nsqd and nsqlookupd, which are servers of HTTP too, keep for 90 s.
-		err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-			goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
-		if err != nil {
+		if err := goleak.Find(leakOptions()...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -56,17 +41,26 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// long is the flag -long.
+var long bool
+
+// parallel is how many tests of a package run at once, unless -parallel says otherwise. Most tests wait for leases to end, but many send
+// 500 requests a second meanwhile: with more than two of them, two cores are too few for their limits.
+const parallel = "2"
+
 // lasting is how long a fault lasts: as long as its row says with -long, else as short as still tells.
 func lasting(short, full time.Duration) time.Duration {
-	if *long {
+	if long {
 		return full
 	}
 	return short
 }
 
+func isLong() bool { return long }
+
 func longOnly(t *testing.T) {
 	t.Helper()
-	if !*long {
+	if !long {
 		t.Skip("runs with -long")
 	}
 }

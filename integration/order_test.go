@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,4 +38,17 @@ func TestEventsArriveInTheOrderOfTheirRevisions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// inOrder tells whether the revisions of the events of one API server grow, and by one.
+func inOrder(seen []sighting) error {
+	var last uint64
+	for _, s := range seen {
+		r := s.Details().Revision
+		if last != 0 && r != last+1 {
+			return fmt.Errorf("%s of %s has revision %d after %d", strings.TrimPrefix(string(s.Type()), "rollcall."), s.id(), r, last)
+		}
+		last = r
+	}
+	return nil
 }

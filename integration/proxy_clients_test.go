@@ -28,7 +28,7 @@ func TestBrokenBodiesBlameNobody(t *testing.T) {
 		clients = 16
 	)
 	rounds := 60
-	if *long {
+	if isLong() {
 		rounds = 625 // 10 000 of them
 	}
 	s := newSite(t, 1)

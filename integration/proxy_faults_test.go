@@ -151,7 +151,7 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := newProxied(t)
 	requests := 0 // at least; each server is restarted once, or more often
-	if *long {
+	if isLong() {
 		requests = 100_000
 	}
 	l := p.load(t, http.MethodGet, http.MethodGet, http.MethodPost)
@@ -182,7 +182,7 @@ func TestAPIServerEndsUnderLoad(t *testing.T) {
 	const limit = 10 * time.Second
 	p := newProxied(t)
 	ends := 2
-	if *long {
+	if isLong() {
 		ends = 5
 	}
 	apis, proxies := []*apiProcess{p.api}, []string{p.api.proxy}

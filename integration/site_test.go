@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -95,16 +94,3 @@ func (s *site) noFalse(what string, apis ...*apiProcess) {
 
 // aftermath is when every lease that a fault touched is renewed or over.
 const aftermath = 12 * time.Second
-
-// inOrder tells whether the revisions of the events of one API server grow, and by one.
-func inOrder(seen []sighting) error {
-	var last uint64
-	for _, s := range seen {
-		r := s.Details().Revision
-		if last != 0 && r != last+1 {
-			return fmt.Errorf("%s of %s has revision %d after %d", strings.TrimPrefix(string(s.Type()), "rollcall."), s.id(), r, last)
-		}
-		last = r
-	}
-	return nil
-}

@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"syscall"
 	"testing"
 	"time"
 )
+
+var soak = flag.Duration("soak", time.Hour, "with -long: how long the soak runs")
 
 // TestSoak has fleets come and go for long, by their leave and by SIGKILL in turn, and compares what the API server needs
 // at the end with what it needed at the beginning.
@@ -50,14 +53,4 @@ func TestSoak(t *testing.T) {
 	first, last = median(memory[:tenth]), median(memory[len(memory)-tenth:])
 	row(t, fmt.Sprintf("soak of %v: memory, from %.1f MiB to %.1f MiB, more bytes", *soak, first/(1<<20), last/(1<<20)), last-first, max(more, first/10))
 	b.noFalse(fmt.Sprintf("soak of %v", *soak), a)
-}
-
-// every calls f in this interval for so long.
-func every(interval, lasts time.Duration, f func()) {
-	ticks := time.NewTicker(interval)
-	defer ticks.Stop()
-	for end := time.Now().Add(lasts); time.Now().Before(end); {
-		<-ticks.C
-		f()
-	}
 }

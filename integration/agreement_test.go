@@ -1,0 +1,90 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestTwoAPIServersTellTheSame compares what two API servers tell of the same deaths: each says who it is, and the ids
+// are the same, so that a subscriber hears of each once.
+func TestTwoAPIServersTellTheSame(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2)
+	one, two := s.api("api-1"), s.api("api-2")
+	told := hearAll(t, s.tcp()...)
+	ids, servers := s.dataServers("victim", 4)
+	s.fleet("fleet", fleetSize)
+	s.calm(one)
+	s.calm(two)
+	for i, server := range servers {
+		s.witness.dies(ids[i])
+		server.kill()
+		pass(300 * time.Millisecond)
+	}
+	s.witness.delaysOf(t, 15*time.Second, events.TypeExpired, ids)
+	pass(2 * time.Second) // the second one's
+	differ := 0
+	for _, id := range ids {
+		for _, typ := range []events.Type{events.TypeSuspected, events.TypeExpired} {
+			by := told.of(typ, id)
+			if !slices.Equal(slices.Sorted(maps.Keys(by)), []string{"api-1", "api-2"}) {
+				t.Errorf("%s of %s is told by %v, want each API server", typ, id, by)
+			}
+			if by["api-1"] != by["api-2"] {
+				differ++
+			}
+			if n := len(s.witness.of(typ, id)); n != 1 {
+				t.Errorf("a subscriber hears of %s of %s %d times, want once", typ, id, n)
+			}
+		}
+	}
+	row(t, "two API servers: transitions with two ids", differ, 0)
+	s.noFalse("two API servers", one, two)
+}
+
+// hearsay is every event as it is published, with nothing folded: its id by type, server and observer.
+type hearsay struct {
+	mu  sync.Mutex
+	ids map[string]map[string]string
+}
+
+func (h *hearsay) of(typ events.Type, server string) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.ids[fmt.Sprint(typ, server)])
+}
+
+func hearAll(tb testing.TB, nsqd ...string) *hearsay {
+	tb.Helper()
+	h := &hearsay{ids: make(map[string]map[string]string)}
+	consumer, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
+		Cluster: nsqpubsub.Cluster{NSQD: nsqd}, Topic: events.EventTopic, Channel: "test#ephemeral",
+	})
+	must(tb, err)
+	run(tb, "hearsay", func(ctx context.Context) error {
+		return consumer.Run(ctx, func(_ context.Context, d *nsqpubsub.Delivery) error {
+			e, err := events.Decode(d.Body)
+			if err != nil {
+				tb.Errorf("an event cannot be read: %v", err)
+				return nil
+			}
+			t := e.Details()
+			key := fmt.Sprint(e.Type(), t.Server.ID)
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.ids[key] == nil {
+				h.ids[key] = make(map[string]string)
+			}
+			h.ids[key][t.Observer] = t.ID
+			return nil
+		})
+	})
+	return h
+}

@@ -1,0 +1,30 @@
+package integration
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestDemoListsItsServersWithinThreeSeconds(t *testing.T) {
+	out := newOutput()
+	demo := rollcall(t, out, "demo", "--api=127.0.0.1:0", "--proxy=127.0.0.1:0", "--lookupd=127.0.0.1:0", "--lookupd-tcp=127.0.0.1:0", "--nsqd-tcp=127.0.0.1:0", "--dataserver=127.0.0.1:0")
+	banner, _ := out.await(t, 10*time.Second, "address of the API", 0, func(s string) bool { return strings.Contains(s, "http://") })
+	api := banner.text[strings.Index(banner.text, "http://"):]
+	eventually(t, 3*time.Second, "rollcall ls lists three servers", func() bool {
+		list := newOutput()
+		ls := rollcall(t, list, "ls", "--api", strings.TrimSpace(api))
+		<-ls.done
+		return strings.Count(list.text(), "alive") == 3
+	})
+	t.Logf("listed %v after the banner", time.Since(banner.at))
+	asked := time.Now()
+	demo.end()
+	t.Logf("ended %v after SIGTERM", time.Since(asked))
+	if _, err := net.DialTimeout("tcp", strings.TrimPrefix(strings.TrimSpace(api), "http://"), time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("after the end the API's port answers: %v", err)
+	}
+}
