@@ -1,0 +1,32 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/events"
+	"rollcall/integration/fixture"
+	"rollcall/integration/harness"
+)
+
+// TestHalfOfTheServersDie is a fleet of 500 that ends at once, as where a rack loses its power, next to one that lives.
+func TestHalfOfTheServersDie(t *testing.T) {
+	t.Parallel()
+	const (
+		half  = 500
+		limit = 20 * time.Second
+	)
+	s := harness.NewSite(t, 3)
+	a := s.StartAPI("api-1")
+	victims := s.StartFleet("victim", half)
+	alive := s.StartFleet("alive", half)
+	s.AwaitNormal(a)
+	s.Events.MarkDead(victims.IDs...)
+	victims.Kill()
+	harness.PercentileAtMost(t, "half of 1000 gone", s.Events.DelaysOf(t, limit+10*time.Second, events.TypeExpired, victims.IDs), 100, limit)
+	fixture.Sleep(harness.SettleTime)
+	s.NoFalseExpiries("half of 1000 die", a)
+	if !a.Lists(alive.IDs...) {
+		t.Error("a server that lives is missing in the list")
+	}
+}

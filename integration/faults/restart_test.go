@@ -1,0 +1,116 @@
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/integration/fixture"
+	"rollcall/integration/harness"
+)
+
+// TestAPIServerRestartsWithItsRoll kills API servers that keep the roll on disk. Each finds its file in another state.
+func TestAPIServerRestartsWithItsRoll(t *testing.T) {
+	t.Parallel()
+	const limit = 2 * time.Second
+	version := regexp.MustCompile(`"version"\s*:\s*\d+`)
+	files := []struct {
+		name  string
+		spoil func([]byte) []byte // nil: it is as it was left
+	}{
+		{name: "whole"},
+		{"cut", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"garbage", func([]byte) []byte { return bytes.Repeat([]byte{0xfe, '{', 0}, 5000) }},
+		{"empty", func([]byte) []byte { return nil }},
+		{"older", func(b []byte) []byte { return version.ReplaceAll(b, []byte(`"version":0`)) }},
+	}
+	s := harness.NewSite(t, 2)
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name+".json") }
+	apis := make(map[string]*harness.APIServer)
+	for _, f := range files {
+		apis[f.name] = s.StartAPI("api-"+f.name, "--registry.snapshot", path(f.name))
+	}
+	s.StartFleet("fleet", fleetSize)
+	for _, a := range apis {
+		s.AwaitNormal(a)
+	}
+	fixture.Sleep(1500 * time.Millisecond) // a change is written within a second
+	for _, f := range files {
+		a := apis[f.name]
+		a.Kill()
+		if f.spoil != nil {
+			body, err := os.ReadFile(path(f.name))
+			fixture.Must(t, err)
+			spoilt := f.spoil(body)
+			if bytes.Equal(spoilt, body) {
+				t.Fatalf("%s: the file is as it was", f.name)
+			}
+			fixture.Must(t, os.WriteFile(path(f.name), spoilt, 0o600))
+		}
+	}
+	for _, f := range files {
+		a := apis[f.name]
+		begun := time.Now()
+		a.Start(t)
+		if f.spoil == nil {
+			a.Await(t, 20*time.Second, "the list is full", func() bool { return a.Lists(s.Servers...) })
+			harness.AtMost(t, "list is full after SIGKILL", time.Since(begun), limit)
+			a.Await(t, 20*time.Second, "ready", a.Ready)
+			harness.AtMost(t, "ready after SIGKILL", time.Since(begun), limit)
+			continue
+		}
+		a.Await(t, 10*time.Second, "the API answers", a.Live)
+		if !warns(a, "snapshot") {
+			t.Errorf("%s: no warning tells of the snapshot; the log is:\n%s", f.name, a.Log.Text())
+		}
+	}
+	fixture.Sleep(15 * time.Second)
+	for _, f := range files {
+		if a := apis[f.name]; !a.Lists(s.Servers...) {
+			t.Errorf("%s: a server is missing in the list", f.name)
+		}
+		s.NoFalseExpiries(fmt.Sprintf("restart with a snapshot that is %s", f.name), apis[f.name])
+	}
+}
+
+// warns tells whether a line of the log is a warning about what.
+func warns(a *harness.APIServer, what string) bool {
+	for line := range strings.Lines(a.Log.Text()) {
+		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, what) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestAPIServerEnds(t *testing.T) {
+	t.Parallel()
+	const limit = 10 * time.Second
+	s := harness.NewSite(t, 2)
+	a := s.StartAPI("api-1")
+	s.StartFleet("fleet", fleetSize)
+	a.Await(t, 20*time.Second, "every server is listed", func() bool { return a.Lists(s.Servers...) })
+	st, err := a.Status()
+	fixture.Must(t, err)
+	polled := make(chan error, 1)
+	go func() { // a question that waits for a change must not hold it up
+		_, err := harness.Get[any](a.API, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
+		polled <- err
+	}()
+	fixture.Sleep(200 * time.Millisecond)
+	asked := time.Now()
+	a.Terminate()
+	harness.AtMost(t, "end after SIGTERM", time.Since(asked), limit)
+	if code := a.Cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("it ended with %d, want 0; the log:\n%s", code, a.Log.Tail(20))
+	}
+	if err := <-polled; err != nil {
+		t.Errorf("the question that waited was not answered: %v", err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package figures holds the benchmarks of the whole system.
+package figures

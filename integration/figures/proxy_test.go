@@ -1,0 +1,198 @@
+package figures
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/integration/fixture"
+	"rollcall/integration/harness"
+)
+
+const (
+	proxyRounds = 5
+	proxySpan   = time.Second
+	proxyWarm   = 300 * time.Millisecond // of each round, for its connections
+	proxyConns  = 64
+)
+
+// BenchmarkProxy compares the CPU that a proxy's process spends on a request, and how many it gets done in a second: of
+// rollcall apiserver as it is by default, of httputil.ReverseProxy with nothing around it, and of nginx and haproxy
+// where they are installed. They serve the same three data servers in turns, over 64 connections that are always busy.
+// Clients and servers share the cores with the proxy, so the requests of a second compare within one run alone.
+func BenchmarkProxy(b *testing.B) {
+	s := harness.NewSite(b, 1)
+	a := s.StartAPI("api-1")
+	for _, kind := range []struct {
+		name   string
+		method string
+		body   int
+		answer int
+	}{
+		{"small", http.MethodGet, 0, 100},
+		{"post", http.MethodPost, 1 << 10, 100},
+		{"large", http.MethodGet, 0, 64 << 10},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			servers := s.StartBackends(3, harness.BackendSpec{Service: kind.name, Size: kind.answer})
+			a.Await(b, 10*time.Second, "all servers are listed", func() bool { return a.Lists(servers.IDs()...) })
+			contenders := []contender{startStockProxy(b, servers.Spec.Addrs), {"rollcall", a.Proxy, "/" + kind.name + "/", a.Cmd.Process.Pid}}
+			for _, start := range []func(testing.TB, []string) (contender, bool){startNginx, startHAProxy} {
+				if c, ok := start(b, servers.Spec.Addrs); ok {
+					contenders = append(contenders, c)
+				}
+			}
+			for b.Loop() {
+				compare(b, contenders, func(c contender) *loadClient {
+					return newLoadClient(c.addr, kind.method, c.path, kind.body, kind.answer)
+				})
+			}
+			servers.Terminate()
+		})
+	}
+}
+
+// compare reports the median of the rounds. The first of the contenders is what the ratios are to.
+func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loadClient) {
+	b.Helper()
+	cpu, rate := make(map[string][]float64), make(map[string][]float64)
+	for round := range 1 + proxyRounds {
+		for _, c := range contenders {
+			perRequest, perSecond := measure(b, c, hammerOf(c))
+			if round == 0 {
+				continue // it warms up
+			}
+			cpu[c.name], rate[c.name] = append(cpu[c.name], perRequest), append(rate[c.name], perSecond)
+		}
+	}
+	for _, c := range contenders {
+		b.ReportMetric(harness.Median(cpu[c.name]), c.name+"-us/req")
+		b.ReportMetric(harness.Median(rate[c.name]), c.name+"-req/s")
+		if c.name != contenders[0].name {
+			b.ReportMetric(harness.Median(cpu[c.name])/harness.Median(cpu[contenders[0].name]), c.name+"-cpu-ratio")
+		}
+	}
+	b.ReportMetric(0, "ns/op") // an op is all of the rounds
+}
+
+// measure returns the CPU of the contender's process in microseconds a request, and the requests a second.
+func measure(b *testing.B, c contender, h *loadClient) (perRequest, perSecond float64) {
+	b.Helper()
+	h.start(b)
+	fixture.Sleep(proxyWarm)
+	cpu, ok := cpuOf(c.pid)
+	if !ok {
+		b.Skip("nothing tells the CPU time of another process here")
+	}
+	n, begun := h.done.Load(), time.Now()
+	fixture.Sleep(proxySpan)
+	n, took := h.done.Load()-n, time.Since(begun)
+	after, _ := cpuOf(c.pid)
+	if err := h.stop(); err != nil {
+		b.Fatalf("%s: %v", c.name, err)
+	}
+	return float64((after - cpu).Microseconds()) / float64(n), float64(n) / took.Seconds()
+}
+
+// loadClient sends the same request over and over on several connections, and does as little as it can about the answers:
+// with net/http the client would need more of the CPU than what is measured.
+type loadClient struct {
+	addr    string
+	request []byte
+	size    int // of the answers
+	done    atomic.Int64
+	ending  atomic.Bool
+	ran     errgroup.Group
+}
+
+func newLoadClient(addr, method, path string, body, answer int) *loadClient {
+	request := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: hammer\r\nAccept: */*\r\n", method, path, addr)
+	if body > 0 {
+		request = fmt.Appendf(request, "Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", body)
+	}
+	request = append(append(request, "\r\n"...), bytes.Repeat([]byte("b"), body)...)
+	return &loadClient{addr: addr, request: request, size: answer}
+}
+
+func (h *loadClient) start(b *testing.B) {
+	b.Helper()
+	for range proxyConns {
+		conn, err := net.Dial("tcp", h.addr)
+		fixture.Must(b, err)
+		fixture.Must(b, conn.SetDeadline(time.Now().Add(proxyWarm+proxySpan+10*time.Second)))
+		h.ran.Go(func() error {
+			defer conn.Close()
+			return h.run(conn)
+		})
+	}
+}
+
+func (h *loadClient) stop() error {
+	h.ending.Store(true)
+	return h.ran.Wait()
+}
+
+func (h *loadClient) run(conn net.Conn) error {
+	buf := make([]byte, 32<<10)
+	for !h.ending.Load() {
+		if _, err := conn.Write(h.request); err != nil {
+			return err
+		}
+		if err := h.answer(conn, buf); err != nil {
+			return err
+		}
+		h.done.Add(1)
+	}
+	return nil
+}
+
+// answer reads one, which must be a 200 of the right size.
+func (h *loadClient) answer(conn net.Conn, buf []byte) error {
+	n, end := 0, -1
+	for end < 0 {
+		if n == len(buf) {
+			return errors.New("a header without end")
+		}
+		more, err := conn.Read(buf[n:])
+		if err != nil {
+			return fmt.Errorf("after %q: %w", buf[:n], err)
+		}
+		n += more
+		end = bytes.Index(buf[:n], []byte("\r\n\r\n"))
+	}
+	head := buf[:end]
+	if size, ok := contentLength(head); !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) || !ok || size != h.size {
+		return fmt.Errorf("want a 200 of %d bytes, got %q", h.size, head)
+	}
+	for rest := h.size - (n - end - 4); rest != 0; {
+		if rest < 0 {
+			return errors.New("more came than was asked for")
+		}
+		more, err := conn.Read(buf[:min(len(buf), rest)])
+		if err != nil {
+			return err
+		}
+		rest -= more
+	}
+	return nil
+}
+
+func contentLength(head []byte) (int, bool) {
+	const name = "\ncontent-length:"
+	for i := 0; i+len(name) <= len(head); i++ {
+		if head[i] == '\n' && bytes.EqualFold(head[i:i+len(name)], []byte(name)) {
+			value, _, _ := bytes.Cut(head[i+len(name):], []byte("\r"))
+			n, err := strconv.Atoi(string(bytes.TrimSpace(value)))
+			return n, err == nil
+		}
+	}
+	return 0, false
+}

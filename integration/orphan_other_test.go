@@ -1,8 +1,0 @@
-//go:build !linux
-
-package integration
-
-import "os/exec"
-
-// endWithParent does nothing: only Linux ends a process with its parent.
-func endWithParent(*exec.Cmd) {}

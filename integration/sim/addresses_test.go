@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"time"
+
+	"rollcall/services/registry"
+)
+
+// identity is what the listener of a server tells of its identity.
+type identity int
+
+const (
+	identityFull   identity = iota // id, service and incarnation
+	identityIDOnly                 // the id alone
+	identityOther                  // the identity of another server in the same process, and not its own
+	identityNone                   // it accepts connections
+)
+
+// findingAt is what the prober finds when a process answers that is the servers at an address which run.
+func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
+	found := registry.FindingAccepted
+	for _, s := range there {
+		if !s.is(running) || s.identity >= identityOther {
+			continue
+		}
+		told := s.identityIncarnation.Load()
+		switch {
+		case s.id != p.ID || s.identity == identityFull && s.key != p.Service+"/"+p.ID:
+			if found == registry.FindingAccepted {
+				found = registry.FindingStranger
+			}
+		case s.identity == identityIDOnly && p.Contested:
+			return registry.FindingAccepted
+		case s.identity == identityFull && told > 0 && told != p.Incarnation:
+			return registry.FindingAccepted
+		default:
+			return registry.FindingIdentified
+		}
+	}
+	return found
+}
+
+// occupant is the server whose fate decides how an address answers: one that runs, or the one that is asked for.
+func occupant(there []*dataServer, asked *dataServer) *dataServer {
+	for _, s := range there {
+		if s.is(running) {
+			return s
+		}
+	}
+	return asked
+}
+
+func addressScenarios() []scenario {
+	const length = faultsBegin + 30*time.Second
+	return []scenario{
+		{name: "addresses reused by servers of another service", servers: 200, length: length, deaths: 40,
+			play: func(w *world) { reuseAddresses(w, identityFull, identityIDOnly, identityNone) }},
+		{name: "addresses shared by two servers of one process", servers: 200, length: length,
+			play: func(w *world) { shareAddresses(w, identityFull, identityIDOnly, identityOther, identityNone) }},
+		{name: "addresses reused and shared, 5 % loss", servers: 200, length: length, network: network{loss: 0.05},
+			play: func(w *world) {
+				reuseAddresses(w, identityFull, identityIDOnly, identityNone)
+				shareAddresses(w, identityFull) // of one that tells less, two heartbeats lost in a row are too many
+			}},
+	}
+}
+
+// reuseAddresses lets servers die, and servers of another service, half of them with the same id, start at their addresses. From
+// then on no request goes to the dead ones, and in a while they are expired.
+func reuseAddresses(w *world, tells ...identity) {
+	for i, s := range w.servers[:40] {
+		id := s.id
+		if i%2 == 0 {
+			id = "o" + id
+		}
+		next := w.add("other", id, s.addr)
+		s.identity = tells[i%len(tells)]
+		next.identity = s.identity
+		died := w.soon(func() { s.die(crashed) })
+		began := died + w.moment(3*time.Second)
+		w.at(began, next.restart)
+		if w.network.loss > 0 {
+			continue
+		}
+		w.at(began+time.Second, func() {
+			if w.api.routable()[s.key] {
+				w.audit.fail("%s is routable, and %s has its address", s.key, next.key)
+			}
+		})
+		w.at(died+20*time.Second, func() {
+			life := serverLife{s.key, s.incarnation}
+			if w.audit.lives[life] != "rollcall.server.expired" {
+				w.audit.fail("%v is %s, and %s has had its address for long", life, w.audit.lives[life], next.key)
+			}
+		})
+	}
+}
+
+// shareAddresses adds a second server to processes, in half of them while they run. Nobody dies.
+func shareAddresses(w *world, tells ...identity) {
+	for i, s := range w.servers[50:100] {
+		id := s.id
+		if i%2 == 0 {
+			id = "m" + id
+		}
+		also := w.add("metrics", id, s.addr)
+		s.identity = tells[i%len(tells)]
+		if also.identity = s.identity; s.identity == identityOther {
+			also.identity = identityFull
+		}
+		if i%4 < 2 {
+			w.soon(also.restart)
+		} else {
+			also.appear(s.since)
+		}
+	}
+}

@@ -1,0 +1,330 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"rollcall/events"
+	"rollcall/integration/fixture"
+	"rollcall/pipeline"
+	"rollcall/services/prober"
+	"rollcall/services/registry"
+	"rollcall/stages"
+)
+
+// apiServer is an API server: the real stages, registry, prober and skew of clocks, and what may happen to their process.
+type apiServer struct {
+	w        *world
+	started  time.Time
+	registry *registry.Registry
+	chain    pipeline.Chain
+	skew     *pipeline.Skew
+	stop     func() // ends it and waits until it has ended; nil while there is none
+	buf      []byte
+
+	inbox      []message     // has come and is not read yet
+	rate       int           // how many of it are read in a step; 0: all
+	lag        time.Duration // how old a message must be to be read
+	mailbox    bool          // the queue is behind the receipt, and not before it
+	nextTick   int
+	nextCanary int
+
+	paused       bool
+	gate         atomic.Pointer[chan struct{}] // the prober's goroutines wait here; nil while the process runs
+	disconnected atomic.Bool                   // from the network
+	share        int                           // of the CPU, in percent
+	throttled    bool
+	clock        time.Duration // what was added to its wall clock
+	stall        int           // step in which the process stopped, or lost the network
+	reader       int           // step from which it is connected
+	keeps        bool          // nsqd keeps its channel through a long stall
+	unreached    []string      // nsqd that nsqlookupd names and nobody reaches
+
+	snapshot []byte // its roll on disk
+}
+
+const (
+	observer          = "api-1"
+	tickInterval      = 250 * time.Millisecond
+	canaryInterval    = time.Second
+	nsqdClientTimeout = 10 * time.Second // nsqd gives up a client that does not answer so long
+)
+
+func newAPIServer(w *world) *apiServer {
+	return &apiServer{w: w, share: 100, keeps: w.noise.IntN(2) == 0}
+}
+
+// begin starts the process, with its roll of before if there is one.
+func (a *apiServer) begin(saved *registry.Saved) {
+	a.started = a.time()
+	a.skew = pipeline.NewSkew(a.started)
+	var err error
+	a.registry, err = registry.New(registry.Config{Observer: observer, Tick: tickInterval, Probing: !a.w.network.unprobed, Restore: saved})
+	fixture.Must(a.w.t, err)
+	a.chain = stages.Heartbeats(a.registry, stages.Decode{}, stages.Canary{ID: observer, Started: a.started, Skew: a.skew}, stages.Validate{})
+	asking, err := prober.New(prober.Config{Registry: a, Ask: a.probe})
+	fixture.Must(a.w.t, err)
+	a.nextTick, a.nextCanary = a.w.now, a.w.now
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	start := func(name string, run func(context.Context) error) {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				a.w.t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	start("registry", a.registry.Run)
+	start("prober", asking.Run)
+	running.Go(func() {
+		for e := range a.registry.Events() {
+			a.w.audit.record(e)
+		}
+	})
+	a.stop = func() {
+		a.stop = nil
+		cancel()
+		running.Wait()
+		for _, e := range a.registry.Unsent() {
+			a.w.audit.record(e)
+		}
+	}
+}
+
+func (a *apiServer) time() time.Time { return a.at(time.Now()) }
+
+// The faults that a script makes.
+
+// pause is SIGSTOP, and proceed is SIGCONT. What came meanwhile is there at once and in any order with the tick.
+func (a *apiServer) pause() {
+	gate := make(chan struct{})
+	a.gate.Store(&gate)
+	a.paused, a.stall = true, a.w.now
+}
+
+func (a *apiServer) resume() {
+	a.paused = false
+	a.recoverChannel()
+	if a.w.noise.IntN(2) == 0 { // the prober's goroutines come before the tick and what waits to be read
+		a.open()
+		synctest.Wait()
+	}
+}
+
+// open lets the prober's goroutines go on.
+func (a *apiServer) open() {
+	if gate := a.gate.Swap(nil); gate != nil {
+		close(*gate)
+	}
+}
+
+// disconnect cuts the network off, and mend brings it back.
+func (a *apiServer) disconnect() {
+	a.disconnected.Store(true)
+	a.stall = a.w.now
+}
+
+func (a *apiServer) reconnect() {
+	a.disconnected.Store(false)
+	a.recoverChannel()
+}
+
+// recoverChannel follows a stall: after a long one nsqd may have closed the connection, and dropped the channel with what was
+// in it.
+func (a *apiServer) recoverChannel() {
+	if a.w.now-a.stall > steps(nsqdClientTimeout) && !a.keeps {
+		a.reader = a.w.now + randomSteps(a.w.noise, reconnectTime)
+	}
+	a.w.noise.Shuffle(len(a.inbox), func(i, j int) { a.inbox[i], a.inbox[j] = a.inbox[j], a.inbox[i] })
+}
+
+func (a *apiServer) stalled() bool { return a.paused || a.disconnected.Load() }
+
+// arrive takes a message from an nsqd.
+func (a *apiServer) arrive(m message) {
+	switch {
+	case a.stop == nil, a.w.now < a.reader:
+	case a.stalled() && !a.keeps && a.w.now-a.stall > steps(nsqdClientTimeout):
+	default:
+		m.came = a.w.now
+		a.inbox = append(a.inbox, m)
+	}
+}
+
+func (a *apiServer) step() {
+	if a.stop == nil {
+		a.inbox = a.inbox[:0]
+		return
+	}
+	a.schedule()
+	if a.paused {
+		return
+	}
+	defer a.open()
+	inbox := a.inbox[:a.readable()]
+	if a.disconnected.Load() {
+		inbox = nil
+	}
+	before := len(inbox)
+	tick := a.w.now >= a.nextTick
+	if tick {
+		before = a.w.noise.IntN(before + 1)
+	}
+	a.process(inbox[:before])
+	if tick {
+		a.tick()
+	}
+	a.process(inbox[before:])
+	a.inbox = slices.Delete(a.inbox, 0, len(inbox))
+	a.canary()
+}
+
+// readable is how many messages the process gets to in this step. The others wait in a queue in front of its mailbox.
+func (a *apiServer) readable() int {
+	n := len(a.inbox)
+	if a.rate > 0 {
+		n = min(n, a.rate)
+	}
+	for i, m := range a.inbox[:n] {
+		if time.Duration(a.w.now)*step-m.stamp < a.lag {
+			return i
+		}
+	}
+	return n
+}
+
+// schedule lets a process that gets a share of the CPU run in the first part of each second.
+func (a *apiServer) schedule() {
+	second := steps(time.Second)
+	switch a.w.now % second {
+	case 0:
+		if a.throttled {
+			a.throttled = false
+			a.resume()
+		}
+	case second * a.share / 100:
+		a.throttled = true
+		a.pause()
+	}
+}
+
+func (a *apiServer) tick() {
+	period := steps(tickInterval)
+	a.nextTick = (a.w.now/period + 1) * period
+	nsqd := slices.Clone(a.unreached)
+	for _, n := range a.w.nsqd {
+		if n.known() {
+			nsqd = append(nsqd, n.addr)
+		}
+	}
+	fixture.Must(a.w.t, a.registry.Tick(context.Background(), a.time(), nsqd))
+	a.w.naive.tick()
+}
+
+func (a *apiServer) canary() {
+	if a.w.now < a.nextCanary {
+		return
+	}
+	a.nextCanary = a.w.now + steps(canaryInterval)
+	if a.disconnected.Load() {
+		return
+	}
+	for _, n := range a.w.nsqd {
+		n.canary(message{server: -1, kind: canaryMessage, sent: time.Duration(a.w.now) * step})
+	}
+}
+
+// process runs messages through the stages.
+func (a *apiServer) process(messages []message) {
+	var env pipeline.Envelope
+	for _, m := range messages {
+		env = pipeline.Envelope{Payload: a.payload(m), Receipt: a.receipt(m)}
+		for _, stage := range a.chain {
+			err := stage.Stage.Process(context.Background(), &env)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, pipeline.ErrDrop) {
+				a.w.audit.fail("stage %s refuses %s: %v", stage.Name, env.Payload, err)
+			}
+			break
+		}
+		a.w.naive.receive(m)
+	}
+}
+
+func (a *apiServer) payload(m message) []byte {
+	if m.kind == canaryMessage {
+		body, err := events.EncodeCanary(observer, a.started, a.w.epoch.Add(m.sent))
+		fixture.Must(a.w.t, err)
+		return body
+	}
+	a.buf = a.w.servers[m.server].body(a.buf[:0], m)
+	return a.buf
+}
+
+func (a *apiServer) receipt(m message) events.Receipt {
+	n := a.w.nsqd[m.via]
+	r := events.Receipt{
+		Via:         n.addr,
+		PublishedAt: a.w.epoch.Add(m.stamp).Round(0).Add(n.skew),
+		ReceivedAt:  a.time(),
+	}
+	if a.mailbox {
+		r.ReceivedAt = a.at(a.w.start.Add(time.Duration(m.came) * step))
+	}
+	r.Delay = a.skew.Delay(r)
+	return r
+}
+
+// saveSnapshot writes the roll to disk once a second, from now on and as long as the process lives.
+func (a *apiServer) saveSnapshot() {
+	if a.stop == nil {
+		return
+	}
+	s, err := a.registry.Save(context.Background(), a.time())
+	fixture.Must(a.w.t, err)
+	a.snapshot, err = json.Marshal(s)
+	fixture.Must(a.w.t, err)
+	a.w.after(time.Second, a.saveSnapshot)
+}
+
+// readSnapshot reads it back.
+func (a *apiServer) readSnapshot() *registry.Saved {
+	s := new(registry.Saved)
+	fixture.Must(a.w.t, json.Unmarshal(a.snapshot, s))
+	fixture.Must(a.w.t, s.Validate())
+	return s
+}
+
+// routable are those to which a request may go.
+func (a *apiServer) routable() map[string]bool {
+	roll, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
+	fixture.Must(a.w.t, err)
+	keys := make(map[string]bool, len(roll.Servers))
+	for _, s := range roll.Servers {
+		keys[s.Key()] = true
+	}
+	return keys
+}
+
+// at is what the process reads on its clocks at a moment of the bubble, whose own times have no monotonic reading. Setting
+// the wall clock leaves that reading as it is. package time has no way to say so, so it is done to the seconds of the wall
+// word, which begin at bit 30.
+func (a *apiServer) at(moment time.Time) time.Time {
+	was := a.w.epoch.Add(moment.Sub(a.w.start))
+	is := was
+	*(*uint64)(unsafe.Pointer(&is)) += uint64(a.clock/time.Second) << 30
+	if is.Sub(was) != 0 || is.Round(0).Sub(was.Round(0)) != a.clock {
+		a.w.t.Fatalf("the wall clock is set by %v and the monotonic one by %v, want %v and 0", is.Round(0).Sub(was.Round(0)), is.Sub(was), a.clock)
+	}
+	return is
+}

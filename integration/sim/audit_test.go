@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"rollcall/events"
+	"rollcall/integration/fixture"
+	"rollcall/services/registry"
+)
+
+// audit reads the events and holds them against what is true in the world.
+type audit struct {
+	w *world
+
+	mu     sync.Mutex
+	events []auditedEvent
+
+	lives          map[serverLife]events.Type // newest event but updated
+	newest         map[string]int64           // incarnation that was registered
+	revision       uint64
+	failures       int
+	falseExpiries  int // expiries of servers that run
+	detection      detectionTimes
+	eventsByServer map[string][]string // server -> its events, in order; kept if not nil
+}
+
+type auditedEvent struct {
+	at    time.Time
+	event events.Event
+}
+
+// serverLife is one incarnation of a server.
+type serverLife struct {
+	id          string // service/id
+	incarnation int64
+}
+
+// ttl is the TTL.
+const ttl = 10 * time.Second
+
+func newAudit(w *world) *audit {
+	return &audit{w: w, lives: make(map[serverLife]events.Type), newest: make(map[string]int64)}
+}
+
+// record is called by the goroutine that reads the events.
+func (c *audit) record(e events.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, auditedEvent{time.Now(), e})
+}
+
+// fail tells of something that must not be, and of what is like it only at first.
+func (c *audit) fail(format string, args ...any) {
+	if c.failures++; c.failures <= 5 {
+		c.w.t.Errorf("seed %d at %v: "+format, append([]any{c.w.seed, time.Duration(c.w.now) * step}, args...)...)
+	}
+}
+
+// check looks at the events since the last step.
+func (c *audit) check() {
+	c.mu.Lock()
+	heard := c.events
+	c.events = nil
+	c.mu.Unlock()
+	for _, h := range heard {
+		d := h.event.Details()
+		if d.Revision != c.revision+1 {
+			c.fail("revision %d follows %d", d.Revision, c.revision)
+		}
+		c.revision = d.Revision
+		if h.event.Type() != events.TypeMode {
+			c.transition(h.at, h.event.Type(), d)
+		}
+	}
+}
+
+// allowedNext says what may come after what in one life; "" is the beginning. Updated may come anywhere between.
+var allowedNext = map[events.Type][]events.Type{
+	"":                    {events.TypeRegistered},
+	events.TypeRegistered: {events.TypeSuspected, events.TypeLeft, events.TypeReplaced},
+	events.TypeSuspected:  {events.TypeRecovered, events.TypeExpired, events.TypeLeft, events.TypeReplaced},
+	events.TypeRecovered:  {events.TypeSuspected, events.TypeLeft, events.TypeReplaced},
+	events.TypeExpired:    {events.TypeRegistered},
+}
+
+func (c *audit) transition(at time.Time, typ events.Type, d events.Transition) {
+	s := c.w.byKey[d.Server.Key()]
+	life := serverLife{s.key, d.Server.Incarnation}
+	before := c.lives[life]
+	if typ == events.TypeUpdated {
+		c.fail("%s is updated, and nothing of it ever changes", life.id)
+		return
+	}
+	if returns := before == events.TypeLeft && typ == events.TypeRegistered && s.publishesAfterLeave; !slices.Contains(allowedNext[before], typ) && !returns {
+		c.fail("%s of %v follows %q", typ, life, before)
+	}
+	c.lives[life] = typ
+	if c.eventsByServer != nil {
+		c.eventsByServer[life.id] = append(c.eventsByServer[life.id], fmt.Sprintf("%s of %d: %s", typ, life.incarnation, d.ID))
+	}
+	switch typ {
+	case events.TypeRegistered:
+		c.registered(s, life)
+	case events.TypeExpired:
+		c.expired(at, s, life, d)
+	case events.TypeLeft:
+		if s.incarnation == life.incarnation && !s.is(left) {
+			c.fail("%v left, and did not say so", life)
+		}
+	}
+}
+
+// registered: no server that is dead for longer than its TTL, no incarnation that a newer one followed unless it is that of
+// a clock that was set back, and none within a TTL of its leave.
+func (c *audit) registered(s *dataServer, life serverLife) {
+	newest := c.newest[life.id]
+	c.newest[life.id] = max(newest, life.incarnation)
+	now := s.incarnation == life.incarnation
+	if now && s.clockSetBack {
+		c.newest[life.id] = life.incarnation
+	} else if life.incarnation < newest {
+		c.fail("%v is registered after %d was", life, newest)
+	}
+	switch ago := c.w.now - s.since; {
+	case !now || s.is(running):
+	case s.publishesAfterLeave && ago < steps(ttl):
+		c.fail("%v is registered %v after its leave", life, time.Duration(ago)*step)
+	case !s.publishesAfterLeave && ago > steps(ttl+time.Second):
+		c.fail("%v is registered %v after its end", life, time.Duration(ago)*step)
+	}
+}
+
+func (c *audit) expired(at time.Time, s *dataServer, life serverLife, d events.Transition) {
+	switch {
+	case s.incarnation != life.incarnation && !s.clockSetBack: // replaced while it was dead
+	case s.healthy():
+		c.falseExpiries++
+		c.fail("%s runs and is expired (%s), with a lease of %v", life.id, d.Cause, time.Duration(d.Server.AgeMS)*time.Millisecond)
+	case !s.is(running):
+		c.detection.add(s, steps(at.Sub(c.w.start)))
+	}
+}
+
+// expectDetection plans to look whether the end of a server is noticed.
+func (c *audit) expectDetection(s *dataServer) {
+	if !c.w.network.onlyServersFail {
+		return
+	}
+	life, since := serverLife{s.key, s.incarnation}, s.since
+	c.w.after(ttl+time.Second, func() {
+		if now := c.lives[life]; s.since == since && (now == events.TypeRegistered || now == events.TypeRecovered) {
+			c.fail("%v is routable %v after its end", life, ttl+time.Second)
+		}
+	})
+}
+
+// checkEnd looks at the roll at the end: those who run are on it, and what the registry keeps has its bounds.
+func (c *audit) checkEnd(a *apiServer) {
+	roll, err := a.registry.Members(context.Background(), registry.Query{})
+	fixture.Must(c.w.t, err)
+	listed := make(map[string]events.State, len(roll.Servers))
+	for _, s := range roll.Servers {
+		listed[s.Key()] = s.State
+	}
+	for _, s := range c.w.servers {
+		if why := c.misplaced(s, listed[s.key]); why != "" {
+			c.fail("%s is %q on the roll at the end, and %s", s.key, listed[s.key], why)
+		}
+	}
+	st, err := a.registry.Stats(context.Background())
+	fixture.Must(c.w.t, err)
+	if len(roll.Servers) > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
+		c.fail("%d servers on the roll, %+v", len(roll.Servers), st)
+	}
+}
+
+// misplaced says what is wrong with the state of a server at the end, when the faults are over.
+func (c *audit) misplaced(s *dataServer, state events.State) string {
+	n := c.w.network
+	switch {
+	case s.healthy() && c.w.unreached(): // most of its heartbeats are lost
+	case s.healthy() && state == "":
+		return "it runs"
+	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:
+		return "it runs and is heard"
+	case s.is(left) && n.loss > 0, n.unprobed: // the leave may be lost; without probes it takes longer
+	case !s.is(running) && !s.publishesAfterLeave && state != "" && c.w.now-s.since > steps(2*ttl):
+		return "it is dead"
+	}
+	return ""
+}
+
+// detectionTimes are the times from a death to its discovery.
+type detectionTimes struct{ crashed, vanished []time.Duration }
+
+func (d *detectionTimes) add(s *dataServer, at int) {
+	after := time.Duration(at-s.since) * step
+	switch {
+	case s.is(crashed):
+		d.crashed = append(d.crashed, after)
+	case s.is(vanished), s.is(paused):
+		d.vanished = append(d.vanished, after)
+	}
+}
+
+func (d *detectionTimes) join(other detectionTimes) {
+	d.crashed = append(d.crashed, other.crashed...)
+	d.vanished = append(d.vanished, other.vanished...)
+}
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func worst(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	return slices.Max(d)
+}

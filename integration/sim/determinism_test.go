@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// However often messages come and in whatever order, as long as all come within the slack of a lease, the same is told of each
+// server: so two API servers that hear different things tell the same.
+func TestSimulatedDisorderChangesNoEvent(t *testing.T) {
+	for seed := uint64(1); seed <= *seedsFlag; seed += 20 {
+		calm := playEvents(t, seed, network{})
+		rough := playEvents(t, seed, network{copies: 9, late: 0.5, lateBy: 1400 * time.Millisecond})
+		if len(calm) != serverCount {
+			t.Fatalf("seed %d: something is told of %d servers, want %d", seed, len(calm), serverCount)
+		}
+		for _, id := range slices.Sorted(maps.Keys(calm)) {
+			if !slices.Equal(calm[id], rough[id]) {
+				t.Errorf("seed %d: of %s is told\n%s\nand with duplicates and disorder\n%s", seed, id, joinLines(calm[id]), joinLines(rough[id]))
+			}
+		}
+	}
+}
+
+// playEvents plays what every API server tells in the same words. Of the rest some depends on what came first: a server that is
+// suspect recovers by a heartbeat or by a probe, and the event of its replacement names the last heartbeat that was heard.
+func playEvents(t *testing.T, seed uint64, n network) (told map[string][]string) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed, serverCount, n)
+		w.audit.eventsByServer = make(map[string][]string)
+		stopAndLeave(w)
+		w.run(faultsBegin + 40*time.Second)
+		told = w.audit.eventsByServer
+	})
+	return told
+}
+
+func joinLines(lines []string) (s string) {
+	for _, l := range lines {
+		s += fmt.Sprintf("\t%s\n", l)
+	}
+	return s
+}
+
+// A failure of the simulation is worth nothing if it cannot be seen again.
+func TestSimulationReproduces(t *testing.T) {
+	play := func() (told map[string][]string) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 7, serverCount, network{loss: 0.05, late: 0.5, lateBy: 3 * time.Second})
+			w.audit.eventsByServer = make(map[string][]string)
+			stopAndLeave(w)
+			w.at(faultsBegin, w.nsqd[0].hang)
+			w.at(faultsBegin+5*time.Second, w.api.pause)
+			w.at(faultsBegin+12*time.Second, w.api.resume)
+			w.at(faultsBegin+20*time.Second, w.nsqd[0].resume)
+			w.run(faultsBegin + 40*time.Second)
+			told = w.audit.eventsByServer
+		})
+		return told
+	}
+	if first, second := play(), play(); !maps.EqualFunc(first, second, slices.Equal) {
+		for id := range first {
+			if !slices.Equal(first[id], second[id]) {
+				t.Errorf("of %s is told\n%s\nand the second time\n%s", id, joinLines(first[id]), joinLines(second[id]))
+			}
+		}
+	}
+}

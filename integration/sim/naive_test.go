@@ -1,0 +1,37 @@
+package sim
+
+import "time"
+
+// naiveRule is the rule that most would write: who was not heard for ten seconds is gone. It gets what the registry gets,
+// when the registry gets it.
+type naiveRule struct {
+	w             *world
+	lastHeard     []int // step in which a server was heard last; 0 is not on the list
+	falseExpiries int   // ends of servers that run
+	detection     detectionTimes
+}
+
+func newNaiveRule(w *world) *naiveRule { return &naiveRule{w: w} }
+
+func (n *naiveRule) receive(m message) {
+	switch m.kind {
+	case heartbeatMessage:
+		n.lastHeard[m.server] = n.w.now
+	case leaveMessage:
+		n.lastHeard[m.server] = 0
+	}
+}
+
+func (n *naiveRule) tick() {
+	for server, at := range n.lastHeard {
+		if at == 0 || n.w.now-at <= steps(10*time.Second) {
+			continue
+		}
+		n.lastHeard[server] = 0
+		if s := n.w.servers[server]; s.healthy() {
+			n.falseExpiries++
+		} else {
+			n.detection.add(s, n.w.now)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// fate is what a server is doing.
+type fate int32
+
+const (
+	running  fate = iota
+	crashed       // the process is gone: connections are refused
+	vanished      // the host is gone: nothing comes back
+	paused        // by SIGSTOP: connects, and never answers
+	left          // took its leave
+)
+
+// dataServer beats as a dataserver.Agent does: after 0, 1 and 2 s and then each 5 s +-10 %, through a random nsqd, and
+// through the next one if that refuses, or has not answered after 0.4 s.
+type dataServer struct {
+	w      *world
+	index  int
+	id     string
+	key    string // service/id
+	addr   string
+	fate   atomic.Int32 // a probe asks for it from another goroutine
+	since  int          // step since which it holds
+	prefix []byte       // of a beat, before its incarnation and seq
+
+	identity            identity
+	identityIncarnation atomic.Int64 // the incarnation that its listener tells
+	incarnation         int64
+	clockSetBack        bool // it restarted with an earlier clock
+	publishesAfterLeave bool // it beats after its leave
+	seq                 uint64
+	turn                int // the number of its one valid turn
+	began               int // the step in which the beat that is being published began
+	order               []int
+	tried               int
+	broken              [3]bool // its connection to that nsqd: nothing more reaches it until it runs again
+}
+
+// turn is a server's turn to do something; a server that died meanwhile does not take it.
+type turn struct{ server, number int }
+
+// publishTimeout is how long a sender waits for an nsqd.
+const publishTimeout = 400 * time.Millisecond
+
+func newDataServer(w *world, i int, service, id, addr string) *dataServer {
+	s := &dataServer{w: w, index: i, id: id, key: service + "/" + id, addr: addr, order: []int{0, 1, 2}}
+	s.prefix = fmt.Appendf(nil, `{"v":1,"service":%q,"id":%q,"addr":%q,"incarnation":`, service, id, addr)
+	s.fate.Store(int32(crashed))
+	return s
+}
+
+func (s *dataServer) is(f fate) bool { return fate(s.fate.Load()) == f }
+
+// healthy reports whether the server runs, and has for a second: whoever asked it before that got no answer.
+func (s *dataServer) healthy() bool {
+	return s.is(running) && s.w.now-s.since >= steps(time.Second)
+}
+
+func (s *dataServer) become(f fate) {
+	s.fate.Store(int32(f))
+	s.since = s.w.now
+	s.turn++ // whatever it was about to do
+	s.tried = 0
+}
+
+// appear lets a server that was started some time ago begin to beat.
+func (s *dataServer) appear(at int) {
+	s.become(running)
+	s.incarnation = s.w.epoch.Add(-time.Duration(s.w.rng.Int64N(int64(10 * time.Hour)))).UnixMilli()
+	s.since = at
+	s.plan(at)
+}
+
+// The fates that a script gives.
+
+func (s *dataServer) die(f fate) {
+	s.become(f)
+	s.w.audit.expectDetection(s)
+}
+
+func (s *dataServer) restart() {
+	s.become(running)
+	s.incarnation = s.w.epoch.Add(time.Duration(s.w.now) * step).UnixMilli()
+	s.seq = 0
+	s.plan(s.w.now)
+}
+
+func (s *dataServer) resume() {
+	s.become(running)
+	s.plan(s.w.now)
+}
+
+// leave publishes the leave through an nsqd that takes it.
+func (s *dataServer) leave() {
+	s.become(left)
+	s.seq++
+	for _, n := range s.w.nsqd {
+		if n.state == nsqdUp {
+			n.publish(message{server: s.index, kind: leaveMessage, incarnation: s.incarnation, seq: s.seq})
+			return
+		}
+	}
+}
+
+func (s *dataServer) plan(at int) {
+	s.turn++
+	turns := &s.w.turns[at%horizon]
+	*turns = append(*turns, turn{s.index, s.turn})
+}
+
+// act begins a beat, or goes on with one whose nsqd did not answer.
+func (s *dataServer) act(t turn) {
+	if t.number != s.turn {
+		return
+	}
+	if s.tried == 0 {
+		s.began = s.w.now
+		s.seq++
+		s.w.rng.Shuffle(len(s.order), func(i, j int) { s.order[i], s.order[j] = s.order[j], s.order[i] })
+	}
+	for s.tried < len(s.order) {
+		n := s.w.nsqd[s.order[s.tried]]
+		s.tried++
+		switch n.state {
+		case nsqdUp:
+			n.publish(s.beat())
+			s.next(true)
+			return
+		case nsqdHung:
+			if !s.broken[n.index] {
+				n.socket = append(n.socket, s.beat())
+				s.broken[n.index] = true
+			}
+			if !s.w.network.noFailover {
+				s.plan(s.w.now + steps(publishTimeout))
+				return
+			}
+		}
+		if s.w.network.noFailover {
+			s.next(true) // it knows no better
+			return
+		}
+	}
+	s.next(false)
+}
+
+// next plans the next beat, at once if there was nobody to take this one.
+func (s *dataServer) next(published bool) {
+	s.tried = 0
+	interval := steps(time.Second)
+	if s.seq > 2 && published {
+		interval = int(float64(steps(5*time.Second)) * (0.9 + 0.2*s.w.rng.Float64()))
+	}
+	s.plan(max(s.w.now+1, s.began+interval))
+}
+
+func (s *dataServer) beat() message {
+	s.identityIncarnation.Store(s.incarnation)
+	return message{server: s.index, kind: heartbeatMessage, incarnation: s.incarnation, seq: s.seq}
+}
+
+// body is that of a beat or a leave, written into buf.
+func (s *dataServer) body(buf []byte, m message) []byte {
+	buf = strconv.AppendInt(append(buf, s.prefix...), m.incarnation, 10)
+	buf = strconv.AppendUint(append(buf, `,"seq":`...), m.seq, 10)
+	if m.kind == leaveMessage {
+		buf = append(buf, `,"type":"leave"`...)
+	}
+	return append(buf, '}')
+}
