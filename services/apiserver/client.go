@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/services/problem"
 	"rollcall/services/registry"
 )
 
@@ -149,7 +150,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 // readProblem makes a Problem also of what somebody else answered on the way.
 func readProblem(resp *http.Response) *Problem {
 	body, err := readAll(resp.Body, problemLimit)
-	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problemType {
+	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problem.ContentType {
 		var p Problem
 		if json.Unmarshal(body, &p) == nil && p.Status == resp.StatusCode {
 			return &p

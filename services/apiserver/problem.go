@@ -7,21 +7,16 @@ import (
 	"net/http"
 	"strings"
 
+	"rollcall/services/problem"
 	"rollcall/services/registry"
 )
-
-const problemType = "application/problem+json"
 
 // ErrNotFound is what a *Problem of status 404 is to errors.Is.
 var ErrNotFound = errors.New("apiserver: not found")
 
-// Problem is every error of the API (RFC 9457), and what the Client returns for an answer that is none.
-type Problem struct {
-	Type   string `json:"type"` // about:blank: the status says it all
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-}
+// Problem is the body of every error response of the API (RFC 9457). The Client also returns a Problem for an error response with another
+// body.
+type Problem problem.Problem
 
 func (p *Problem) Error() string {
 	return fmt.Sprintf("apiserver: %d %s: %s", p.Status, p.Title, p.Detail)
@@ -44,9 +39,6 @@ type parameterError struct{ name, reason string }
 
 func (e *parameterError) Error() string { return fmt.Sprintf("parameter %.64q %s", e.name, e.reason) }
 
-// statusClientGone is only seen in metrics; nginx has it so.
-const statusClientGone = 499
-
 // problemOf is the table from errors to answers. What is not in it is our own failure.
 func problemOf(err error) *Problem {
 	var (
@@ -65,7 +57,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, errBody):
 		return newProblem(http.StatusBadRequest, err.Error())
 	case errors.Is(err, context.Canceled):
-		return newProblem(statusClientGone, "the client is gone")
+		return newProblem(problem.StatusClientGone, "the client is gone")
 	case errors.Is(err, context.DeadlineExceeded):
 		return newProblem(http.StatusServiceUnavailable, "the registry did not answer in time")
 	case errors.Is(err, ErrPolicy):
@@ -78,6 +70,4 @@ func problemOf(err error) *Problem {
 	return newProblem(http.StatusInternalServerError, "the API server failed; its log says how")
 }
 
-func newProblem(status int, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
-}
+func newProblem(status int, detail string) *Problem { return (*Problem)(problem.New(status, detail)) }

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"rollcall/services/problem"
 )
 
 const (
@@ -54,11 +55,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status == http.StatusInternalServerError {
 		s.cfg.Log.Error("api: request failed", zap.String("path", r.URL.Path), zap.Error(err))
 	}
-	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	body, _ := json.Marshal(p) // strings and a number
-	respond(w, p.Status, problemType, append(body, '\n'))
+	limitWrite(w)
+	(*problem.Problem)(p).Write(w)
 }
 
 // dropBody reads what a request carries and no route wants, because unread it costs the connection.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"rollcall/services/connlimit"
 )
 
 // What a client may take of a server that is open to many.
@@ -19,7 +21,6 @@ const (
 	readTimeout   = 10 * time.Second // of header and body together; the time of a handler does not count
 	idleTimeout   = 90 * time.Second
 	headerLimit   = 16 << 10 // bytes
-	headerSlack   = 4 << 10  // bytes that net/http adds to the limit it is given
 	drainTimeout  = 5 * time.Second
 )
 
@@ -77,12 +78,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerLimit - headerSlack,
 		ErrorLog:          errorLog,
 	}
-	if bounded, ok := l.(interface{ OnCrowd(func(bool)) }); ok { // a connlimit.Listener
-		bounded.OnCrowd(func(crowded bool) { hs.SetKeepAlivesEnabled(!crowded) })
-	}
+	connlimit.Configure(hs, l, headerLimit)
 	served := make(chan error, 1)
 	go func() { served <- hs.Serve(l) }()
 	select {

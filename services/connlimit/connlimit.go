@@ -1,5 +1,6 @@
-// Package connlimit bounds how many connections a listener has at once. Beyond the bound it accepts none: clients wait in the queue of
-// the kernel, as with HAProxy's maxconn, and the server is told, so that connections without a request can give way, as nginx has it.
+// Package connlimit bounds what the clients of an HTTP server can occupy: the connections of a listener, and the header of a request.
+// While a listener has as many connections as it may, it accepts no more: new clients wait in the kernel's queue, as with HAProxy's
+// maxconn, and idle connections are closed to make room, as in nginx.
 package connlimit
 
 import (
@@ -11,45 +12,45 @@ import (
 	"time"
 )
 
-// Listener is a listener with a bound. It is safe for concurrent use, but one goroutine calls Accept.
+// Listener is a listener with a limit of connections. It is safe for concurrent use, except that only one goroutine may call Accept.
 type Listener struct {
 	net.Listener
-	slots  chan struct{} // one for each connection
-	full   func()
-	toldAt time.Time
-	open   atomic.Int64 // Accept has a slot while it waits for a connection, which is none yet
+	slots  chan struct{} // has an element for each connection, and one while Accept waits for a client
+	onFull func(full bool)
+	report func()
+	open   atomic.Int64 // connections
 	waits  atomic.Uint64
-	ending chan struct{} // closed when no slot is to be waited for
+	ending chan struct{} // closed when Accept must not wait for a slot any more
 	end    func()
 
-	crowded bool // of the goroutine that accepts, like toldAt
-	onCrowd atomic.Pointer[func(bool)]
+	// Used only by Accept:
+	full       bool // last argument of onFull
+	reportedAt time.Time
 }
 
-// tellEvery is how often the owner is told at most that Accept waits.
-const tellEvery = time.Minute
+// reportEvery is the shortest time between two calls of report.
+const reportEvery = time.Minute
 
-// New bounds l to most connections, at least one. full is called by Accept when it waits, at most once a minute.
-func New(l net.Listener, most int, full func()) *Listener {
-	b := &Listener{Listener: l, slots: make(chan struct{}, max(1, most)), full: full, ending: make(chan struct{})}
+// New returns a Listener that has at most limit connections of l, and at least one. Accept calls report when it has to wait for a
+// connection to end, at most once a minute.
+func New(l net.Listener, limit int, report func()) *Listener {
+	b := &Listener{
+		Listener: l, slots: make(chan struct{}, max(1, limit)), onFull: func(bool) {}, report: report, ending: make(chan struct{}),
+	}
 	b.end = sync.OnceFunc(func() { close(b.ending) })
 	return b
 }
 
-// Open is how many connections there are.
+// Open returns the number of connections.
 func (l *Listener) Open() int { return int(l.open.Load()) }
 
-// Most is the bound.
-func (l *Listener) Most() int { return cap(l.slots) }
+// Limit returns the maximum number of connections.
+func (l *Listener) Limit() int { return cap(l.slots) }
 
-// Waits is how often Accept waited for a connection to end.
+// Waits returns how many times Accept has waited for a connection to end.
 func (l *Listener) Waits() uint64 { return l.waits.Load() }
 
-// OnCrowd has f called, by the goroutine that accepts, with true when Accept has to wait for a connection to end, and with false when it
-// did not have to any more. It is called before the first Accept.
-func (l *Listener) OnCrowd(f func(crowded bool)) { l.onCrowd.Store(&f) }
-
-// Accept waits while there are as many connections as may be.
+// Accept returns the next connection. While the listener is full, it waits for a connection to end.
 func (l *Listener) Accept() (net.Conn, error) {
 	slot := l.take()
 	c, err := l.Listener.Accept()
@@ -73,20 +74,20 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, free: free}, nil
 }
 
-// take reports whether it has got a slot; not if the listener ends.
+// take takes a slot. It reports false if the listener ends before there is one.
 func (l *Listener) take() bool {
 	select {
 	case l.slots <- struct{}{}:
-		l.tell(false)
+		l.setFull(false)
 		return true
 	default:
 	}
 	l.waits.Add(1)
-	if now := time.Now(); now.Sub(l.toldAt) >= tellEvery {
-		l.toldAt = now
-		l.full()
+	if now := time.Now(); now.Sub(l.reportedAt) >= reportEvery {
+		l.reportedAt = now
+		l.report()
 	}
-	l.tell(true)
+	l.setFull(true)
 	select {
 	case l.slots <- struct{}{}:
 		return true
@@ -95,23 +96,21 @@ func (l *Listener) take() bool {
 	}
 }
 
-func (l *Listener) tell(crowded bool) {
-	if l.crowded == crowded {
-		return
-	}
-	l.crowded = crowded
-	if f := l.onCrowd.Load(); f != nil {
-		(*f)(crowded)
+func (l *Listener) setFull(full bool) {
+	if l.full != full {
+		l.full = full
+		l.onFull(full)
 	}
 }
 
-// Close ends Accept too where that waits for a connection to end.
+// Close closes the listener. An Accept that waits for a connection to end returns.
 func (l *Listener) Close() error {
 	l.end()
 	return l.Listener.Close()
 }
 
-// SetDeadline is that of the listener below. One that is over ends the bound as well: the server takes what is left.
+// SetDeadline sets the deadline of Accept. A deadline in the past also ends the limit, so that Accept returns the connections
+// that wait in the kernel's queue.
 func (l *Listener) SetDeadline(t time.Time) error {
 	below, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
 	if !ok {
@@ -123,7 +122,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	return below.SetDeadline(t)
 }
 
-// SyscallConn is that of the listener below.
+// SyscallConn returns the raw connection of the underlying listener.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if below, ok := l.Listener.(syscall.Conn); ok {
 		return below.SyscallConn()
@@ -131,7 +130,7 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// tcpConn has what a socket can do: to copy in the kernel, to close one side.
+// tcpConn keeps the methods of a TCP connection: copying in the kernel, and closing one side.
 type tcpConn struct {
 	*net.TCPConn
 	free func()

@@ -13,13 +13,13 @@ import (
 	"rollcall/services/connlimit"
 )
 
-func listen(t *testing.T, most int) *connlimit.Listener {
+func listen(t *testing.T, limit int) *connlimit.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := connlimit.New(l, most, func() {})
+	b := connlimit.New(l, limit, func() {})
 	t.Cleanup(func() { _ = b.Close() })
 	return b
 }
@@ -34,11 +34,11 @@ func dial(t *testing.T, l net.Listener) net.Conn {
 	return c
 }
 
-func TestAcceptWaitsBeyondTheBound(t *testing.T) {
+func TestAcceptWaitsAtLimit(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 2)
-	var crowded []bool
-	l.OnCrowd(func(c bool) { crowded = append(crowded, c) })
+	var full []bool
+	connlimit.OnFull(l, func(is bool) { full = append(full, is) })
 	accepted := make(chan net.Conn)
 	var accepting sync.WaitGroup
 	accepting.Go(func() {
@@ -59,11 +59,11 @@ func TestAcceptWaitsBeyondTheBound(t *testing.T) {
 		t.Fatal("a third connection was accepted")
 	case <-time.After(50 * time.Millisecond):
 	}
-	if l.Open() != 2 || l.Most() != 2 || l.Waits() != 1 {
-		t.Errorf("%d of %d are open after %d waits, want 2 of 2 after 1", l.Open(), l.Most(), l.Waits())
+	if l.Open() != 2 || l.Limit() != 2 || l.Waits() != 1 {
+		t.Errorf("%d of %d connections after %d waits, want 2 of 2 after 1", l.Open(), l.Limit(), l.Waits())
 	}
 	_ = first.Close()
-	_ = first.Close() // a second time frees nothing
+	_ = first.Close() // a second Close frees no slot
 	third := <-accepted
 	select {
 	case <-accepted:
@@ -75,19 +75,19 @@ func TestAcceptWaitsBeyondTheBound(t *testing.T) {
 	_ = (<-accepted).Close()
 	_ = l.Close()
 	accepting.Wait()
-	if len(crowded) == 0 || !crowded[0] || l.Open() != 0 {
-		t.Errorf("told %v, %d are open", crowded, l.Open())
+	if len(full) == 0 || !full[0] || l.Open() != 0 {
+		t.Errorf("full: %v; %d connections are open", full, l.Open())
 	}
 }
 
-func TestTheEndOfAFullListener(t *testing.T) {
+func TestFullListenerEnds(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		end  func(*connlimit.Listener) error
 		want error
 	}{
-		"closed":             {(*connlimit.Listener).Close, net.ErrClosed},
-		"a deadline is over": {func(l *connlimit.Listener) error { return l.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		"Close":                {(*connlimit.Listener).Close, net.ErrClosed},
+		"deadline in the past": {func(l *connlimit.Listener) error { return l.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,8 +116,7 @@ func TestTheEndOfAFullListener(t *testing.T) {
 	}
 }
 
-// An Accept that waits for a client holds no connection.
-func TestAWaitingAcceptIsNoConnection(t *testing.T) {
+func TestOpenDoesNotCountWaitingAccept(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 2)
 	dial(t, l)
@@ -142,7 +141,7 @@ func TestAWaitingAcceptIsNoConnection(t *testing.T) {
 	<-ended
 }
 
-func TestWhatASocketCan(t *testing.T) {
+func TestConnectionKeepsMethodsOfSocket(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 1)
 	dial(t, l)
@@ -156,16 +155,15 @@ func TestWhatASocketCan(t *testing.T) {
 		io.WriterTo
 		CloseWrite() error
 	}); !ok {
-		t.Errorf("a %T cannot copy in the kernel or close one side", c)
+		t.Errorf("%T cannot copy in the kernel or close one side", c)
 	}
 }
 
-// Connections without a request give way to those that wait.
-func TestIdleConnectionsGiveWay(t *testing.T) {
+func TestIdleConnectionsAreClosedWhenFull(t *testing.T) {
 	t.Parallel()
 	l := listen(t, 2)
 	s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
-	l.OnCrowd(func(crowded bool) { s.SetKeepAlivesEnabled(!crowded) })
+	connlimit.Configure(s, l, 16<<10)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	for range 10 {

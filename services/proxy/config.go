@@ -53,7 +53,7 @@ type Config struct {
 	HeaderTimeout   time.Duration // for a client to send the header of a request; default 5 s
 	IdleTimeout     time.Duration // of a connection without a request, on both sides; default 90 s
 	StallTimeout    time.Duration // how long a client may send or take nothing of a body, and a server take nothing of one; default 30 s
-	HeaderLimit     int           // bytes of a request's header, at least 4097; default 16 KiB
+	HeaderLimit     int           // bytes of a request's header, 8 KiB to 1 MiB; default 16 KiB
 	Drain           time.Duration // how long the requests in hand of a server that left may go on; default 30 s, negative: not at all
 
 	Linger time.Duration // how long Serve takes requests at its end, each answer ending its connection; default 500 ms
@@ -77,8 +77,11 @@ type RetryBudget struct {
 // streams for long must not wait for a host that is gone.
 const KeepAlive = 15 * time.Second
 
-// headerSlack is what net/http adds to the limit of headers that it is given, in bytes.
-const headerSlack = 4 << 10
+// Bounds of HeaderLimit in bytes. Browsers send headers of several KiB, and each connection may hold a header in memory.
+const (
+	minHeaderLimit = 8 << 10
+	maxHeaderLimit = 1 << 20
+)
 
 func (c *Config) setDefaults() {
 	c.Hash = cmp.Or(c.Hash, HashKey{Source: KeyClient})
@@ -122,7 +125,7 @@ func (c Config) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(timeouts)) {
 		check(timeouts[name] > 0, "%s %v is not positive", name, timeouts[name])
 	}
-	check(c.HeaderLimit > headerSlack, "header limit %d, want more than %d bytes", c.HeaderLimit, headerSlack)
+	check(c.HeaderLimit >= minHeaderLimit && c.HeaderLimit <= maxHeaderLimit, "header limit %d, want %d to %d bytes", c.HeaderLimit, minHeaderLimit, maxHeaderLimit)
 	check(c.Retries <= MaxRetries, "retries %d, want at most %d", c.Retries, MaxRetries)
 	errs = append(errs, c.Hash.Validate(), c.Balancer.Validate())
 	for _, service := range slices.Sorted(maps.Keys(c.Policies)) {

@@ -1,15 +1,12 @@
 package proxy
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
-)
 
-// statusClientGone is only seen in metrics; nginx has it so.
-const statusClientGone = 499
+	"rollcall/services/problem"
+)
 
 // statusOf is the table from errors to answers.
 func statusOf(err error) int {
@@ -24,7 +21,7 @@ func statusOf(err error) int {
 	case is(errClientSlow):
 		return http.StatusRequestTimeout
 	case is(errClientGone):
-		return statusClientGone
+		return problem.StatusClientGone
 	case is(ErrNoServer):
 		return http.StatusServiceUnavailable
 	case is(errLate):
@@ -40,26 +37,12 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, e
 	status := statusOf(err)
 	h := w.Header()
 	p.beginOwnAnswer(w, r, unread)
-	switch status {
-	case http.StatusMethodNotAllowed:
+	if status == http.StatusMethodNotAllowed {
 		h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
-	case http.StatusServiceUnavailable:
-		h["Retry-After"] = []string{"1"}
 	}
-	body, _ := json.Marshal(struct { // strings and a number
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-	}{"about:blank", http.StatusText(status), status, detail(service, err)})
-	body = append(body, '\n')
-	h["Content-Type"] = []string{"application/problem+json"}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
 	h[headerRequestID] = []string{requestID}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // what fails is the client's connection
+	problem.New(status, detail(service, err)).Write(w)
 }
 
 // beginOwnAnswer prepares the connection for an answer of the proxy's own, as refuse has it.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/services/problem"
 	"rollcall/services/registry"
 )
 
@@ -232,7 +233,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *servi
 		return
 	}
 	p.log.failed(x, err)
-	if told || x.status == statusClientGone {
+	if told || x.status == problem.StatusClientGone {
 		panic(http.ErrAbortHandler) // or what the client has would look whole, and nothing at all like a 200
 	}
 	p.refuse(w, r, s.name, err, id, x.body.unread)

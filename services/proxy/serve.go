@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"rollcall/services/connlimit"
 )
 
 const (
@@ -37,16 +39,13 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: p.cfg.HeaderTimeout,
 		WriteTimeout:      2 * p.cfg.StallTimeout, // of an answer that comes at once; others set their own
 		IdleTimeout:       p.cfg.IdleTimeout,
-		MaxHeaderBytes:    p.cfg.HeaderLimit - headerSlack,
 		ErrorLog:          errorLog,
 		ConnState:         f.state,
 		ConnContext:       withWatched,
 
 		DisableGeneralOptionsHandler: true, // or a body of OPTIONS * would pass unwatched
 	}
-	if bounded, ok := l.(interface{ OnCrowd(func(bool)) }); ok { // a connlimit.Listener
-		bounded.OnCrowd(func(crowded bool) { hs.SetKeepAlivesEnabled(!crowded) })
-	}
+	connlimit.Configure(hs, l, p.cfg.HeaderLimit)
 	served := make(chan error, 1)
 	if p.cfg.TLS == nil {
 		go func() { served <- hs.Serve(watching{f}) }()
