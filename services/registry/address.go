@@ -46,7 +46,7 @@ func (s *state) latestAt(addr string) *record {
 }
 
 // addressHash keeps the index of addresses small.
-func addressHash(addr string) uint64 { return maphash.String(descriptionSeed, addr) }
+func addressHash(addr string) uint64 { return maphash.String(hashSeed, addr) }
 
 // successor returns the server that was registered at the address of r after r was heard last, or nil.
 func (s *state) successor(r *record) *record {

@@ -37,7 +37,7 @@ func TestRenewalAllocatesNothing(t *testing.T) {
 		now = now.Add(time.Second)
 		for i, h := range beats {
 			h.Seq++
-			if v := s.observe(newMessage(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now})); v != taken {
+			if v := s.observe(newMessage(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now})); v != outcomeTaken {
 				t.Fatalf("the beat is %v", v)
 			}
 		}

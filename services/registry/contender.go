@@ -23,16 +23,16 @@ const maxLeap = 1 << 20
 
 // leaps reports whether seq runs ahead of the record further than any sender comes.
 func (r *record) leaps(b *arrival) bool {
-	if b.nth <= r.ordinal || b.nth-r.ordinal <= maxLeap || r.heard == 0 { // a restored record knows no time
+	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.heard == 0 { // a restored record knows no time
 		return false
 	}
-	return b.nth-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))
+	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))
 }
 
 // contend notes a heartbeat that is out of order and reports whether its sender takes the place of r.
 func (s *state) contend(b *arrival, r *record, why objection) bool {
 	silence := b.sent() - r.sent
-	again := b.Incarnation == r.incarnation && b.nth == r.ordinal
+	again := b.Incarnation == r.incarnation && b.ordinal == r.ordinal
 	switch {
 	case silence <= 0: // an echo, as NSQ delivers them
 		return false
@@ -84,7 +84,7 @@ func (r *record) rewind(b *arrival) {
 func (r *record) rewound() bool { return r.doubt != nil && r.doubt.firstRound > 0 }
 
 // succeed decides on a heartbeat of another incarnation than that of r.
-func (s *state) succeed(b *arrival, r *record) verdict {
+func (s *state) succeed(b *arrival, r *record) outcome {
 	stone := s.graves.find(r.key())
 	why := objectionNone
 	switch {
@@ -99,13 +99,13 @@ func (s *state) succeed(b *arrival, r *record) verdict {
 		return s.register(b, r, 0)
 	}
 	if !s.contend(b, r, why) {
-		return outdated
+		return outcomeOutdated
 	}
-	return s.register(b, r, b.nth)
+	return s.register(b, r, b.ordinal)
 }
 
 // admit decides on a heartbeat of a server that is not on the roll.
-func (s *state) admit(b *arrival) verdict {
+func (s *state) admit(b *arrival) outcome {
 	stone := s.graves.find(key{b.Service, b.ID})
 	first := uint64(0)
 	if stone == nil {
@@ -114,27 +114,27 @@ func (s *state) admit(b *arrival) verdict {
 	// The first registration of an incarnation is one event, whichever heartbeat an API server heard first; one that
 	// follows an end that is remembered is another event each time.
 	if stone.incarnation == b.Incarnation {
-		first = b.nth
+		first = b.ordinal
 	}
 	why := stone.objection(b)
 	if why == objectionNone {
 		return s.register(b, nil, first)
 	}
 	if why == objectionEcho {
-		return outdated
+		return outcomeOutdated
 	}
 	since := never // heartbeats beside one that was on the roll then count, too
 	if b.Incarnation == stone.incarnation {
 		since = stone.ended
 	}
 	if s.heardTwice(b, since) && why == objectionUnproven {
-		return s.register(b, nil, b.nth)
+		return s.register(b, nil, b.ordinal)
 	}
 	s.ignore(b, why)
 	if why == objectionUnproven {
-		return unproven
+		return outcomeUnproven
 	}
-	return outdated
+	return outcomeOutdated
 }
 
 // farAhead is how far the start of a process may lie in the future. A clock that is wrong by more gives an incarnation that

@@ -16,24 +16,24 @@ func TestAnOlderIncarnationIsTakenAfterTheEndOfTheNewer(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		at   []time.Duration // after the end
-		want []verdict
+		want []outcome
 	}{
-		{"heard twice, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []verdict{unproven, taken}},
-		{"heard twice, less than that apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2 - 1}, []verdict{unproven, unproven}},
-		{"heard for the first time a TTL after the end", []time.Duration{ttl}, []verdict{taken}},
-		{"heard for the first time just before that", []time.Duration{ttl - 1}, []verdict{unproven}},
+		{"heard twice, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []outcome{outcomeUnproven, outcomeTaken}},
+		{"heard twice, less than that apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2 - 1}, []outcome{outcomeUnproven, outcomeUnproven}},
+		{"heard for the first time a TTL after the end", []time.Duration{ttl}, []outcome{outcomeTaken}},
+		{"heard for the first time just before that", []time.Duration{ttl - 1}, []outcome{outcomeUnproven}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newState(Config{Observer: "api-1", Interval: time.Second, TTL: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
 			start := time.Now()
-			beat := func(incarnation int64, kind events.Kind, at time.Duration) verdict {
+			beat := func(incarnation int64, kind events.Kind, at time.Duration) outcome {
 				h := plainBeat(1, 1)
 				h.Incarnation, h.Type = incarnation, kind
 				received := start.Add(at)
 				return s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received.Round(0), ReceivedAt: received}))
 			}
 			beat(2000, events.KindHeartbeat, 0)
-			if got := beat(2000, events.KindLeave, time.Second); got != taken {
+			if got := beat(2000, events.KindLeave, time.Second); got != outcomeTaken {
 				t.Fatalf("the leave is %v", got)
 			}
 			for i, at := range tt.at {

@@ -81,7 +81,7 @@ func (s *state) report(e Evidence) {
 	case e.Finding == FindingIdentified && contested && !e.Contested:
 		// The prober did not know that the id alone proves nothing. The next probe knows.
 	case e.Finding == FindingIdentified:
-		s.vouch(r, e.Ended, began, now)
+		s.confirm(r, e.Ended, began, now)
 	case r.sent > began: // it was well after that
 	case e.Finding == FindingUnknown:
 		if s.exhausted(r) { // by then it is no excuse that nobody could ask
@@ -93,9 +93,9 @@ func (s *state) report(e Evidence) {
 	}
 }
 
-// vouch renews the lease of a server that was asked and told its id, within bounds: one that goes on answering and is
+// confirm renews the lease of a server that was asked and told its id, within bounds: one that goes on answering and is
 // not heard through nsqd that work has a fault that its users would find out.
-func (s *state) vouch(r *record, at time.Time, began, now time.Duration) {
+func (s *state) confirm(r *record, at time.Time, began, now time.Duration) {
 	d := r.doubt
 	d.failed, d.extended = 0, 0
 	if s.exhausted(r) {
@@ -106,10 +106,10 @@ func (s *state) vouch(r *record, at time.Time, began, now time.Duration) {
 	if !r.suspect {
 		return
 	}
-	if !r.untold {
+	if !r.provisional {
 		d.round++ // before it is told: a heartbeat with this ordinal may have told of a recovery already
 	}
-	s.trust(r, stepVouched, at, now)
+	s.trust(r, stepConfirmed, at, now)
 }
 
 // exhausted reports whether r has lived on its answers for as long as it may. That begins anew when the nsqd is heard again
@@ -140,8 +140,8 @@ func (s *state) weigh(r *record, e Evidence, now time.Duration) {
 		if e.Finding == FindingAccepted {
 			r.doubt.accepted++
 		}
-		if r.untold {
-			s.tellSuspected(r, e.Ended, now)
+		if r.provisional {
+			s.emitSuspected(r, e.Ended, now)
 		}
 	}
 }

@@ -8,24 +8,24 @@ import (
 )
 
 // observe applies one heartbeat or leave.
-func (s *state) observe(m message) verdict {
+func (s *state) observe(m message) outcome {
 	v := s.place(m)
-	s.counts.verdicts[v]++
+	s.counts.outcomes[v]++
 	return v
 }
 
-func (s *state) place(m message) verdict {
+func (s *state) place(m message) outcome {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
 	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // it does not show either that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
-		return stale
+		return outcomeStale
 	}
 	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
 		s.meet(h, m.receipt.Delay, now)
-		return canaryReceived
+		return outcomeCanary
 	}
 	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]
 	if h.Type == events.KindLeave {
@@ -44,13 +44,13 @@ func (s *state) place(m message) verdict {
 type arrival struct {
 	*events.Heartbeat
 	events.Receipt
-	says uint64
-	now  time.Duration
-	nth  uint64 // its ordinal
+	fingerprint uint64
+	now         time.Duration
+	ordinal     uint64 // its ordinal
 }
 
 func newArrival(m message, now time.Duration) *arrival {
-	return &arrival{m.heartbeat, m.receipt, m.says, now, ordinal(m.heartbeat, m.receipt)}
+	return &arrival{m.heartbeat, m.receipt, m.fingerprint, now, ordinal(m.heartbeat, m.receipt)}
 }
 
 // sent is when nsqd got it.
@@ -58,37 +58,37 @@ func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
 // register puts an incarnation on the roll, in place of older (which may be nil), unless its address belongs to a newer
 // server, or the roll is full. The event is that of the first registration of the incarnation, or of the one at this ordinal.
-func (s *state) register(b *arrival, older *record, first uint64) verdict {
+func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	holder := s.holder(b, older)
 	switch {
 	case holder != nil && (holder.incarnation >= b.Incarnation || s.aheadOf(b, holder)):
 		s.ignore(b, objectionAddress)
-		return outdated
+		return outcomeOutdated
 	case holder == nil && older == nil && len(s.servers) >= s.cfg.MaxServers:
 		s.ignore(b, objectionFull)
-		return refused
+		return outcomeFull
 	}
 	again := s.livedBefore(b)
 	delete(s.ignored.entries, key{b.Service, b.ID})
 	s.replace(older, stepRestarted, b, first)
 	s.replace(holder, stepDisplaced, b, first)
 
-	r := &record{view: newView(b.Heartbeat), says: b.says, incarnation: b.Incarnation, ttl: b.TTL(), stamp: never, beat: never, sent: never}
+	r := &record{view: newView(b.Heartbeat), fingerprint: b.fingerprint, incarnation: b.Incarnation, ttl: b.TTL(), stamp: never, beat: never, sent: never}
 	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
 	if again {
 		r.rewind(b)
 	}
 	s.insert(r)
 	s.hear(b, r)
-	s.tellAs(r, stepRegistered, first, r.round(), b.ReceivedAt, b.now)
+	s.emitAs(r, stepRegistered, first, r.round(), b.ReceivedAt, b.now)
 	s.claim(r, b.sent(), b.ReceivedAt, b.now)
-	return taken
+	return outcomeTaken
 }
 
 // livedBefore reports whether the incarnation of b ended with a seq that is not below that of b.
 func (s *state) livedBefore(b *arrival) bool {
 	stone := s.graves.find(key{b.Service, b.ID})
-	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.nth <= stone.ordinal
+	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.ordinal <= stone.ordinal
 }
 
 // holder is the server other than r that has the address of b.
@@ -106,31 +106,31 @@ func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 		return
 	}
 	s.bury(r, why, b.ReceivedAt, b.now)
-	s.tellAs(r, why, uint64(b.Incarnation), round, b.ReceivedAt, b.now)
+	s.emitAs(r, why, uint64(b.Incarnation), round, b.ReceivedAt, b.now)
 	s.strike(r)
 }
 
 // renew applies a heartbeat of the incarnation that is on the roll.
-func (s *state) renew(b *arrival, r *record) verdict {
+func (s *state) renew(b *arrival, r *record) outcome {
 	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
-	if b.Incarnation > 0 && (b.nth <= r.ordinal || r.leaps(b)) {
+	if b.Incarnation > 0 && (b.ordinal <= r.ordinal || r.leaps(b)) {
 		why := objectionSeq
-		r.arrived.late(r.ordinal - b.nth)
-		if b.nth > r.ordinal {
+		r.arrived.late(r.ordinal - b.ordinal)
+		if b.ordinal > r.ordinal {
 			why = objectionLeap
 		}
 		if !s.contend(b, r, why) {
-			return outdated
+			return outcomeOutdated
 		}
 		r.rewind(b)
 		delete(s.ignored.entries, r.key())
 	}
-	newer := b.nth > r.ordinal
-	changed := newer && b.says != r.says
+	newer := b.ordinal > r.ordinal
+	changed := newer && b.fingerprint != r.fingerprint
 	if changed {
 		if holder := s.holder(b, r); holder != nil && holder.incarnation >= b.Incarnation {
 			s.ignore(b, objectionAddress)
-			return outdated
+			return outcomeOutdated
 		}
 	}
 	s.hear(b, r)
@@ -145,7 +145,7 @@ func (s *state) renew(b *arrival, r *record) verdict {
 	if changed {
 		s.update(b, r)
 	}
-	return taken
+	return outcomeTaken
 }
 
 func (s *state) hear(b *arrival, r *record) {
@@ -159,19 +159,19 @@ func (s *state) hear(b *arrival, r *record) {
 	}
 	r.sent = max(r.sent, b.sent())
 	s.losses.count(r, b)
-	if r.advance(b.nth) {
+	if r.advance(b.ordinal) {
 		r.load = b.Load
 	}
 	if r.doubt != nil {
 		r.doubt.heard(b.sent())
 	}
-	r.remember(beat{at: at, ordinal: b.nth, delay: b.Delay, via: r.via})
+	r.remember(beat{at: at, ordinal: b.ordinal, delay: b.Delay, via: r.via})
 	s.schedule(r, b.now)
 }
 
 // update takes over what the server now says of itself.
 func (s *state) update(b *arrival, r *record) {
-	s.replace(s.holder(b, r), stepDisplaced, b, b.nth)
+	s.replace(s.holder(b, r), stepDisplaced, b, b.ordinal)
 	moved := b.Addr != r.view.Addr
 	if moved {
 		s.disclaim(r)
@@ -185,10 +185,10 @@ func (s *state) update(b *arrival, r *record) {
 		r.doubt.dispel()
 		r.doubt.badAt, r.doubt.askAt = never, 0
 	}
-	r.view, r.says, r.ttl = view, b.says, b.TTL()
+	r.view, r.fingerprint, r.ttl = view, b.fingerprint, b.TTL()
 	s.byAddr[key{view.Service, view.Addr}] = r
 	s.schedule(r, b.now)
-	s.tell(r, stepUpdated, b.ReceivedAt, b.now)
+	s.emit(r, stepUpdated, b.ReceivedAt, b.now)
 	if moved {
 		s.claim(r, b.sent(), b.ReceivedAt, b.now)
 	}
@@ -197,33 +197,33 @@ func (s *state) update(b *arrival, r *record) {
 // leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard. A leave without
 // an incarnation ends the server that is there, unless it was published before that one's newest heartbeat: whoever
 // publishes it by hand does not know the incarnation.
-func (s *state) leave(b *arrival, r *record) verdict {
+func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
 		if stone := s.graves.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
 			s.buryUnreached(b)
 		}
-		return unmatched
+		return outcomeUnmatched
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
-		b.Incarnation == 0 && r.incarnation == 0 && b.nth < r.ordinal,
+		b.Incarnation == 0 && r.incarnation == 0 && b.ordinal < r.ordinal,
 		b.Incarnation > 0 && b.Incarnation < r.incarnation,
 		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // of an earlier life
 		s.ignore(b, objectionLeave)
-		return outdated
+		return outcomeOutdated
 	case b.Incarnation == r.incarnation:
-		r.advance(b.nth)
+		r.advance(b.ordinal)
 	}
 	s.end(r, stepLeft, b.ReceivedAt, b.now)
 	s.strike(r)
 	if b.Incarnation > r.incarnation {
 		s.buryUnreached(b)
 	}
-	return taken
+	return outcomeTaken
 }
 
 // buryUnreached remembers the leave of an incarnation of which no heartbeat was taken.
 func (s *state) buryUnreached(b *arrival) {
 	s.graves.bury(tombstone{
-		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.nth, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
+		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
 	}, b.now, b.TTL())
 }

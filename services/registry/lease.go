@@ -37,7 +37,7 @@ import (
 // credit(c) makes every lease younger by c, but none younger than new. (Stamps move towards L, which comes to the same
 // as L going back, and so L only goes forward.) Of several credits at one tick the largest counts, because all of them
 // give back the same time. An nsqd that comes and goes, or ticks that are always late, must not keep the dead for ever: so
-// credits come out of a purse of 2h + 2.5 s, into which goes half of what L advances.
+// credits come out of a credit limit of 2h + 2.5 s, into which goes half of what L advances.
 //
 //	age of a lease = L - grace - stamp        stamp = max(stamp, L - delay) at each heartbeat
 //
@@ -47,13 +47,13 @@ type leaseClock struct {
 	interval, tick time.Duration // h and d
 	canaries       time.Duration // interval of the canaries through each nsqd
 
-	lease     time.Duration // L at the last tick
-	purse     time.Duration // what may be given back now
-	last      time.Duration // when that was
-	receiving int64         // s = receiving/known until the next tick
-	known     int64
-	unreached int           // nsqd that are not in K
-	grace     time.Duration // what the lag of nsqd explains of every age; see lag.go
+	lease       time.Duration // L at the last tick
+	creditLimit time.Duration // what may be given back now
+	last        time.Duration // when that was
+	receiving   int64         // s = receiving/known until the next tick
+	known       int64
+	unreached   int           // nsqd that are not in K
+	grace       time.Duration // what the lag of nsqd explains of every age; see lag.go
 
 	reached func(addr string) bool // see Config; nil: none was
 	nsqds   map[string]*nsqd
@@ -66,12 +66,12 @@ type leaseClock struct {
 
 func newLeaseClock(interval, tick, canaries time.Duration) leaseClock {
 	c := leaseClock{interval: interval, tick: tick, canaries: canaries, receiving: 1, known: 1, nsqds: make(map[string]*nsqd), oldest: forever}
-	c.purse = c.purseful()
+	c.creditLimit = c.maxCreditLimit()
 	return c
 }
 
-// purseful is what the purse holds at most.
-func (c *leaseClock) purseful() time.Duration { return 2*c.interval + c.silentAfter() }
+// maxCreditLimit is the upper bound of creditLimit.
+func (c *leaseClock) maxCreditLimit() time.Duration { return 2*c.interval + c.silentAfter() }
 
 // silentAfter is the time without a message after which an nsqd counts as silent: two canaries and half of the next one are
 // missing by then.
@@ -133,9 +133,9 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	}
 	passed := c.share(min(g, 2*c.tick))
 	c.lease += passed
-	c.purse = min(c.purseful(), c.purse+passed/2)
-	credit = min(credit, c.purse)
-	c.purse -= credit
+	c.creditLimit = min(c.maxCreditLimit(), c.creditLimit+passed/2)
+	credit = min(credit, c.creditLimit)
+	c.creditLimit -= credit
 	return credit
 }
 

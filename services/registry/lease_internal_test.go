@@ -156,7 +156,7 @@ func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
 }
 
 // Whatever happens, L goes forward, never faster than time, no credit is larger than an interval, and all of them together
-// are no more than the purse and half of L: so a silent server gets older.
+// are no more than the credit limit and half of L: so a silent server gets older.
 func TestLeaseClockIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newLeaseClock(testInterval, testTick, time.Second)
@@ -182,7 +182,7 @@ func TestLeaseClockIsNeverFast(t *testing.T) {
 				if credit < 0 || credit > testInterval {
 					t.Fatalf("credit %v", credit)
 				}
-				if credited += credit; credited > c.purseful()+c.lease/2 {
+				if credited += credit; credited > c.maxCreditLimit()+c.lease/2 {
 					t.Fatalf("%v were given back while L went to %v", credited, c.lease)
 				}
 			},

@@ -93,7 +93,7 @@ func (l *losses) count(r *record, b *arrival) {
 	case b.Seq == 0:
 	case r.heard == 0 || r.ordinal == 0:
 		r.arrived = allArrived
-	case b.nth > r.ordinal:
-		l.add(r.arrived.advance(b.nth - r.ordinal))
+	case b.ordinal > r.ordinal:
+		l.add(r.arrived.advance(b.ordinal - r.ordinal))
 	}
 }

@@ -10,19 +10,21 @@ import (
 // message is a heartbeat on its way to the state. What the sender's goroutine can work out is in it, because there
 // are many of them and one that owns the roll.
 type message struct {
-	heartbeat *events.Heartbeat
-	receipt   events.Receipt
-	says      uint64 // see description
+	heartbeat   *events.Heartbeat
+	receipt     events.Receipt
+	fingerprint uint64 // see fingerprintOf
 }
 
-func newMessage(h *events.Heartbeat, r events.Receipt) message { return message{h, r, description(h)} }
+func newMessage(h *events.Heartbeat, r events.Receipt) message {
+	return message{h, r, fingerprintOf(h)}
+}
 
-var descriptionSeed = maphash.MakeSeed()
+var hashSeed = maphash.MakeSeed()
 
-// description is a hash of all that a heartbeat says of its server and that an update would tell. Comparing it with
+// fingerprintOf returns a hash of all that a heartbeat says of its server and that an update would tell. Comparing it with
 // that of the last one touches none of the strings kept for the server, which at 10 000 servers are not in any cache.
-// Two descriptions of one server have the same hash once in 2^64 changes; that change is told with the next.
-func description(h *events.Heartbeat) uint64 {
+// Two descriptions of one server have the same fingerprint once in 2^64 changes; that change is told with the next.
+func fingerprintOf(h *events.Heartbeat) uint64 {
 	var array [256]byte // enough for most: then it stays on the stack
 	b := array[:0]
 	str := func(s string) { b = append(append(b, s...), 0) } // no string of a valid heartbeat has a zero
@@ -40,5 +42,5 @@ func description(h *events.Heartbeat) uint64 {
 	for _, n := range []int64{int64(h.Weight), h.IntervalMS, h.TTLMS} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
-	return maphash.Bytes(descriptionSeed, b)
+	return maphash.Bytes(hashSeed, b)
 }

@@ -78,7 +78,7 @@ type word struct {
 	weight      int
 }
 
-func (n *naive) tell(s *naiveServer, what string) {
+func (n *naive) emit(s *naiveServer, what string) {
 	n.revision++
 	state := events.StateAlive
 	switch {
@@ -97,7 +97,7 @@ func (n *naive) end(s *naiveServer, what string, now time.Duration) {
 	if what == "displaced" {
 		what = "replaced"
 	}
-	n.tell(s, what)
+	n.emit(s, what)
 }
 
 // mark remembers the end of an incarnation.
@@ -261,7 +261,7 @@ func (n *naive) register(w word, older *naiveServer, now time.Duration) {
 	s := &naiveServer{key: w.key, addr: w.addr, zone: w.zone, incarnation: w.incarnation, newest: w.ordinal,
 		badAt: never, stamp: n.clock.at(now) - w.delay, beat: n.clock.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight, rewound: rewound}
 	n.servers[w.key] = s
-	n.tell(s, "registered")
+	n.emit(s, "registered")
 	n.claim(s, w, now)
 }
 
@@ -309,7 +309,7 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 	s.renew(w, n.clock.at(now), now)
 	if s.suspect && n.clock.at(now)-n.clock.grace-s.stamp < s.ttl*7/10 && now-w.delay > s.badAt {
 		s.suspect = false
-		n.tell(s, "recovered")
+		n.emit(s, "recovered")
 	}
 	if !changed {
 		return
@@ -323,7 +323,7 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 		n.disclaim(s)
 	}
 	s.addr, s.zone, s.ttl, s.weight = w.addr, w.zone, w.ttl, w.weight
-	n.tell(s, "updated")
+	n.emit(s, "updated")
 	if moved {
 		n.claim(s, w, now)
 	}
@@ -355,7 +355,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 		s.stamp = max(s.stamp, min(n.clock.at(began), n.clock.lease))
 		if s.suspect {
 			s.suspect = false
-			n.tell(s, "recovered")
+			n.emit(s, "recovered")
 		}
 	case s.sent > began:
 	case finding == FindingUnknown:
@@ -414,7 +414,7 @@ func (n *naive) usurped(s *naiveServer, now time.Duration) bool {
 func (n *naive) suspect(s *naiveServer) {
 	if !s.suspect {
 		s.suspect = true
-		n.tell(s, "suspected")
+		n.emit(s, "suspected")
 	}
 }
 

@@ -80,7 +80,7 @@ func (t *tombstone) objection(b *arrival) objection {
 		return objectionNone
 	case b.Incarnation != t.incarnation:
 		return objectionUnproven
-	case t.why == stepDisplaced && b.nth > t.ordinal:
+	case t.why == stepDisplaced && b.ordinal > t.ordinal:
 		return objectionNone
 	case t.why == stepLeft && !over:
 		return objectionLeft

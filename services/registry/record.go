@@ -25,18 +25,18 @@ type record struct {
 	ttl         time.Duration
 	suspect     bool
 	arrived     arrived
-	says        uint64 // description of the heartbeat that the view was made of
+	fingerprint uint64 // of the heartbeat that the view was made of
 
-	stamp    time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer
-	beat     time.Duration         // by the lease clock, when the newest heartbeat was sent
-	sent     time.Duration         // the same moment, by the state's own time
-	claimed  time.Duration         // when its first heartbeat at its address was sent
-	lastSeen int64                 // the same moment on the wall, Unix nanoseconds
-	ordinal  uint64                // of the newest heartbeat; see ordinal
-	via      unique.Handle[string] // nsqd it came through
-	load     *events.Load
-	doubt    *doubt // nil: none
-	untold   bool   // suspect as a precaution since a restart, of which nobody was told
+	stamp       time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer
+	beat        time.Duration         // by the lease clock, when the newest heartbeat was sent
+	sent        time.Duration         // the same moment, by the state's own time
+	claimed     time.Duration         // when its first heartbeat at its address was sent
+	lastSeen    int64                 // the same moment on the wall, Unix nanoseconds
+	ordinal     uint64                // of the newest heartbeat; see ordinal
+	via         unique.Handle[string] // nsqd it came through
+	load        *events.Load
+	doubt       *doubt // nil: none
+	provisional bool   // suspect as a precaution since a restart, of which nobody was told
 
 	due        time.Duration // next look at the lease; kept by the wheel, like slot, next and prev
 	slot       int64
@@ -108,11 +108,11 @@ func (r *record) round() uint64 {
 func (r *record) gone() bool { return r.next == nil }
 
 // advance moves the record on to a newer ordinal, from which events are told apart anew, and reports whether nth is one.
-func (r *record) advance(nth uint64) bool {
-	if nth <= r.ordinal {
+func (r *record) advance(ordinal uint64) bool {
+	if ordinal <= r.ordinal {
 		return false
 	}
-	r.ordinal = nth
+	r.ordinal = ordinal
 	if r.doubt != nil {
 		r.doubt.round = r.doubt.firstRound
 	}

@@ -200,7 +200,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			r.drain(s) // they are acked
 			return nil
 		}
-		r.tellWatchers()
+		r.notifyWatchers()
 	}
 }
 

@@ -142,11 +142,11 @@ func TestARestartForgetsNoEnd(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		h    *events.Heartbeat
-		want verdict
+		want outcome
 	}{
-		{"a beat of the one that left", plainBeat(9, 3), outdated},
-		{"an old beat of one that is here", plainBeat(0, 1), outdated},
-		{"a new one", plainBeat(0, 3), taken},
+		{"a beat of the one that left", plainBeat(9, 3), outcomeOutdated},
+		{"an old beat of one that is here", plainBeat(0, 1), outcomeOutdated},
+		{"a new one", plainBeat(0, 3), outcomeTaken},
 	} {
 		if got := s.observe(newMessage(test.h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at})); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)

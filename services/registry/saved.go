@@ -133,7 +133,7 @@ func (s *state) save(now time.Time) *Saved {
 	for i, r := range s.order {
 		view := *r.view
 		r.vitals(lease).apply(&view)
-		if r.untold { // the suspicion is only a precaution of this process
+		if r.provisional { // the suspicion is only a precaution of this process
 			view.State = aliveState(view.Weight)
 		}
 		saved.Servers[i] = &view
@@ -179,8 +179,8 @@ func (s *state) revive(server *events.Server, round uint64) *record {
 	view.State = events.StateSuspect
 	r := &record{
 		view: &view, incarnation: view.Incarnation, ttl: time.Duration(view.TTLMS) * time.Millisecond, suspect: true,
-		untold:  server.State != events.StateSuspect,
-		ordinal: view.Seq, load: view.Load, via: unique.Make(view.Via), lastSeen: view.LastSeen.UnixNano(),
+		provisional: server.State != events.StateSuspect,
+		ordinal:     view.Seq, load: view.Load, via: unique.Make(view.Via), lastSeen: view.LastSeen.UnixNano(),
 	}
 	if view.Incarnation == 0 {
 		r.ordinal = uint64(max(0, r.lastSeen))
@@ -188,7 +188,7 @@ func (s *state) revive(server *events.Server, round uint64) *record {
 	if round > 0 {
 		r.doubted().round = round
 	}
-	r.says = description(heartbeatFrom(&view))
+	r.fingerprint = fingerprintOf(heartbeatFrom(&view))
 	s.suspects++
 	s.schedule(r, 0)
 	return r

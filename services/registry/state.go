@@ -53,26 +53,26 @@ type state struct {
 	counts     counts
 }
 
-// verdict is what became of a heartbeat.
-type verdict uint8
+// outcome is what became of a heartbeat.
+type outcome uint8
 
 const (
-	taken          verdict = iota // renewed or changed something
-	canaryReceived                // a canary: it shows that we hear
-	unproven                      // the first word of one that had ended
-	outdated                      // older than what is known, or its incarnation is gone
-	stale                         // waited for its whole TTL
-	refused                       // the roll is full
-	unmatched                     // a leave of nobody that is here
-	verdicts
+	outcomeTaken     outcome = iota // renewed or changed something
+	outcomeCanary                   // a canary: it shows that we hear
+	outcomeUnproven                 // the first word of one that had ended
+	outcomeOutdated                 // older than what is known, or its incarnation is gone
+	outcomeStale                    // waited for its whole TTL
+	outcomeFull                     // the roll is full
+	outcomeUnmatched                // a leave of nobody that is here
+	outcomes
 )
 
-func (v verdict) String() string {
-	return [verdicts]string{"taken", "canary", "unproven", "outdated", "stale", "refused", "unmatched"}[v]
+func (v outcome) String() string {
+	return [outcomes]string{"taken", "canary", "unproven", "outdated", "stale", "full", "unmatched"}[v]
 }
 
 type counts struct {
-	verdicts [verdicts]uint64
+	outcomes [outcomes]uint64
 	steps    [steps]uint64
 }
 

@@ -26,7 +26,7 @@ type Stats struct {
 	Questions   int                                     // servers that wait to be asked
 	Lease       time.Duration                           // what the lease clock shows
 	Credited    time.Duration                           // what it has given back, in all
-	Heartbeats  map[string]uint64                       // by what became of them: taken, canary, unproven, outdated, stale, refused, unmatched
+	Heartbeats  map[string]uint64                       // by what became of them: taken, canary, unproven, outdated, stale, full, unmatched
 	Transitions map[events.Type]map[events.Cause]uint64 // since the start; whatever can happen is there, at 0
 	Mailbox     int                                     // heartbeats that wait
 	Outbox      int                                     // events that wait for a broker
@@ -62,14 +62,14 @@ func (s *state) stats() Stats {
 		Questions:   len(s.questions),
 		Lease:       s.clock.lease,
 		Credited:    s.credited,
-		Heartbeats:  make(map[string]uint64, verdicts),
+		Heartbeats:  make(map[string]uint64, outcomes),
 		Transitions: make(map[events.Type]map[events.Cause]uint64, steps),
 		Outbox:      len(s.outbox.queue),
 		Dropped:     s.outbox.dropped,
 		Tombstones:  len(s.graves.stones),
 	}
-	for v := range verdicts {
-		st.Heartbeats[v.String()] = s.counts.verdicts[v]
+	for v := range outcomes {
+		st.Heartbeats[v.String()] = s.counts.outcomes[v]
 	}
 	for why := range steps {
 		typ, cause := why.event()

@@ -12,7 +12,7 @@ const (
 	stepUnreachable
 	stepContested
 	stepRecovered
-	stepVouched
+	stepConfirmed
 	stepExpired
 	stepRefused
 	stepStranger
@@ -22,7 +22,7 @@ const (
 	steps
 )
 
-var tellings = [steps]struct {
+var stepEvents = [steps]struct {
 	typ   events.Type
 	cause events.Cause
 }{
@@ -32,7 +32,7 @@ var tellings = [steps]struct {
 	stepUnreachable: {events.TypeSuspected, events.CauseUnreachable},
 	stepContested:   {events.TypeSuspected, events.CauseAddress}, // a newer server is on the address
 	stepRecovered:   {events.TypeRecovered, events.CauseHeartbeat},
-	stepVouched:     {events.TypeRecovered, events.CauseProbe},
+	stepConfirmed:   {events.TypeRecovered, events.CauseProbe},
 	stepExpired:     {events.TypeExpired, events.CauseTTL},
 	stepRefused:     {events.TypeExpired, events.CauseRefused},
 	stepStranger:    {events.TypeExpired, events.CauseIdentity},
@@ -42,11 +42,11 @@ var tellings = [steps]struct {
 }
 
 // event returns the type and cause that tell of the step.
-func (s step) event() (events.Type, events.Cause) { return tellings[s].typ, tellings[s].cause }
+func (s step) event() (events.Type, events.Cause) { return stepEvents[s].typ, stepEvents[s].cause }
 
 // stepOf is the inverse of event.
 func stepOf(typ events.Type, cause events.Cause) (step, bool) {
-	for why, t := range tellings {
+	for why, t := range stepEvents {
 		if t.typ == typ && t.cause == cause {
 			return step(why), true
 		}

@@ -14,9 +14,9 @@ func (s *state) suspect(r *record, why step, at time.Time, now time.Duration) {
 			d.askAt = min(d.askAt, now) // the pace of one that is well does not count any more
 		}
 		s.enter(r, events.StateSuspect)
-		s.tell(r, why, at, now)
-	} else if r.untold {
-		s.tellSuspected(r, at, now)
+		s.emit(r, why, at, now)
+	} else if r.provisional {
+		s.emitSuspected(r, at, now)
 	}
 	s.ask(r, now)
 }
@@ -24,17 +24,17 @@ func (s *state) suspect(r *record, why step, at time.Time, now time.Duration) {
 // trust ends a suspicion. Of a server that was restored nobody was told that it was suspect.
 func (s *state) trust(r *record, why step, at time.Time, now time.Duration) {
 	s.enter(r, aliveState(r.view.Weight))
-	if r.untold {
-		r.untold = false
+	if r.provisional {
+		r.provisional = false
 		return
 	}
-	s.tell(r, why, at, now)
+	s.emit(r, why, at, now)
 }
 
-// tellSuspected tells of the suspicion of a server that was restored as a suspect, once it is more than a precaution.
-func (s *state) tellSuspected(r *record, at time.Time, now time.Duration) {
-	r.untold = false
-	s.tell(r, stepUnreachable, at, now)
+// emitSuspected emits the suspicion of a server that was restored as a suspect, once it is more than a precaution.
+func (s *state) emitSuspected(r *record, at time.Time, now time.Duration) {
+	r.provisional = false
+	s.emit(r, stepUnreachable, at, now)
 }
 
 // enter changes the state in which readers see the server.
@@ -54,7 +54,7 @@ func (s *state) enter(r *record, to events.State) {
 // end takes a server off the roll and tells why. The caller takes it out of the order.
 func (s *state) end(r *record, why step, at time.Time, now time.Duration) {
 	s.bury(r, why, at, now)
-	s.tell(r, why, at, now)
+	s.emit(r, why, at, now)
 }
 
 // bury is end without a word.
@@ -88,13 +88,13 @@ func (s *state) insert(r *record) {
 	s.order = slices.Insert(s.order, i, r)
 }
 
-// tell makes the event of a step, and with it a new revision.
-func (s *state) tell(r *record, why step, at time.Time, now time.Duration) {
-	s.tellAs(r, why, r.ordinal, r.round(), at, now)
+// emit makes the event of a step, and with it a new revision.
+func (s *state) emit(r *record, why step, at time.Time, now time.Duration) {
+	s.emitAs(r, why, r.ordinal, r.round(), at, now)
 }
 
-// tellAs is tell for a step that did not happen at the newest heartbeat: see events.EventID.
-func (s *state) tellAs(r *record, why step, ordinal, round uint64, at time.Time, now time.Duration) {
+// emitAs is emit for a step that did not happen at the newest heartbeat: see events.EventID.
+func (s *state) emitAs(r *record, why step, ordinal, round uint64, at time.Time, now time.Duration) {
 	s.revision++
 	s.counts.steps[why]++
 	s.membership, s.vitals = nil, nil

@@ -12,7 +12,7 @@ type watcher chan *Membership
 func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
 	w := make(watcher, 1)
 	enter := func(s *state) {
-		r.tellWatchers() // the others, so that nobody is told the same twice
+		r.notifyWatchers() // the others, so that nobody is told the same twice
 		r.watchers[w] = struct{}{}
 		r.told = s.members()
 		w <- r.told
@@ -39,8 +39,8 @@ func (r *Registry) unwatch(w watcher) {
 	}
 }
 
-// tellWatchers sends the membership if it is not the one they know.
-func (r *Registry) tellWatchers() {
+// notifyWatchers sends the membership if it is not the one they know.
+func (r *Registry) notifyWatchers() {
 	if len(r.watchers) == 0 {
 		return
 	}
