@@ -6,6 +6,7 @@
 //	GET /v1/services/{service}/pick  one live server: policy, key           Client.Pick
 //	GET /v1/status                   this API server and what it hears      Client.Status
 //	GET /v1/prometheus/targets       the roll, for Prometheus' http_sd_configs
+//	GET /openapi.yaml                this API as an OpenAPI document
 //	GET /livez, /readyz, /metrics    for those who watch over the process   Client.Ready
 //
 // A handler owns nothing: it asks the registry by message and writes the answer. Nothing waits for

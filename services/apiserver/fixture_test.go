@@ -35,6 +35,7 @@ type roll struct {
 	registry *registry.Registry
 	server   *apiserver.Server
 	metrics  *prometheus.Registry
+	openAPI  *openAPI
 	stop     func() // ends the registry and waits for it
 	ready    error
 	ticked   time.Duration // when the next tick is due
@@ -61,6 +62,7 @@ func mustRoll(t testing.TB, change ...func(*apiserver.Config)) *roll {
 	t.Cleanup(r.stop)
 	r.tick(0)
 	r.server = r.mustServer(r.registry, change...)
+	r.openAPI = mustOpenAPI(t, r.server)
 	return r
 }
 
@@ -147,10 +149,12 @@ func (r *roll) populate() {
 	r.tick(8500 * time.Millisecond)
 }
 
-// do calls the handler without a socket.
+// do calls the handler without a socket, and compares the response with openapi.yaml.
 func (r *roll) do(method, target string, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	return do(r.server, method, target, header...)
+	w := do(r.server, method, target, header...)
+	r.openAPI.check(r.t, httptest.NewRequest(method, target, nil), w)
+	return w
 }
 
 func do(s *apiserver.Server, method, target string, header ...string) *httptest.ResponseRecorder {

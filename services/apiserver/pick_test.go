@@ -54,7 +54,7 @@ func TestPickIsTheServerAsItIsNow(t *testing.T) {
 		}
 	}
 	// Between the choice and the answer it may leave the roll.
-	blue.picked = &events.Server{Service: "data", ID: "gone", Addr: "10.0.0.1:80"}
+	blue.picked = &events.Server{Service: "data", ID: "gone", Addr: "10.0.0.1:80", State: events.StateAlive, Tags: []string{}}
 	var got events.Server
 	w := r.do("GET", "/v1/services/data/pick")
 	if mustDecode(t, w.Body.Bytes(), &got); w.Code != http.StatusOK || got.Addr != "10.0.0.1:80" {

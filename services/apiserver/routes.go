@@ -19,6 +19,7 @@ func (s *Server) routes() map[string]handler {
 		"/livez":                     s.livez,
 		"/readyz":                    s.readyz,
 		"/metrics":                   s.metrics(),
+		"/openapi.yaml":              openAPIDocument,
 	}
 	if s.cfg.Pick != nil {
 		routes["/v1/services/{service}/pick"] = s.pickServer

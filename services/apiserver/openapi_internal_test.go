@@ -1,0 +1,29 @@
+package apiserver
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"rollcall/events"
+)
+
+func TestOpenAPIHasEveryRoute(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Errorf("openapi.yaml is not valid: %v", err)
+	}
+	pick := func(context.Context, string, string, string) (*events.Server, error) { return nil, nil }
+	s := &Server{cfg: Config{Pick: pick}}
+	registered := slices.Sorted(maps.Keys(s.routes()))
+	documented := slices.Sorted(maps.Keys(doc.Paths.Map()))
+	if !slices.Equal(registered, documented) {
+		t.Errorf("openapi.yaml has the paths\n%q, the mux\n%q", documented, registered)
+	}
+}
