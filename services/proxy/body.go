@@ -9,19 +9,65 @@ import (
 	"time"
 )
 
-// wholeLimit is up to how many bytes a body is read before a server is asked, so that a slow or broken client is no server's burden,
-// and so that it can be sent again.
+// wholeLimit is the size in bytes up to which a body is read before a server is asked: then a client that is slow or breaks off is no burden
+// for a server, and the body can be sent again.
 const wholeLimit = 64 << 10
+
+// lingering is how long a client may go on sending a body that nobody needs after it has its response, where the connection does not
+// linger, or the proxy stops.
+const lingering = 500 * time.Millisecond
 
 // buffers are for bodies that are held whole, and for copying.
 var buffers = sync.Pool{New: func() any { return new([wholeLimit]byte) }}
 
-// body is that of a request: none, or one that is held whole, or a stream.
+var (
+	errClientBody = errors.New("the body of the request is broken")
+	errClientSlow = errors.New("the body of the request did not come in time")
+)
+
+// body is the body of a request: none, one that is held whole, or a stream. It is a Stream.
 type body struct {
+	p *Proxy
+	w http.ResponseWriter
+	r *http.Request
+
+	unread bool // a part of it may be left on the client's connection
 	stream bool
-	unread bool // a part of it may lie on the client's connection still
 	whole  []byte
 	buffer *[wholeLimit]byte // of whole
+
+	// Of a stream:
+	started bool // Start was called
+	lingers bool // Stop has the client's connection linger
+	mu      sync.Mutex
+	read    bool      // the client has sent all of it
+	stopped bool      // Stop was called
+	end     time.Time // of reading, once it is stopped
+}
+
+// mayLeaveBody reports whether a body that nobody reads stays on the client's connection. In HTTP/2 it has a stream of its own.
+func mayLeaveBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }
+
+// open finds out what the body is, and reads it if its length is given and small.
+func (b *body) open() error {
+	b.unread = mayLeaveBody(b.r)
+	n := b.r.ContentLength
+	switch {
+	case n == 0 || b.r.Body == nil || b.r.Body == http.NoBody:
+		b.unread = false
+		return nil
+	case n < 0 || n > wholeLimit:
+		b.stream = true
+		return nil
+	}
+	b.buffer = buffers.Get().(*[wholeLimit]byte)
+	b.whole = b.buffer[:n]
+	if err := b.readWhole(b.whole); err != nil {
+		b.free()
+		return b.clientError(err)
+	}
+	b.unread = false
+	return nil
 }
 
 func (b *body) free() {
@@ -31,39 +77,16 @@ func (b *body) free() {
 	}
 }
 
-// readBody finds out what the body is, and reads it if it is short and says so.
-func (x *exchange) readBody() error {
-	x.replayable.Store(idempotent(x.r.Method))
-	n := x.r.ContentLength
-	switch {
-	case n == 0 || x.r.Body == nil || x.r.Body == http.NoBody:
-		x.body.unread = false
-		return nil
-	case n < 0 || n > wholeLimit:
-		x.body.stream = true
-		x.replayable.Store(false)
-		return nil
-	}
-	x.body.buffer = buffers.Get().(*[wholeLimit]byte)
-	x.body.whole = x.body.buffer[:n]
-	if err := x.readWhole(x.body.whole); err != nil {
-		x.body.free()
-		return x.clientError(err)
-	}
-	x.body.unread = false
-	return nil
-}
-
-// leastPerStall is how many bytes of a short body a client must send in each stall timeout, on average, once two have passed. nginx and
-// HAProxy bound only the time between two bytes, with which a client could hold a request for days: 64 KiB at a byte in 29 s.
+// leastPerStall is how many bytes of a small body a client must send per stall timeout, on average, after the first two. nginx and HAProxy
+// bound only the time between two bytes, with which a client can hold a request for days: 64 KiB with a byte every 29 s.
 const leastPerStall = 1 << 10
 
-// readWhole fills b from the body. The deadline moves with the bytes.
-func (x *exchange) readWhole(b []byte) error {
-	control := http.NewResponseController(x.w)
+// readWhole fills whole from the body. The deadline moves with the bytes.
+func (b *body) readWhole(whole []byte) error {
+	control := http.NewResponseController(b.w)
 	begun := time.Now()
-	for read := 0; read < len(b); {
-		now, stall := begun, x.p.cfg.StallTimeout
+	for read := 0; read < len(whole); {
+		now, stall := begun, b.p.cfg.StallTimeout
 		if read > 0 {
 			now = time.Now()
 		}
@@ -72,12 +95,12 @@ func (x *exchange) readWhole(b []byte) error {
 			at = end
 		}
 		_ = control.SetReadDeadline(at)
-		n, err := x.r.Body.Read(b[read:])
+		n, err := b.r.Body.Read(whole[read:])
 		read += n
-		if err == io.EOF && read < len(b) {
+		if err == io.EOF && read < len(whole) {
 			err = io.ErrUnexpectedEOF
 		}
-		if err != nil && read < len(b) {
+		if err != nil && read < len(whole) {
 			return err
 		}
 	}
@@ -85,24 +108,13 @@ func (x *exchange) readWhole(b []byte) error {
 	return nil
 }
 
-// mayLeaveBody reports whether a body that nobody reads stays on the client's connection. In HTTP/2 it has a stream of its own.
-func mayLeaveBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }
-
-// clientError is what a body that cannot be read comes to.
-func (x *exchange) clientError(err error) error {
+// clientError returns the reason of an error of Read.
+func (b *body) clientError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errClientSlow
-	case x.r.Context().Err() != nil:
-		return errClientGone
+	case b.r.Context().Err() != nil:
+		return ErrClientGone
 	}
 	return errClientBody
-}
-
-func idempotent(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
 }

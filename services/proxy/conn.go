@@ -2,46 +2,46 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// answerHeaderLimit bounds the header of an answer, and of everything that precedes it.
-const answerHeaderLimit = 256 << 10
+// headerLimit bounds the header of a response, with everything that precedes it.
+const headerLimit = 256 << 10
 
-// readSize is how much of an answer is read at once, unless it is copied.
+// readSize is how much of a response is read at once, unless it is copied.
 const readSize = 8 << 10
 
 var errAnswerHeader = errors.New("the header of the answer is too large")
 
-// conn is a connection to a data server. One exchange at a time uses it, and reads and writes it in its own goroutines.
+// conn is a connection to a server. One request at a time uses it. The goroutine of the request reads, and writes unless an upload does.
 type conn struct {
 	net.Conn
-	pool *pool
+	pool *Pool
 	raw  syscall.RawConn // nil where the connection is no socket
 	r    *bufio.Reader
 	w    *bufio.Writer
 
 	budget    int64     // bytes that may still be read
-	heard     bool      // a byte of the answer has come
-	reused    bool      // it has carried an exchange before
+	received  bool      // a byte of the response was received
+	reused    bool      // the connection has carried a request before
 	idleSince time.Time // while it is in the pool
 
-	kept      *[]byte   // what was read, while the header of an answer is
-	doubtful  bool      // something of the answer may come after its end
-	streaming *exchange // whose client gets what there is before a Read waits; nil: none
-	reading   reading
+	kept     *[]byte // what was read, while the header of a response is
+	doubtful bool    // bytes of the response may follow its end
+	client   Client  // is flushed before a Read waits; nil: none is
+	reading  reading
+	response Response
 
-	// current is the exchange that uses it. Who aborts the exchange takes it away, and says why.
-	current atomic.Pointer[exchange]
-	why     atomic.Pointer[error]
+	use use
 }
 
-func newConn(c net.Conn, p *pool) *conn {
+func newConn(c net.Conn, p *Pool) *conn {
 	n := &conn{Conn: c, pool: p}
 	if s, ok := c.(syscall.Conn); ok {
 		n.raw, _ = s.SyscallConn()
@@ -51,32 +51,13 @@ func newConn(c net.Conn, p *pool) *conn {
 	return n
 }
 
-// begin gives the connection to x.
-func (c *conn) begin(x *exchange) {
-	c.budget, c.heard, c.doubtful = answerHeaderLimit, false, false
-	c.current.Store(x)
+// begin gives the connection to a request.
+func (c *conn) begin(ctx context.Context, req *Request) {
+	c.budget, c.received, c.doubtful = headerLimit, false, false
+	c.use.begin(ctx, req.Repeatable)
 }
 
-// release takes the connection back from x, and reports whether it is as it was: not if it was aborted.
-func (c *conn) release(x *exchange) bool { return c.current.CompareAndSwap(x, nil) }
-
-// abort ends what x waits for on this connection. It does nothing if x is done with it.
-func (c *conn) abort(x *exchange, why error) {
-	if c.current.CompareAndSwap(x, nil) {
-		c.why.Store(&why)
-		_ = c.SetDeadline(time.Unix(1, 0)) // x closes it
-	}
-}
-
-// aborted is why the exchange was ended by another one than its own goroutine, or nil.
-func (c *conn) aborted() error {
-	if why := c.why.Load(); why != nil {
-		return *why
-	}
-	return nil
-}
-
-// Read is for the bufio.Reader: it keeps the bounds of a header and tells whether anything came.
+// Read is for the bufio.Reader. It keeps the bound of a header.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.budget <= 0 {
 		return 0, errAnswerHeader
@@ -89,13 +70,21 @@ func (c *conn) Read(p []byte) (int, error) {
 		*c.kept = append(*c.kept, p[:n]...)
 	}
 	c.budget -= int64(n)
-	c.heard = c.heard || n > 0
+	c.received = c.received || n > 0
 	return n, err
 }
 
-// passOnAndRead is for connections that cannot tell whether a Read would wait.
-func (c *conn) passOnAndRead(p []byte) (int, error) {
-	if err := c.streaming.passOn(); err != nil {
+// flushClient sends the client what there is before a Read waits.
+func (c *conn) flushClient() error {
+	if err := c.client.Flush(); err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+// flushAndRead is for connections that cannot tell whether a Read would wait.
+func (c *conn) flushAndRead(p []byte) (int, error) {
+	if err := c.flushClient(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
@@ -104,5 +93,8 @@ func (c *conn) passOnAndRead(p []byte) (int, error) {
 // unbound is called when the header has been read.
 func (c *conn) unbound() { c.budget = math.MaxInt64 }
 
-// clean reports whether nothing of the exchange is left on the connection.
+// clean reports whether nothing of the request or its response is left in the buffers.
 func (c *conn) clean() bool { return c.r.Buffered() == 0 && c.w.Flush() == nil }
+
+// join returns an error that is both, with the text of both.
+func join(err, detail error) error { return fmt.Errorf("%w: %w", err, detail) }

@@ -78,7 +78,7 @@ func parseForwarded(entry string) (netip.Addr, bool) {
 // keeps reports whether a field that ends at the proxy passes because a trusted proxy sent it. X-Forwarded-For is not kept but extended, and
 // so is X-Forwarded-Prefix where a prefix is stripped. What Connection names does not matter: with it a client could have a proxy in
 // front remove these fields.
-func (x *exchange) keeps(name string) bool {
+func (x *request) keeps(name string) bool {
 	switch {
 	case !x.trusted || name == forwardedFor || name == forwardedPrefix && x.prefix != "":
 		return false
@@ -89,7 +89,7 @@ func (x *exchange) keeps(name string) bool {
 }
 
 // writeForwarded writes the X-Forwarded fields that were not kept.
-func (x *exchange) writeForwarded(w *bufio.Writer) error {
+func (x *request) writeForwarded(w *bufio.Writer) error {
 	r := x.r
 	put(w, forwardedFor, ": ")
 	if x.trusted {
@@ -116,9 +116,9 @@ func (x *exchange) writeForwarded(w *bufio.Writer) error {
 }
 
 // kept reports whether the request has the field from a trusted proxy.
-func (x *exchange) kept(name string) bool { return x.trusted && len(x.r.Header[name]) > 0 }
+func (x *request) kept(name string) bool { return x.trusted && len(x.r.Header[name]) > 0 }
 
-func (x *exchange) proto() string {
+func (x *request) proto() string {
 	if x.r.TLS != nil {
 		return "https"
 	}

@@ -53,8 +53,8 @@ func (k HashKey) Validate() error {
 }
 
 // hashKey is the key of the request for the policy hash: a random one if the request has none, which is counted.
-func (x *exchange) hashKey() uint64 {
-	value := x.p.cfg.Hash.value(x.r, x.client)
+func (x *call) hashKey() uint64 {
+	value := x.p.cfg.Hash.value(x.request.r, x.request.client)
 	if value == "" {
 		x.metrics.keyless.Inc()
 	}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -43,14 +42,14 @@ func returned(name string, connection []string) bool {
 	return !endsHere(name, connection) && name != headerServedBy && name != headerRequestID
 }
 
-// writeHeader writes the header of the request for the server. What is wrong with a value is the client's fault.
-func (x *exchange) writeHeader(w *bufio.Writer) error {
+// WriteHeader writes the header of the request for the server. What is wrong with a value is the client's fault.
+func (x *request) WriteHeader(w *bufio.Writer) error {
 	r := x.r
 	put(w, r.Method, " ", x.to.path)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		put(w, "?", r.URL.RawQuery)
 	}
-	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.pool.addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
+	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.server.Addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if !passed(name, connection) && !x.keeps(name) {
@@ -66,12 +65,10 @@ func (x *exchange) writeHeader(w *bufio.Writer) error {
 	if err := x.writeForwarded(w); err != nil {
 		return err
 	}
-	put(w, headerRequestID, ": ", x.requestID, "\r\n")
-	if !x.upgrade && len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
+	put(w, headerRequestID, ": ", x.id, "\r\n")
+	if !x.websocket && len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
 		put(w, "TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: of no effect where Connection does not name it
 	}
-	x.writeFraming(w)
-	put(w, "\r\n")
 	return nil
 }
 
@@ -82,27 +79,8 @@ func put(w *bufio.Writer, parts ...string) {
 	}
 }
 
-func (x *exchange) writeFraming(w *bufio.Writer) {
-	switch {
-	case x.upgrade:
-		put(w, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
-	case x.body.stream && x.r.ContentLength < 0:
-		put(w, "Transfer-Encoding: chunked\r\n")
-		for name := range x.r.Trailer {
-			if passed(name, nil) {
-				put(w, "Trailer: ", name, "\r\n")
-			}
-		}
-	case x.body.stream || len(x.body.whole) > 0:
-		put(w, "Content-Length: ", strconv.FormatInt(x.r.ContentLength, 10), "\r\n")
-	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions && x.r.Method != http.MethodDelete:
-		put(w, "Content-Length: 0\r\n") // RFC 9110, 8.6
-	}
-}
-
 // copyHeader gives the client the header of an answer, with what the proxy says itself.
-func (x *exchange) copyHeader(from http.Header) {
-	to := x.w.Header()
+func (x *request) copyHeader(to, from http.Header) {
 	connection := from["Connection"]
 	for name, values := range from {
 		if returned(name, connection) {
@@ -115,8 +93,8 @@ func (x *exchange) copyHeader(from http.Header) {
 	if len(to["Content-Type"]) == 0 {
 		to["Content-Type"] = nil // or net/http would guess one
 	}
-	to[headerServedBy] = []string{x.endpoint.Server().ID}
-	to[headerRequestID] = []string{x.requestID}
+	to[headerServedBy] = []string{x.server.ID}
+	to[headerRequestID] = []string{x.id}
 }
 
 // requestID is the client's, if it may be one, or a new one.

@@ -10,12 +10,12 @@ import (
 type logger struct{ *zap.Logger }
 
 // failed tells of a request that a client got no good answer to, unless that is the client's own doing.
-func (l logger) failed(x *exchange, err error) {
+func (l logger) failed(x *call, status int, err error) {
 	if isClients(err) || errors.Is(err, ErrNoServer) && len(x.attempts) == 0 {
 		return
 	}
 	fields := []zap.Field{
-		zap.String("service", x.service.name), zap.String("request", x.requestID), zap.Int("attempts", len(x.attempts)), zap.Int("status", x.status),
+		zap.String("service", x.service.name), zap.String("request", x.request.id), zap.Int("attempts", len(x.attempts)), zap.Int("status", status),
 		zap.Error(err),
 	}
 	if x.endpoint != nil {

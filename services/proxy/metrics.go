@@ -92,7 +92,7 @@ func (m *metrics) service(name string) *serviceMetrics {
 	}
 }
 
-func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *failure) {
+func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *Error) {
 	if f == nil && outcome == balancer.Answered {
 		s.answered.Inc()
 		return
@@ -101,7 +101,7 @@ func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *failure) {
 }
 
 // resultOf names what ended an attempt.
-func resultOf(f *failure) string {
+func resultOf(f *Error) string {
 	if f == nil {
 		return "status"
 	}
@@ -109,17 +109,17 @@ func resultOf(f *failure) string {
 		err  error
 		name string
 	}{
-		{errConnect, "connect"},         // refused, or not within the connect timeout
-		{errLate, "late"},               // the response timeout, or a server that took nothing for the stall timeout
-		{errDead, "dead"},               // found so by the registry
-		{errDrained, "drained"},         // the time that a server has that left
-		{errBroken, "broken"},           // reset, or no HTTP
-		{errClientGone, "client_gone"},  // or it took nothing for the stall timeout
+		{ErrConnect, "connect"},         // refused, or not within the connect timeout
+		{ErrLate, "late"},               // the response timeout, or a server that took nothing for the stall timeout
+		{ErrDead, "dead"},               // found so by the registry
+		{ErrDrained, "drained"},         // the time that a server has that left
+		{ErrBroken, "broken"},           // reset, or no HTTP
+		{ErrClientGone, "client_gone"},  // or it took nothing for the stall timeout
 		{errClientSlow, "client_slow"},  // it sent nothing for the stall timeout
 		{errClientBody, "client_body"},  // it sent what is no body
 		{errTarget, "client_malformed"}, // it sent what cannot be passed on
 	} {
-		if errors.Is(f.err, e.err) {
+		if errors.Is(f.Err, e.err) {
 			return e.name
 		}
 	}

@@ -5,71 +5,85 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"rollcall/events"
+	"rollcall/services/dial"
+	"rollcall/services/registry"
 )
 
 // maxIdle is how many connections to one server are kept without a request.
 const maxIdle = 512
 
-var errRetired = errors.New("the server has left")
-
-// pool is the connections to one incarnation of a server at one address.
-type pool struct {
-	p           *Proxy
-	id, addr    string // of the server
-	incarnation int64
+// Pool has the connections to one server at one address. It is safe for concurrent use.
+type Pool struct {
+	t    *Transport
+	addr string
 
 	mu      sync.Mutex
 	idle    []*conn            // the one used last at the end
 	open    map[*conn]struct{} // the idle ones too
-	retired time.Time          // when the server went; zero: it is here
+	retired time.Time          // when the server left; zero: it has not
 	usedAt  time.Time          // when a connection was opened or given back last
-
-	answeredAt atomic.Int64 // when the server answered a request last, by Proxy.clock; 0: never
-	late       atomic.Int32 // requests in a row that it did not answer in time, while it answered no other
-	reportedAt atomic.Int64 // when the registry was last told something of the server, by Proxy.clock; 0: never
 }
 
-func newPool(p *Proxy, m *events.Server) *pool {
-	return &pool{p: p, id: m.ID, addr: m.Addr, incarnation: m.Incarnation, open: make(map[*conn]struct{}), usedAt: time.Now()}
+// Pool returns a pool without connections. addr is an IP:port.
+func (t *Transport) Pool(addr string) *Pool {
+	return &Pool{t: t, addr: addr, open: make(map[*conn]struct{}), usedAt: time.Now()}
 }
 
-// is reports whether the connections are to m as it is now.
-func (l *pool) is(m *events.Server) bool { return l.addr == m.Addr && l.incarnation == m.Incarnation }
-
-// answered notes that the server answered a request at clock. The clock moves a few times a second, so that most answers write nothing.
-func (l *pool) answered(clock int64) {
-	if l.answeredAt.Load() != clock {
-		l.answeredAt.Store(clock)
+// Do sends a request and returns when the header of its response was received. The error is an *Error. If the end of ctx is the reason,
+// Do returns with the next Sweep.
+func (p *Pool) Do(ctx context.Context, req *Request) (*Response, error) {
+	c := p.take()
+	if c == nil {
+		began := time.Now()
+		var err error
+		if c, err = p.dial(ctx); err != nil {
+			return nil, p.unconnected(ctx, err, began)
+		}
 	}
+	return c.do(ctx, req)
 }
 
-// unused reports whether nobody has needed the pool for so long that it may go.
-func (l *pool) unused(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.open) == 0 && now.Sub(l.usedAt) > l.p.cfg.IdleTimeout
+// unconnected classifies the error of a connection that was not made.
+func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Error {
+	if ctx.Err() != nil {
+		return &Error{Err: ErrClientGone, Fault: FaultClient}
+	}
+	e := &Error{Err: join(ErrConnect, err)}
+	if errors.Is(err, ErrRetired) {
+		return e
+	}
+	e.Finding, e.Began = dial.By(began.Add(p.t.ConnectTimeout), dial.Finding(err)), began
+	if e.Finding != registry.FindingUnknown {
+		e.Fault = FaultServer
+	}
+	return e
+}
+
+// Unused reports whether no connection is open, and none was needed for the idle timeout.
+func (p *Pool) Unused(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open) == 0 && now.Sub(p.usedAt) > p.t.IdleTimeout
 }
 
 // take returns an idle connection, or nil. One that the server has closed, or has sent something on, is not returned: what it sent
 // would be taken for the next answer.
-func (l *pool) take() *conn {
+func (p *Pool) take() *conn {
 	for {
-		l.mu.Lock()
-		n := len(l.idle)
+		p.mu.Lock()
+		n := len(p.idle)
 		if n == 0 {
-			l.mu.Unlock()
+			p.mu.Unlock()
 			return nil
 		}
-		c := l.idle[n-1]
-		l.idle[n-1] = nil
-		l.idle = l.idle[:n-1]
-		l.mu.Unlock()
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
 		if !c.alive() {
-			l.close(c)
+			p.close(c)
 			continue
 		}
 		c.reused = true
@@ -78,113 +92,113 @@ func (l *pool) take() *conn {
 }
 
 // dial opens a connection within the connect timeout.
-func (l *pool) dial(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.p.cfg.ConnectTimeout)
+func (p *Pool) dial(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.t.ConnectTimeout)
 	defer cancel()
-	raw, err := l.p.cfg.Dial(ctx, l.addr)
+	raw, err := p.t.Dial(ctx, p.addr)
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(raw, l)
-	l.mu.Lock()
-	gone := !l.retired.IsZero()
+	c := newConn(raw, p)
+	p.mu.Lock()
+	gone := !p.retired.IsZero()
 	if !gone {
-		l.open[c] = struct{}{}
-		l.usedAt = time.Now()
+		p.open[c] = struct{}{}
+		p.usedAt = time.Now()
 	}
-	l.mu.Unlock()
+	p.mu.Unlock()
 	if gone {
 		_ = raw.Close()
-		return nil, errRetired
+		return nil, ErrRetired
 	}
 	return c, nil
 }
 
 // put keeps a connection for the next request.
-func (l *pool) put(c *conn, now time.Time) {
+func (p *Pool) put(c *conn) {
+	now := time.Now()
 	c.idleSince = now
-	l.mu.Lock()
-	l.usedAt = now
-	kept := l.retired.IsZero() && len(l.idle) < maxIdle
+	p.mu.Lock()
+	p.usedAt = now
+	kept := p.retired.IsZero() && len(p.idle) < maxIdle
 	if kept {
-		l.idle = append(l.idle, c)
+		p.idle = append(p.idle, c)
 	}
-	l.mu.Unlock()
+	p.mu.Unlock()
 	if !kept {
-		l.close(c)
+		p.close(c)
 	}
 }
 
-func (l *pool) close(c *conn) {
-	l.mu.Lock()
-	delete(l.open, c)
-	l.mu.Unlock()
+func (p *Pool) close(c *conn) {
+	p.mu.Lock()
+	delete(p.open, c)
+	p.mu.Unlock()
 	_ = c.Conn.Close()
 }
 
 // retire closes what is idle; what is in use is closed when its exchange ends. Where the server did not leave but
 // was found dead, exchanges that still wait for its answer and may be tried elsewhere are.
-func (l *pool) retire(now time.Time, dead bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.retired.IsZero() {
-		l.retired = now
+func (p *Pool) Retire(now time.Time, dead bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.retired.IsZero() {
+		p.retired = now
 	}
-	l.dropIdle()
+	p.dropIdle()
 	if !dead {
 		return
 	}
-	for c := range l.open {
-		if x := c.current.Load(); x != nil && x.sentAt.Load() != 0 && x.replayable.Load() {
-			c.abort(x, errDead)
-		}
+	for c := range p.open {
+		c.abortIf((*use).orphaned)
 	}
 }
 
 // distrust closes what is idle: it may lead nowhere any more.
-func (l *pool) distrust() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.dropIdle()
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropIdle()
 }
 
-// dropIdle wants l.mu held.
-func (l *pool) dropIdle() {
-	for _, c := range l.idle {
-		delete(l.open, c)
+// dropIdle wants p.mu held.
+func (p *Pool) dropIdle() {
+	for _, c := range p.idle {
+		delete(p.open, c)
 		_ = c.Conn.Close()
 	}
-	l.idle = nil
+	p.idle = nil
 }
 
 // sweep closes idle connections that are old, and ends exchanges that are overdue. It reports whether anything is open.
-func (l *pool) sweep(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (p *Pool) Sweep(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	old := 0
-	for old < len(l.idle) && now.Sub(l.idle[old].idleSince) > l.p.cfg.IdleTimeout {
-		delete(l.open, l.idle[old])
-		_ = l.idle[old].Conn.Close()
+	for old < len(p.idle) && now.Sub(p.idle[old].idleSince) > p.t.IdleTimeout {
+		delete(p.open, p.idle[old])
+		_ = p.idle[old].Conn.Close()
 		old++
 	}
-	l.idle = slices.Delete(l.idle, 0, old)
-	for c := range l.open {
-		if x := c.current.Load(); x != nil {
-			if why := x.overdue(now, l.retired); why != nil {
-				c.abort(x, why)
-			}
-		}
+	p.idle = slices.Delete(p.idle, 0, old)
+	for c := range p.open {
+		c.abortIf(func(u *use) error { return u.overdue(p.t, now, p.retired) })
 	}
-	return len(l.open) > 0
+	return len(p.open) > 0
 }
 
 // cut ends whatever is under way.
-func (l *pool) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.open {
-		if x := c.current.Load(); x != nil {
-			c.abort(x, errDrained)
-		}
+func (p *Pool) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		c.abort(ErrDrained)
 	}
+}
+
+// Connections returns the number of open connections, with the idle ones.
+func (p *Pool) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.open)
 }

@@ -21,8 +21,8 @@ func (t *target) stripped() string {
 }
 
 // setPrefix finds what the server must be told of the path that the client sees, and whether its answers must be rewritten.
-func (x *exchange) setPrefix() {
-	if x.p.cfg.NoRewrite || x.to.prefix == x.to.root {
+func (x *request) setPrefix(noRewrite bool) {
+	if noRewrite || x.to.prefix == x.to.root {
 		return
 	}
 	x.rewrites = true
@@ -41,7 +41,7 @@ func (x *exchange) setPrefix() {
 //
 // A path that begins with the prefix stays: its server knows the prefix, by X-Forwarded-Prefix or by its configuration. This takes a server
 // that has a path of its own with the name of the prefix for such a server.
-func (x *exchange) clientPath(path string) (string, bool) {
+func (x *request) clientPath(path string) (string, bool) {
 	if x.prefix != "" && (isBelow(path, x.to.prefix) || x.outer != "" && isBelow(path, x.outer+x.to.prefix)) {
 		return path, true
 	}
@@ -69,7 +69,7 @@ func isBelow(path, root string) bool {
 }
 
 // rewriteField changes the values of a field of an answer from the paths of the server to those of the client.
-func (x *exchange) rewriteField(name string, values []string) {
+func (x *request) rewriteField(name string, values []string) {
 	switch name {
 	case "Location", "Content-Location":
 		for i, v := range values {
@@ -100,7 +100,7 @@ func cutFold(s, separator string) (before, after string, found bool) {
 
 // rewriteURL rewrites a URL that is an absolute path, and one that names the host of the request or the address of the server. The address
 // is removed: the client may not reach it. A relative path is right as it is, and other hosts are no concern of the proxy.
-func (x *exchange) rewriteURL(url string) string {
+func (x *request) rewriteURL(url string) string {
 	scheme, authority, path := splitURL(url)
 	if authority == "" {
 		if scheme != "" || !strings.HasPrefix(path, "/") {
@@ -116,7 +116,7 @@ func (x *exchange) rewriteURL(url string) string {
 	switch {
 	case !below:
 		return url
-	case sameAuthority(scheme, authority, x.endpoint.Server().Addr):
+	case sameAuthority(scheme, authority, x.server.Addr):
 		return mapped
 	case sameAuthority(scheme, authority, x.r.Host) || x.kept(forwardedHost) && sameAuthority(scheme, authority, x.r.Header[forwardedHost][0]):
 		return url[:len(scheme)+len("//")+len(authority)] + mapped
@@ -153,7 +153,7 @@ func sameAuthority(scheme, a, b string) bool {
 }
 
 // rewriteCookie rewrites the attribute Path. A cookie whose name begins with __Host- must have the path / (RFC 6265bis, 4.1.3.2).
-func (x *exchange) rewriteCookie(cookie string) string {
+func (x *request) rewriteCookie(cookie string) string {
 	const host = "__Host-"
 	if len(cookie) >= len(host) && strings.EqualFold(cookie[:len(host)], host) {
 		return cookie
@@ -181,9 +181,9 @@ func (p *Proxy) lacksSlash(r *http.Request, to *target, path string) bool {
 // addSlash redirects to the path with a slash, as nginx does for a location with one. It keeps the query; 308 keeps the method and the body
 // too, which 301 does for GET and HEAD alone.
 func (p *Proxy) addSlash(w http.ResponseWriter, r *http.Request, to *target, s *service, requestID string) {
-	x := &exchange{p: p, r: r, to: *to}
+	x := &request{r: r, to: *to}
 	_, x.trusted = p.origin(r)
-	x.setPrefix()
+	x.setPrefix(p.cfg.NoRewrite)
 	location := x.outer + to.prefix + "/"
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		location += "?" + r.URL.RawQuery

@@ -20,14 +20,24 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case is(errClientSlow):
 		return http.StatusRequestTimeout
-	case is(errClientGone):
+	case is(ErrClientGone):
 		return problem.StatusClientGone
 	case is(ErrNoServer):
 		return http.StatusServiceUnavailable
-	case is(errLate):
+	case is(ErrLate):
 		return http.StatusGatewayTimeout
 	}
 	return http.StatusBadGateway
+}
+
+// isClients reports whether an error is the client's fault.
+func isClients(err error) bool {
+	for _, own := range []error{errClientBody, errClientSlow, ErrClientGone, errTarget} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse answers with a problem (RFC 9457). What it tells of a server is no more than the client needs: addresses are for the

@@ -21,11 +21,10 @@ type Proxy struct {
 	metrics  *metrics
 	log      logger
 	evidence chan registry.Evidence
-	clock    atomic.Int64 // nanoseconds that timeouts go by; see tick
+	upstream *Transport
 
 	// Of Run's goroutine:
 	mode    registry.Mode // as last told
-	ticked  time.Time
 	loadsAt time.Time
 
 	services atomic.Pointer[map[string]*service] // by name; the map is replaced, never changed
@@ -45,9 +44,12 @@ func New(cfg Config) (*Proxy, error) {
 		router:   newRouter(cfg.Routes, cfg.Handlers),
 		log:      logger{cfg.Log},
 		evidence: make(chan registry.Evidence, 256),
+		upstream: &Transport{
+			Dial: cfg.Dial, ConnectTimeout: cfg.ConnectTimeout, ResponseTimeout: cfg.ResponseTimeout, StallTimeout: cfg.StallTimeout,
+			IdleTimeout: cfg.IdleTimeout, Drain: cfg.Drain, Tick: cfg.Tick,
+		},
 	}
 	p.services.Store(&map[string]*service{})
-	p.clock.Store(1) // 0 is never
 	var err error
 	p.metrics, err = newMetrics(p, cfg.Metrics)
 	return p, err
@@ -127,7 +129,7 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 		// It may be the network that is gone, and come back with another address for this host: on a connection from before
 		// a request would wait for the whole of its patience.
 		for _, s := range grown {
-			s.eachPool((*pool).distrust)
+			s.eachInstance(func(in *instance) { in.CloseIdle() })
 		}
 	}
 	p.mode = membership.Mode
@@ -149,10 +151,7 @@ func byService(servers []*events.Server) func(yield func([]*events.Server) bool)
 
 // tick moves time on. The clock of timeouts counts no pause of this process: what was awaited meanwhile may lie unread.
 func (p *Proxy) tick(ctx context.Context, now time.Time) {
-	if !p.ticked.IsZero() {
-		p.clock.Add(int64(min(now.Sub(p.ticked), 2*p.cfg.Tick)))
-	}
-	p.ticked = now
+	p.upstream.Advance(now)
 	services := *p.services.Load()
 	left := services
 	for name, s := range services {
@@ -173,7 +172,7 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) {
 }
 
 // second is the one that budgets are at.
-func (p *Proxy) second() int64 { return p.clock.Load() / int64(time.Second) }
+func (p *Proxy) second() int64 { return p.upstream.Now() / int64(time.Second) }
 
 // closeAll leaves nothing that a request could wait for: nobody would end it.
 func (p *Proxy) closeAll() {
@@ -218,22 +217,28 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pass brings a request that is in order to its service.
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *service, id string) {
-	x := &exchange{p: p, w: w, r: r, begun: time.Now(), requestID: id, to: to, service: s, metrics: s.metrics(), upgrade: wantsWebsocket(r)}
-	x.client, x.trusted = p.origin(r)
-	x.setPrefix()
+	x := &call{
+		p: p, service: s, metrics: s.metrics(),
+		request: request{r: r, id: id, to: to, websocket: wantsWebsocket(r)},
+		body:    body{p: p, w: w, r: r},
+		reply:   reply{w: w, r: r, stall: p.cfg.StallTimeout, begun: time.Now()},
+	}
+	x.request.client, x.request.trusted = p.origin(r)
+	x.request.setPrefix(p.cfg.NoRewrite)
 	s.inFlight.Add(1)
 	err := x.serve()
 	s.inFlight.Add(-1)
-	told := x.status != 0
+	status := x.reply.status
+	told := status != 0
 	if !told && err != nil {
-		x.status = statusOf(err)
+		status = statusOf(err)
 	}
-	x.metrics.observe(x.status, time.Since(x.begun))
+	x.metrics.observe(status, time.Since(x.reply.begun))
 	if err == nil {
 		return
 	}
-	p.log.failed(x, err)
-	if told || x.status == problem.StatusClientGone {
+	p.log.failed(x, status, err)
+	if told || status == problem.StatusClientGone {
 		panic(http.ErrAbortHandler) // or what the client has would look whole, and nothing at all like a 200
 	}
 	p.refuse(w, r, s.name, err, id, x.body.unread)

@@ -4,10 +4,10 @@ package proxy
 
 // receive cannot find out here whether the server has sent anything.
 func (c *conn) receive(p []byte) (int, error) {
-	if c.streaming == nil {
+	if c.client == nil {
 		return c.Conn.Read(p)
 	}
-	return c.passOnAndRead(p)
+	return c.flushAndRead(p)
 }
 
 type reading struct{}

@@ -11,11 +11,11 @@ import (
 
 // receive reads what the server has sent. Where that is nothing yet, the client gets what was written for it first.
 func (c *conn) receive(p []byte) (int, error) {
-	if c.streaming == nil || len(p) == 0 {
+	if c.client == nil || len(p) == 0 {
 		return c.Conn.Read(p)
 	}
 	if c.raw == nil {
-		return c.passOnAndRead(p)
+		return c.flushAndRead(p)
 	}
 	c.reading.p, c.reading.n, c.reading.err, c.reading.waited = p, 0, nil, false
 	if c.reading.try == nil {
@@ -60,7 +60,7 @@ func (c *conn) tryRead(fd uintptr) bool {
 			return false
 		default:
 			r.waited = true
-			if r.err = c.streaming.passOn(); r.err != nil {
+			if r.err = c.flushClient(); r.err != nil {
 				return true
 			}
 			return false

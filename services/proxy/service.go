@@ -13,15 +13,15 @@ import (
 
 // service is the servers of one name, and what the proxy knows of them.
 type service struct {
-	p        *Proxy
-	name     string
-	label    string // in metrics
-	balancer *balancer.Balancer
-	keyed    bool // the policy uses keys
-	budget   budget
-	metrics  func() *serviceMetrics // made with the first request
-	inFlight atomic.Int64
-	pools    sync.Map // *pool by server id, of servers that were sent requests
+	p         *Proxy
+	name      string
+	label     string // in metrics
+	balancer  *balancer.Balancer
+	keyed     bool // the policy uses keys
+	budget    budget
+	metrics   func() *serviceMetrics // made with the first request
+	inFlight  atomic.Int64
+	instances sync.Map // *instance by server id, of servers that were sent requests
 
 	// Of Run's goroutine:
 	members  []*events.Server // as last told
@@ -29,7 +29,7 @@ type service struct {
 
 	closed  atomic.Bool // no connections any more
 	mu      sync.Mutex
-	retired []*pool // of servers that left, until nothing is open
+	retired []*instance // of servers that left, until nothing is open
 }
 
 func (p *Proxy) newService(name string) (*service, error) {
@@ -49,32 +49,32 @@ func (p *Proxy) newService(name string) (*service, error) {
 	return s, nil
 }
 
-// pool is the connections to a server, made with its first request.
-func (s *service) pool(e *balancer.Endpoint) *pool {
+// instance returns the instance of a server, which its first request makes.
+func (s *service) instance(e *balancer.Endpoint) *instance {
 	id := e.Server().ID
 	for {
-		known, ok := s.pools.Load(id)
+		known, ok := s.instances.Load(id)
 		if !ok {
-			known, _ = s.pools.LoadOrStore(id, newPool(s.p, e.Server()))
+			known, _ = s.instances.LoadOrStore(id, s.newInstance(e.Server()))
 		}
-		l := known.(*pool)
-		current := l.is(e.Server()) // asked after l was found, or the pool of a newer server would be taken for an older one
+		in := known.(*instance)
+		current := in.is(e.Server()) // asked after in was found, or the pool of a newer server would be taken for an older one
 		if !current || s.closed.Load() {
-			s.retire(l, time.Now(), false) // it moved, or was restarted, a moment ago
+			s.retire(in, time.Now(), false) // it moved, or was restarted, a moment ago
 		}
 		if current {
-			return l
+			return in
 		}
 	}
 }
 
 // retire takes a pool out of use. dead tells that its server was found dead.
-func (s *service) retire(l *pool, now time.Time, dead bool) {
-	l.retire(now, dead)
-	if s.pools.CompareAndDelete(l.id, l) {
+func (s *service) retire(in *instance, now time.Time, dead bool) {
+	in.Retire(now, dead)
+	if s.instances.CompareAndDelete(in.id, in) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.retired = append(s.retired, l)
+		s.retired = append(s.retired, in)
 	}
 }
 
@@ -86,13 +86,13 @@ func (s *service) update(members []*events.Server, now time.Time) {
 	before := s.members
 	s.members = members
 	s.balancer.Update(members, now)
-	s.eachPool(func(l *pool) {
-		if m := byID(members, l.id); m != nil && l.is(m) {
+	s.eachInstance(func(in *instance) {
+		if m := byID(members, in.id); m != nil && in.is(m) {
 			return
 		}
 		// Who leaves was alive until then; who is found dead was suspect.
-		was := byID(before, l.id)
-		s.retire(l, now, was != nil && was.State == events.StateSuspect)
+		was := byID(before, in.id)
+		s.retire(in, now, was != nil && was.State == events.StateSuspect)
 	})
 }
 
@@ -109,16 +109,16 @@ func byID(members []*events.Server, id string) *events.Server {
 func (s *service) sweep(now time.Time) {
 	s.balancer.Tick(now)
 	s.budget.move(s.p.second())
-	s.eachPool(func(l *pool) {
-		m := byID(s.members, l.id)
-		left := m == nil || !l.is(m) // a request that chose it just before made the pool anew
-		if !l.sweep(now) && l.unused(now) || left {
-			s.retire(l, now, false)
+	s.eachInstance(func(in *instance) {
+		m := byID(s.members, in.id)
+		left := m == nil || !in.is(m) // a request that chose it just before made the pool anew
+		if !in.Sweep(now) && in.Unused(now) || left {
+			s.retire(in, now, false)
 		}
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.retired = slices.DeleteFunc(s.retired, func(l *pool) bool { return !l.sweep(now) })
+	s.retired = slices.DeleteFunc(s.retired, func(in *instance) bool { return !in.Sweep(now) })
 }
 
 // forgetAfter is for how long a service without servers is remembered: its only server may come back, and what is known of it counts.
@@ -138,7 +138,7 @@ func (s *service) empty() bool {
 		return false
 	}
 	pools := 0 // a request that had chosen a server just before that left made one
-	s.eachPool(func(*pool) { pools++ })
+	s.eachInstance(func(*instance) { pools++ })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.retired) == 0 && pools == 0
@@ -146,36 +146,34 @@ func (s *service) empty() bool {
 
 // cut ends every exchange, websockets too.
 func (s *service) cut() {
-	s.eachPool((*pool).cut)
+	s.eachInstance((*instance).Cut)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.retired {
-		l.cut()
+	for _, in := range s.retired {
+		in.Cut()
 	}
 }
 
 // close ends every connection, for good.
 func (s *service) close(now time.Time) {
 	s.closed.Store(true)
-	s.eachPool(func(l *pool) { s.retire(l, now, false) })
+	s.eachInstance(func(in *instance) { s.retire(in, now, false) })
 	s.cut()
 }
 
 // connections counts those that are open.
 func (s *service) connections() int {
 	n := 0
-	s.eachPool(func(l *pool) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		n += len(l.open)
+	s.eachInstance(func(in *instance) {
+		n += in.Connections()
 	})
 	return n
 }
 
-// eachPool calls f with the pool of each server that is here.
-func (s *service) eachPool(f func(*pool)) {
-	s.pools.Range(func(_, l any) bool {
-		f(l.(*pool))
+// eachInstance calls f with the pool of each server that is here.
+func (s *service) eachInstance(f func(*instance)) {
+	s.instances.Range(func(_, in any) bool {
+		f(in.(*instance))
 		return true
 	})
 }

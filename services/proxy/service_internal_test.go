@@ -24,12 +24,12 @@ func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
 	s.inFlight.Add(1)
 	e := s.balancer.Pick(0, nil)
 	s.update(nil, now)
-	l := s.pool(e)
-	c, err := l.dial(context.Background())
+	in := s.instance(e)
+	c, err := in.dial(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.put(c, now)
+	in.put(c)
 	s.inFlight.Add(-1)
 	if s.empty() {
 		t.Error("the service counts as empty, with a connection that nobody looks after")

@@ -8,6 +8,12 @@ import (
 	"sync"
 )
 
+// What http.ReadResponse needs of the request: whether the response may have a body.
+var (
+	toGet  = &http.Request{Method: http.MethodGet}
+	toHead = &http.Request{Method: http.MethodHead}
+)
+
 // keeps are buffers for what is read until the header of an answer is complete.
 var keeps = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
 
@@ -27,7 +33,11 @@ func (c *conn) unkeepHeader() {
 }
 
 // readResponse is http.ReadResponse with the field Connection as it was sent, and it finds out whether the end of the answer is in doubt.
-func (c *conn) readResponse(as *http.Request) (*http.Response, error) {
+func (c *conn) readResponse(method string) (*http.Response, error) {
+	as := toGet
+	if method == http.MethodHead {
+		as = toHead
+	}
 	read := func() int { return len(*c.kept) - c.r.Buffered() }
 	begin := read()
 	resp, err := http.ReadResponse(c.r, as)
@@ -64,15 +74,20 @@ func doubtfulAnswer(resp *http.Response, header []byte) bool {
 	case status == http.StatusNotModified:
 		return chunked
 	case chunked:
-		return fieldsIn(header)&hasLength != 0
+		return hasField(header, "Content-Length")
 	case resp.ProtoMajor == 1 && resp.ProtoMinor == 0:
-		return fieldsIn(header)&hasCoding != 0
+		return hasField(header, "Transfer-Encoding")
 	}
 	return false
 }
 
-func fieldsIn(header []byte) fields {
-	var lines headerLines
-	_, _ = lines.next(header)
-	return lines.found
+// hasField reports whether a line of a header begins with a name. It ignores spaces before the name.
+func hasField(header []byte, name string) bool {
+	for line := range bytes.SplitSeq(header, []byte("\n")) {
+		line = bytes.TrimLeft(line, " \t\r")
+		if len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// Neither a clock that is set nor a stop of this process is a delay of servers.
+func TestWhatIsNoDelay(t *testing.T) {
+	begun := time.Now()
+	later := set(begun, time.Hour)
+	if later.Sub(begun) != 0 || later.Unix()-begun.Unix() != 3600 {
+		t.Fatalf("the fake does not work: %v, %d", later.Sub(begun), later.Unix()-begun.Unix())
+	}
+	for _, row := range []struct {
+		name  string
+		ticks []time.Duration // since the one before
+		set   time.Duration
+		want  error
+	}{
+		{"the clock is set ahead", []time.Duration{time.Second / 4}, time.Hour, nil},
+		{"the clock is set back", []time.Duration{time.Second / 4}, -time.Hour, nil},
+		{"this process was stopped", []time.Duration{time.Minute, time.Second / 4}, 0, nil},
+		{"a tick later", slices.Repeat([]time.Duration{time.Second / 4}, 122), 0, ErrLate},
+		{"a tick later, by a clock that was set back", slices.Repeat([]time.Duration{time.Second / 4}, 122), -time.Hour, ErrLate},
+	} {
+		tr := &Transport{ResponseTimeout: 30 * time.Second, StallTimeout: 30 * time.Second, Tick: time.Second / 4}
+		now := begun
+		tr.Advance(now)
+		var u use
+		u.begin(t.Context(), true)
+		u.await(tr.Now())
+		now = set(now, row.set)
+		for _, d := range row.ticks {
+			now = now.Add(d)
+			tr.Advance(now)
+		}
+		if why := u.overdue(tr, now, time.Time{}); why != row.want {
+			t.Errorf("%s: %v, want %v", row.name, why, row.want)
+		}
+	}
+}
