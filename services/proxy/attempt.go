@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"rollcall/services/balancer"
+	"rollcall/services/proxy/upstream"
 	"rollcall/services/registry"
 )
 
 // attempt sends the request to one server and the response to the client. If it fails before the client was sent anything, another
 // attempt may follow.
-func (x *call) attempt(e *balancer.Endpoint) *Error {
+func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	x.endpoint, x.instance, x.request.server = e, x.service.instance(e), e.Server()
 	began := x.p.upstream.Now()
 	e.Begin()
@@ -29,10 +30,10 @@ func (x *call) attempt(e *balancer.Endpoint) *Error {
 	return f
 }
 
-func (x *call) try(began int64) (balancer.Outcome, *Error) {
+func (x *call) try(began int64) (balancer.Outcome, *upstream.Error) {
 	ctx := x.body.r.Context()
 	resp, err := x.instance.Do(ctx, &x.sent)
-	if errors.Is(err, ErrRetired) { // the server was restarted a moment ago, or has left
+	if errors.Is(err, upstream.ErrRetired) { // the server was restarted a moment ago, or has left
 		x.instance = x.service.instance(x.endpoint)
 		resp, err = x.instance.Do(ctx, &x.sent)
 	}
@@ -44,14 +45,14 @@ func (x *call) try(began int64) (balancer.Outcome, *Error) {
 	if x.body.stream {
 		x.body.settle()
 	}
-	if f, failed := errors.AsType[*Error](err); failed {
+	if f, failed := errors.AsType[*upstream.Error](err); failed {
 		return x.judge(f, began), f
 	}
 	return outcome, nil
 }
 
 // deliver gives the client the response.
-func (x *call) deliver(resp *Response) (balancer.Outcome, error) {
+func (x *call) deliver(resp *upstream.Response) (balancer.Outcome, error) {
 	outcome := balancer.Answered
 	switch resp.StatusCode {
 	case http.StatusSwitchingProtocols:
@@ -67,7 +68,7 @@ func (x *call) deliver(resp *Response) (balancer.Outcome, error) {
 }
 
 // tunnel connects the client with the server as a websocket.
-func (x *call) tunnel(resp *Response) error {
+func (x *call) tunnel(resp *upstream.Response) error {
 	client, buffered, err := http.NewResponseController(x.reply.w).Hijack()
 	if err != nil {
 		return resp.Close(fmt.Errorf("hijack: %w", err))
@@ -77,7 +78,7 @@ func (x *call) tunnel(resp *Response) error {
 	x.request.copyHeader(x.reply.w.Header(), resp.Header)
 	_ = client.SetDeadline(time.Now().Add(x.p.cfg.StallTimeout))
 	if err := x.reply.switchProtocols(client); err != nil {
-		return resp.Close(ErrClientGone)
+		return resp.Close(upstream.ErrClientGone)
 	}
 	_ = client.SetDeadline(time.Time{})
 	resp.Tunnel(client, io.LimitReader(buffered, int64(buffered.Reader.Buffered())))
@@ -85,11 +86,11 @@ func (x *call) tunnel(resp *Response) error {
 }
 
 // judge returns the outcome of a failed attempt for the balancer, and reports evidence against the server.
-func (x *call) judge(f *Error, began int64) balancer.Outcome {
+func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 	switch {
-	case f.Fault != FaultServer:
+	case f.Fault != upstream.FaultServer:
 		return balancer.Abandoned
-	case errors.Is(f.Err, ErrLate):
+	case errors.Is(f.Err, upstream.ErrLate):
 		outcome, report := x.instance.timedOut(x.endpoint.Server().State, began)
 		if report {
 			x.p.accuse(x.instance, registry.FindingSilent, time.Now())

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"rollcall/services/proxy/upstream"
 )
 
 // wholeLimit is the size in bytes up to which a body is read before a server is asked: then a client that is slow or breaks off is no burden
@@ -114,7 +116,7 @@ func (b *body) clientError(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errClientSlow
 	case b.r.Context().Err() != nil:
-		return ErrClientGone
+		return upstream.ErrClientGone
 	}
 	return errClientBody
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/services/balancer"
+	"rollcall/services/proxy/upstream"
 )
 
 // MaxRetries bounds Config.Retries.
@@ -19,7 +20,7 @@ type call struct {
 	request request
 	body    body
 	reply   reply
-	sent    Request
+	sent    upstream.Request
 
 	endpoint *balancer.Endpoint    // of the attempt
 	instance *instance             // of endpoint
@@ -46,7 +47,7 @@ func (x *call) serve() error {
 		key = x.hashKey()
 	}
 	x.attempts = x.array[:0]
-	f := &Error{Err: ErrNoServer}
+	f := &upstream.Error{Err: ErrNoServer}
 	for {
 		e := x.service.balancer.Pick(key, x.attempts)
 		if e == nil && f.Stale { // the end of an idle connection says nothing of a server, and there is no other server
@@ -68,7 +69,7 @@ func (x *call) serve() error {
 // prepare sets what is sent to servers, once the body is open.
 func (x *call) prepare() {
 	r := x.body.r
-	x.sent = Request{
+	x.sent = upstream.Request{
 		Method: r.Method, Header: &x.request, Client: &x.reply, Websocket: x.request.websocket,
 		Repeatable: isIdempotent(r.Method) && !x.body.stream, Since: x.p.upstream.Now(), Body: x.body.whole, Length: r.ContentLength,
 	}
@@ -88,11 +89,11 @@ func isIdempotent(method string) bool {
 
 // again reports whether the request may be sent once more, and takes that out of the budget. A request that was sent and got no
 // response in time is not repeated: the server may be executing it, and the next server would take as long.
-func (x *call) again(f *Error) bool {
+func (x *call) again(f *upstream.Error) bool {
 	switch {
-	case x.reply.status != 0 || f.Fault == FaultClient || len(x.attempts) > x.p.cfg.Retries || x.body.r.Context().Err() != nil:
+	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retries || x.body.r.Context().Err() != nil:
 		return false
-	case f.Sent && (errors.Is(f.Err, ErrLate) || f.Received || !x.sent.Repeatable):
+	case f.Sent && (errors.Is(f.Err, upstream.ErrLate) || f.Received || !x.sent.Repeatable):
 		return false
 	case time.Duration(x.p.upstream.Now()-x.sent.Since) >= x.p.cfg.ResponseTimeout:
 		return false

@@ -6,12 +6,13 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/balancer"
+	"rollcall/services/proxy/upstream"
 	"rollcall/services/registry"
 )
 
 // instance is one incarnation of a server at one address: the connections to it, and what requests found out about it.
 type instance struct {
-	*Pool
+	*upstream.Pool
 	service     string
 	id, addr    string
 	incarnation int64

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/services/balancer"
 	"rollcall/services/label"
+	"rollcall/services/proxy/upstream"
 )
 
 // metrics are those of all services; services beyond the limit of label.Services share the value other. Requests that are for none, or for one without a server, are counted as of the service "".
@@ -92,7 +93,7 @@ func (m *metrics) service(name string) *serviceMetrics {
 	}
 }
 
-func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *Error) {
+func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *upstream.Error) {
 	if f == nil && outcome == balancer.Answered {
 		s.answered.Inc()
 		return
@@ -101,7 +102,7 @@ func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *Error) {
 }
 
 // resultOf names what ended an attempt.
-func resultOf(f *Error) string {
+func resultOf(f *upstream.Error) string {
 	if f == nil {
 		return "status"
 	}
@@ -109,15 +110,15 @@ func resultOf(f *Error) string {
 		err  error
 		name string
 	}{
-		{ErrConnect, "connect"},         // refused, or not within the connect timeout
-		{ErrLate, "late"},               // the response timeout, or a server that took nothing for the stall timeout
-		{ErrDead, "dead"},               // found so by the registry
-		{ErrDrained, "drained"},         // the time that a server has that left
-		{ErrBroken, "broken"},           // reset, or no HTTP
-		{ErrClientGone, "client_gone"},  // or it took nothing for the stall timeout
-		{errClientSlow, "client_slow"},  // it sent nothing for the stall timeout
-		{errClientBody, "client_body"},  // it sent what is no body
-		{errTarget, "client_malformed"}, // it sent what cannot be passed on
+		{upstream.ErrConnect, "connect"},        // refused, or not within the connect timeout
+		{upstream.ErrLate, "late"},              // the response timeout, or a server that took nothing for the stall timeout
+		{upstream.ErrDead, "dead"},              // found so by the registry
+		{upstream.ErrDrained, "drained"},        // the time that a server has that left
+		{upstream.ErrBroken, "broken"},          // reset, or no HTTP
+		{upstream.ErrClientGone, "client_gone"}, // or it took nothing for the stall timeout
+		{errClientSlow, "client_slow"},          // it sent nothing for the stall timeout
+		{errClientBody, "client_body"},          // it sent what is no body
+		{errTarget, "client_malformed"},         // it sent what cannot be passed on
 	} {
 		if errors.Is(f.Err, e.err) {
 			return e.name

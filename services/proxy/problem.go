@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/services/problem"
+	"rollcall/services/proxy/upstream"
 )
 
 // statusOf is the table from errors to answers.
@@ -20,11 +21,11 @@ func statusOf(err error) int {
 		return http.StatusMethodNotAllowed
 	case is(errClientSlow):
 		return http.StatusRequestTimeout
-	case is(ErrClientGone):
+	case is(upstream.ErrClientGone):
 		return problem.StatusClientGone
 	case is(ErrNoServer):
 		return http.StatusServiceUnavailable
-	case is(ErrLate):
+	case is(upstream.ErrLate):
 		return http.StatusGatewayTimeout
 	}
 	return http.StatusBadGateway
@@ -32,7 +33,7 @@ func statusOf(err error) int {
 
 // isClients reports whether an error is the client's fault.
 func isClients(err error) bool {
-	for _, own := range []error{errClientBody, errClientSlow, ErrClientGone, errTarget} {
+	for _, own := range []error{errClientBody, errClientSlow, upstream.ErrClientGone, errTarget} {
 		if errors.Is(err, own) {
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/problem"
+	"rollcall/services/proxy/upstream"
 	"rollcall/services/registry"
 )
 
@@ -21,7 +22,7 @@ type Proxy struct {
 	metrics  *metrics
 	log      logger
 	evidence chan registry.Evidence
-	upstream *Transport
+	upstream *upstream.Transport
 
 	// Of Run's goroutine:
 	mode    registry.Mode // as last told
@@ -44,7 +45,7 @@ func New(cfg Config) (*Proxy, error) {
 		router:   newRouter(cfg.Routes, cfg.Handlers),
 		log:      logger{cfg.Log},
 		evidence: make(chan registry.Evidence, 256),
-		upstream: &Transport{
+		upstream: &upstream.Transport{
 			Dial: cfg.Dial, ConnectTimeout: cfg.ConnectTimeout, ResponseTimeout: cfg.ResponseTimeout, StallTimeout: cfg.StallTimeout,
 			IdleTimeout: cfg.IdleTimeout, Drain: cfg.Drain, Tick: cfg.Tick,
 		},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"rollcall/services/proxy/upstream"
 )
 
 // reply is the client's side of a response. It is a Client.
@@ -51,8 +53,8 @@ func (y *reply) Interim(status int, header http.Header) {
 	maps.Copy(h, final)
 }
 
-// send sends the client a response whose fields are in the header of w. The error is that of resp.Read, or ErrClientGone.
-func (y *reply) send(resp *Response) error {
+// send sends the client a response whose fields are in the header of w. The error is that of resp.Read, or upstream.ErrClientGone.
+func (y *reply) send(resp *upstream.Response) error {
 	announced := y.announce(resp.Trailer())
 	y.status = resp.StatusCode
 	y.renewWrite()
@@ -65,7 +67,7 @@ func (y *reply) send(resp *Response) error {
 			y.limitWrite()
 		}
 		if _, err := y.w.Write(whole); err != nil {
-			return ErrClientGone
+			return upstream.ErrClientGone
 		}
 		return nil
 	}
@@ -106,7 +108,7 @@ func mayTrail(name string) bool { return httpguts.ValidTrailerHeader(name) && re
 
 // stream passes the body on as it comes, with as long as it takes the server, and the stall timeout for the client. The client gets what
 // has come, the header too, before the server is waited for, and not with each piece: pieces that are there already are one write.
-func (y *reply) stream(resp *Response) error {
+func (y *reply) stream(resp *upstream.Response) error {
 	buffer := buffers.Get().(*[wholeLimit]byte)
 	defer buffers.Put(buffer)
 	for {
@@ -115,7 +117,7 @@ func (y *reply) stream(resp *Response) error {
 		begun := y.limitWrite()
 		if n > 0 {
 			if _, err := y.w.Write(buffer[:n]); err != nil {
-				return ErrClientGone
+				return upstream.ErrClientGone
 			}
 			y.taken += min(int64(n), maxTaken-y.taken)
 			y.waited += time.Since(begun)
@@ -129,12 +131,12 @@ func (y *reply) stream(resp *Response) error {
 	}
 }
 
-// Flush is that of a Client. The error is ErrClientGone.
+// Flush is that of a Client. The error is upstream.ErrClientGone.
 func (y *reply) Flush() error {
 	begun := y.limitWrite()
 	defer y.unlimitWrite()
 	if http.NewResponseController(y.w).Flush() != nil {
-		return ErrClientGone
+		return upstream.ErrClientGone
 	}
 	y.waited += time.Since(begun)
 	return nil

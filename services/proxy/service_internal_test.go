@@ -1,19 +1,36 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
 	"rollcall/events"
+	"rollcall/services/proxy/upstream"
 )
+
+// requestLine is the header of a request.
+type requestLine string
+
+func (l requestLine) WriteHeader(w *bufio.Writer) error {
+	_, err := w.WriteString(string(l))
+	return err
+}
 
 // A request that chose a server just before it left makes a pool for it.
 func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
 	p := mustNew(t, Config{Dial: func(context.Context, string) (net.Conn, error) {
-		a, _ := net.Pipe()
-		return a, nil
+		ours, its := net.Pipe()
+		go func() {
+			if _, err := http.ReadRequest(bufio.NewReader(its)); err == nil {
+				_, _ = io.WriteString(its, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		}()
+		return ours, nil
 	}})
 	now := time.Now()
 	s, err := p.newService("data")
@@ -25,11 +42,13 @@ func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
 	e := s.balancer.Pick(0, nil)
 	s.update(nil, now)
 	in := s.instance(e)
-	c, err := in.dial(context.Background())
+	resp, err := in.Do(context.Background(), &upstream.Request{Method: http.MethodGet, Header: requestLine("GET / HTTP/1.1\r\nHost: h\r\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.put(c)
+	if err := resp.Close(nil); err != nil || s.connections()+in.Connections() == 0 {
+		t.Fatalf("the connection is not kept: %v", err)
+	}
 	s.inFlight.Add(-1)
 	if s.empty() {
 		t.Error("the service counts as empty, with a connection that nobody looks after")

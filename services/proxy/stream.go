@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"rollcall/services/proxy/upstream"
 )
 
 // Start is that of a Stream. Both sides may send at once from now on.
@@ -30,7 +32,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.read = true
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{})
 	case b.stopped:
-		err = ErrStopped
+		err = upstream.ErrStopped
 	default:
 		err = b.clientError(err)
 	}

@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"bufio"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -16,6 +17,11 @@ const headerLimit = 256 << 10
 
 // readSize is how much of a response is read at once, unless it is copied.
 const readSize = 8 << 10
+
+// bufferSize is the size in bytes of the buffers for copying.
+const bufferSize = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 var errAnswerHeader = errors.New("the header of the answer is too large")
 

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package proxy
+package upstream
 
 // receive cannot find out here whether the server has sent anything.
 func (c *conn) receive(p []byte) (int, error) {

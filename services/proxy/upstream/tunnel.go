@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"errors"
@@ -57,7 +57,7 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 
 // passRest passes what comes after the other direction has closed, until nothing has come for closeTimeout.
 func (t *tunnel) passRest(to, from net.Conn) {
-	buffer := buffers.Get().(*[wholeLimit]byte)
+	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)
 	for {
 		_ = from.SetReadDeadline(time.Now().Add(closeTimeout))

@@ -1,10 +1,17 @@
-package proxy
+package upstream
 
 import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 )
+
+// set returns t as it is after the wall clock was set, while the monotonic clock went on.
+func set(t time.Time, by time.Duration) time.Time {
+	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
+	return t
+}
 
 // Neither a clock that is set nor a stop of this process is a delay of servers.
 func TestWhatIsNoDelay(t *testing.T) {

@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func startUpload(c *conn, req *Request) *upload {
 
 func (u *upload) run() {
 	defer close(u.done)
-	buffer := buffers.Get().(*[wholeLimit]byte)
+	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)
 	t, refused := u.c.pool.t, false
 	for {
