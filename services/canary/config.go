@@ -12,7 +12,7 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Publisher publishes through one nsqd and no other; *nsqpubsub.Producer does. It ends with ctx.
+// Publisher publishes through one given nsqd; *nsqpubsub.Producer does. PublishTo returns when ctx ends.
 type Publisher interface {
 	PublishTo(ctx context.Context, nsqd, topic string, body []byte) error
 }
@@ -20,17 +20,17 @@ type Publisher interface {
 // DefaultInterval is the default of Config.Interval. The registry derives from it when an nsqd is silent.
 const DefaultInterval = time.Second
 
-// Config of a Sender. All that has no default is required. The functions must not block.
+// Config configures a Sender. Fields without a default are required. The functions must not block.
 type Config struct {
 	ID        string                          // of this API server
-	Started   time.Time                       // when its process did, with a monotonic reading
+	Started   time.Time                       // start of this process, with a monotonic reading
 	Topic     string                          // of the heartbeats
-	Publisher Publisher                       // to each nsqd
-	Nodes     func() []nsqpubsub.ConsumerNode // as the consumer sees them; those of other topics are left out
-	Reconnect func(nsqd string)               // has the consumer's connection rebuilt
+	Publisher Publisher                       // publishes the canaries
+	Nodes     func() []nsqpubsub.ConsumerNode // state of the consumer's connections; those of other topics are ignored
+	Reconnect func(nsqd string)               // rebuilds the consumer's connection to one nsqd
 
-	Interval time.Duration // between two canaries through one nsqd, and what one may take; default 1 s
-	Silence  time.Duration // after which a connection is rebuilt; default 15 s
+	Interval time.Duration // time between two canaries through one nsqd, and timeout of each; default DefaultInterval
+	Silence  time.Duration // time without a message after which a connection is rebuilt; default 15 s
 
 	Metrics prometheus.Registerer // default none
 	Log     *zap.Logger           // default none
@@ -44,7 +44,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate names every field that is wrong.
+// Validate returns one error for each invalid field.
 func (c Config) Validate() error {
 	var errs []error
 	check := func(ok bool, what string) {
@@ -63,6 +63,5 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// answersFor is for how long an nsqd counts as answering after it took a canary, as long as it may be silent before it
-// counts as blind.
-func (c *Config) answersFor() time.Duration { return c.Interval * 5 / 2 }
+// acceptedFor is how long an nsqd counts as working after it accepted a canary: one canary may be lost in that time.
+func (c *Config) acceptedFor() time.Duration { return c.Interval * 5 / 2 }

@@ -1,8 +1,8 @@
-// Package canary shows an API server through which nsqd it hears.
+// Package canary publishes canaries through every nsqd, so that the API server knows from which nsqd it receives messages.
 //
-//	Sender ── PublishTo, each second ──▶ nsqd A ──▶ consumer ──▶ stages ──▶ registry: I hear through A
-//	       └─ PublishTo, each second ──▶ nsqd B ──▶ ...
+//	Sender ── PublishTo, every second ──▶ nsqd A ──▶ consumer ──▶ stages ──▶ registry: messages arrive through A
+//	       └─ PublishTo, every second ──▶ nsqd B ──▶ ...
 //
-// A canary takes the way of a heartbeat. Where none comes back for 15 s though nsqd takes them, the consumer's connection
-// is at fault, and is rebuilt.
+// A canary takes the way of a heartbeat. If an nsqd accepts canaries and delivers none for 15 s, the consumer's connection
+// to it is broken, and is rebuilt.
 package canary

@@ -16,12 +16,12 @@ import (
 	"rollcall/services/canary"
 )
 
-// brokers are the nsqd as a Sender sees them: it publishes to them, asks for their state and has them reconnected.
+// brokers fakes the nsqd: it is the Publisher of a Sender, and its Nodes and Reconnect.
 type brokers struct {
 	mu         sync.Mutex
 	nodes      map[string]nsqpubsub.ConsumerNode
-	behave     map[string]func(ctx context.Context) error // when published to; default nil
-	hears      map[string]bool                            // a message that was taken comes back at once
+	behave     map[string]func(ctx context.Context) error // result of PublishTo; default nil
+	delivers   map[string]bool                            // whether an accepted message is delivered, at once
 	calls      []call
 	busy       map[string]int
 	reconnects []reconnect
@@ -36,21 +36,21 @@ type call struct {
 
 type reconnect struct {
 	nsqd  string
-	after time.Duration // from the start
+	after time.Duration // since the start
 }
 
 const topic = "data_server_addr"
 
 func newBrokers(addrs ...string) *brokers {
 	b := &brokers{
-		nodes:  make(map[string]nsqpubsub.ConsumerNode),
-		behave: make(map[string]func(context.Context) error),
-		hears:  make(map[string]bool),
-		busy:   make(map[string]int),
+		nodes:    make(map[string]nsqpubsub.ConsumerNode),
+		behave:   make(map[string]func(context.Context) error),
+		delivers: make(map[string]bool),
+		busy:     make(map[string]int),
 	}
 	for _, addr := range addrs {
 		b.join(addr)
-		b.hears[addr] = true
+		b.delivers[addr] = true
 	}
 	return b
 }
@@ -75,11 +75,11 @@ func (b *brokers) leave(addr string) {
 	delete(b.nodes, addr)
 }
 
-// set changes how an nsqd behaves.
-func (b *brokers) set(addr string, hears bool, behave func(context.Context) error) {
+// set changes the behaviour of an nsqd.
+func (b *brokers) set(addr string, delivers bool, behave func(context.Context) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.hears[addr], b.behave[addr] = hears, behave
+	b.delivers[addr], b.behave[addr] = delivers, behave
 }
 
 func (b *brokers) Nodes() []nsqpubsub.ConsumerNode {
@@ -92,7 +92,7 @@ func (b *brokers) Nodes() []nsqpubsub.ConsumerNode {
 	return nodes
 }
 
-var errTwice = errors.New("two at once")
+var errTwice = errors.New("two canaries to one nsqd at the same time")
 
 func (b *brokers) PublishTo(ctx context.Context, nsqd, topic string, body []byte) error {
 	c := call{nsqd: nsqd, topic: topic, body: string(body), began: time.Now()}
@@ -111,7 +111,7 @@ func (b *brokers) PublishTo(ctx context.Context, nsqd, topic string, body []byte
 	b.busy[nsqd]--
 	c.took = time.Since(c.began)
 	b.calls = append(b.calls, c)
-	if n, ok := b.nodes[nsqd]; ok && b.hears[nsqd] && c.err == nil {
+	if n, ok := b.nodes[nsqd]; ok && b.delivers[nsqd] && c.err == nil {
 		n.LastMessage = time.Now()
 		b.nodes[nsqd] = n
 	}
@@ -130,7 +130,7 @@ func (b *brokers) reconnected() []reconnect {
 	return slices.Clone(b.reconnects)
 }
 
-// hang is an nsqd that never answers.
+// hang is the behaviour of an nsqd that never responds.
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -138,7 +138,7 @@ func hang(ctx context.Context) error {
 
 func refuse(context.Context) error { return errors.New("refused") }
 
-// sender is one that runs, and what it logs and counts.
+// sender is a Sender that runs, with its logs and metrics.
 type sender struct {
 	*canary.Sender
 	started time.Time
@@ -176,7 +176,7 @@ func mustRun(t *testing.T, b *brokers) *sender {
 	return s
 }
 
-// count is the value of a counter, and false if there is no such series. The labels are pairs, sorted by name.
+// count returns the value of a counter, and whether the series exists. The labels are pairs of name and value, sorted by name.
 func (s *sender) count(t *testing.T, name string, labels ...string) (int, bool) {
 	t.Helper()
 	families, err := s.metrics.Gather()
@@ -200,6 +200,6 @@ func (s *sender) count(t *testing.T, name string, labels ...string) (int, bool) 
 func (s *sender) checkCount(t *testing.T, want int, name string, labels ...string) {
 	t.Helper()
 	if got, ok := s.count(t, name, labels...); got != want || !ok {
-		t.Errorf("%s%v is %d (there: %v), want %d", name, labels, got, ok, want)
+		t.Errorf("%s%v is %d (exists: %v), want %d", name, labels, got, ok, want)
 	}
 }

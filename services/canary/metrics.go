@@ -12,20 +12,20 @@ type metrics struct {
 	loss       *prometheus.GaugeVec
 }
 
-// newMetrics registers nothing if to is nil.
+// newMetrics registers the metrics with to, unless it is nil.
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		canaries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_canaries_total",
-			Help: "Canaries by nsqd and by what became of them: sent, failed, or lost: sent, and not back within 10 s.",
+			Help: "Canaries by nsqd and result: sent, failed, or lost (sent, but not returned within 10 s).",
 		}, []string{"nsqd", "result"}),
 		reconnects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_reconnects_total",
-			Help: "Connections rebuilt to an nsqd that took canaries and delivered nothing.",
+			Help: "Connections that were rebuilt because the nsqd accepted canaries and delivered nothing.",
 		}, []string{"nsqd"}),
 		loss: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rollcall_nsqd_loss_ratio",
-			Help: "Part of the canaries of the last 5 minutes that the nsqd took and did not deliver; it loses heartbeats likewise.",
+			Help: "Share of the canaries of the last 5 minutes that the nsqd accepted and did not deliver; it loses the same share of heartbeats.",
 		}, []string{"nsqd"}),
 	}
 	if to == nil {
@@ -39,7 +39,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// forget ends the series of an nsqd that is no longer there.
+// forget deletes the series of an nsqd that was removed.
 func (m *metrics) forget(nsqd string) {
 	m.canaries.DeletePartialMatch(prometheus.Labels{"nsqd": nsqd})
 	m.reconnects.DeleteLabelValues(nsqd)

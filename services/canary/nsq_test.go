@@ -25,22 +25,22 @@ func mustNSQD(t *testing.T) string {
 	return n.TCPAddr()
 }
 
-// heard is what a consumer got of the canaries.
-type heard struct {
+// received holds the canaries that a consumer received.
+type received struct {
 	mu    sync.Mutex
-	times map[string][]time.Time // by the nsqd they came through, when they were sent
+	times map[string][]time.Time // when they were sent, by nsqd
 }
 
-func (h *heard) through(nsqd string) []time.Time {
+func (h *received) through(nsqd string) []time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.times[nsqd]
 }
 
-// mustHear runs a Sender and a consumer at these nsqd.
-func mustHear(t *testing.T, cfg canary.Config, addrs ...string) *heard {
+// mustReceive runs a Sender and a consumer of these nsqd.
+func mustReceive(t *testing.T, cfg canary.Config, addrs ...string) *received {
 	t.Helper()
-	h := &heard{times: make(map[string][]time.Time)}
+	h := &received{times: make(map[string][]time.Time)}
 	cluster := nsqpubsub.Cluster{NSQD: addrs}
 	consumer, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{Cluster: cluster, Topic: topic, Channel: "api-1#ephemeral"})
 	if err != nil {
@@ -72,7 +72,7 @@ func mustHear(t *testing.T, cfg canary.Config, addrs ...string) *heard {
 			}
 			sent, own := beat.CanarySent("api-1", started)
 			if !own {
-				t.Errorf("a strange canary %s", d.Body)
+				t.Errorf("canary of another process: %s", d.Body)
 			}
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -101,41 +101,41 @@ func eventually(t *testing.T, limit time.Duration, ok func() bool) {
 	}
 }
 
-func TestCanariesComeBackThroughEachNSQD(t *testing.T) {
+func TestCanariesReturnThroughEachNSQD(t *testing.T) {
 	a, b := mustNSQD(t), mustNSQD(t)
-	h := mustHear(t, canary.Config{Reconnect: func(nsqd string) { t.Errorf("reconnected %s", nsqd) }}, a, b)
+	h := mustReceive(t, canary.Config{Reconnect: func(nsqd string) { t.Errorf("reconnected %s", nsqd) }}, a, b)
 	for _, addr := range []string{a, b} {
 		eventually(t, 20*time.Second, func() bool { return len(h.through(addr)) >= 3 })
 		times := h.through(addr)
 		for i, sent := range times[1:] {
 			if gap := sent.Sub(times[i]); gap < 500*time.Millisecond {
-				t.Errorf("through %s: %v from one canary to the next, want a second", addr, gap)
+				t.Errorf("%s: %v between two canaries, want a second", addr, gap)
 			}
 		}
 	}
 }
 
-func TestAConnectionThatOnlyLooksAliveIsRestored(t *testing.T) {
+func TestConnectionThatDeliversNothingIsRebuilt(t *testing.T) {
 	healthy := mustNSQD(t)
-	p := mustDeafProxy(t, mustNSQD(t))
+	p := mustMuteProxy(t, mustNSQD(t))
 	reconnects := make(chan string, 100)
-	h := mustHear(t, canary.Config{
+	h := mustReceive(t, canary.Config{
 		Interval: 200 * time.Millisecond, Silence: 2 * time.Second, Reconnect: func(nsqd string) { reconnects <- nsqd },
 	}, healthy, p.addr)
 	eventually(t, 10*time.Second, func() bool { return len(h.through(p.addr)) > 0 })
-	p.deafen()
-	deafened := time.Now()
+	p.mute()
+	muted := time.Now()
 	select {
 	case nsqd := <-reconnects:
 		if nsqd != p.addr {
 			t.Errorf("reconnected %s, want %s", nsqd, p.addr)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("nothing was reconnected in 20s")
+		t.Fatal("no reconnect within 20s")
 	}
 	after := time.Now()
-	if took := after.Sub(deafened); took < 1500*time.Millisecond {
-		t.Errorf("reconnected after %v, want not before the silence is over", took)
+	if took := after.Sub(muted); took < 1500*time.Millisecond {
+		t.Errorf("reconnected after %v, want it after Config.Silence", took)
 	}
 	eventually(t, 10*time.Second, func() bool {
 		times := h.through(p.addr)
@@ -143,9 +143,9 @@ func TestAConnectionThatOnlyLooksAliveIsRestored(t *testing.T) {
 	})
 }
 
-// deafProxy stands before an nsqd. When it is deafened nothing comes any more through the connections that subscribed;
-// all is well with those that publish, and with new ones.
-type deafProxy struct {
+// muteProxy is a TCP proxy for one nsqd. After mute, existing connections that subscribed deliver nothing more; connections
+// that publish, and new connections, still work.
+type muteProxy struct {
 	addr   string
 	target string
 
@@ -154,17 +154,17 @@ type deafProxy struct {
 }
 
 type pipe struct {
-	client, nsqd     net.Conn
-	subscribes, deaf atomic.Bool
+	client, nsqd      net.Conn
+	subscribes, muted atomic.Bool
 }
 
-func mustDeafProxy(t *testing.T, target string) *deafProxy {
+func mustMuteProxy(t *testing.T, target string) *muteProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &deafProxy{addr: l.Addr().String(), target: target}
+	p := &muteProxy{addr: l.Addr().String(), target: target}
 	var running sync.WaitGroup
 	running.Go(func() { p.accept(l, &running) })
 	t.Cleanup(func() {
@@ -180,7 +180,7 @@ func mustDeafProxy(t *testing.T, target string) *deafProxy {
 	return p
 }
 
-func (p *deafProxy) accept(l net.Listener, running *sync.WaitGroup) {
+func (p *muteProxy) accept(l net.Listener, running *sync.WaitGroup) {
 	for {
 		client, err := l.Accept()
 		if err != nil {
@@ -196,19 +196,19 @@ func (p *deafProxy) accept(l net.Listener, running *sync.WaitGroup) {
 		p.pipes = append(p.pipes, c)
 		p.mu.Unlock()
 		running.Go(func() {
-			carry(client, nsqd, func(b []byte) bool {
+			relay(client, nsqd, func(b []byte) bool {
 				if bytes.Contains(b, []byte("SUB ")) {
 					c.subscribes.Store(true)
 				}
 				return true
 			})
 		})
-		running.Go(func() { carry(nsqd, client, func([]byte) bool { return !c.deaf.Load() }) })
+		running.Go(func() { relay(nsqd, client, func([]byte) bool { return !c.muted.Load() }) })
 	}
 }
 
-// carry copies what pass allows.
-func carry(from, to net.Conn, pass func([]byte) bool) {
+// relay copies the data for which pass returns true.
+func relay(from, to net.Conn, pass func([]byte) bool) {
 	defer to.Close()
 	buf := make([]byte, 4096)
 	for {
@@ -222,10 +222,10 @@ func carry(from, to net.Conn, pass func([]byte) bool) {
 	}
 }
 
-func (p *deafProxy) deafen() {
+func (p *muteProxy) mute() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.pipes {
-		c.deaf.Store(c.subscribes.Load())
+		c.muted.Store(c.subscribes.Load())
 	}
 }

@@ -10,17 +10,16 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Sender publishes canaries, and has connections rebuilt through which none comes back.
+// Sender publishes canaries to every nsqd, and rebuilds the consumer's connections through which none returns.
 type Sender struct {
 	cfg     Config
 	metrics *metrics
-	nsqd    map[string]*nsqd // Run's own
 
-	mu    sync.Mutex
-	trips map[string]*trips // by nsqd
+	mu      sync.Mutex
+	targets map[string]*target // by address; only Run changes it
 }
 
-// New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
+// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
 func New(cfg Config) (*Sender, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -30,12 +29,12 @@ func New(cfg Config) (*Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sender{cfg: cfg, metrics: m, nsqd: make(map[string]*nsqd), trips: make(map[string]*trips)}, nil
+	return &Sender{cfg: cfg, metrics: m, targets: make(map[string]*target)}, nil
 }
 
-// Run publishes until ctx ends. It returns nil when its goroutines have ended. It is called once.
+// Run publishes until ctx ends, and returns nil when all its goroutines have ended. Call it once.
 func (s *Sender) Run(ctx context.Context) error {
-	ticks := time.NewTicker(s.cfg.Interval / 4) // one that joins has its first canary soon
+	ticks := time.NewTicker(s.cfg.Interval / 4) // a new nsqd gets its first canary soon
 	defer ticks.Stop()
 	defer s.follow(ctx, nil)
 	for ctx.Err() == nil {
@@ -51,7 +50,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// nodes are the nsqd by address, without those that the consumer never reached: nothing would come back from them.
+// nodes returns the nsqd by address, without those that the consumer never reached: no canary would return from them.
 func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	nodes := make(map[string]nsqpubsub.ConsumerNode)
 	for _, n := range s.cfg.Nodes() {
@@ -62,49 +61,50 @@ func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	return nodes
 }
 
-// follow has one goroutine publish to each nsqd that there is, and waits for the end of those to others.
+// follow makes the targets equal to nodes. It waits until the goroutines of removed targets have ended.
 func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.ConsumerNode) {
-	for addr, n := range s.nsqd {
+	var removed []*target
+	for addr, n := range s.targets {
 		if _, ok := nodes[addr]; !ok {
 			n.end()
+			removed = append(removed, n)
 		}
 	}
-	for addr, n := range s.nsqd {
-		if _, ok := nodes[addr]; !ok {
-			<-n.done
-			delete(s.nsqd, addr)
-			s.mu.Lock()
-			delete(s.trips, addr)
-			s.mu.Unlock()
-			s.metrics.forget(addr)
-		}
+	for _, n := range removed {
+		<-n.done
+		s.mu.Lock()
+		delete(s.targets, n.addr)
+		s.mu.Unlock()
+		s.metrics.forget(n.addr)
 	}
 	for addr := range nodes {
-		if s.nsqd[addr] == nil {
-			s.nsqd[addr] = s.start(ctx, addr)
+		if s.targets[addr] == nil {
+			n := s.start(ctx, addr)
+			s.mu.Lock()
+			s.targets[addr] = n
+			s.mu.Unlock()
 		}
 	}
 }
 
-// repair has the connection rebuilt to each nsqd that is silent though it answers. That it answers is seen from the
-// canary that it took, and not from its /ping: that is at its HTTP address, which nobody knows of a static nsqd, and says
-// nothing of the topic.
+// repair rebuilds the connection to each nsqd that delivers nothing although it accepts canaries. Its /ping would not show
+// that: the HTTP address of a static nsqd is not known, and /ping does not depend on the topic.
 func (s *Sender) repair(nodes map[string]nsqpubsub.ConsumerNode, now time.Time) {
 	for addr, node := range nodes {
-		n := s.nsqd[addr]
-		silent := now.Sub(since(node))
-		if !node.Connected || silent < s.cfg.Silence || now.Sub(n.rebuilt) < s.cfg.Silence || !n.answered(now, s.cfg.answersFor()) {
+		n := s.targets[addr]
+		silent := now.Sub(lastActive(node))
+		if !node.Connected || silent < s.cfg.Silence || now.Sub(n.rebuilt) < s.cfg.Silence || !n.acceptedWithin(s.cfg.acceptedFor(), now) {
 			continue
 		}
 		n.rebuilt = now
 		s.metrics.reconnects.WithLabelValues(addr).Inc()
-		s.cfg.Log.Warn("nsqd takes messages and delivers none; its connection is rebuilt", zap.String("nsqd", addr), zap.Duration("silent", silent))
+		s.cfg.Log.Warn("nsqd accepts messages and delivers none: rebuilding the connection", zap.String("nsqd", addr), zap.Duration("silent", silent))
 		s.cfg.Reconnect(addr)
 	}
 }
 
-// since is when a connection last showed that it lives.
-func since(n nsqpubsub.ConsumerNode) time.Time {
+// lastActive returns when a connection delivered its last message, or was made if that is later.
+func lastActive(n nsqpubsub.ConsumerNode) time.Time {
 	if n.LastMessage.After(n.ConnectedAt) {
 		return n.LastMessage
 	}

@@ -12,7 +12,7 @@ import (
 	"rollcall/services/canary"
 )
 
-func TestEachNSQDGetsACanaryEachSecond(t *testing.T) {
+func TestCanaryEverySecondToEachNSQD(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrokers("a", "b")
 		s := mustRun(t, b)
@@ -21,7 +21,7 @@ func TestEachNSQDGetsACanaryEachSecond(t *testing.T) {
 		for _, addr := range []string{"a", "b"} {
 			calls := b.to(addr)
 			if len(calls) != 11 {
-				t.Fatalf("%d to %s in ten seconds, want 11", len(calls), addr)
+				t.Fatalf("%d canaries to %s in ten seconds, want 11", len(calls), addr)
 			}
 			for i, c := range calls {
 				want := s.started.Add(time.Duration(i) * time.Second)
@@ -38,28 +38,28 @@ func TestEachNSQDGetsACanaryEachSecond(t *testing.T) {
 	})
 }
 
-func TestAHungNSQDDelaysNoOther(t *testing.T) {
+func TestHungNSQDDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrokers("healthy", "hung")
 		b.set("hung", true, hang)
 		s := mustRun(t, b)
 		time.Sleep(10*time.Second + time.Millisecond)
 		if n := len(b.to("healthy")); n != 11 {
-			t.Errorf("%d to the healthy one in ten seconds, want 11", n)
+			t.Errorf("%d canaries to the healthy nsqd in ten seconds, want 11", n)
 		}
 		calls := b.to("hung")
 		if len(calls) != 10 {
-			t.Errorf("%d to the hung one were given up, want 10", len(calls))
+			t.Errorf("%d canaries to the hung nsqd were abandoned, want 10", len(calls))
 		}
 		for _, c := range calls {
 			if c.err == errTwice || c.took != time.Second {
-				t.Errorf("%v after %v, want it given up after a second, before the next", c.err, c.took)
+				t.Errorf("%v after %v, want the canary abandoned after a second, before the next one", c.err, c.took)
 			}
 		}
-		b.set("hung", true, nil) // and so what hangs now is the last one
+		b.set("hung", true, nil) // the canary that hangs now is the last one
 		time.Sleep(2 * time.Second)
 		if calls := b.to("hung"); calls[len(calls)-1].err != nil {
-			t.Error("it is not published to after it recovered")
+			t.Error("no canary accepted after the nsqd recovered")
 		}
 		s.checkCount(t, 13, "rollcall_canaries_total", "nsqd", "healthy", "result", "sent")
 		s.checkCount(t, 0, "rollcall_canaries_total", "nsqd", "healthy", "result", "failed")
@@ -81,21 +81,21 @@ func TestRunEndsWithItsGoroutines(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		s.stop()
 		if took := time.Since(s.started) - time.Millisecond; took != last || len(b.to("hung")) != 1 {
-			t.Errorf("the stop took %v, %d calls have ended; want %v and the one", took, len(b.to("hung")), last)
+			t.Errorf("stop took %v and %d calls ended, want %v and 1", took, len(b.to("hung")), last)
 		}
 	})
 }
 
-func TestTheNSQDChange(t *testing.T) {
+func TestNSQDJoinsAndLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrokers("a")
 		s := mustRun(t, b)
-		time.Sleep(1400 * time.Millisecond) // never at the instant of a look
+		time.Sleep(1400 * time.Millisecond) // not at the same instant as a tick of Run
 		b.join("b")
 		b.change("other", func(n *nsqpubsub.ConsumerNode) { n.Topic, n.Address, n.Connected = "other", "other", true })
 		time.Sleep(time.Second)
 		if len(b.to("b")) != 1 {
-			t.Errorf("%d to the one that joined a second ago, want 1", len(b.to("b")))
+			t.Errorf("%d canaries to the nsqd that joined a second ago, want 1", len(b.to("b")))
 		}
 		b.set("a", true, hang)
 		time.Sleep(time.Second)
@@ -104,35 +104,35 @@ func TestTheNSQDChange(t *testing.T) {
 		before := len(b.to("a"))
 		time.Sleep(10 * time.Second)
 		if n := len(b.to("a")); n != before {
-			t.Errorf("%d to the one that left", n-before)
+			t.Errorf("%d canaries to the nsqd that left", n-before)
 		}
 		if n := len(b.to("other")); n != 0 {
-			t.Errorf("%d to one of another topic", n)
+			t.Errorf("%d canaries to an nsqd of another topic", n)
 		}
 		for _, name := range []string{"sent", "failed"} {
 			if _, ok := s.count(t, "rollcall_canaries_total", "nsqd", "a", "result", name); ok {
-				t.Errorf("the one that left is still counted as %s", name)
+				t.Errorf("the series %s of the nsqd that left still exists", name)
 			}
 		}
 		if _, ok := s.count(t, "rollcall_reconnects_total", "nsqd", "a"); ok {
-			t.Error("the one that left still has its reconnects counted")
+			t.Error("the reconnects of the nsqd that left still exist")
 		}
 		b.join("a")
 		time.Sleep(time.Second)
 		if n := len(b.to("a")); n != before { // it hangs
-			t.Errorf("%d were given up, want none yet", n-before)
+			t.Errorf("%d canaries were abandoned, want none yet", n-before)
 		}
 		time.Sleep(time.Second)
 		if n := len(b.to("a")); n != before+1 {
-			t.Errorf("%d to the one that came back, want 1", n-before)
+			t.Errorf("%d canaries to the nsqd that came back, want 1", n-before)
 		}
 	})
 }
 
-func TestAConnectionIsRebuilt(t *testing.T) {
+func TestConnectionIsRebuiltEvery15Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBrokers("deaf", "healthy")
-		b.set("deaf", false, nil)
+		b := newBrokers("mute", "healthy")
+		b.set("mute", false, nil)
 		s := mustRun(t, b)
 		time.Sleep(14*time.Second + 999*time.Millisecond)
 		if got := b.reconnected(); len(got) != 0 {
@@ -141,23 +141,23 @@ func TestAConnectionIsRebuilt(t *testing.T) {
 		time.Sleep(47 * time.Second)
 		got := b.reconnected()
 		for i, r := range got {
-			if want := (reconnect{"deaf", time.Duration(i+1) * 15 * time.Second}); r != want {
+			if want := (reconnect{"mute", time.Duration(i+1) * 15 * time.Second}); r != want {
 				t.Errorf("got %v, want %v", r, want)
 			}
 		}
 		if len(got) != 4 {
-			t.Errorf("%d in a minute, want one in 15s", len(got))
+			t.Errorf("%d reconnects in a minute, want one every 15s", len(got))
 		}
-		s.checkCount(t, 4, "rollcall_reconnects_total", "nsqd", "deaf")
+		s.checkCount(t, 4, "rollcall_reconnects_total", "nsqd", "mute")
 		s.checkCount(t, 0, "rollcall_reconnects_total", "nsqd", "healthy")
 		lines := s.logs.All()
-		if len(lines) != 4 || lines[0].ContextMap()["nsqd"] != "deaf" {
-			t.Errorf("logged %v, want a line for each", lines)
+		if len(lines) != 4 || lines[0].ContextMap()["nsqd"] != "mute" {
+			t.Errorf("logged %v, want a line for each reconnect", lines)
 		}
-		b.set("deaf", true, nil)
+		b.set("mute", true, nil)
 		time.Sleep(time.Minute)
 		if got := b.reconnected(); len(got) != 4 {
-			t.Errorf("%v though it is heard", got)
+			t.Errorf("%v although messages arrive", got)
 		}
 	})
 }
@@ -167,29 +167,29 @@ func TestWhichConnectionsAreRebuilt(t *testing.T) {
 		name   string
 		change func(b *brokers) // at the start
 		later  func(b *brokers) // after ten seconds
-		want   time.Duration    // of the first one; 0 is none in 24 s
+		want   time.Duration    // time of the first reconnect; 0: none in 24 s
 	}{
-		{"one through which none ever came", nil, nil, 15 * time.Second},
-		{"not if others' messages come", nil, func(b *brokers) {
+		{"a connection through which no message ever arrived", nil, nil, 15 * time.Second},
+		{"not a connection through which other messages arrive", nil, func(b *brokers) {
 			b.change("a", func(n *nsqpubsub.ConsumerNode) { n.LastMessage = time.Now() })
 		}, 0},
-		{"one whose last message is old", func(b *brokers) {
+		{"a connection whose last message is old", func(b *brokers) {
 			b.change("a", func(n *nsqpubsub.ConsumerNode) {
 				n.ConnectedAt, n.LastMessage = time.Now().Add(-time.Hour), time.Now().Add(-5*time.Second)
 			})
 		}, nil, 10 * time.Second},
-		{"not one that was just made, however old the last message", nil, func(b *brokers) {
+		{"not a connection that is new, however old the last message is", nil, func(b *brokers) {
 			b.change("a", func(n *nsqpubsub.ConsumerNode) {
 				n.ConnectedAt, n.LastMessage = time.Now(), time.Now().Add(-time.Hour)
 			})
 		}, 0},
-		{"not one that is not connected", nil, func(b *brokers) {
+		{"not an nsqd that is not connected", nil, func(b *brokers) {
 			b.change("a", func(n *nsqpubsub.ConsumerNode) { n.Connected, n.ConnectedAt = false, time.Time{} })
 		}, 0},
-		{"not if nsqd hangs", func(b *brokers) { b.set("a", false, hang) }, nil, 0},
-		{"not if nsqd refuses", func(b *brokers) { b.set("a", false, refuse) }, nil, 0},
-		{"not if nsqd hangs by then", nil, func(b *brokers) { b.set("a", false, hang) }, 0},
-		{"one that answers again", func(b *brokers) { b.set("a", false, hang) }, func(b *brokers) { b.set("a", false, nil) }, 15 * time.Second},
+		{"not an nsqd that hangs", func(b *brokers) { b.set("a", false, hang) }, nil, 0},
+		{"not an nsqd that refuses canaries", func(b *brokers) { b.set("a", false, refuse) }, nil, 0},
+		{"not an nsqd that hangs since 10 s", nil, func(b *brokers) { b.set("a", false, hang) }, 0},
+		{"an nsqd that accepts canaries again", func(b *brokers) { b.set("a", false, hang) }, func(b *brokers) { b.set("a", false, nil) }, 15 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -206,18 +206,18 @@ func TestWhichConnectionsAreRebuilt(t *testing.T) {
 				time.Sleep(14 * time.Second)
 				got := b.reconnected()
 				if tt.want == 0 && len(got) > 0 || tt.want > 0 && (len(got) == 0 || got[0].after != tt.want) {
-					t.Errorf("got %v, want the first after %v", got, tt.want)
+					t.Errorf("got %v, want the first reconnect after %v", got, tt.want)
 				}
 			})
 		})
 	}
 }
 
-// An answer counts for two and a half intervals.
-func TestHowLongAnAnswerCounts(t *testing.T) {
+// An nsqd counts as working for two and a half intervals after it accepted a canary.
+func TestAcceptedCanaryCountsForTwoAndAHalfIntervals(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		silent time.Duration // of the consumer, at the last answer
+		silent time.Duration // when the nsqd accepted its last canary
 		want   bool
 	}{
 		{"two seconds", 13 * time.Second, true},
@@ -232,18 +232,18 @@ func TestHowLongAnAnswerCounts(t *testing.T) {
 				b.set("a", false, refuse)
 				time.Sleep(10 * time.Second)
 				if got := b.reconnected(); len(got) > 0 != tt.want {
-					t.Errorf("got %v, want one: %v", got, tt.want)
+					t.Errorf("got %v, want a reconnect: %v", got, tt.want)
 				}
 			})
 		})
 	}
 }
 
-func TestConfig(t *testing.T) {
+func TestConfigValidation(t *testing.T) {
 	b := newBrokers()
 	good := canary.Config{ID: "api-1", Started: time.Now(), Topic: topic, Publisher: b, Nodes: b.Nodes, Reconnect: func(string) {}}
 	if _, err := canary.New(good); err != nil {
-		t.Errorf("got %v for all that is required", err)
+		t.Errorf("got %v, want no error with all required fields", err)
 	}
 	for field, change := range map[string]func(*canary.Config){
 		"ID":        func(c *canary.Config) { c.ID = "" },
@@ -259,7 +259,7 @@ func TestConfig(t *testing.T) {
 			cfg := good
 			change(&cfg)
 			if _, err := canary.New(cfg); err == nil || strings.Count(err.Error(), "canary: ") != 1 || !strings.Contains(err.Error(), field) {
-				t.Errorf("got %v, want an error that names it", err)
+				t.Errorf("got %v, want one error that names the field", err)
 			}
 		})
 	}

@@ -10,35 +10,32 @@ import (
 	"rollcall/events"
 )
 
-// nsqd is one that there is, with the goroutine that publishes to it.
-type nsqd struct {
+// target is one nsqd, with the goroutine that publishes canaries to it.
+type target struct {
 	addr string
 	end  context.CancelFunc
 	done chan struct{} // closed when the goroutine has ended
 
-	took         atomic.Pointer[time.Time] // when it took the last canary; nil before
+	acceptedAt   atomic.Pointer[time.Time] // when the nsqd accepted the last canary; nil before the first
 	sent, failed prometheus.Counter
 
-	trips *trips
+	trips trips
 	lost  prometheus.Counter
-	lossy bool // as it was logged; Run's own
 
-	rebuilt time.Time // when its connection last was; Run's own
+	// Only Run uses these.
+	lossy   bool      // the last log message said that the nsqd loses messages
+	rebuilt time.Time // when the connection was rebuilt last
 }
 
-func (s *Sender) start(ctx context.Context, addr string) *nsqd {
-	n := &nsqd{
+func (s *Sender) start(ctx context.Context, addr string) *target {
+	n := &target{
 		addr:   addr,
 		done:   make(chan struct{}),
 		sent:   s.metrics.canaries.WithLabelValues(addr, "sent"),
 		failed: s.metrics.canaries.WithLabelValues(addr, "failed"),
 		lost:   s.metrics.canaries.WithLabelValues(addr, "lost"),
-		trips:  new(trips),
 	}
-	s.mu.Lock()
-	s.trips[addr] = n.trips
-	s.mu.Unlock()
-	s.metrics.reconnects.WithLabelValues(addr) // a series that exists at zero can be alerted on
+	s.metrics.reconnects.WithLabelValues(addr) // an alert needs a series that exists at zero
 	ctx, n.end = context.WithCancel(ctx)
 	go func() {
 		defer close(n.done)
@@ -48,8 +45,8 @@ func (s *Sender) start(ctx context.Context, addr string) *nsqd {
 	return n
 }
 
-// publish sends a canary each interval. One that hangs is given up when the next is due, and holds up no other nsqd.
-func (s *Sender) publish(ctx context.Context, n *nsqd) {
+// publish sends a canary every interval. A canary that hangs is abandoned when the next one is due.
+func (s *Sender) publish(ctx context.Context, n *target) {
 	ticks := time.NewTicker(s.cfg.Interval)
 	defer ticks.Stop()
 	for {
@@ -63,9 +60,9 @@ func (s *Sender) publish(ctx context.Context, n *nsqd) {
 			n.failed.Inc()
 		default:
 			now := time.Now()
-			n.took.Store(&now)
+			n.acceptedAt.Store(&now)
 			n.sent.Inc()
-			n.trips.mark(sent, func(c *trip) { c.taken = true })
+			n.trips.mark(sent, func(c *trip) { c.accepted = true })
 		}
 		select {
 		case <-ticks.C:
@@ -85,8 +82,8 @@ func (s *Sender) send(ctx context.Context, addr string, sent time.Time) error {
 	return s.cfg.Publisher.PublishTo(ctx, addr, s.cfg.Topic, body)
 }
 
-// answered reports whether it took a canary within that time.
-func (n *nsqd) answered(now time.Time, within time.Duration) bool {
-	took := n.took.Load()
-	return took != nil && now.Sub(*took) <= within
+// acceptedWithin reports whether the nsqd accepted a canary at most d before now.
+func (n *target) acceptedWithin(d time.Duration, now time.Time) bool {
+	at := n.acceptedAt.Load()
+	return at != nil && now.Sub(*at) <= d
 }
