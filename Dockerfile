@@ -11,7 +11,7 @@ COPY go.mod go.sum vendor/modules.tx[t] ./
 RUN [ -e modules.txt ] || go mod download
 COPY . .
 ARG VERSION=devel
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X rollcall/services/app.version=$VERSION" -o /out/usr/local/bin/ ./services/rollcall
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X rollcall/services/version.version=$VERSION" -o /out/usr/local/bin/ ./services/rollcall
 RUN mkdir -p /out/etc/ssl/certs /out/var/lib && mkdir -m 1777 /out/tmp \
     && CGO_ENABLED=0 go run ./services/rollcall/cacerts >/out/etc/ssl/certs/ca-certificates.crt
 

@@ -15,6 +15,7 @@ import (
 	"rollcall/integration/fixture"
 	"rollcall/integration/harness"
 	"rollcall/services/app"
+	"rollcall/services/config"
 )
 
 const (
@@ -85,7 +86,7 @@ func consumeBare(b *testing.B, addr string, messages int) {
 }
 
 func consumePipeline(b *testing.B, addr string, messages int) {
-	cfg := app.Default()
+	cfg := config.Default()
 	cfg.ID = "bench"
 	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{addr}

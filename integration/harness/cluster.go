@@ -15,6 +15,7 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/app"
+	"rollcall/services/config"
 	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 	"rollcall/services/subscriber"
@@ -43,8 +44,8 @@ func (c *cluster) StartNSQD() *embednsq.NSQD {
 	return n
 }
 
-func (c *cluster) Config(id string) app.Config {
-	cfg := app.Default()
+func (c *cluster) Config(id string) config.Config {
+	cfg := config.Default()
 	cfg.ID = id
 	cfg.NSQ.Lookupd = c.Nsq.Lookupd
 	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"

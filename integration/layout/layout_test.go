@@ -47,10 +47,21 @@ var mayImport = map[string][]string{
 	"services/dataserver":     {"events", "pipeline/nsqpubsub"},
 	"services/subscriber":     {"events", "pipeline/nsqpubsub"},
 	"services/embednsq":       {},
-	"services/app":            {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
-	"services/rollcall":       {"events", "pipeline/nsqpubsub", "services"},
-	"integration":             {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services", "integration/fixture"},
-	"integration/fixture":     {"services/embednsq"},
+	"services/config": {
+		"events", "pipeline/nsqpubsub", "services/balancer", "services/check", "services/dataserver", "services/prober", "services/proxy",
+		"services/registry", "services/snapshot", "services/version",
+	},
+	"services/demo": {
+		"events", "services/app", "services/balancer", "services/check", "services/config", "services/dataserver", "services/embednsq",
+		"services/subscriber", "services/supervisor", "services/terminal", "services/version",
+	},
+	"services/supervisor": {},
+	"services/terminal":   {"events"},
+	"services/version":    {},
+	"services/app":        {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
+	"services/rollcall":   {"events", "pipeline/nsqpubsub", "services"},
+	"integration":         {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services", "integration/fixture"},
+	"integration/fixture": {"services/embednsq"},
 }
 
 // onlyIn says where alone a module of others may be imported.

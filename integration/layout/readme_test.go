@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rollcall/integration/fixture"
-	"rollcall/services/app"
+	"rollcall/services/config"
 )
 
 // composeFile is docker-compose.yml, as far as others speak of it.
@@ -84,7 +84,7 @@ func TestReadmeAndComposeFileAgree(t *testing.T) {
 	})
 	t.Run("each key", func(t *testing.T) {
 		var keys []string
-		for _, k := range app.Keys() {
+		for _, k := range config.Keys() {
 			keys = append(keys, k.Env())
 		}
 		for name, s := range compose.Services {

@@ -15,15 +15,18 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/balancer"
+	"rollcall/services/config"
 	"rollcall/services/connlimit"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
 	"rollcall/services/snapshot"
+	"rollcall/services/supervisor"
+	"rollcall/services/version"
 )
 
 // APIServer hears the heartbeats, keeps the roll, tells of its changes and answers for it.
 type APIServer struct {
-	cfg      Config
+	cfg      config.Config
 	log      *zap.Logger
 	cluster  nsqpubsub.Cluster
 	metrics  *prometheus.Registry
@@ -38,7 +41,7 @@ type APIServer struct {
 
 // ListenAPIServer opens the ports of the API and of the proxy, so that a taken port is told before anything else
 // starts. The caller must call Run, which closes them. cfg must be valid.
-func ListenAPIServer(cfg Config, log *zap.Logger) (*APIServer, error) {
+func ListenAPIServer(cfg config.Config, log *zap.Logger) (*APIServer, error) {
 	a := &APIServer{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
 	if err := a.listenAndWire(); err != nil {
 		for _, l := range []net.Listener{a.listener, a.front} {
@@ -61,7 +64,7 @@ func (a *APIServer) listenAndWire() (err error) {
 	}
 	a.listener = api
 	bounded := map[string]*connlimit.Listener{"api": api}
-	if a.cfg.Proxy.Listen != proxyOff {
+	if a.cfg.Proxy.Listen != config.Off {
 		front, err := listen("proxy", a.cfg.Proxy.Listen, a.cfg.Proxy.Connections, a.log)
 		if err != nil {
 			return err
@@ -97,7 +100,7 @@ func (a *APIServer) wire() error {
 	if a.http, err = apiserver.New(apiserver.Config{
 		Registry: a.roll.registry,
 		ID:       a.cfg.ID,
-		Version:  Version(),
+		Version:  version.String(),
 		Nodes:    a.nodes,
 		Events:   a.roll.eventsState,
 		Ready:    a.ready,
@@ -138,22 +141,22 @@ func (a *APIServer) Registry() *registry.Registry { return a.roll.registry }
 
 // Run serves until ctx ends. Then it stops, each part bounded in time: readiness, proxy, API, and then as roll.start says.
 func (a *APIServer) Run(ctx context.Context) error {
-	s := newStack()
+	s := supervisor.New()
 	if a.claim != nil {
-		s.atStop("snapshot file", a.claim)
+		s.AtStop("snapshot file", a.claim)
 	}
 	a.roll.start(s)
-	s.start("balancing", a.proxy.Run)
-	s.start("api", func(ctx context.Context) error { return a.http.Run(ctx, a.listener) })
+	s.Start("balancing", a.proxy.Run)
+	s.Start("api", func(ctx context.Context) error { return a.http.Run(ctx, a.listener) })
 	if a.front != nil {
-		s.start("proxy", func(ctx context.Context) error { return a.proxy.Serve(ctx, a.front) })
+		s.Start("proxy", func(ctx context.Context) error { return a.proxy.Serve(ctx, a.front) })
 	}
-	s.atStop("readiness", func() error {
+	s.AtStop("readiness", func() error {
 		a.stopping.Store(true)
 		return nil
 	})
 	a.log.Info("api server listens", zap.String("id", a.cfg.ID), zap.String("address", a.Addr()), zap.String("proxy", a.ProxyAddr()))
-	err := s.wait(ctx)
+	err := s.Wait(ctx)
 	a.log.Info("api server stopped", zap.String("id", a.cfg.ID))
 	return err
 }
@@ -173,7 +176,7 @@ func (a *APIServer) pick(ctx context.Context, service, policy, key string) (*eve
 	case errors.Is(err, proxy.ErrNoServer):
 		return nil, apiserver.ErrNoServer
 	case errors.Is(err, balancer.ErrPolicy):
-		return nil, fmt.Errorf("%w: want one of %s", apiserver.ErrPolicy, policyNames())
+		return nil, fmt.Errorf("%w: want one of %s", apiserver.ErrPolicy, config.PolicyNames())
 	}
 	return s, err
 }

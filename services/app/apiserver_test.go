@@ -16,6 +16,8 @@ import (
 	"rollcall/events"
 	"rollcall/services/apiserver"
 	"rollcall/services/app"
+	"rollcall/services/config"
+	"rollcall/services/version"
 )
 
 func TestAPIServerTellsWhatItHears(t *testing.T) {
@@ -38,7 +40,7 @@ func TestAPIServerTellsWhatItHears(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status.ID != "api-1" || status.Version != app.Version() || len(status.NSQD) != 1 || status.NSQD[0].Address != nsqd.TCPAddr() ||
+	if status.ID != "api-1" || status.Version != version.String() || len(status.NSQD) != 1 || status.NSQD[0].Address != nsqd.TCPAddr() ||
 		!status.NSQD[0].Connected || status.NSQD[0].Received == 0 {
 		t.Errorf("got status %+v", status)
 	}
@@ -123,9 +125,9 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for key, take := range map[string]func(*app.Config){
-		"api.listen":   func(c *app.Config) { c.API.Listen = taken.Addr().String() },
-		"proxy.listen": func(c *app.Config) { c.Proxy.Listen = taken.Addr().String() },
+	for key, take := range map[string]func(*config.Config){
+		"api.listen":   func(c *config.Config) { c.API.Listen = taken.Addr().String() },
+		"proxy.listen": func(c *config.Config) { c.Proxy.Listen = taken.Addr().String() },
 	} {
 		cfg := quick(freeAddress(t))
 		take(&cfg)

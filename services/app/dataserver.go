@@ -8,11 +8,12 @@ import (
 	"go.uber.org/zap"
 
 	"rollcall/pipeline/outage"
+	"rollcall/services/config"
 	"rollcall/services/dataserver"
 )
 
 // NewDataServer is the sample data server as the configuration describes it. It starts nothing.
-func NewDataServer(cfg Config, log *zap.Logger) (*dataserver.Server, error) {
+func NewDataServer(cfg config.Config, log *zap.Logger) (*dataserver.Server, error) {
 	cluster, err := cfg.NSQ.Cluster()
 	if err != nil {
 		return nil, err

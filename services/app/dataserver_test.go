@@ -13,6 +13,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/app"
+	"rollcall/services/config"
 )
 
 func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
@@ -21,7 +22,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 	heard, hush := mustListen(t, nsqd.TCPAddr(), "beats")
 	cfg := quick(nsqd.TCPAddr())
 	cfg.NSQ.Topic = "beats"
-	cfg.DataServer = app.DataServer{
+	cfg.DataServer = config.DataServer{
 		Service: "web", ID: "w-1", Listen: "127.0.0.1:0", Advertise: "10.0.0.7:80", Interval: 200 * time.Millisecond, TTL: time.Second,
 		Weight: 7, Zone: "a", Version: "1.2", Tags: []string{"blue"}, Meta: map[string]string{"rack": "r7"},
 	}
@@ -29,7 +30,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log output
-	s, err := app.NewDataServer(cfg, app.Log{Level: "info", Format: "json"}.NewLogger(&log))
+	s, err := app.NewDataServer(cfg, config.Log{Level: "info", Format: "json"}.NewLogger(&log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/app"
+	"rollcall/services/config"
 	"rollcall/services/dataserver"
 	"rollcall/services/embednsq"
 )
@@ -21,7 +22,7 @@ func Example() {
 	nsqd, stop := startDataServer("reports")
 	defer stop()
 
-	cfg := app.Default()
+	cfg := config.Default()
 	cfg.ID = "api-1"
 	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{nsqd}
 	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"

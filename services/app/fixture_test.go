@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/app"
+	"rollcall/services/config"
 	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 )
@@ -47,8 +49,8 @@ func freeAddress(t testing.TB) string {
 }
 
 // quick is an API server that is warm in 200 ms.
-func quick(nsqd string) app.Config {
-	cfg := app.Default()
+func quick(nsqd string) config.Config {
+	cfg := config.Default()
 	cfg.ID = "api-1"
 	cfg.NSQ.Lookupd, cfg.NSQ.NSQD = nil, []string{nsqd}
 	cfg.Registry.Interval, cfg.Registry.TTL, cfg.Registry.Tick = 200*time.Millisecond, 400*time.Millisecond, 20*time.Millisecond
@@ -63,12 +65,12 @@ type running struct {
 	stop func() error // ends Run and waits for it
 }
 
-func mustRun(t testing.TB, cfg app.Config) *running {
+func mustRun(t testing.TB, cfg config.Config) *running {
 	t.Helper()
 	return mustRunLogging(t, cfg, zap.NewNop())
 }
 
-func mustRunLogging(t testing.TB, cfg app.Config, log *zap.Logger) *running {
+func mustRunLogging(t testing.TB, cfg config.Config, log *zap.Logger) *running {
 	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
@@ -195,4 +197,22 @@ func mustPublish(t testing.TB, nsqd, topic, body string) {
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// output is a buffer that may be read while it is written.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
 }

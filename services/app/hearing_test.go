@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"rollcall/services/app"
+	"rollcall/services/config"
 	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 )
@@ -36,18 +37,18 @@ func TestModeBlindNamesItsCause(t *testing.T) {
 	t.Cleanup(func() { _ = withAuth.Stop() })
 	plain := mustNSQD(t, "")
 	for name, tt := range map[string]struct {
-		set  func(*app.NSQ)
+		set  func(*config.NSQ)
 		want []string
 	}{
-		"nobody is nsqlookupd": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{freeAddress(t)} },
+		"nobody is nsqlookupd": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{freeAddress(t)} },
 			[]string{"no nsqd is known", "connection refused"}},
-		"nsqlookupd's TCP port": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{lookupd.TCPAddr()} },
+		"nsqlookupd's TCP port": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{lookupd.TCPAddr()} },
 			[]string{"no nsqd is known", lookupd.TCPAddr(), "is this nsqlookupd's HTTP address?"}},
-		"nsqd's HTTP port": {func(n *app.NSQ) { n.NSQD, n.Lookupd = nil, []string{plain.HTTPAddr()} },
+		"nsqd's HTTP port": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{plain.HTTPAddr()} },
 			[]string{"no nsqd is known", "404 Not Found", "is this nsqlookupd's HTTP address?"}},
-		"authorisation is refused": {func(n *app.NSQ) { n.NSQD = []string{withAuth.TCPAddr()} },
+		"authorisation is refused": {func(n *config.NSQ) { n.NSQD = []string{withAuth.TCPAddr()} },
 			[]string{"none can be consumed from", withAuth.TCPAddr(), "authorisation is refused"}},
-		"no TLS": {func(n *app.NSQ) { n.TLS.Enabled = true },
+		"no TLS": {func(n *config.NSQ) { n.TLS.Enabled = true },
 			[]string{"none can be consumed from", plain.TCPAddr(), "does not offer TLS"}},
 	} {
 		t.Run(name, func(t *testing.T) {

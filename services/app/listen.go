@@ -10,9 +10,6 @@ import (
 	"rollcall/services/connlimit"
 )
 
-// defaultConnections bounds the connections of clients of one listener.
-const defaultConnections = 10_000
-
 // listen opens the TCP listener of a section, such as api; the error names the setting and the address.
 func listen(section, addr string, connections int, log *zap.Logger) (*connlimit.Listener, error) {
 	l, err := net.Listen("tcp", addr)

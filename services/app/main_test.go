@@ -1,14 +1,11 @@
 package app_test
 
 import (
-	"flag"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 )
-
-var update = flag.Bool("update", false, "rewrite what is generated")
 
 // lookupdPolls is what nsqd leaves: it asks nsqlookupd over HTTP when it makes a topic, and both keep that
 // connection for 90 s.

@@ -10,7 +10,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/apiserver"
-	"rollcall/services/app"
+	"rollcall/services/config"
 	"rollcall/services/registry"
 )
 
@@ -26,7 +26,7 @@ func (r *running) knows(id, addr string) {
 	}
 }
 
-func withProxy(cfg app.Config) app.Config {
+func withProxy(cfg config.Config) config.Config {
 	cfg.Proxy.Listen = "127.0.0.1:0"
 	return cfg
 }

@@ -16,15 +16,17 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/canary"
+	"rollcall/services/config"
 	"rollcall/services/prober"
 	"rollcall/services/registry"
 	"rollcall/services/snapshot"
+	"rollcall/services/supervisor"
 	"rollcall/stages"
 )
 
 // roll is an API server without its HTTP side: heartbeats in, the registry, lifecycle events out.
 type roll struct {
-	cfg      Config
+	cfg      config.Config
 	log      *zap.Logger
 	started  time.Time // with it this process's canaries are told from others
 	registry *registry.Registry
@@ -44,10 +46,10 @@ type roll struct {
 }
 
 // newRoll starts nothing. own are the listeners of this process, which nobody may register.
-func newRoll(cfg Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metrics prometheus.Registerer, log *zap.Logger) (*roll, error) {
+func newRoll(cfg config.Config, cluster nsqpubsub.Cluster, own []netip.AddrPort, metrics prometheus.Registerer, log *zap.Logger) (*roll, error) {
 	r := &roll{cfg: cfg, log: log, started: time.Now()}
 	var err error
-	if r.permit, err = cfg.Registry.permit(own); err != nil {
+	if r.permit, err = permitOf(cfg.Registry, own); err != nil {
 		return nil, err
 	}
 	steps := []func() error{
@@ -75,7 +77,7 @@ func (r *roll) newRegistry() (err error) {
 		TTL:            c.TTL,
 		Tick:           c.Tick,
 		MaxServers:     c.MaxServers,
-		Probing:        c.Probe != probeOff,
+		Probing:        c.Probe != config.Off,
 		Restore:        r.restored(),
 		Deaf:           r.hearing.why,
 		CanaryInterval: canary.DefaultInterval,
@@ -107,7 +109,7 @@ func (r *roll) restored() *registry.Saved {
 
 // connect makes the ends of the pipeline at NSQ. Nothing connects yet.
 func (r *roll) connect(cluster nsqpubsub.Cluster) error {
-	logger, channel := pipeline.NewLogger(r.log), channelOf(r.cfg.ID)
+	logger, channel := pipeline.NewLogger(r.log), nsqpubsub.EphemeralChannel(r.cfg.ID)
 	var err error
 	if r.subscriber, err = nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{
 		ConsumerConfig: nsqpubsub.ConsumerConfig{
@@ -144,7 +146,7 @@ func (r *roll) newPipeline(metrics prometheus.Registerer) error {
 	r.router.Consume("heartbeats", topic, r.subscriber, stages.Heartbeats(r.registry,
 		stages.Decode{Unknown: pipeline.NewUnknownFields(counters, r.log)},
 		stages.Canary{ID: r.cfg.ID, Started: r.started, Skew: returns{skew, r}},
-		r.cfg.Registry.validateStage(r.permit)))
+		validateStage(r.cfg.Registry, r.permit)))
 	r.router.Consume("ticks", "", pipeline.NewTicker(r.cfg.Registry.Tick), stages.Ticks(r.registry, r.nsqd))
 	r.events.ID = func(e events.Event) string { return e.Details().ID }
 	r.outlet = r.router.Produce("events", r.events, r.cfg.NSQ.Events, r.publisher)
@@ -173,7 +175,7 @@ func (r *roll) newCanaries(cluster nsqpubsub.Cluster, metrics prometheus.Registe
 }
 
 func (r *roll) newProber(metrics prometheus.Registerer) (err error) {
-	if r.cfg.Registry.Probe == probeOff {
+	if r.cfg.Registry.Probe == config.Off {
 		return nil
 	}
 	r.probes, err = prober.New(prober.Config{
@@ -193,41 +195,34 @@ func (r *roll) newFile(metrics prometheus.Registerer) (err error) {
 	return err
 }
 
-func (c Registry) validateStage(p stages.Permit) stages.Validate {
+func validateStage(c config.Registry, p stages.Permit) stages.Validate {
 	return stages.Validate{Permit: p, Interval: c.Interval, TTL: c.TTL}
 }
 
-func (c Registry) permit(own []netip.AddrPort) (stages.Permit, error) {
-	permit := stages.Permit{Own: own}
-	for _, cidr := range c.Allow {
-		p, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			return stages.Permit{}, fmt.Errorf("registry.allow: %w", err)
-		}
-		permit.Allow = append(permit.Allow, p)
-	}
-	return permit, nil
+func permitOf(c config.Registry, own []netip.AddrPort) (stages.Permit, error) {
+	allow, err := c.Allowed()
+	return stages.Permit{Own: own, Allow: allow}, err
 }
 
 // start puts the parts on the stack, so that they stop in this order: canaries, subscribers and router, prober, a last
 // snapshot, registry, a last publishing of the events that are left, producers.
-func (r *roll) start(s *stack) {
-	s.atStop("producer", r.publisher.Close)
-	s.atStop("outbox", r.flush)
-	s.start("registry", r.registry.Run)
-	s.start("hearing", func(ctx context.Context) error { return r.hearing.run(ctx, r.registry) })
-	s.start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
-	s.start("log of ignored heartbeats", func(ctx context.Context) error { return logIgnored(ctx, r.registry, r.log) })
-	s.start("log of conflicts", func(ctx context.Context) error { return logConflicts(ctx, r.registry, r.log) })
+func (r *roll) start(s *supervisor.Stack) {
+	s.AtStop("producer", r.publisher.Close)
+	s.AtStop("outbox", r.flush)
+	s.Start("registry", r.registry.Run)
+	s.Start("hearing", func(ctx context.Context) error { return r.hearing.run(ctx, r.registry) })
+	s.Start("log of modes", func(ctx context.Context) error { return logModes(ctx, r.registry, r.log) })
+	s.Start("log of ignored heartbeats", func(ctx context.Context) error { return logIgnored(ctx, r.registry, r.log) })
+	s.Start("log of conflicts", func(ctx context.Context) error { return logConflicts(ctx, r.registry, r.log) })
 	if r.file != nil {
-		s.start("snapshot", r.file.Run)
+		s.Start("snapshot", r.file.Run)
 	}
 	if r.probes != nil {
-		s.start("prober", r.probes.Run)
+		s.Start("prober", r.probes.Run)
 	}
-	s.start("pipeline", r.router.Run)
-	s.atStop("canary producer", r.canaryProducer.Close)
-	s.start("canaries", r.canaries.Run)
+	s.Start("pipeline", r.router.Run)
+	s.AtStop("canary producer", r.canaryProducer.Close)
+	s.Start("canaries", r.canaries.Run)
 }
 
 // eventsState is how the lifecycle events are published.

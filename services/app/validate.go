@@ -7,6 +7,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/pipeline"
+	"rollcall/services/config"
 	"rollcall/stages"
 )
 
@@ -18,14 +19,14 @@ func (n *fieldNotes) Report(_ *events.Heartbeat, names []string) { *n = append(*
 // ValidateHeartbeat says what an API server with this configuration makes of a body on the heartbeat topic that arrives at
 // now: the heartbeat with every default filled in, and notes for whoever wrote it. The error is an *events.InvalidError, but
 // where the configuration is wrong.
-func ValidateHeartbeat(cfg Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
-	permit, err := cfg.Registry.permit(nil)
+func ValidateHeartbeat(cfg config.Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
+	permit, err := permitOf(cfg.Registry, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	var unknown fieldNotes
 	env := &pipeline.Envelope{Payload: body, Receipt: events.Receipt{PublishedAt: now, ReceivedAt: now}}
-	for _, stage := range []pipeline.Stage{stages.Decode{Unknown: &unknown}, cfg.Registry.validateStage(permit)} {
+	for _, stage := range []pipeline.Stage{stages.Decode{Unknown: &unknown}, validateStage(cfg.Registry, permit)} {
 		if err := stage.Process(context.Background(), env); err != nil {
 			return nil, nil, err
 		}

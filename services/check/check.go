@@ -8,13 +8,19 @@ import (
 
 // FieldError is an invalid field of a component's configuration.
 type FieldError struct {
-	Component string // such as proxy
+	Component string // such as proxy; empty if Field is a whole key
 	Field     string // key below the component, such as retry.attempts
 	Reason    string // value and what is wanted, such as "11: want at most 10"
 }
 
 // Error returns component, field and reason.
-func (e *FieldError) Error() string { return e.Component + ": " + e.Field + " " + e.Reason }
+func (e *FieldError) Error() string {
+	text := e.Field + " " + e.Reason
+	if e.Component != "" {
+		text = e.Component + ": " + text
+	}
+	return text
+}
 
 // Fields collects the errors of one configuration.
 type Fields struct {

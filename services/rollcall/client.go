@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollcall/services/apiserver"
-	"rollcall/services/app"
+	"rollcall/services/config"
 )
 
 // addClient gives a command the flag that names the API server, and returns what connects to it.
 func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
-	byDefault := os.Getenv(app.APIEnv)
+	byDefault := os.Getenv(config.APIEnv)
 	if byDefault == "" {
-		byDefault = app.Default().API.Listen
+		byDefault = config.Default().API.Listen
 	}
 	base := cmd.Flags().String("api", byDefault, "address of the API server, or ROLLCALL_API")
 	return func() (*apiserver.Client, error) {

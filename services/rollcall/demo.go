@@ -5,12 +5,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/services/app"
+	"rollcall/services/config"
+	"rollcall/services/demo"
 )
 
 func newDemo() *cobra.Command {
-	cfg := app.DefaultDemo()
-	log := app.Log{Level: "warn", Format: "console"}
+	cfg := demo.DefaultConfig()
+	log := config.Log{Level: "warn", Format: "console"}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run NSQ, an API server and data servers in one process",
@@ -26,7 +27,7 @@ system choose. Where no address is given and another process has the usual one, 
 			cfg.Explicit = cmd.Flags().Changed
 			ctx, cancel := endWithTerminal(cmd)
 			defer cancel()
-			return app.RunDemo(ctx, cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
+			return demo.Run(ctx, cfg, cmd.OutOrStdout(), log.NewLogger(cmd.ErrOrStderr()))
 		},
 	}
 	f := cmd.Flags()

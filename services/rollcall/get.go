@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/services/app"
 	"rollcall/services/registry"
+	"rollcall/services/terminal"
 )
 
 func newGet() *cobra.Command {
@@ -42,7 +42,7 @@ func newGet() *cobra.Command {
 func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	w := cmd.OutOrStdout()
 	s := e.Server
-	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", app.Printable(s.Key()), s.Addr, paint(w, s.State), app.Printable(e.Summary))
+	fmt.Fprintf(w, "%s  %s  %s\n%s\n\n", terminal.Escape(s.Key()), s.Addr, paint(w, s.State), terminal.Escape(e.Summary))
 
 	table := newTable(w)
 	row := func(name string, value any) { fmt.Fprintf(table, "  %s\t%v\n", name, value) }
@@ -53,7 +53,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	row("version", dash(s.Version))
 	row("tags", dash(strings.Join(s.Tags, ", ")))
 	for _, m := range s.Meta {
-		row("meta "+app.Printable(m.Key), app.Printable(m.Value))
+		row("meta "+terminal.Escape(m.Key), terminal.Escape(m.Value))
 	}
 	if s.Load != nil {
 		row("requests in flight", s.Load.InFlight)
@@ -65,7 +65,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	}
 	fmt.Fprintf(table, "\nlast heartbeats\n")
 	for _, b := range e.Beats {
-		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, app.Printable(b.Via)))
+		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, terminal.Escape(b.Via)))
 	}
 	if len(e.Probes) > 0 {
 		fmt.Fprintf(table, "\nlast probes\n")

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"rollcall/services/app"
+	"rollcall/services/config"
 )
 
 // withBrokers adds the keys that say where NSQ is and how to talk to it.
@@ -13,13 +13,13 @@ func withBrokers(names ...string) []string {
 
 // addConfig gives a command the flags of these keys and sections, and -c. The function it returns loads it all;
 // its error is a usageError.
-func addConfig(cmd *cobra.Command, names ...string) func() (app.Config, error) {
+func addConfig(cmd *cobra.Command, names ...string) func() (config.Config, error) {
 	path := cmd.Flags().StringP("config", "c", "", "configuration file (YAML)")
-	app.AddFlags(cmd.Flags(), names...)
-	return func() (app.Config, error) {
-		cfg, err := app.Load(*path, cmd.Flags(), nil)
+	config.AddFlags(cmd.Flags(), names...)
+	return func() (config.Config, error) {
+		cfg, err := config.Read(*path, cmd.Flags(), nil)
 		if err != nil {
-			return app.Config{}, usageError{err}
+			return config.Config{}, usageError{err}
 		}
 		return cfg, nil
 	}

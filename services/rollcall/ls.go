@@ -8,8 +8,8 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/apiserver"
-	"rollcall/services/app"
 	"rollcall/services/registry"
+	"rollcall/services/terminal"
 )
 
 func newLs() *cobra.Command {
@@ -77,7 +77,7 @@ func writeServers(cmd *cobra.Command, list *apiserver.ServerList) error {
 	fmt.Fprintf(table, "SERVICE\tID\tADDRESS\t%s\tWEIGHT\tZONE\tVERSION\tSEEN\tVIA\n", paint(w, "STATE"))
 	for _, s := range list.Servers {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n",
-			s.Service, app.Printable(s.ID), s.Addr, paint(w, s.State), s.Weight, dash(s.Zone), dash(s.Version), seen(s, now), app.Printable(s.Via))
+			s.Service, terminal.Escape(s.ID), s.Addr, paint(w, s.State), s.Weight, dash(s.Zone), dash(s.Version), seen(s, now), terminal.Escape(s.Via))
 	}
 	return table.Flush()
 }
@@ -100,5 +100,5 @@ func dash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return app.Printable(s)
+	return terminal.Escape(s)
 }

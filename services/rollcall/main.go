@@ -17,7 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/services/app"
+	"rollcall/services/terminal"
 )
 
 func main() {
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(stderr, "rollcall: %s\n", app.Printable(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(stderr, "rollcall: %s\n", terminal.Escape(strings.TrimSuffix(line, "\n")))
 	}
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return exitUsage

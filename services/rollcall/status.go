@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollcall/services/apiserver"
-	"rollcall/services/app"
+	"rollcall/services/terminal"
 )
 
 func newStatus() *cobra.Command {
@@ -36,10 +36,10 @@ func newStatus() *cobra.Command {
 
 func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "%s  version %s  up %v\n%s: %s\n", app.Printable(s.ID), app.Printable(s.Version), time.Duration(s.UptimeS)*time.Second,
-		s.Mode, app.Printable(s.Detail))
+	fmt.Fprintf(w, "%s  version %s  up %v\n%s: %s\n", terminal.Escape(s.ID), terminal.Escape(s.Version), time.Duration(s.UptimeS)*time.Second,
+		s.Mode, terminal.Escape(s.Detail))
 	if c := s.Conflict; c != nil {
-		fmt.Fprintf(w, "id conflict: %s (ready here: %s)\n", app.Printable(c.Detail), yesNo(c.Ready))
+		fmt.Fprintf(w, "id conflict: %s (ready here: %s)\n", terminal.Escape(c.Detail), yesNo(c.Ready))
 	}
 	fmt.Fprintln(w)
 	table := newTable(w)
@@ -51,7 +51,7 @@ func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	row("events", fmt.Sprintf("%d wait, %d dropped, %d refused", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Refused))
 	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tRECEPTION\tLAG\tRECEIVED\tERROR\n")
 	for _, n := range s.NSQD {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", app.Printable(n.Address), yesNo(n.Connected), n.Reception,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", terminal.Escape(n.Address), yesNo(n.Connected), n.Reception,
 			time.Duration(n.LagMS)*time.Millisecond, n.Received, dash(n.Error))
 	}
 	return table.Flush()

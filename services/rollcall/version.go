@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/services/app"
+	"rollcall/services/version"
 )
 
 func newVersion() *cobra.Command {
@@ -22,4 +22,6 @@ func newVersion() *cobra.Command {
 }
 
 // versionLine is what the verb and the flag --version print.
-func versionLine() string { return fmt.Sprintf("rollcall %s %s\n", app.Version(), runtime.Version()) }
+func versionLine() string {
+	return fmt.Sprintf("rollcall %s %s\n", version.String(), runtime.Version())
+}

@@ -11,8 +11,8 @@ import (
 
 	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
-	"rollcall/services/app"
 	"rollcall/services/subscriber"
+	"rollcall/services/terminal"
 )
 
 func newWatch() *cobra.Command {
@@ -80,7 +80,7 @@ func newWatch() *cobra.Command {
 const deafAfter = 2 * time.Second
 
 func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
-	line := []byte(app.EventLine(e))
+	line := []byte(terminal.EventLine(e))
 	if asJSON {
 		var err error
 		if line, err = events.Encode(e); err != nil {
@@ -93,9 +93,9 @@ func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
 
 func gapLine(g subscriber.Gap) string {
 	if g.Restarted {
-		return fmt.Sprintf("%s started again: events before that may be missing", app.Printable(g.Observer))
+		return fmt.Sprintf("%s started again: events before that may be missing", terminal.Escape(g.Observer))
 	}
-	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, app.Printable(g.Observer))
+	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, terminal.Escape(g.Observer))
 }
 
 // backlog is what a topic that had no channel has kept: the first channel gets all of it. Its events are skipped, and a

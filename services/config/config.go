@@ -1,0 +1,202 @@
+// Package config reads the configuration from flags, environment and file, checks it, and prints it.
+//
+// A key is a field of Config. Its path in the file, its flag, its environment variable and its line in the table of services/app/README.md
+// follow from the field and its tags.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/events"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/check"
+	"rollcall/services/prober"
+	"rollcall/services/snapshot"
+)
+
+// Config is the whole configuration: of an API server, of the sample data server, and of the client
+// verbs as far as they need it. Read fills it.
+type Config struct {
+	ID         string     `koanf:"id" doc:"name of this process in events and in its NSQ channel; default: host name and a random suffix"`
+	NSQ        NSQ        `koanf:"nsq"`
+	Registry   Registry   `koanf:"registry"`
+	API        API        `koanf:"api"`
+	Proxy      Proxy      `koanf:"proxy"`
+	DataServer DataServer `koanf:"dataserver"`
+	Log        Log        `koanf:"log"`
+
+	randomID bool `koanf:"-"` // the id is not configured: each process has another one
+}
+
+// NSQ says where the brokers are. Lookupd and NSQD are used together.
+type NSQ struct {
+	Lookupd     []string `koanf:"lookupd" doc:"HTTP addresses of nsqlookupd"`
+	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd that are used whatever nsqlookupd says"`
+	Topic       string   `koanf:"topic" doc:"topic of the heartbeats"`
+	Events      string   `koanf:"events" doc:"topic of the lifecycle events"`
+	Auth        string   `koanf:"auth" secret:"true" doc:"secret for nsqd's auth server"`
+	Compression string   `koanf:"compression" doc:"none, snappy or deflate"`
+	TLS         TLS      `koanf:"tls"`
+}
+
+// TLS of the connections to nsqd.
+type TLS struct {
+	Enabled bool   `koanf:"enabled" doc:"speak TLS to nsqd; an nsqd that does not offer it is not used"`
+	CA      string `koanf:"ca" doc:"file of the certificate authority; default: the system's"`
+	Cert    string `koanf:"cert" doc:"file of the client certificate"`
+	Key     string `koanf:"key" doc:"file of the client certificate's key"`
+}
+
+// Off is the value of proxy.listen and of registry.probe that turns the feature off.
+const Off = "off"
+
+// Registry is how long servers live, and how the registry finds out.
+type Registry struct {
+	Interval   time.Duration `koanf:"interval" doc:"time between heartbeats of a server that states none"`
+	TTL        time.Duration `koanf:"ttl" doc:"silence that expires a server that states none; suspect after 0.7 of it"`
+	Tick       time.Duration `koanf:"tick" doc:"precision of suspicion and expiry"`
+	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
+	Allow      []string      `koanf:"allow" doc:"CIDRs; if any, servers outside of them are refused"`
+	Probe      string        `koanf:"probe" doc:"how a silent server is asked: http (for its id), tcp (whether it accepts a connection) or off"`
+	Snapshot   string        `koanf:"snapshot" doc:"file in which the roll outlives a restart, of this process alone; default: none"`
+}
+
+// API is the HTTP API.
+type API struct {
+	Listen      string `koanf:"listen" doc:"address of the HTTP API"`
+	Connections int    `koanf:"connections" doc:"most connections of clients; while there are as many, new ones wait and idle ones are closed"`
+}
+
+// DataServer is the sample data server.
+type DataServer struct {
+	Service   string            `koanf:"service" doc:"service it belongs to"`
+	ID        string            `koanf:"id" doc:"id, unique in its service; default: the advertised address"`
+	Listen    string            `koanf:"listen" doc:"address to listen on"`
+	Advertise string            `koanf:"advertise" doc:"address told to others; default: the one it listens on, or, if that is every one of this machine, the one from which it reaches NSQ"`
+	Interval  time.Duration     `koanf:"interval" doc:"time between heartbeats"`
+	TTL       time.Duration     `koanf:"ttl" doc:"silence after which it counts as gone"`
+	Weight    int               `koanf:"weight" doc:"share of the requests, 0 to 1000; 0 drains it"`
+	Zone      string            `koanf:"zone" doc:"zone or rack it stands in"`
+	Version   string            `koanf:"version" doc:"version of the program that serves"`
+	Tags      []string          `koanf:"tags" doc:"tags, up to 16"`
+	Meta      map[string]string `koanf:"meta" doc:"metadata, up to 32 of key=value"`
+}
+
+// Log is what the process says on standard error.
+type Log struct {
+	Level  string `koanf:"level" doc:"debug, info, warn or error"`
+	Format string `koanf:"format" doc:"json or console"`
+}
+
+// defaultConnections bounds the connections of clients of one listener.
+const defaultConnections = 10_000
+
+// Default is the configuration where nothing is said.
+func Default() Config {
+	return Config{
+		NSQ: NSQ{
+			Lookupd:     []string{"127.0.0.1:4161"},
+			NSQD:        []string{},
+			Topic:       events.HeartbeatTopic,
+			Events:      events.EventTopic,
+			Compression: nsqpubsub.None.String(),
+		},
+		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}, Probe: string(prober.ModeHTTP)},
+		API:      API{Listen: "127.0.0.1:4180", Connections: defaultConnections},
+		Proxy:    defaultProxy(),
+		DataServer: DataServer{
+			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
+			Weight: events.DefaultWeight, Tags: []string{}, Meta: map[string]string{},
+		},
+		Log: Log{Level: "info", Format: "json"},
+	}
+}
+
+// What NSQ's names of 64 characters leave.
+const (
+	maxTopic = 64
+	maxID    = maxTopic - len("#ephemeral")
+)
+
+var validName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+// Validate names every key whose value cannot work, and every handler that a route wants and the program has not. It
+// reads the files of nsq.tls and proxy.tls.
+func (c *Config) Validate() error {
+	p := check.Of("")
+	checkName(p, "id", c.ID, maxID)
+	c.NSQ.validate(p)
+	c.Registry.validate(p)
+	p.ListenAddress("api.listen", c.API.Listen)
+	p.That(c.API.Connections > 0, "api.connections", "%d: want at least 1", c.API.Connections)
+	c.Proxy.validate(p)
+	p.DifferentPorts("proxy.listen", c.Proxy.Listen, "api.listen", c.API.Listen)
+	c.DataServer.validate(p)
+	p.Add(c.Log.Validate())
+	return p.Err()
+}
+
+func (n *NSQ) validate(p *check.Fields) {
+	p.That(len(n.Lookupd)+len(n.NSQD) > 0, "nsq.lookupd and nsq.nsqd", "are both empty: want at least one address")
+	for _, a := range n.Lookupd {
+		p.RemoteAddress("nsq.lookupd", strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(a, "http://"), "https://"), "/"))
+	}
+	for _, a := range n.NSQD {
+		p.RemoteAddress("nsq.nsqd", a)
+	}
+	checkName(p, "nsq.topic", n.Topic, maxTopic-len(events.InvalidSuffix))
+	checkName(p, "nsq.events", n.Events, maxTopic)
+	p.That(n.Topic != n.Events, "nsq.topic and nsq.events", "are both %q", n.Topic)
+	_, err := parseCompression(n.Compression)
+	p.Add(err, n.TLS.Validate())
+}
+
+func (r *Registry) validate(p *check.Fields) {
+	checkLease(p, "registry", r.Interval, r.TTL)
+	p.That(r.Tick > 0 && r.Tick <= r.Interval, "registry.tick", "%v: want more than 0 and at most the interval of %v", r.Tick, r.Interval)
+	p.That(r.MaxServers > 0, "registry.maxservers", "%d: want at least 1", r.MaxServers)
+	p.That(slices.Contains([]string{string(prober.ModeHTTP), string(prober.ModeTCP), Off}, r.Probe), "registry.probe", "%q: want http, tcp or off", r.Probe)
+	if r.Snapshot != "" {
+		if err := snapshot.CheckWritable(r.Snapshot); err != nil {
+			p.Add(fmt.Errorf("registry.snapshot: %w", err))
+		}
+	}
+	_, err := r.Allowed()
+	p.Add(err)
+}
+
+// Allowed returns registry.allow. The error names each CIDR that cannot be read.
+func (r *Registry) Allowed() ([]netip.Prefix, error) { return parsePrefixes("registry.allow", r.Allow) }
+
+// parsePrefixes parses the CIDRs of a key. The error names each one that cannot be read.
+func parsePrefixes(key string, cidrs []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	wrong := check.Of("")
+	for _, cidr := range cidrs {
+		prefix, err := netip.ParsePrefix(cidr)
+		wrong.That(err == nil, key, "%q: want a CIDR such as 10.0.0.0/8", cidr)
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, wrong.Err()
+}
+
+func (d *DataServer) validate(p *check.Fields) {
+	p.That(events.ValidService(d.Service), "dataserver.service", "%q: want a DNS label in lower case", d.Service)
+	p.ListenAddress("dataserver.listen", d.Listen)
+	if d.Advertise != "" {
+		_, err := events.ParseAddr(d.Advertise)
+		p.That(err == nil, "dataserver.advertise", "%q: want an IP address and a port", d.Advertise)
+	}
+	checkLease(p, "dataserver", d.Interval, d.TTL)
+	p.That(d.Weight >= 0 && d.Weight <= events.MaxWeight, "dataserver.weight", "%d: want 0 to %d", d.Weight, events.MaxWeight)
+}
+
+func checkName(p *check.Fields, key, value string, most int) {
+	p.That(len(value) <= most && validName.MatchString(value), key,
+		"%q: want 1 to %d of the characters a-z, A-Z, 0-9, dot, dash and underscore", value, most)
+}

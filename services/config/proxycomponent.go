@@ -1,0 +1,56 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"rollcall/services/balancer"
+	"rollcall/services/proxy"
+)
+
+// Component returns the configuration of the proxy that these keys describe, without what only a running process has: its registry,
+// dialer, metrics and log. It reads the files of proxy.tls.
+func (x *Proxy) Component() (proxy.Config, error) {
+	routes, routesErr := parseRoutes(x.Routes)
+	hash, hashErr := proxy.ParseHashKey(x.Hash)
+	trusted, trustedErr := parsePrefixes("proxy.trusted", x.Trusted)
+	tls, tlsErr := x.TLS.config()
+	if err := errors.Join(routesErr, hashErr, trustedErr, tlsErr); err != nil {
+		return proxy.Config{}, err
+	}
+	policies := make(map[string]balancer.Policy, len(x.Policies))
+	for service, policy := range x.Policies {
+		policies[service] = balancer.Policy(policy)
+	}
+	return proxy.Config{
+		Routes:    routes,
+		Handlers:  x.Handlers,
+		Trusted:   trusted,
+		NoRewrite: !x.Rewrite,
+		Balancer: balancer.Config{
+			Policy:    balancer.Policy(x.Policy),
+			Zone:      x.Zone,
+			SlowStart: disabledIfZero(x.SlowStart),
+			Panic:     disabledIfZero(x.Panic),
+			Eject: balancer.Ejection{
+				After: disabledIfZero(x.Eject.After), For: x.Eject.For, Longest: x.Eject.Longest, Percent: max(1, x.Eject.Percent),
+			},
+		},
+		Policies:        policies,
+		Hash:            hash,
+		TLS:             tls,
+		ConnectTimeout:  x.Timeout.Connect,
+		ResponseTimeout: x.Timeout.Response,
+		HeaderTimeout:   x.Timeout.Header,
+		IdleTimeout:     x.Timeout.Idle,
+		StallTimeout:    x.Timeout.Stall,
+		HeaderLimit:     x.HeaderLimit,
+		Drain:           disabledIfZero(x.Drain),
+		Retries:         disabledIfZero(x.Retry.Attempts),
+		RetryBudget:     proxy.RetryBudget{Percent: disabledIfZero(x.Retry.Percent), PerSecond: disabledIfZero(x.Retry.PerSecond)},
+	}, nil
+}
+
+// disabledIfZero maps 0, which turns a feature off in the configuration file, to -1, which turns it off in proxy.Config.
+func disabledIfZero[T int | time.Duration](n T) T { return cmp.Or(n, -1) }

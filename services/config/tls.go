@@ -1,0 +1,23 @@
+package config
+
+import (
+	"crypto/tls"
+	"fmt"
+)
+
+// bothOrNeither is for the keys section.cert and section.key.
+func bothOrNeither(section, cert, key string) error {
+	if (cert == "") != (key == "") {
+		return fmt.Errorf("%[1]s.cert and %[1]s.key: want both or neither", section)
+	}
+	return nil
+}
+
+// loadPair reads the files of section.cert and section.key.
+func loadPair(section, cert, key string) ([]tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("%[1]s.cert and %[1]s.key: %[2]w", section, err)
+	}
+	return []tls.Certificate{pair}, nil
+}

@@ -1,0 +1,26 @@
+package terminal
+
+import (
+	"fmt"
+	"strings"
+
+	"rollcall/events"
+)
+
+// EventLine is an event in one line for people. Whoever publishes on the topic chooses every text in it.
+func EventLine(e events.Event) string {
+	var text string
+	d := e.Details()
+	switch e := e.(type) {
+	case events.ModeChanged:
+		text = fmt.Sprintf("%-10s  %s: %s", "mode", e.Mode, e.Detail)
+	case events.ConflictChanged:
+		text = fmt.Sprintf("%-10s  %s", "conflict", e.Detail)
+	default:
+		text = fmt.Sprintf("%-10s  %s", strings.TrimPrefix(string(e.Type()), "rollcall.server."), d.Server.Key())
+		if d.Server.ID != d.Server.Addr {
+			text += "  " + d.Server.Addr
+		}
+	}
+	return Escape(fmt.Sprintf("%s  %s  (%s, revision %d of %s)", d.Time.Local().Format("15:04:05.000"), text, d.Cause, d.Revision, d.Observer))
+}
