@@ -96,9 +96,9 @@ func TestLinkToNSQD(t *testing.T) {
 			w.Accept(t)
 		},
 		"slow by 1 s": func(_ *testing.T, w *fixture.Link) {
-			w.DelayBy(time.Second)
+			w.Delay(time.Second)
 			fixture.Sleep(harness.SettleTime)
-			w.DelayBy(0)
+			w.Delay(0)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
