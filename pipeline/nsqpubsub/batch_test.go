@@ -10,6 +10,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -35,7 +36,7 @@ func batches(t *testing.T, cfg nsqpubsub.ConsumerConfig, h nsqpubsub.BatchHandle
 
 func TestABatchIsWhatHasComeAndNoMore(t *testing.T) {
 	const messages, most = 200, 16
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	for i := range messages {
@@ -74,7 +75,7 @@ func TestABatchIsWhatHasComeAndNoMore(t *testing.T) {
 }
 
 func TestRetryHasOneOfABatchComeAgain(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	for _, body := range []string{"a", "b", "c"} {
@@ -108,7 +109,7 @@ func TestRetryHasOneOfABatchComeAgain(t *testing.T) {
 }
 
 func TestAMessageStandsForItsBatch(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	bodies := []string{"a", "b", "c", "d", "e"}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -50,14 +51,14 @@ func TestRoundTripOverEachKindOfConnection(t *testing.T) {
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			n := mustNSQD(t, embednsq.NSQDConfig{Tune: row.tune})
+			n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: row.tune})
 			row.cluster.NSQD = []string{n.TCPAddr()}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: row.cluster})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: row.cluster})
 			body := strings.Repeat("x", 100_000)
 			mustPublish(t, p, body)
 			mustPublish(t, p, "y")
-			eventually(t, 2*time.Second, func() bool { return c.has(body) && c.has("y") })
+			fixture.Eventually(t, 2*time.Second, "both messages arrive", func() bool { return c.has(body) && c.has("y") })
 			stats := mustGet(t, n.HTTPAddr(), "/stats?format=json")
 			if got := strings.Count(stats, row.stats); got != 2 {
 				t.Errorf("%s holds for %d connections, want the producer's and the consumer's", row.stats, got)
@@ -68,7 +69,7 @@ func TestRoundTripOverEachKindOfConnection(t *testing.T) {
 
 func TestAWrongSecretIsToldByBothSides(t *testing.T) {
 	auth := mustAuthServer(t, "s3cret")
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }})
 	for name, secret := range map[string]string{"a wrong one": "guess", "none": "", "one for another topic": "other"} {
 		t.Run(name, func(t *testing.T) {
 			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, AuthSecret: secret}
@@ -77,7 +78,7 @@ func TestAWrongSecretIsToldByBothSides(t *testing.T) {
 				t.Error("published without the secret")
 			}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
-			eventually(t, 3*time.Second, func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
+			fixture.Eventually(t, 3*time.Second, "the error is reported", func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
 			if c.connected(n.TCPAddr()) {
 				t.Error("the consumer counts as connected")
 			}
@@ -87,7 +88,7 @@ func TestAWrongSecretIsToldByBothSides(t *testing.T) {
 
 func TestAnUnknownCertificateIsRefused(t *testing.T) {
 	certFile, keyFile, _ := mustCertificate(t)
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
 		NSQD: []string{n.TCPAddr()},
 		TLS:  &tls.Config{RootCAs: x509.NewCertPool()},

@@ -12,17 +12,18 @@ import (
 
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
 
 func TestAHungNSQDListedFirstDelaysNoOther(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	hung := mustBlackHole(t)
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	hung := fixture.Silent(t)
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, n.TCPAddr()}}})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	mustPublish(t, p, "x")
-	eventually(t, time.Second, func() bool { return c.has("x") })
+	fixture.Eventually(t, time.Second, "the message arrives", func() bool { return c.has("x") })
 	if c.connected(hung) {
 		t.Error("the hung nsqd counts as connected")
 	}
@@ -39,32 +40,32 @@ func TestANewNSQDIsHeardIn1500ms(t *testing.T) {
 	for name, initialize := range map[string]bool{"every nsqd": true, "those with the topic": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := mustLookupd(t)
-			mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+			l := fixture.Lookupd(t)
+			fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 			awaitNodes(t, l, 1)
 			c := mustRun(t, nsqpubsub.ConsumerConfig{
-				Cluster:    nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr(), deadAddress(t)}},
+				Cluster:    nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr(), fixture.FreeAddr(t)}},
 				Initialize: initialize,
 			})
-			joined := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+			joined := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{joined.TCPAddr()}}})
 			mustPublish(t, p, "x")
-			took := eventually(t, 1500*time.Millisecond, func() bool { return c.has("x") })
+			took := fixture.Eventually(t, 1500*time.Millisecond, "the message arrives", func() bool { return c.has("x") })
 			t.Logf("heard after %v", took)
 		})
 	}
 }
 
 func TestInitializeMakesTopicAndChannelOnEveryNSQD(t *testing.T) {
-	l := mustLookupd(t)
+	l := fixture.Lookupd(t)
 	var addrs []string
 	for range 2 {
-		addrs = append(addrs, mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}}).HTTPAddr())
+		addrs = append(addrs, fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}}).HTTPAddr())
 	}
 	awaitNodes(t, l, 2)
 	mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}, Initialize: true})
 	for _, addr := range addrs {
-		eventually(t, 2*time.Second, func() bool {
+		fixture.Eventually(t, 2*time.Second, "nsqd knows the channel", func() bool {
 			return strings.Contains(mustGet(t, addr, "/stats?format=json&topic=t"), `"channel_name":"c"`)
 		})
 	}
@@ -76,11 +77,11 @@ func TestTheConsumerIsBackIn3sAfterARestart(t *testing.T) {
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	mustPublish(t, p, "before")
-	eventually(t, time.Second, func() bool { return c.has("before") })
+	fixture.Eventually(t, time.Second, "the message arrives", func() bool { return c.has("before") })
 	n.mustStop(t)
-	eventually(t, time.Second, func() bool { return !c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, time.Second, "disconnected", func() bool { return !c.connected(n.TCPAddr()) })
 	n.mustStart(t)
-	took := eventually(t, 3*time.Second, func() bool {
+	took := fixture.Eventually(t, 3*time.Second, "a message arrives again", func() bool {
 		_ = p.Publish(t.Context(), "t", []byte("after"))
 		return c.has("after")
 	})
@@ -94,31 +95,31 @@ func TestAHungConnectionIsGivenUpAndMadeAgain(t *testing.T) {
 		HeartbeatInterval: time.Second,
 		ReadTimeout:       1500 * time.Millisecond,
 	})
-	eventually(t, time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 	n.mustHang(t)
-	eventually(t, 2*time.Second, func() bool { return !c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, 2*time.Second, "disconnected", func() bool { return !c.connected(n.TCPAddr()) })
 	if c.Nodes()[0].Err == nil {
 		t.Error("nothing tells why")
 	}
 	n.mustResume(t)
-	eventually(t, 3*time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, 3*time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 }
 
 func TestConsumingGoesOnWithoutLookupd(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Lookupd: []string{deadAddress(t), mustBlackHole(t)}}
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Lookupd: []string{fixture.FreeAddr(t), fixture.Silent(t)}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	start := time.Now()
 	mustPublish(t, p, "x")
-	eventually(t, time.Second, func() bool { return c.has("x") })
+	fixture.Eventually(t, time.Second, "the message arrives", func() bool { return c.has("x") })
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("took %v", took)
 	}
 }
 
 func TestAFailedMessageComesAgainAndSlowsDownNoOther(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.QueueScanRefreshInterval = 100 * time.Millisecond }})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.QueueScanRefreshInterval = 100 * time.Millisecond }})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	var good atomic.Int32
 	var attempts sync.Map
@@ -141,13 +142,13 @@ func TestAFailedMessageComesAgainAndSlowsDownNoOther(t *testing.T) {
 	for range 500 {
 		mustPublish(t, p, "good")
 	}
-	eventually(t, 2*time.Second, func() bool { return good.Load() == 500 })
+	fixture.Eventually(t, 2*time.Second, "the good messages are handled", func() bool { return good.Load() == 500 })
 	// Past five attempts, after which go-nsq's default gives up.
-	eventually(t, 10*time.Second, func() bool { _, ok := attempts.Load(7); return ok })
+	fixture.Eventually(t, 10*time.Second, "message 7 is retried more often than five times", func() bool { _, ok := attempts.Load(7); return ok })
 }
 
 func TestDeliveryTellsWhereFromAndWhen(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	got := make(chan nsqpubsub.Delivery, 1)
 	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{Cluster: cluster, Topic: "t", Channel: "c"})
@@ -179,7 +180,7 @@ func TestDeliveryTellsWhereFromAndWhen(t *testing.T) {
 func TestMaxInFlightIsSharedByTheNSQD(t *testing.T) {
 	var addrs []string
 	for range 2 {
-		addrs = append(addrs, mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr())
+		addrs = append(addrs, fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())
 	}
 	cluster := nsqpubsub.Cluster{NSQD: addrs}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
@@ -203,18 +204,18 @@ func TestMaxInFlightIsSharedByTheNSQD(t *testing.T) {
 		}
 		return ctx.Err()
 	})
-	eventually(t, 3*time.Second, func() bool { return busy.Load() == 6 })
+	fixture.Eventually(t, 3*time.Second, "every handler is busy", func() bool { return busy.Load() == 6 })
 	close(release)
-	eventually(t, 3*time.Second, func() bool { return c.Nodes()[0].Received+c.Nodes()[1].Received == 200 })
+	fixture.Eventually(t, 3*time.Second, "every message is received", func() bool { return c.Nodes()[0].Received+c.Nodes()[1].Received == 200 })
 	if most.Load() > 6 {
 		t.Errorf("%d messages were handled at once, want at most 6", most.Load())
 	}
 }
 
 func TestRunRunsOnce(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
-	eventually(t, time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 	if err := c.Run(t.Context(), c.receive); err == nil {
 		t.Error("a second run was accepted")
 	}

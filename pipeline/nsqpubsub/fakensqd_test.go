@@ -7,17 +7,18 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"rollcall/integration/fixture"
 )
 
 // fakeNSQD answers IDENTIFY as it is told and records what it receives.
 type fakeNSQD struct {
-	net.Listener
+	addr   string
 	answer []byte // to IDENTIFY, a frame
 	refuse []byte // answer to what comes then, which ends the connection; nil: none
 
 	mu       sync.Mutex
 	received []string // on each connection, after IDENTIFY
-	conns    []net.Conn
 }
 
 const (
@@ -34,42 +35,16 @@ func mustFakeNSQD(t testing.TB, answer []byte) *fakeNSQD { return mustRefusingNS
 
 func mustRefusingNSQD(t testing.TB, answer, refuse []byte) *fakeNSQD {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fakeNSQD{Listener: l, answer: answer, refuse: refuse}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			f.mu.Lock()
-			f.conns = append(f.conns, conn)
-			f.received = append(f.received, "")
-			n := len(f.received) - 1
-			f.mu.Unlock()
-			running.Go(func() { f.serve(conn, n) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		f.mu.Lock()
-		for _, c := range f.conns {
-			_ = c.Close()
-		}
-		f.mu.Unlock()
-		running.Wait()
-	})
+	f := &fakeNSQD{answer: answer, refuse: refuse}
+	f.addr = fixture.Serve(t, f.serve)
 	return f
 }
 
-func (f *fakeNSQD) addr() string { return f.Addr().String() }
-
-func (f *fakeNSQD) serve(conn net.Conn, n int) {
-	defer conn.Close()
+func (f *fakeNSQD) serve(conn net.Conn) {
+	f.mu.Lock()
+	n := len(f.received)
+	f.received = append(f.received, "")
+	f.mu.Unlock()
 	r := bufio.NewReader(conn)
 	if _, err := io.CopyN(io.Discard, r, int64(len("  V2"))); err != nil {
 		return

@@ -5,35 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
-
-func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Stop() })
-	return n
-}
-
-func mustLookupd(t testing.TB) *embednsq.Lookupd {
-	t.Helper()
-	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Stop() })
-	return l
-}
 
 func mustPublisher(t testing.TB, cfg nsqpubsub.PublisherConfig) *nsqpubsub.Publisher {
 	t.Helper()
@@ -134,51 +114,9 @@ func (r *running) connected(addr string) bool {
 	return false
 }
 
-// mustBlackHole returns the address of an nsqd that accepts and never answers.
-func mustBlackHole(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var conns []net.Conn
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, conn)
-			mu.Unlock()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		defer mu.Unlock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	})
-	return l.Addr().String()
-}
-
-// deadAddress is one that refuses connections.
-func deadAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	return l.Addr().String()
-}
-
 func awaitNodes(t testing.TB, l *embednsq.Lookupd, want int) {
 	t.Helper()
-	eventually(t, 5*time.Second, func() bool {
+	fixture.Eventually(t, 5*time.Second, "nsqlookupd lists the nsqd", func() bool {
 		var answer struct {
 			Producers []json.RawMessage `json:"producers"`
 		}
@@ -202,18 +140,4 @@ func mustGet(t testing.TB, addr, path string) string {
 		t.Fatal(err)
 	}
 	return string(body)
-}
-
-// eventually polls until ok holds and returns how long that took.
-func eventually(t testing.TB, limit time.Duration, ok func() bool) time.Duration {
-	t.Helper()
-	start := time.Now()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !ok() {
-		if (<-poll.C).Sub(start) > limit {
-			t.Fatalf("not so within %v", limit)
-		}
-	}
-	return time.Since(start)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -31,15 +32,15 @@ func TestLimitsOfNSQD(t *testing.T) {
 		}, want: "output buffer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := mustNSQD(t, embednsq.NSQDConfig{Tune: tt.tune})
+			n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: tt.tune})
 			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 			log := &lines{}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			mustPublish(t, p, "a")
-			eventually(t, 3*time.Second, func() bool { return c.has("a") })
+			fixture.Eventually(t, 3*time.Second, "the message arrives", func() bool { return c.has("a") })
 			c.Reconnect(n.TCPAddr())
-			eventually(t, 3*time.Second, func() bool { return log.count("connected to nsqd") == 2 })
+			fixture.Eventually(t, 3*time.Second, "both connections are logged", func() bool { return log.count("connected to nsqd") == 2 })
 			const warning = "nsqd does not allow the usual settings"
 			if tt.quiet {
 				if got := log.count(warning); got != 0 {
@@ -60,11 +61,12 @@ func TestHeartbeatsStayNearWhatNSQDAllows(t *testing.T) {
 		time.Second: time.Second,
 	} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = limit }})
-			p := mustProxy(t, n.TCPAddr(), 0)
-			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{p.addr()}}})
-			eventually(t, 3*time.Second, func() bool { return c.connected(p.addr()) })
-			last := p.sent.last(`"heartbeat_interval":`)
+			n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = limit }})
+			p := fixture.NewLink(t, n.TCPAddr())
+			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{p.Addr}}})
+			fixture.Eventually(t, 3*time.Second, "connected", func() bool { return c.connected(p.Addr) })
+			sent, mark := p.Sent(), `"heartbeat_interval":`
+			last := sent[strings.LastIndex(sent, mark)+len(mark):]
 			if !strings.HasPrefix(last, fmt.Sprint(want.Milliseconds())+",") {
 				t.Errorf("asked for %.6s ms, want %v", last, want)
 			}
@@ -85,12 +87,12 @@ func TestAnAnswerOutsideOfTheProtocol(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := mustFakeNSQD(t, answer)
-			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}}
+			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}}
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
 				t.Error("published")
 			}
-			eventually(t, 2*time.Second, func() bool {
+			fixture.Eventually(t, 2*time.Second, "a connection is tried", func() bool {
 				n, _ := f.connections()
 				return n > 0
 			})

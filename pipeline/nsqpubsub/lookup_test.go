@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -21,13 +22,13 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.Listener.Addr().String()
 	}
-	lookupd, nsqd := mustLookupd(t), mustNSQD(t, embednsq.NSQDConfig{})
+	lookupd, nsqd := fixture.Lookupd(t), fixture.NSQD(t, embednsq.NSQDConfig{})
 	const hint = "is this nsqlookupd's HTTP address?"
 	for name, tt := range map[string]struct {
 		addr string
 		want []string
 	}{
-		"nobody listens":            {deadAddress(t), []string{"connection refused"}},
+		"nobody listens":            {fixture.FreeAddr(t), []string{"connection refused"}},
 		"nsqlookupd's TCP port":     {lookupd.TCPAddr(), []string{hint}},
 		"nsqd's TCP port":           {nsqd.TCPAddr(), []string{hint}},
 		"nsqd's HTTP port":          {nsqd.HTTPAddr(), []string{"404 Not Found", hint}},
@@ -35,7 +36,7 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 		"JSON of something else":    {answering(http.StatusOK, "{}"), []string{"no producers", hint}},
 		"it wants to know who asks": {answering(http.StatusForbidden, ""), []string{"403 Forbidden"}},
 		"nsqlookupd that has none":  {lookupd.HTTPAddr(), []string{"names 0 nsqd"}},
-		"a hung one":                {mustBlackHole(t), []string{"Timeout"}},
+		"a hung one":                {fixture.Silent(t), []string{"Timeout"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,7 +47,7 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, nsqpubsub.ErrNoNSQD)
 			}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true})
-			eventually(t, 2*time.Second, func() bool {
+			fixture.Eventually(t, 2*time.Second, "nsqlookupd was queried", func() bool {
 				l := c.Lookups()
 				return len(l) == 1 && !strings.Contains(l[0].String(), "no answer yet")
 			})
@@ -63,7 +64,7 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 }
 
 func TestWhichLookupdDoesNotKnowOfAnyNSQD(t *testing.T) {
-	refusing, empty := deadAddress(t), mustLookupd(t)
+	refusing, empty := fixture.FreeAddr(t), fixture.Lookupd(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{refusing, empty.HTTPAddr()}}})
 	err := p.Publish(t.Context(), "t", []byte("x"))
 	for _, want := range []string{"nsqlookupd " + refusing + ": ", "connection refused; ", "nsqlookupd " + empty.HTTPAddr() + " names 0 nsqd"} {

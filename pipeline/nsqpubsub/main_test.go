@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/embednsq"
 )
 
@@ -27,14 +28,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == restartVerb {
 		os.Exit(askForRestart(os.Args[2]))
 	}
-	goleak.VerifyTestMain(m,
-		// nsqd asks nsqlookupd over HTTP when it makes a topic, and both keep that connection for 90 s.
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+	goleak.VerifyTestMain(m, append(fixture.LeakOptions(),
 		// Watermill's suite ranges over a channel that it never closes.
-		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"),
-	)
+		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))...)
 }
 
 // runNSQD tells its address on stdout and stops when stdin is closed.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -22,14 +23,14 @@ func TestAHungNSQDDelaysOnePublishAndIsSetAside(t *testing.T) {
 			return n.TCPAddr(), func() { n.mustHang(t) }
 		},
 		"that never answers a connection": func(t *testing.T) (string, func()) {
-			return mustBlackHole(t), func() {}
+			return fixture.Silent(t), func() {}
 		},
 	}
 	for name, setup := range hang {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hung, hang := setup(t)
-			healthy := mustNSQD(t, embednsq.NSQDConfig{})
+			healthy := fixture.NSQD(t, embednsq.NSQDConfig{})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, healthy.TCPAddr()}}})
 			for range 10 {
 				mustPublish(t, p, "before")
@@ -59,7 +60,7 @@ func TestAHungNSQDDelaysOnePublishAndIsSetAside(t *testing.T) {
 				}
 			}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{healthy.TCPAddr()}}})
-			eventually(t, 2*time.Second, func() bool { return c.has("after0") && c.has("after39") })
+			fixture.Eventually(t, 2*time.Second, "both messages arrive", func() bool { return c.has("after0") && c.has("after39") })
 		})
 	}
 }
@@ -76,14 +77,14 @@ func TestANSQDSetAsideIsUsedIfNoOtherIsLeft(t *testing.T) {
 		t.Fatal("published to an nsqd that is gone")
 	}
 	n.mustStart(t)
-	eventually(t, 3*time.Second, func() bool { return p.Publish(t.Context(), "t", []byte("x")) == nil })
+	fixture.Eventually(t, 3*time.Second, "a message is published", func() bool { return p.Publish(t.Context(), "t", []byte("x")) == nil })
 	if n := p.Nodes()[0]; n.SetAside || n.Err != nil {
 		t.Errorf("after a success: %+v", n)
 	}
 }
 
 func TestPublishRefusesWhatNSQDWouldDropTheConnectionFor(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{
 		Cluster:        nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
 		MaxMessageSize: 10,
@@ -124,8 +125,8 @@ func remoteAddress(stats string) string {
 }
 
 func TestPublishWithoutNSQD(t *testing.T) {
-	lookupd := mustLookupd(t)
-	for name, addr := range map[string]string{"nsqlookupd knows none": lookupd.HTTPAddr(), "nsqlookupd is down": deadAddress(t)} {
+	lookupd := fixture.Lookupd(t)
+	for name, addr := range map[string]string{"nsqlookupd knows none": lookupd.HTTPAddr(), "nsqlookupd is down": fixture.FreeAddr(t)} {
 		t.Run(name, func(t *testing.T) {
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{addr}}})
 			if err := p.Publish(t.Context(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
@@ -136,7 +137,7 @@ func TestPublishWithoutNSQD(t *testing.T) {
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
-	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{mustBlackHole(t)}}})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{fixture.Silent(t)}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -152,11 +153,11 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 }
 
 func TestPublishGoesOnWhenLookupdDies(t *testing.T) {
-	l := mustLookupd(t)
-	n := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	l := fixture.Lookupd(t)
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	awaitNodes(t, l, 1)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
-		Lookupd:             []string{l.HTTPAddr(), deadAddress(t)},
+		Lookupd:             []string{l.HTTPAddr(), fixture.FreeAddr(t)},
 		LookupdPollInterval: 20 * time.Millisecond,
 		ForgetAfter:         100 * time.Millisecond,
 	}})
@@ -173,9 +174,9 @@ func TestPublishGoesOnWhenLookupdDies(t *testing.T) {
 }
 
 func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
-	l := mustLookupd(t)
-	stays := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
-	goes := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	l := fixture.Lookupd(t)
+	stays := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	goes := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	awaitNodes(t, l, 2)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
 		Lookupd:             []string{l.HTTPAddr()},
@@ -191,7 +192,7 @@ func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
 	if err := goes.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, func() bool { return len(p.Nodes()) == 1 })
+	fixture.Eventually(t, 3*time.Second, "every nsqd is listed", func() bool { return len(p.Nodes()) == 1 })
 	if got := p.Nodes()[0].Address; got != stays.TCPAddr() {
 		t.Errorf("kept %s, want %s", got, stays.TCPAddr())
 	}
@@ -201,14 +202,14 @@ func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
 func TestPublishSpreadsOverAllNSQD(t *testing.T) {
 	var addrs []string
 	for range 3 {
-		addrs = append(addrs, mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr())
+		addrs = append(addrs, fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())
 	}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: addrs}})
 	for range 300 {
 		mustPublish(t, p, "x")
 	}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: addrs}})
-	eventually(t, 5*time.Second, func() bool { return c.count("x") == 300 })
+	fixture.Eventually(t, 5*time.Second, "every message arrives", func() bool { return c.count("x") == 300 })
 	for _, n := range c.Nodes() {
 		if n.Received < 50 || n.Received > 150 {
 			t.Errorf("%s got %d of 300", n.Address, n.Received)
@@ -217,10 +218,10 @@ func TestPublishSpreadsOverAllNSQD(t *testing.T) {
 }
 
 func TestProducerCloseIsBoundedAndIdempotent(t *testing.T) {
-	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{mustBlackHole(t)}}})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{fixture.Silent(t)}}})
 	result := make(chan error, 1)
 	go func() { result <- p.Publish(context.Background(), "t", []byte("x")) }()
-	eventually(t, time.Second, func() bool { return len(p.Nodes()) == 1 })
+	fixture.Eventually(t, time.Second, "every nsqd is listed", func() bool { return len(p.Nodes()) == 1 })
 	start := time.Now()
 	for range 2 {
 		if err := p.Close(); err != nil {
@@ -242,7 +243,7 @@ func TestAnOrderedProducerKeepsToOneNSQD(t *testing.T) {
 	const messages = 50
 	var cluster nsqpubsub.Cluster
 	for range 3 {
-		cluster.NSQD = append(cluster.NSQD, mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr())
+		cluster.NSQD = append(cluster.NSQD, fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())
 	}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: true})
 	for i := range messages {

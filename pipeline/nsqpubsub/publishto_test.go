@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
 
 func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
-	one, other := mustNSQD(t, embednsq.NSQDConfig{}), mustNSQD(t, embednsq.NSQDConfig{})
+	one, other := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{one.TCPAddr(), other.TCPAddr()}}
 	for name, ordered := range map[string]bool{"of a random one": false, "of the same one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -23,7 +24,7 @@ func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, 5*time.Second, func() bool { return c.count("x") == 20 })
+			fixture.Eventually(t, 5*time.Second, "every message arrives", func() bool { return c.count("x") == 20 })
 			for _, n := range c.Nodes() {
 				want := uint64(0)
 				if n.Address == one.TCPAddr() {
@@ -38,18 +39,18 @@ func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
 }
 
 func TestPublishToGoesToNoOtherIfItFails(t *testing.T) {
-	healthy, gone := mustNSQD(t, embednsq.NSQDConfig{}), deadAddress(t)
+	healthy, gone := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.FreeAddr(t)
 	cluster := nsqpubsub.Cluster{NSQD: []string{gone, healthy.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	if err := p.PublishTo(t.Context(), gone, "t", []byte("x")); err == nil {
 		t.Error("published through an nsqd that is gone")
 	}
-	if err := p.PublishTo(t.Context(), deadAddress(t), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
+	if err := p.PublishTo(t.Context(), fixture.FreeAddr(t), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
 		t.Errorf("through one that is not known: got %v, want ErrNoNSQD", err)
 	}
 	mustPublish(t, p, "last")
-	eventually(t, 5*time.Second, func() bool { return c.has("last") })
+	fixture.Eventually(t, 5*time.Second, "the message arrives", func() bool { return c.has("last") })
 	if c.has("x") {
 		t.Error("another nsqd has the message")
 	}
@@ -64,14 +65,14 @@ func TestPublishToTriesAnNSQDThatIsSetAside(t *testing.T) {
 		t.Fatalf("got %v, %+v; want it set aside", err, p.Nodes())
 	}
 	n.mustStart(t)
-	eventually(t, 5*time.Second, func() bool { return p.PublishTo(t.Context(), n.TCPAddr(), "t", []byte("x")) == nil })
+	fixture.Eventually(t, 5*time.Second, "a message is published", func() bool { return p.PublishTo(t.Context(), n.TCPAddr(), "t", []byte("x")) == nil })
 	if !p.Nodes()[0].SetAside {
 		t.Error("it is no longer set aside")
 	}
 }
 
 func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
-	healthy, hung := mustNSQD(t, embednsq.NSQDConfig{}), mustBlackHole(t)
+	healthy, hung := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.Silent(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, healthy.TCPAddr()}}})
 	if err := p.PublishTo(t.Context(), healthy.TCPAddr(), "t", []byte("x")); err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
 }
 
 func TestPublishToEndsAndRefusesAsPublishDoes(t *testing.T) {
-	hung := mustBlackHole(t)
+	hung := fixture.Silent(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -24,46 +25,47 @@ func (r *running) node() nsqpubsub.ConsumerNode {
 
 // The consumer alone would find out after ReadTimeout, 12 s.
 func TestReconnectReplacesAConnectionThatFellSilent(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) {
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) {
 		o.MsgTimeout, o.QueueScanRefreshInterval = time.Second, 100*time.Millisecond
 	}})
-	through := mustProxy(t, n.TCPAddr(), 0)
-	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.addr()}}, Channel: "c#ephemeral"})
+	through := fixture.NewLink(t, n.TCPAddr())
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}, Channel: "c#ephemeral"})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	mustPublish(t, p, "before")
 	stats := func(part string) func() bool {
 		return func() bool { return strings.Contains(mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"), part) }
 	}
-	eventually(t, 2*time.Second, stats(`"finish_count":1`))
+	fixture.Eventually(t, 2*time.Second, "nsqd counts one finished message", stats(`"finish_count":1`))
 	old := c.node()
 
-	through.mute()
+	through.Silence(fixture.BothWays)
 	mustPublish(t, p, "in flight")
-	eventually(t, 2*time.Second, stats(`"in_flight_count":1`))
+	fixture.Eventually(t, 2*time.Second, "nsqd counts one message in flight", stats(`"in_flight_count":1`))
 	start := time.Now()
-	c.Reconnect(through.addr())
+	c.Reconnect(through.Addr)
 	if took := time.Since(start); took > 100*time.Millisecond {
 		t.Errorf("the caller was blocked for %v", took)
 	}
 	mustPublish(t, p, "after")
-	took := eventually(t, 2*time.Second, func() bool { return c.node().ConnectedAt.After(old.ConnectedAt) })
+	took := fixture.Eventually(t, 2*time.Second, "connected again", func() bool { return c.node().ConnectedAt.After(old.ConnectedAt) })
 	t.Logf("connected after %v", took)
-	eventually(t, 5*time.Second, func() bool { return c.has("after") && c.has("in flight") })
+	fixture.Eventually(t, 5*time.Second, "both messages arrive", func() bool { return c.has("after") && c.has("in flight") })
 }
 
 func TestReconnectLosesNothingOfAnEphemeralChannel(t *testing.T) {
 	const messages = 100
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	through := mustProxy(t, n.TCPAddr(), 300*time.Millisecond)
-	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.addr()}}, Channel: "c#ephemeral"})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	through := fixture.NewLink(t, n.TCPAddr())
+	through.DelayConnect(300 * time.Millisecond)
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}, Channel: "c#ephemeral"})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
-	eventually(t, 2*time.Second, func() bool { return c.connected(through.addr()) })
-	c.Reconnect(through.addr())
+	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
+	c.Reconnect(through.Addr)
 	for i := range messages { // before and after the new connection stands
 		mustPublish(t, p, fmt.Sprint(i))
 		<-time.After(5 * time.Millisecond)
 	}
-	eventually(t, 5*time.Second, func() bool {
+	fixture.Eventually(t, 5*time.Second, "every message arrives", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return len(c.bodies) >= messages
@@ -74,36 +76,32 @@ func TestReconnectLosesNothingOfAnEphemeralChannel(t *testing.T) {
 		}
 	}
 	// What was given up ends.
-	eventually(t, 5*time.Second, func() bool {
+	fixture.Eventually(t, 5*time.Second, "nsqd has one client", func() bool {
 		return strings.Contains(mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"client_count":1`)
 	})
-	if !c.connected(through.addr()) {
+	if !c.connected(through.Addr) {
 		t.Error("not connected in the end")
 	}
 }
 
 func TestReconnectGivesUpAnAttemptThatHangs(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	through := mustProxy(t, n.TCPAddr(), 0)
-	through.silent.Store(true)
-	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.addr()}}})
-	eventually(t, 2*time.Second, func() bool {
-		through.mu.Lock()
-		defer through.mu.Unlock()
-		return len(through.pipes) == 1
-	})
-	if c.connected(through.addr()) || !c.node().ConnectedAt.IsZero() {
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	through := fixture.NewLink(t, n.TCPAddr())
+	through.SilenceNew(true)
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}})
+	fixture.Eventually(t, 2*time.Second, "the connection is open", func() bool { return through.Conns() == 1 })
+	if c.connected(through.Addr) || !c.node().ConnectedAt.IsZero() {
 		t.Fatalf("connected without an answer: %+v", c.node())
 	}
-	through.silent.Store(false)
-	c.Reconnect(through.addr())
-	eventually(t, 2*time.Second, func() bool { return c.connected(through.addr()) })
+	through.SilenceNew(false)
+	c.Reconnect(through.Addr)
+	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
 }
 
 func TestReconnectLeavesOthersAlone(t *testing.T) {
-	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr(), mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
+	cluster := nsqpubsub.Cluster{NSQD: []string{fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr(), fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
-	eventually(t, 2*time.Second, func() bool { return c.connected(cluster.NSQD[0]) && c.connected(cluster.NSQD[1]) })
+	fixture.Eventually(t, 2*time.Second, "connected to both", func() bool { return c.connected(cluster.NSQD[0]) && c.connected(cluster.NSQD[1]) })
 	since := func() map[string]time.Time {
 		all := make(map[string]time.Time)
 		for _, n := range c.Nodes() {
@@ -112,23 +110,23 @@ func TestReconnectLeavesOthersAlone(t *testing.T) {
 		return all
 	}
 	before := since()
-	c.Reconnect(deadAddress(t))
+	c.Reconnect(fixture.FreeAddr(t))
 	c.Reconnect(cluster.NSQD[0])
-	eventually(t, 2*time.Second, func() bool { return since()[cluster.NSQD[0]].After(before[cluster.NSQD[0]]) })
+	fixture.Eventually(t, 2*time.Second, "connected again", func() bool { return since()[cluster.NSQD[0]].After(before[cluster.NSQD[0]]) })
 	if after := since(); len(after) != 2 || !after[cluster.NSQD[1]].Equal(before[cluster.NSQD[1]]) {
 		t.Errorf("connected since %v, then %v: the other one was touched", before, after)
 	}
 }
 
 func TestASilentConnectionGivenUpHoldsUpNoStop(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	through := mustProxy(t, n.TCPAddr(), 0)
-	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.addr()}}})
-	eventually(t, 2*time.Second, func() bool { return c.connected(through.addr()) })
-	through.silent.Store(true)
-	through.mute()
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	through := fixture.NewLink(t, n.TCPAddr())
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}})
+	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
+	through.SilenceNew(true)
+	through.Silence(fixture.BothWays)
 	for range 3 {
-		c.Reconnect(through.addr())
+		c.Reconnect(through.Addr)
 	}
 	start := time.Now()
 	if err := c.stop(); err != nil {
@@ -140,7 +138,7 @@ func TestASilentConnectionGivenUpHoldsUpNoStop(t *testing.T) {
 }
 
 func TestSubscriberReconnect(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	s := mustSubscriber(t, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
 		Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, Channel: "c#ephemeral",
 	}})
@@ -154,7 +152,7 @@ func TestSubscriberReconnect(t *testing.T) {
 	}
 	before := s.Nodes()
 	s.Reconnect(n.TCPAddr())
-	eventually(t, 2*time.Second, func() bool {
+	fixture.Eventually(t, 2*time.Second, "both are connected again", func() bool {
 		after := s.Nodes()
 		return len(after) == 2 && after[0].ConnectedAt.After(before[0].ConnectedAt) && after[1].ConnectedAt.After(before[1].ConnectedAt)
 	})
@@ -172,14 +170,14 @@ func TestANodeTellsSinceWhen(t *testing.T) {
 	start := time.Now()
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
-	eventually(t, 2*time.Second, func() bool { return c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 	connected := c.node()
 	if at := connected.ConnectedAt; at.Before(start) || at.After(time.Now()) || !connected.LastMessage.IsZero() {
 		t.Errorf("connected after %v: got %+v", start, connected)
 	}
 	published := time.Now()
 	mustPublish(t, p, "x")
-	eventually(t, 2*time.Second, func() bool { return c.has("x") })
+	fixture.Eventually(t, 2*time.Second, "the message arrives", func() bool { return c.has("x") })
 	heard := c.node()
 	if at := heard.LastMessage; at.Before(published) || at.After(time.Now()) || !heard.ConnectedAt.Equal(connected.ConnectedAt) {
 		t.Errorf("a message published at %v: got %+v", published, heard)
@@ -188,7 +186,7 @@ func TestANodeTellsSinceWhen(t *testing.T) {
 		t.Error("the last message has no monotonic reading: a jump of the wall clock makes it old")
 	}
 	n.mustStop(t)
-	eventually(t, 2*time.Second, func() bool { return !c.connected(n.TCPAddr()) })
+	fixture.Eventually(t, 2*time.Second, "disconnected", func() bool { return !c.connected(n.TCPAddr()) })
 	if at := c.node().ConnectedAt; !at.IsZero() {
 		t.Errorf("connected since %v though it is not", at)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -17,7 +18,7 @@ import (
 func smallMessages(o *nsqd.Options) { o.MaxMsgSize = 2048 }
 
 func TestAMessageThatNSQDRefuses(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	for range 3 {
 		err := p.Publish(t.Context(), "t", make([]byte, 2049))
@@ -36,7 +37,7 @@ func TestAMessageThatNSQDRefuses(t *testing.T) {
 
 // A refusal ends the connection, on which others wait for their answers.
 func TestARefusalHarmsNoOtherMessage(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
@@ -58,12 +59,12 @@ func TestARefusalHarmsNoOtherMessage(t *testing.T) {
 	}
 	publishing.Wait()
 	for i := range good {
-		eventually(t, 5*time.Second, func() bool { return c.has(fmt.Sprint(i)) })
+		fixture.Eventually(t, 5*time.Second, "the message arrives", func() bool { return c.has(fmt.Sprint(i)) })
 	}
 }
 
 func TestWhatOneNSQDRefusesAnotherTakes(t *testing.T) {
-	small, large := mustNSQD(t, embednsq.NSQDConfig{Tune: smallMessages}), mustNSQD(t, embednsq.NSQDConfig{})
+	small, large := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages}), fixture.NSQD(t, embednsq.NSQDConfig{})
 	for name, ordered := range map[string]bool{"at random": false, "ordered": true} {
 		t.Run(name, func(t *testing.T) {
 			for range 10 {
@@ -73,7 +74,7 @@ func TestWhatOneNSQDRefusesAnotherTakes(t *testing.T) {
 		})
 	}
 	t.Run("but no message waits for one that is gone", func(t *testing.T) {
-		p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{small.TCPAddr(), deadAddress(t)}}})
+		p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{small.TCPAddr(), fixture.FreeAddr(t)}}})
 		if err := p.Publish(t.Context(), "t", make([]byte, 3000)); !nsqpubsub.Refused(err) {
 			t.Errorf("got %v, want a refusal", err)
 		}
@@ -93,7 +94,7 @@ func TestWhichAnswersAreRefusals(t *testing.T) {
 		t.Run(answer, func(t *testing.T) {
 			t.Parallel()
 			f := mustRefusingNSQD(t, frame(responseFrame, `{"max_rdy_count":2500}`), frame(errorFrame, answer))
-			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{f.addr()}}})
+			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{f.addr}}})
 			err := p.Publish(t.Context(), "t", []byte("x"))
 			if err == nil || nsqpubsub.Refused(err) != want || !strings.Contains(err.Error(), answer) {
 				t.Errorf("got %v: refused is %v, want %v, with the answer", err, nsqpubsub.Refused(err), want)
@@ -106,7 +107,7 @@ func TestWhichAnswersAreRefusals(t *testing.T) {
 }
 
 func TestRefusalsBeforeNSQD(t *testing.T) {
-	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{deadAddress(t)}}})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{fixture.FreeAddr(t)}}})
 	for name, tt := range map[string]struct {
 		topic string
 		body  []byte

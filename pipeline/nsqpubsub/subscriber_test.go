@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -26,7 +27,7 @@ func TestCloseWaitsNeitherForAcksNorForReaders(t *testing.T) {
 	}
 	for name, arrange := range rows {
 		t.Run(name, func(t *testing.T) {
-			n := mustNSQD(t, embednsq.NSQDConfig{})
+			n := fixture.NSQD(t, embednsq.NSQDConfig{})
 			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 			s := mustSubscriber(t, subscriberConfig(cluster))
 			messages := mustSubscribe(t, s, t.Context())
@@ -34,7 +35,7 @@ func TestCloseWaitsNeitherForAcksNorForReaders(t *testing.T) {
 			for i := range 10 {
 				mustPublish(t, p, fmt.Sprint(i))
 			}
-			eventually(t, time.Second, func() bool { return s.Nodes()[0].Received == 10 })
+			fixture.Eventually(t, time.Second, "every message is received", func() bool { return s.Nodes()[0].Received == 10 })
 			arrange(t, messages)
 
 			start := time.Now()
@@ -54,14 +55,14 @@ func TestCloseWaitsNeitherForAcksNorForReaders(t *testing.T) {
 			}
 			// Given back, not left to nsqd's message timeout of a minute.
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
-			eventually(t, 2*time.Second, func() bool { return c.has("0") && c.has("9") })
+			fixture.Eventually(t, 2*time.Second, "both messages arrive", func() bool { return c.has("0") && c.has("9") })
 		})
 	}
 }
 
 func TestMessageContext(t *testing.T) {
 	type key struct{}
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	s := mustSubscriber(t, subscriberConfig(cluster))
 	subscribed, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
@@ -115,7 +116,7 @@ func TestDeliveryFromAContextOfAnotherKind(t *testing.T) {
 }
 
 func TestAMessageThatCannotBeUnmarshaledIsLoggedAndComesOnce(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	logger := watermill.NewCaptureLogger()
 	cfg := subscriberConfig(cluster)
@@ -134,8 +135,8 @@ func TestAMessageThatCannotBeUnmarshaledIsLoggedAndComesOnce(t *testing.T) {
 		}
 		mustReceive(t, messages).Ack()
 	}
-	eventually(t, time.Second, func() bool { return len(logger.Captured()[watermill.ErrorLogLevel]) == 1 })
-	eventually(t, time.Second, func() bool {
+	fixture.Eventually(t, time.Second, "an error is logged", func() bool { return len(logger.Captured()[watermill.ErrorLogLevel]) == 1 })
+	fixture.Eventually(t, time.Second, "nsqd counts 6 finished messages", func() bool {
 		return strings.Contains(mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"finish_count":6,"requeue_count":0`)
 	})
 }
@@ -176,8 +177,8 @@ func TestNothingIsLostOverRestarts(t *testing.T) {
 }
 
 func TestSubscribeInitializeTellsWhichNSQDFailed(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
-	dead := deadAddress(t)
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
+	dead := fixture.FreeAddr(t)
 	s := mustSubscriber(t, subscriberConfig(nsqpubsub.Cluster{NSQD: []string{n.TCPAddr(), dead}}))
 	if err := s.SubscribeInitialize("t"); err == nil || !strings.Contains(err.Error(), dead) {
 		t.Errorf("got %v, want an error that names %s", err, dead)
@@ -191,7 +192,7 @@ func TestSubscribeInitializeTellsWhichNSQDFailed(t *testing.T) {
 }
 
 func TestTheLoggerHearsOfGoNSQ(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	logger := watermill.NewCaptureLogger()
 	cfg := subscriberConfig(nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}})
 	cfg.Logger = logger
@@ -200,7 +201,7 @@ func TestTheLoggerHearsOfGoNSQ(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Second, func() bool { return len(logger.Captured()[watermill.TraceLogLevel]) > 0 })
+	fixture.Eventually(t, time.Second, "a trace is logged", func() bool { return len(logger.Captured()[watermill.TraceLogLevel]) > 0 })
 	if errs := logger.Captured()[watermill.ErrorLogLevel]; len(errs) != 0 {
 		t.Errorf("an orderly close logged errors: %v", errs)
 	}

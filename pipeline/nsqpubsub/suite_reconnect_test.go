@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 )
 
@@ -18,7 +19,7 @@ import (
 // it has published and reads that in another without a lock, so it cannot run under the race detector;
 // TestNothingIsLostOverRestarts is the like of it there.
 func TestSuiteReconnect(t *testing.T) {
-	l := mustLookupd(t)
+	l := fixture.Lookupd(t)
 	for name, setup := range map[string]struct {
 		lookupd     string
 		maxInFlight int

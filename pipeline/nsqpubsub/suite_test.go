@@ -6,6 +6,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -14,7 +15,7 @@ import (
 
 func TestSuiteOnNSQD(t *testing.T) {
 	t.Parallel()
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	// Without SubscribeInitialize, Subscribe alone must make topic and channel.
 	hide := func(s *nsqpubsub.Subscriber) message.Subscriber { return struct{ message.Subscriber }{s} }
 	runSuite(t, tests.Features{}, pubSubs{nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, 10, hide})
@@ -22,9 +23,9 @@ func TestSuiteOnNSQD(t *testing.T) {
 
 func TestSuiteThroughLookupd(t *testing.T) {
 	t.Parallel()
-	l := mustLookupd(t)
+	l := fixture.Lookupd(t)
 	for range 2 {
-		mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+		fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	}
 	awaitNodes(t, l, 2)
 	runSuite(t, tests.Features{}, pubSubs{nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}, 10, asIs})
@@ -32,7 +33,7 @@ func TestSuiteThroughLookupd(t *testing.T) {
 
 func TestSuiteInOrder(t *testing.T) {
 	t.Parallel()
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	features := tests.Features{GuaranteedOrder: true, GuaranteedOrderWithSingleSubscriber: true}
 	runSuite(t, features, pubSubs{nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, 1, asIs})
 }

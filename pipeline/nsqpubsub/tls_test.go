@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/nsqio/nsq/nsqd"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -27,21 +28,21 @@ func TestWithoutTLSOfNSQDNothingIsSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := mustFakeNSQD(t, answer)
-			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}, TLS: &tls.Config{InsecureSkipVerify: true}, AuthSecret: "s3cret"}
+			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}, TLS: &tls.Config{InsecureSkipVerify: true}, AuthSecret: "s3cret"}
 			log := &lines{}
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
 			if err := p.Publish(t.Context(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoTLS) {
 				t.Errorf("Publish: got %v, want %v", err, nsqpubsub.ErrNoTLS)
 			}
-			if err := p.PublishTo(t.Context(), f.addr(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoTLS) {
+			if err := p.PublishTo(t.Context(), f.addr, "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoTLS) {
 				t.Errorf("PublishTo: got %v, want %v", err, nsqpubsub.ErrNoTLS)
 			}
 			s := mustSubscriber(t, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{Cluster: cluster, Channel: "c"}})
 			if err := s.SubscribeInitialize("t"); !errors.Is(err, nsqpubsub.ErrNoTLS) {
 				t.Errorf("SubscribeInitialize: got %v, want %v", err, nsqpubsub.ErrNoTLS)
 			}
-			eventually(t, 5*time.Second, func() bool {
+			fixture.Eventually(t, 5*time.Second, "five connections were tried", func() bool {
 				n, _ := f.connections()
 				return n >= 5 // the consumer has tried at least twice
 			})
@@ -65,7 +66,7 @@ func TestWithoutTLSOfNSQDNothingIsSent(t *testing.T) {
 func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 	_, _, pool := mustCertificate(t)
 	f := mustFakeNSQD(t, append(frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":true,"auth_required":true}`), "no handshake at all"...))
-	cluster := nsqpubsub.Cluster{NSQD: []string{f.addr()}, TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret"}
+	cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}, TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret"}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
 		t.Error("published without a handshake")
@@ -75,7 +76,7 @@ func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 	}
 
 	certFile, keyFile, _ := mustCertificate(t)
-	n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
 	for name, cfg := range map[string]*tls.Config{
 		"another authority": {RootCAs: pool},
 		"the caller's own check refuses": {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
@@ -84,7 +85,7 @@ func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, TLS: cfg, AuthSecret: "s3cret"}})
-			eventually(t, 3*time.Second, func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
+			fixture.Eventually(t, 3*time.Second, "the error is reported", func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
 			if err := c.Nodes()[0].Err; !strings.Contains(err.Error(), "unknown authority") {
 				t.Errorf("got %v, want the reason of the handshake", err)
 			}
@@ -99,15 +100,15 @@ func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 func TestCompressionThatNSQDDoesNotOffer(t *testing.T) {
 	for name, compression := range map[string]nsqpubsub.Compression{"snappy": nsqpubsub.Snappy, "deflate": nsqpubsub.Deflate} {
 		t.Run(name, func(t *testing.T) {
-			n := mustNSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.SnappyEnabled, o.DeflateEnabled = false, false }})
+			n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.SnappyEnabled, o.DeflateEnabled = false, false }})
 			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Compression: compression}
 			log := &lines{}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Logger: log})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			mustPublish(t, p, "a")
-			eventually(t, 3*time.Second, func() bool { return c.has("a") })
+			fixture.Eventually(t, 3*time.Second, "the message arrives", func() bool { return c.has("a") })
 			c.Reconnect(n.TCPAddr())
-			eventually(t, 3*time.Second, func() bool { return log.count("connected to nsqd") == 2 })
+			fixture.Eventually(t, 3*time.Second, "both connections are logged", func() bool { return log.count("connected to nsqd") == 2 })
 			if got := log.count("nsqd does not offer the configured compression"); got != 1 {
 				t.Errorf("%d warnings, want one: %q", got, log.all())
 			}

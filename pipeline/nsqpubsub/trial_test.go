@@ -10,11 +10,11 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
@@ -38,9 +38,9 @@ func mustInvent(t testing.TB, addrs func() []string) string {
 	return s.Listener.Addr().String()
 }
 
-// silentNSQD accepts connections and answers nothing. It counts those that are open.
+// silentNSQD accepts connections at every address of loopback and never answers. It counts the open connections.
 type silentNSQD struct {
-	net.Listener
+	port       string
 	open, most atomic.Int64
 }
 
@@ -50,39 +50,11 @@ func mustSilentNSQD(t testing.TB) *silentNSQD {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &silentNSQD{Listener: l}
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	var accepted []net.Conn
-	t.Cleanup(func() { // a client that is waiting for an answer ends with its connection
-		_ = l.Close()
-		mu.Lock()
-		for _, conn := range accepted {
-			_ = conn.Close()
-		}
-		mu.Unlock()
-		running.Wait()
-	})
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			accepted = append(accepted, conn)
-			mu.Unlock()
-			running.Go(func() {
-				defer conn.Close()
-				s.most.Store(max(s.most.Load(), s.open.Add(1)))
-				defer s.open.Add(-1)
-				for buf := make([]byte, 512); ; {
-					if _, err := conn.Read(buf); err != nil {
-						return
-					}
-				}
-			})
-		}
+	s := &silentNSQD{port: fmt.Sprint(l.Addr().(*net.TCPAddr).Port)}
+	fixture.ServeOn(t, l, func(conn net.Conn) {
+		s.most.Store(max(s.most.Load(), s.open.Add(1)))
+		defer s.open.Add(-1)
+		_, _ = io.Copy(io.Discard, conn)
 	})
 	return s
 }
@@ -107,9 +79,8 @@ func refused(n int) []string {
 
 func TestInventedNSQDCostLittle(t *testing.T) {
 	const invented = 5000
-	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	silent := mustSilentNSQD(t)
-	_, port, _ := net.SplitHostPort(silent.Addr().String())
 	for _, tt := range []struct {
 		name  string
 		addrs func() []string
@@ -118,7 +89,7 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 		{"that accept and say nothing", func() []string {
 			addrs := make([]string, invented)
 			for i := range addrs {
-				addrs[i] = fmt.Sprintf("127.2.%d.%d:%s", i>>8, i&255, port)
+				addrs[i] = fmt.Sprintf("127.2.%d.%d:%s", i>>8, i&255, silent.port)
 			}
 			return addrs
 		}},
@@ -140,7 +111,7 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 					t.Fatalf("%d descriptors", n)
 				}
 			}
-			eventually(t, 30*time.Second, func() bool { bounded(); return c.Waiting() > 0 })
+			fixture.Eventually(t, 30*time.Second, "addresses wait", func() bool { bounded(); return c.Waiting() > 0 })
 			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
 				bounded()
 			}
@@ -159,7 +130,7 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 
 // Those that wait get their turn, and a name that nsqlookupd takes back is forgotten.
 func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
-	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var few atomic.Bool
 	lookupd := mustInvent(t, func() []string {
 		if few.Load() {
@@ -183,9 +154,9 @@ func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
 		}
 		return false
 	}
-	eventually(t, 15*time.Second, reached)
+	fixture.Eventually(t, 15*time.Second, "the real nsqd is connected", reached)
 	few.Store(true)
-	eventually(t, 10*time.Second, func() bool { return c.Waiting() == 0 && len(c.Nodes()) == 1 })
+	fixture.Eventually(t, 10*time.Second, "only the real nsqd is left", func() bool { return c.Waiting() == 0 && len(c.Nodes()) == 1 })
 	if !reached() {
 		t.Error("the nsqd that there is was given up")
 	}
@@ -193,7 +164,7 @@ func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
 
 // A producer that has found an nsqd goes on publishing to it, however many others nsqlookupd names that answer nothing.
 func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
-	nsqd := mustNSQD(t, embednsq.NSQDConfig{})
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var invented []string
 	for range 30 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -220,9 +191,9 @@ func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
 		defer cancel()
 		return p.Publish(ctx, "t", []byte("x"))
 	}
-	eventually(t, 5*time.Second, func() bool { return publish() == nil })
+	fixture.Eventually(t, 5*time.Second, "a message is published", func() bool { return publish() == nil })
 	all.Store(true)
-	eventually(t, 5*time.Second, func() bool { return len(p.Nodes()) == 31 })
+	fixture.Eventually(t, 5*time.Second, "every nsqd is listed", func() bool { return len(p.Nodes()) == 31 })
 	for i := range 10 {
 		if err := publish(); err != nil {
 			t.Errorf("message %d: %v", i, err)
