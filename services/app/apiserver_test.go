@@ -14,21 +14,23 @@ import (
 	"go.uber.org/zap"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/apiserver"
 	"rollcall/services/app"
 	"rollcall/services/config"
+	"rollcall/services/embednsq"
 	"rollcall/services/version"
 )
 
 func TestAPIServerTellsWhatItHears(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, quick(nsqd.TCPAddr()))
 	client := mustClient(t, a.Addr())
-	eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	mustPublish(t, nsqd.TCPAddr(), events.HeartbeatTopic, `{"v":1,"service":"web","addr":"10.0.0.7:8080","interval_ms":10000,"ttl_ms":60000}`)
 
 	var list *apiserver.ServerList
-	eventually(t, 5*time.Second, "server listed", func() bool {
+	fixture.Eventually(t, 5*time.Second, "server listed", func() bool {
 		var err error
 		list, err = client.Servers(t.Context(), apiserver.Query{})
 		return err == nil && len(list.Servers) == 1
@@ -52,7 +54,7 @@ func TestAPIServerTellsWhatItHears(t *testing.T) {
 }
 
 func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	cfg.Registry.Allow = []string{"127.0.0.0/8"}
 	a := mustRun(t, cfg)
@@ -60,7 +62,7 @@ func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
 	for _, addr := range []string{a.Addr(), "10.0.0.7:8080", "127.0.0.1:1"} {
 		mustPublish(t, nsqd.TCPAddr(), events.HeartbeatTopic, addr)
 	}
-	eventually(t, 5*time.Second, "two refused, one registered", func() bool {
+	fixture.Eventually(t, 5*time.Second, "two refused, one registered", func() bool {
 		return len(refused.heard()) == 2 && len(a.servers()) == 1
 	})
 	for _, body := range refused.heard() {
@@ -75,8 +77,8 @@ func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
 }
 
 func TestRunLeavesNothing(t *testing.T) {
-	leftNothing := watchLeaks(t)
-	nsqd := mustNSQD(t, "")
+	leftNothing := fixture.WatchLeaks(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, withProxy(quick(nsqd.TCPAddr())))
 	transport := &http.Transport{} // keeps its connections until the server closes them
 	client, err := apiserver.NewClient(a.Addr(), &http.Client{Transport: transport})
@@ -84,7 +86,7 @@ func TestRunLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPublish(t, nsqd.TCPAddr(), events.HeartbeatTopic, "10.0.0.7:8080")
-	eventually(t, 5*time.Second, "server listed", func() bool {
+	fixture.Eventually(t, 5*time.Second, "server listed", func() bool {
 		list, err := client.Servers(t.Context(), apiserver.Query{})
 		return err == nil && len(list.Servers) > 0
 	})
@@ -105,8 +107,8 @@ func TestRunLeavesNothing(t *testing.T) {
 }
 
 func TestRunThatIsStoppedAtItsStartLeavesNothing(t *testing.T) {
-	leftNothing := watchLeaks(t)
-	nsqd := mustNSQD(t, "")
+	leftNothing := fixture.WatchLeaks(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	for range 20 { // at some other point of the start each time
 		if err := mustRun(t, quick(nsqd.TCPAddr())).stop(); err != nil {
 			t.Error(err)
@@ -119,7 +121,7 @@ func TestRunThatIsStoppedAtItsStartLeavesNothing(t *testing.T) {
 }
 
 func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
-	leftNothing := watchLeaks(t)
+	leftNothing := fixture.WatchLeaks(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +131,7 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 		"api.listen":   func(c *config.Config) { c.API.Listen = taken.Addr().String() },
 		"proxy.listen": func(c *config.Config) { c.Proxy.Listen = taken.Addr().String() },
 	} {
-		cfg := quick(freeAddress(t))
+		cfg := quick(fixture.FreeAddr(t))
 		take(&cfg)
 		_, err = app.ListenAPIServer(cfg, zap.NewNop())
 		if want := fmt.Sprintf("%s %s: ", key, taken.Addr()); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "in use") {
@@ -141,17 +143,17 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 
 // While requests are finished the server is not ready any more, and the registry still answers.
 func TestAtTheStopReadinessGoesFirstAndTheRegistryAfterHTTP(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, quick(nsqd.TCPAddr()))
 	client := mustClient(t, a.Addr())
-	eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	a.observe(events.KindHeartbeat, 7, 1)
-	eventually(t, 5*time.Second, "server listed", func() bool { return len(a.servers()) == 1 })
+	fixture.Eventually(t, 5*time.Second, "server listed", func() bool { return len(a.servers()) == 1 })
 	ready, list := mustBegin(t, a.Addr(), "/readyz"), mustBegin(t, a.Addr(), "/v1/servers")
 
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.stop() }()
-	eventually(t, 5*time.Second, "no new connections", func() bool {
+	fixture.Eventually(t, 5*time.Second, "no new connections", func() bool {
 		conn, err := net.Dial("tcp", a.Addr())
 		if err == nil {
 			_ = conn.Close()

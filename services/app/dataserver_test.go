@@ -12,13 +12,15 @@ import (
 	"go.uber.org/zap"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/app"
 	"rollcall/services/config"
+	"rollcall/services/embednsq"
 )
 
 func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
-	leftNothing := watchLeaks(t)
-	nsqd := mustNSQD(t, "")
+	leftNothing := fixture.WatchLeaks(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard, hush := mustListen(t, nsqd.TCPAddr(), "beats")
 	cfg := quick(nsqd.TCPAddr())
 	cfg.NSQ.Topic = "beats"
@@ -37,7 +39,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
-	eventually(t, 5*time.Second, "two beats", func() bool { return len(heard.heard()) >= 2 })
+	fixture.Eventually(t, 5*time.Second, "two beats", func() bool { return len(heard.heard()) >= 2 })
 
 	var line struct{ Address, Service string }
 	// The first line: on a busy machine a late heartbeat may follow.
@@ -51,7 +53,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Error(err)
 	}
-	eventually(t, 5*time.Second, "leave", func() bool { return bytes.Contains(heard.heard()[len(heard.heard())-1], []byte(`"leave"`)) })
+	fixture.Eventually(t, 5*time.Second, "leave", func() bool { return bytes.Contains(heard.heard()[len(heard.heard())-1], []byte(`"leave"`)) })
 	hush()
 	h, err := events.DecodeHeartbeat(heard.heard()[0])
 	if err != nil {
@@ -70,7 +72,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 }
 
 func TestDataServerIsDrainedByWeight0(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.HeartbeatTopic)
 	cfg := quick(nsqd.TCPAddr())
 	cfg.DataServer.Listen, cfg.DataServer.Weight = "127.0.0.1:0", 0
@@ -81,7 +83,7 @@ func TestDataServerIsDrainedByWeight0(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
-	eventually(t, 5*time.Second, "a beat", func() bool { return len(heard.heard()) > 0 })
+	fixture.Eventually(t, 5*time.Second, "a beat", func() bool { return len(heard.heard()) > 0 })
 	cancel()
 	if err := <-ran; err != nil {
 		t.Error(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -16,37 +15,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/app"
 	"rollcall/services/config"
-	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 )
-
-// mustNSQD listens on addr, or anywhere if that is empty.
-func mustNSQD(t testing.TB, addr string) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{TCPAddress: addr})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
-// freeAddress is one where nobody listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}
 
 // quick is an API server that is warm in 200 ms.
 func quick(nsqd string) config.Config {

@@ -12,35 +12,26 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/app"
 	"rollcall/services/config"
 	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 )
 
-func mustLookupd(t testing.TB) *embednsq.Lookupd {
-	t.Helper()
-	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Stop() })
-	return l
-}
-
 func TestModeBlindNamesItsCause(t *testing.T) {
-	lookupd := mustLookupd(t)
-	withAuth, err := embednsq.StartNSQD(embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{freeAddress(t)} }})
+	lookupd := fixture.Lookupd(t)
+	withAuth, err := embednsq.StartNSQD(embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{fixture.FreeAddr(t)} }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = withAuth.Stop() })
-	plain := mustNSQD(t, "")
+	plain := fixture.NSQD(t, embednsq.NSQDConfig{})
 	for name, tt := range map[string]struct {
 		set  func(*config.NSQ)
 		want []string
 	}{
-		"nobody is nsqlookupd": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{freeAddress(t)} },
+		"nobody is nsqlookupd": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{fixture.FreeAddr(t)} },
 			[]string{"no nsqd is known", "connection refused"}},
 		"nsqlookupd's TCP port": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{lookupd.TCPAddr()} },
 			[]string{"no nsqd is known", lookupd.TCPAddr(), "is this nsqlookupd's HTTP address?"}},
@@ -56,7 +47,7 @@ func TestModeBlindNamesItsCause(t *testing.T) {
 			cfg := quick(plain.TCPAddr())
 			tt.set(&cfg.NSQ)
 			a := mustRun(t, cfg)
-			eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
+			fixture.Eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
 			for _, want := range tt.want {
 				if detail := a.stats().ModeDetail; !strings.Contains(detail, want) {
 					t.Errorf("the detail is %q, want %q in it", detail, want)
@@ -73,7 +64,7 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lookupd := mustLookupd(t)
+			lookupd := fixture.Lookupd(t)
 			nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +73,7 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 			cfg := quick("")
 			cfg.NSQ.NSQD, cfg.NSQ.Lookupd = nil, []string{lookupd.HTTPAddr()}
 			a := mustRun(t, cfg)
-			eventually(t, 10*time.Second, "normal", func() bool { return a.stats().Mode == registry.ModeNormal })
+			fixture.Eventually(t, 10*time.Second, "normal", func() bool { return a.stats().Mode == registry.ModeNormal })
 			if strings.HasSuffix(what, "=") {
 				stats := mustGet(t, "http://"+nsqd.HTTPAddr()+"/stats?format=json&topic=data_server_addr")
 				_, after, _ := strings.Cut(stats, `"channel_name":"`)
@@ -94,7 +85,7 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 				t.Fatalf("pause: %v %v", resp, err)
 			}
 			_ = resp.Body.Close()
-			eventually(t, 15*time.Second, "the pause in the detail", func() bool {
+			fixture.Eventually(t, 15*time.Second, "the pause in the detail", func() bool {
 				return strings.Contains(a.stats().ModeDetail, "paused at nsqd "+nsqd.HTTPAddr())
 			})
 			if detail := a.stats().ModeDetail; !strings.Contains(detail, strings.TrimPrefix(name, "the ")+" ") {
@@ -106,8 +97,8 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 
 // Both programs try several times a second, and log that once.
 func TestWithoutABrokerLittleIsLogged(t *testing.T) {
-	lookupd := mustLookupd(t)
-	for name, lookup := range map[string]string{"refused": freeAddress(t), "not HTTP": lookupd.TCPAddr(), "no nsqd": lookupd.HTTPAddr()} {
+	lookupd := fixture.Lookupd(t)
+	for name, lookup := range map[string]string{"refused": fixture.FreeAddr(t), "not HTTP": lookupd.TCPAddr(), "no nsqd": lookupd.HTTPAddr()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			core, logs := observer.New(zap.WarnLevel)
@@ -125,8 +116,8 @@ func TestWithoutABrokerLittleIsLogged(t *testing.T) {
 			ran := make(chan error, 1)
 			go func() { ran <- s.Run(ctx) }()
 
-			eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
-			eventually(t, 10*time.Second, "a failed event", func() bool {
+			fixture.Eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
+			fixture.Eventually(t, 10*time.Second, "a failed event", func() bool {
 				return logs.FilterMessageSnippet("messages are not published").Len() > 0
 			})
 			cancel()

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/apiserver"
 	"rollcall/services/config"
+	"rollcall/services/embednsq"
 	"rollcall/services/registry"
 )
 
@@ -49,20 +51,20 @@ func (r *running) get(path string) (status int, body string) {
 
 // A server that the proxy cannot connect to is suspect at once, and, as nobody listens there, gone long before its lease ends.
 func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
-	a := mustRun(t, withProxy(quick(mustNSQD(t, "").TCPAddr())))
-	a.knows("dead", freeAddress(t))
-	eventually(t, 2*time.Second, "the proxy knows the server", func() bool {
+	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
+	a.knows("dead", fixture.FreeAddr(t))
+	fixture.Eventually(t, 2*time.Second, "the proxy knows the server", func() bool {
 		status, body := a.get("/data/x")
 		return status == http.StatusBadGateway && strings.Contains(body, "no connection")
 	})
 	begun := time.Now()
-	eventually(t, 2*time.Second, "the server is off the roll", func() bool { return len(a.servers()) == 0 })
+	fixture.Eventually(t, 2*time.Second, "the server is off the roll", func() bool { return len(a.servers()) == 0 })
 	t.Logf("it was gone %v later", time.Since(begun))
 	transitions := a.stats().Transitions
 	if transitions[events.TypeSuspected][events.CauseUnreachable] != 1 || transitions[events.TypeExpired][events.CauseRefused] != 1 {
 		t.Errorf("transitions: %v", transitions)
 	}
-	eventually(t, time.Second, "nobody is left", func() bool {
+	fixture.Eventually(t, time.Second, "nobody is left", func() bool {
 		status, _ := a.get("/data/x")
 		return status == http.StatusServiceUnavailable
 	})
@@ -70,11 +72,11 @@ func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
 
 // Whatever got on the roll: the dialer itself refuses the API server's own listeners, so that no request goes in circles.
 func TestProxyNeverCallsItself(t *testing.T) {
-	a := mustRun(t, withProxy(quick(mustNSQD(t, "").TCPAddr())))
+	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
 	for id, addr := range map[string]string{"proxy": a.ProxyAddr(), "api": a.Addr()} {
 		a.knows(id, addr)
 	}
-	eventually(t, 2*time.Second, "the proxy knows the servers", func() bool {
+	fixture.Eventually(t, 2*time.Second, "the proxy knows the servers", func() bool {
 		status, _ := a.get("/data/data/data/livez")
 		return status != http.StatusServiceUnavailable
 	})
@@ -86,13 +88,13 @@ func TestProxyNeverCallsItself(t *testing.T) {
 }
 
 func TestPickIsTheProxysChoice(t *testing.T) {
-	a := mustRun(t, quick(mustNSQD(t, "").TCPAddr()))
+	a := mustRun(t, quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()))
 	client := mustClient(t, a.Addr())
 	for _, id := range []string{"a", "b"} {
-		a.knows(id, freeAddress(t))
+		a.knows(id, fixture.FreeAddr(t))
 	}
 	seen := make(map[string]bool)
-	eventually(t, 2*time.Second, "both are picked", func() bool {
+	fixture.Eventually(t, 2*time.Second, "both are picked", func() bool {
 		if s, err := client.Pick(t.Context(), "data", apiserver.PickQuery{Policy: "roundrobin"}); err == nil {
 			seen[s.ID] = true
 		}
@@ -112,7 +114,7 @@ func TestPickIsTheProxysChoice(t *testing.T) {
 // The keys proxy.trusted and proxy.rewrite reach the proxy.
 func TestKeysOfTheHeaders(t *testing.T) {
 	for _, rewrite := range []bool{true, false} {
-		cfg := withProxy(quick(mustNSQD(t, "").TCPAddr()))
+		cfg := withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()))
 		cfg.Proxy.Rewrite = rewrite
 		cfg.Proxy.Trusted = []string{"127.0.0.0/8"}
 		a := mustRun(t, cfg)
@@ -122,7 +124,7 @@ func TestKeysOfTheHeaders(t *testing.T) {
 		t.Cleanup(server.Close)
 		a.knows("a", server.Listener.Addr().String())
 		want := map[bool]string{true: "https /data", false: "https "}[rewrite]
-		eventually(t, 2*time.Second, "the server gets "+want, func() bool {
+		fixture.Eventually(t, 2*time.Second, "the server gets "+want, func() bool {
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.ProxyAddr()+"/data/x", nil)
 			req.Header.Set("X-Forwarded-Proto", "https")
 			req.Close = true

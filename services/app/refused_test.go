@@ -12,19 +12,9 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/embednsq"
 )
-
-// mustSmallNSQD is an nsqd with --max-msg-size 2048.
-func mustSmallNSQD(t testing.TB) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Stop() })
-	return n
-}
 
 // large is a heartbeat of less than 2048 bytes whose event has more.
 func large(port int) string {
@@ -36,17 +26,17 @@ func large(port int) string {
 }
 
 func TestAnEventThatNSQDRefusesBlocksNoOther(t *testing.T) {
-	nsqd := mustSmallNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
 	core, logs := observer.New(zap.ErrorLevel)
 	a := mustRunLogging(t, quick(nsqd.TCPAddr()), zap.New(core))
 	client := mustClient(t, a.Addr())
-	eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 
 	mustPublish(t, nsqd.TCPAddr(), events.HeartbeatTopic, large(80))
-	eventually(t, 5*time.Second, "the large server", func() bool { return len(a.servers()) == 1 })
+	fixture.Eventually(t, 5*time.Second, "the large server", func() bool { return len(a.servers()) == 1 })
 	mustPublish(t, nsqd.TCPAddr(), events.HeartbeatTopic, `{"v":1,"service":"web","addr":"10.0.0.7:81","interval_ms":10000,"ttl_ms":60000}`)
-	eventually(t, 5*time.Second, "the event of the small server", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the event of the small server", func() bool {
 		return bytes.Contains(bytes.Join(heard.heard(), nil), []byte("10.0.0.7:81"))
 	})
 	status, err := client.Status(t.Context())
@@ -66,13 +56,13 @@ func TestAnEventThatNSQDRefusesBlocksNoOther(t *testing.T) {
 }
 
 func TestAtTheStopARefusedEventLosesNoOther(t *testing.T) {
-	nsqd := mustSmallNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
 	cfg := quick(nsqd.TCPAddr())
 	cfg.Registry.TTL = time.Minute // it is warming all the time: the end of that is an event of its own
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())
-	eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	const servers, refused = 1000, 20
 	for i := range servers {
 		if i%(servers/refused) == 0 {
@@ -87,7 +77,7 @@ func TestAtTheStopARefusedEventLosesNoOther(t *testing.T) {
 		}
 		a.observe(events.KindHeartbeat, i, 1)
 	}
-	eventually(t, 5*time.Second, "all came", func() bool { return a.stats().Revision == servers+refused })
+	fixture.Eventually(t, 5*time.Second, "all came", func() bool { return a.stats().Revision == servers+refused })
 	left := a.stats().Outbox
 	if err := a.stop(); err != nil {
 		t.Error(err)
@@ -95,11 +85,11 @@ func TestAtTheStopARefusedEventLosesNoOther(t *testing.T) {
 	if left == 0 {
 		t.Error("no event waited at the stop: nothing was tested")
 	}
-	eventually(t, 5*time.Second, "all events but the refused", func() bool { return len(heard.revisions(t)) >= servers })
+	fixture.Eventually(t, 5*time.Second, "all events but the refused", func() bool { return len(heard.revisions(t)) >= servers })
 }
 
 func TestStatusSaysSinceWhenEventsAreNotPublished(t *testing.T) {
-	for name, addr := range map[string]string{"refused": freeAddress(t), "hung": mustBlackHole(t)} {
+	for name, addr := range map[string]string{"refused": fixture.FreeAddr(t), "hung": fixture.Silent(t)} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now().Truncate(time.Second)
 			a := mustRun(t, quick(addr))
@@ -107,7 +97,7 @@ func TestStatusSaysSinceWhenEventsAreNotPublished(t *testing.T) {
 				a.observe(events.KindHeartbeat, i, 1)
 			}
 			client := mustClient(t, a.Addr())
-			eventually(t, 5*time.Second, "the failure in the status", func() bool {
+			fixture.Eventually(t, 5*time.Second, "the failure in the status", func() bool {
 				status, err := client.Status(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -10,19 +10,21 @@ import (
 	"go.uber.org/zap"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/apiserver"
 	"rollcall/services/app"
+	"rollcall/services/embednsq"
 )
 
 // A restart begins with the roll as it was, and with its revision: nobody who follows the events is told anything, because
 // nothing has happened.
 func TestARestartKeepsTheRoll(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
 	first := mustRun(t, cfg)
 	first.observe(events.KindHeartbeat, 1, 1)
-	eventually(t, 5*time.Second, "server listed", func() bool { return len(first.servers()) == 1 })
+	fixture.Eventually(t, 5*time.Second, "server listed", func() bool { return len(first.servers()) == 1 })
 	before := first.servers()[0]
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
@@ -34,9 +36,9 @@ func TestARestartKeepsTheRoll(t *testing.T) {
 		t.Fatalf("got %+v, want %+v as a suspect", servers, before)
 	}
 	client := mustClient(t, again.Addr())
-	eventually(t, 2*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 2*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	again.observe(events.KindHeartbeat, 1, 2)
-	eventually(t, 2*time.Second, "the server is alive when it is heard", func() bool {
+	fixture.Eventually(t, 2*time.Second, "the server is alive when it is heard", func() bool {
 		list, err := client.Servers(t.Context(), apiserver.Query{State: events.StateAlive})
 		return err == nil && len(list.Servers) == 1
 	})
@@ -47,7 +49,7 @@ func TestARestartKeepsTheRoll(t *testing.T) {
 
 // A file that cannot be used costs the roll, and no more.
 func TestABrokenSnapshotIsAWarning(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
 	if err := os.WriteFile(cfg.Registry.Snapshot, []byte(`{"version":1,"servers":[{`), 0o600); err != nil {
@@ -55,14 +57,14 @@ func TestABrokenSnapshotIsAWarning(t *testing.T) {
 	}
 	a := mustRun(t, cfg)
 	client := mustClient(t, a.Addr())
-	eventually(t, 10*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
+	fixture.Eventually(t, 10*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
 	if n := len(a.servers()); n != 0 {
 		t.Errorf("%d servers, want none", n)
 	}
 }
 
 func TestTwoProcessesDoNotShareASnapshot(t *testing.T) {
-	nsqd := mustNSQD(t, "")
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	folder := t.TempDir()
 	cfg.Registry.Snapshot = filepath.Join(folder, "roll.json")

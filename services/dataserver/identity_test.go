@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/dataserver"
 )
 
@@ -27,7 +28,7 @@ func TestIdentifySetsServiceAndIncarnation(t *testing.T) {
 		t.Errorf("incarnation %q before Run, want 0", got)
 	}
 	r := start(t, a.Run)
-	eventually(t, func() bool { return len(p.all()) > 0 })
+	fixture.Eventually(t, 10*time.Second, "a message is published", func() bool { return len(p.all()) > 0 })
 	h := identity(a.Identify(a.Health())) // the identity is set only once
 	want := strconv.FormatInt(p.last(t).Incarnation, 10)
 	for header, want := range map[string]string{events.IdentityHeader: "a", events.ServiceHeader: "billing", events.IncarnationHeader: want} {

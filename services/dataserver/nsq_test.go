@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/dataserver"
 	"rollcall/services/embednsq"
@@ -29,7 +30,7 @@ func TestHeartbeatsAndLeaveOverNSQ(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = lookupd.Stop() })
-	n := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}, DataPath: mustTopic(t)})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}, DataPath: mustTopic(t)})
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
 		ID: "a", Addr: addr, Interval: 200 * time.Millisecond, NSQ: nsqpubsub.Cluster{Lookupd: []string{lookupd.HTTPAddr()}},
@@ -59,7 +60,7 @@ func TestHeartbeatsAndLeaveOverNSQ(t *testing.T) {
 
 func TestHungNSQDDelaysHeartbeatsBriefly(t *testing.T) {
 	t.Parallel()
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
 		Addr: addr, Interval: time.Second, NSQ: nsqpubsub.Cluster{NSQD: []string{hungNSQD(t), n.TCPAddr()}},
@@ -118,7 +119,7 @@ func TestAgentRunsAndStopsWithoutBroker(t *testing.T) {
 // Not parallel: another test could be assigned the ports while nsqd is down.
 func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
-	n := mustNSQD(t, cfg)
+	n := fixture.NSQD(t, cfg)
 	failed := make(chan error, 100)
 	a := mustAgent(t, dataserver.Config{
 		Addr: addr, NSQ: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, OnError: func(err error) { failed <- err },
@@ -134,7 +135,7 @@ func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("OnError is not called")
 	}
-	back := mustNSQD(t, cfg)
+	back := fixture.NSQD(t, cfg)
 	since := time.Now()
 	heard := listen(t, back)
 	b := next(t, heard)
@@ -147,22 +148,12 @@ func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	mustStop(t, r)
 }
 
-func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Stop() })
-	return n
-}
-
 // mustTopic returns a data path in which the topic exists already. An nsqd that creates a topic queries nsqlookupd for its
 // channels, over a connection that both keep for 90 s after they are stopped.
 func mustTopic(t testing.TB) string {
 	t.Helper()
 	path := t.TempDir()
-	n := mustNSQD(t, embednsq.NSQDConfig{DataPath: path})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{DataPath: path})
 	resp, err := client().Post("http://"+n.HTTPAddr()+"/topic/create?topic="+events.HeartbeatTopic, "", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/dataserver"
 )
 
@@ -95,14 +96,14 @@ func TestServerLeavesThenFinishesRequests(t *testing.T) {
 	<-h.entered
 
 	r.cancel()
-	eventually(t, p.left)
+	fixture.Eventually(t, 10*time.Second, "the leave is published", p.left)
 	if load := p.last(t).Load; load == nil || load.InFlight != 1 {
 		t.Errorf("the leave carries load %+v, want 1 request in flight", load)
 	}
 	if got := tryGet(base + "/healthz"); got != "200 ok\n" {
 		t.Errorf("response after the leave: %s", got)
 	}
-	eventually(t, func() bool { return refuses(base) })
+	fixture.Eventually(t, 10*time.Second, "the listener is closed", func() bool { return refuses(base) })
 	select {
 	case err := <-r.err:
 		t.Fatalf("Run returned %v with a request in flight", err)
@@ -273,17 +274,4 @@ func refuses(base string) bool {
 		_ = conn.Close()
 	}
 	return err != nil
-}
-
-// eventually polls until ok returns true.
-func eventually(t testing.TB, ok func() bool) {
-	t.Helper()
-	end := time.Now().Add(10 * time.Second)
-	poll := time.NewTicker(2 * time.Millisecond)
-	defer poll.Stop()
-	for !ok() {
-		if (<-poll.C).After(end) {
-			t.Fatal("the condition does not hold after 10s")
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/apiserver"
 	"rollcall/services/demo"
 )
@@ -22,11 +23,11 @@ import (
 func TestDemoIsAWholeStack(t *testing.T) {
 	for name, servers := range map[string]int{"three servers": 3, "none": 0, "five": 5, "fifty": 50} {
 		t.Run(name, func(t *testing.T) {
-			leftNothing := watchLeaks(t, lookupdPolls()...)
+			leftNothing := fixture.WatchLeaks(t, fixture.LeakOptions()...)
 			cfg := anywhere()
 			cfg.Servers = servers
 			out, stop := mustDemo(t, cfg)
-			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+			fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 
 			addrs := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(out.row(t, "data servers"), -1)
 			if len(addrs) != servers {
@@ -51,13 +52,13 @@ func TestDemoIsAWholeStack(t *testing.T) {
 			}
 
 			client := mustClient(t, api)
-			eventually(t, 3*time.Second, "servers listed", func() bool {
+			fixture.Eventually(t, 3*time.Second, "servers listed", func() bool {
 				list, err := client.Servers(t.Context(), apiserver.Query{State: "alive"})
 				return servers == 0 || err == nil && len(list.Servers) == servers
 			})
 			for i := range servers {
 				line := fmt.Sprintf("registered  data/demo-%d ", i+1)
-				eventually(t, 5*time.Second, line, func() bool { return strings.Contains(out.String(), line) })
+				fixture.Eventually(t, 5*time.Second, line, func() bool { return strings.Contains(out.String(), line) })
 			}
 			begun := time.Now()
 			if err := stop(); err != nil {
@@ -73,7 +74,7 @@ func TestDemoIsAWholeStack(t *testing.T) {
 
 func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
 	out, stop := mustDemo(t, anywhere())
-	eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+	fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 	api := strings.TrimPrefix(out.row(t, "API"), "http://")
 	_, nsqd, _ := strings.Cut(out.row(t, "nsqd 1"), "http ")
 	_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
@@ -94,7 +95,7 @@ func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
 
 func TestDemoAnswersFromADifferentServerEachTime(t *testing.T) {
 	out, stop := mustDemo(t, anywhere())
-	eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+	fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 	get := func() string {
 		resp, err := http.Get(out.row(t, "proxy") + "/data/hello")
 		if err != nil {
@@ -106,7 +107,7 @@ func TestDemoAnswersFromADifferentServerEachTime(t *testing.T) {
 		}
 		return resp.Header.Get("X-Served-By")
 	}
-	eventually(t, 5*time.Second, "three servers in three answers, and in the three after them", func() bool {
+	fixture.Eventually(t, 5*time.Second, "three servers in three answers, and in the three after them", func() bool {
 		seen := make(map[string]int)
 		for range 6 {
 			seen[get()]++
@@ -134,7 +135,7 @@ func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
 		"data server":     func(c *demo.Config, addr string) { c.DataServer, c.Servers = addr, 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftNothing := watchLeaks(t, lookupdPolls()...)
+			leftNothing := fixture.WatchLeaks(t, fixture.LeakOptions()...)
 			cfg := anywhere()
 			take(&cfg, taken.Addr().String())
 			var out output

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/demo"
 )
 
@@ -68,7 +69,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 			cfg.Explicit = func(flag string) bool { return flag != tt.flag }
 			tt.set(&cfg)
 			out, stop := mustDemo(t, cfg)
-			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+			fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 			api := strings.TrimPrefix(out.row(t, "API"), "http://")
 			_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
 			for _, want := range []string{
@@ -116,7 +117,7 @@ func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
 			cfg.Explicit = func(flag string) bool { return flag == tt.explicit }
 			tt.set(&cfg)
 			out, stop := mustDemo(t, cfg)
-			eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
+			fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 			if want := "In use already, so on free ports here: " + tt.want + "."; !strings.Contains(out.String(), want) {
 				t.Errorf("no %q in\n%s", want, out)
 			}

@@ -17,13 +17,14 @@ import (
 	"github.com/nsqio/nsq/nsqd"
 	"go.uber.org/goleak"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/embednsq"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNSQDAcceptsConnectionsAfterStart(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	if got := get(t, n.HTTPAddr(), "/ping"); got != "OK" {
 		t.Errorf("ping: got %q, want OK", got)
 	}
@@ -40,7 +41,7 @@ func TestPortInUseIsNamedAndOtherPortReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = taken.Close() })
-	free := freeAddress(t)
+	free := fixture.FreeAddr(t)
 
 	starts := map[string]func() error{
 		"nsqd": func() error {
@@ -69,7 +70,7 @@ func TestPortInUseIsNamedAndOtherPortReleased(t *testing.T) {
 
 func TestDataPathInUseIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	mustNSQD(t, embednsq.NSQDConfig{DataPath: dir})
+	fixture.NSQD(t, embednsq.NSQDConfig{DataPath: dir})
 	if _, err := embednsq.StartNSQD(embednsq.NSQDConfig{DataPath: dir}); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got error %v, want one that names %s", err, dir)
 	}
@@ -77,15 +78,15 @@ func TestDataPathInUseIsAnError(t *testing.T) {
 
 func TestMessagesSurviveRestart(t *testing.T) {
 	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
-	n := mustNSQD(t, cfg)
+	n := fixture.NSQD(t, cfg)
 	post(t, n.HTTPAddr(), "/topic/create?topic=t", "")
 	post(t, n.HTTPAddr(), "/channel/create?topic=t&channel=c", "")
 	post(t, n.HTTPAddr(), "/pub?topic=t", "hello")
 	cfg.TCPAddress, cfg.HTTPAddress = n.TCPAddr(), n.HTTPAddr()
 	mustStop(t, n.Stop)
 
-	n = mustNSQD(t, cfg)
-	eventually(t, func() bool {
+	n = fixture.NSQD(t, cfg)
+	fixture.Eventually(t, 5*time.Second, "the messages are in the channel", func() bool {
 		return strings.Contains(get(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"message_count":0`) &&
 			strings.Contains(get(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"depth":1`)
 	})
@@ -93,7 +94,7 @@ func TestMessagesSurviveRestart(t *testing.T) {
 
 func TestTemporaryDataPathIsRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	mustStop(t, n.Stop)
 	left, err := os.ReadDir(os.TempDir())
 	if err != nil || len(left) != 0 {
@@ -105,7 +106,7 @@ func TestNodeID(t *testing.T) {
 	for name, configured := range map[string]int64{"default: from the TCP port": 0, "as configured": 7} {
 		t.Run(name, func(t *testing.T) {
 			var opts *nsqd.Options
-			n := mustNSQD(t, embednsq.NSQDConfig{NodeID: configured, Tune: func(o *nsqd.Options) { opts = o }})
+			n := fixture.NSQD(t, embednsq.NSQDConfig{NodeID: configured, Tune: func(o *nsqd.Options) { opts = o }})
 			want := configured
 			if want == 0 {
 				want = int64(netip.MustParseAddrPort(n.TCPAddr()).Port() % 1024)
@@ -118,18 +119,18 @@ func TestNodeID(t *testing.T) {
 }
 
 func TestLookupdListsNSQDUntilStop(t *testing.T) {
-	l := mustLookupd(t)
-	n := mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
-	eventually(t, func() bool { return len(nodes(t, l)) == 1 })
+	l := fixture.Lookupd(t)
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	fixture.Eventually(t, 5*time.Second, "nsqlookupd lists the nsqd", func() bool { return len(nodes(t, l)) == 1 })
 	if got := nodes(t, l)[0]; got != n.TCPAddr() {
 		t.Errorf("nsqlookupd lists %s, want %s", got, n.TCPAddr())
 	}
 	mustStop(t, n.Stop)
-	eventually(t, func() bool { return len(nodes(t, l)) == 0 })
+	fixture.Eventually(t, 5*time.Second, "nsqlookupd lists no nsqd", func() bool { return len(nodes(t, l)) == 0 })
 }
 
 func TestStopIsIdempotent(t *testing.T) {
-	n, l := mustNSQD(t, embednsq.NSQDConfig{}), mustLookupd(t)
+	n, l := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.Lookupd(t)
 	for range 3 {
 		mustStop(t, n.Stop)
 		mustStop(t, l.Stop)
@@ -137,7 +138,10 @@ func TestStopIsIdempotent(t *testing.T) {
 }
 
 func TestStopEndsInTimeWithASilentClient(t *testing.T) {
-	n := mustNSQD(t, embednsq.NSQDConfig{})
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{}) // not fixture.NSQD, which wants Stop to succeed
+	if err != nil {
+		t.Fatal(err)
+	}
 	conn, err := net.Dial("tcp", n.TCPAddr())
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +163,7 @@ func TestStopEndsInTimeWithASilentClient(t *testing.T) {
 
 func TestLogLinesCarryTheirLevel(t *testing.T) {
 	var infos, bad atomic.Int32
-	n := mustNSQD(t, embednsq.NSQDConfig{Logf: func(level, msg string) {
+	n := fixture.NSQD(t, embednsq.NSQDConfig{Logf: func(level, msg string) {
 		if level == "INFO" && !strings.HasPrefix(msg, "INFO") {
 			infos.Add(1)
 		} else {
@@ -170,26 +174,6 @@ func TestLogLinesCarryTheirLevel(t *testing.T) {
 	if infos.Load() == 0 || bad.Load() != 0 {
 		t.Errorf("got %d lines of level INFO and %d others", infos.Load(), bad.Load())
 	}
-}
-
-func mustNSQD(t *testing.T, cfg embednsq.NSQDConfig) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Stop() })
-	return n
-}
-
-func mustLookupd(t *testing.T) *embednsq.Lookupd {
-	t.Helper()
-	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Stop() })
-	return l
 }
 
 func mustStop(t *testing.T, stop func() error) {
@@ -249,26 +233,4 @@ func nodes(t *testing.T, l *embednsq.Lookupd) []string {
 		addrs = append(addrs, net.JoinHostPort(p.Host, fmt.Sprint(p.Port)))
 	}
 	return addrs
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for !ok() {
-		if (<-poll.C).After(deadline) {
-			t.Fatal("the condition does not hold after 5 s")
-		}
-	}
 }

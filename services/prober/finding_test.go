@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/prober"
 	"rollcall/services/registry"
 )
@@ -46,15 +47,15 @@ func TestFindings(t *testing.T) {
 			server: func(t *testing.T) string { return mustHTTP(t, identify("a", 302)) }},
 		{name: "its own id by HTTP/1.0, with a body that does not end", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return mustServe(t, says("HTTP/1.0 200 OK\r\nx-rollcall-id: a\r\n\r\nbody"))
+				return fixture.Serve(t, says("HTTP/1.0 200 OK\r\nx-rollcall-id: a\r\n\r\nbody"))
 			}},
 		{name: "its own id after an informational response", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return mustServe(t, says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok+"X-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok+"X-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "its own id where protocols are switched", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return mustServe(t, says("HTTP/1.1 101 Switching Protocols\r\nX-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, says("HTTP/1.1 101 Switching Protocols\r\nX-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "another id", want: registry.FindingStranger,
 			server: func(t *testing.T) string { return mustHTTP(t, identify("b", 200)) }},
@@ -63,43 +64,45 @@ func TestFindings(t *testing.T) {
 		{name: "HTTP without an id", want: registry.FindingAccepted,
 			server: func(t *testing.T) string { return mustHTTP(t, func(http.ResponseWriter, *http.Request) {}) }},
 		{name: "an empty id is none", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says(ok+"X-Rollcall-Id:  \r\n\r\n")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says(ok+"X-Rollcall-Id:  \r\n\r\n")) }},
 		{name: "a server of TLS", want: registry.FindingAccepted, server: mustTLS},
 		{name: "an alert of TLS", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says("\x15\x03\x01\x00\x02\x02\x28")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("\x15\x03\x01\x00\x02\x02\x28")) }},
 		{name: "a greeting in text", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says("220 mail.example ESMTP\r\n")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("220 mail.example ESMTP\r\n")) }},
 		{name: "a greeting that is no line", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says("\x00\x01\x02\x03\x04\x05")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("\x00\x01\x02\x03\x04\x05")) }},
 		{name: "a short greeting that is no line", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says("+OK")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("+OK")) }},
 		{name: "what begins as HTTP and is none", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, says("HTTP/1.1 fine\r\n\r\n")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("HTTP/1.1 fine\r\n\r\n")) }},
 		{name: "a header of 1 MiB", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
-				return mustServe(t, says(ok+strings.Repeat("X-Long: "+strings.Repeat("x", 1014)+"\r\n", 1024)+"X-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, says(ok+strings.Repeat("X-Long: "+strings.Repeat("x", 1014)+"\r\n", 1024)+"X-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "an id beyond the first 16 KiB", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
-				return mustServe(t, says(ok+"X-Long: "+strings.Repeat("x", 16<<10)+"\r\nX-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, says(ok+"X-Long: "+strings.Repeat("x", 16<<10)+"\r\nX-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "closed at once", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, func(net.Conn) {}) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, func(net.Conn) {}) }},
 		{name: "closed within the header", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
-				return mustServe(t, func(c net.Conn) { _, _ = io.WriteString(c, ok+"X-Rollcall-Id: a\r\n") })
+				return fixture.Serve(t, func(c net.Conn) { _, _ = io.WriteString(c, ok+"X-Rollcall-Id: a\r\n") })
 			}},
 		{name: "reset at once", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return mustServe(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }) }},
+			server: func(t *testing.T) string {
+				return fixture.Serve(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
+			}},
 		{name: "nobody listens", want: registry.FindingRefused, tcp: registry.FindingRefused, server: mustFreeOf},
 		{name: "a connection that nobody accepts", want: registry.FindingSilent,
 			server: func(t *testing.T) string { return mustListen(t).Addr().String() }},
 		{name: "a server that waits for other words", want: registry.FindingSilent,
-			server: func(t *testing.T) string { return mustServe(t, says("")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("")) }},
 		{name: "a header that is not whole in time", want: registry.FindingSilent,
-			server: func(t *testing.T) string { return mustServe(t, drip) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, drip) }},
 		{name: "a header that stops within its first word", want: registry.FindingSilent,
-			server: func(t *testing.T) string { return mustServe(t, says("HTT")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, says("HTT")) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +116,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func mustFreeOf(t *testing.T) string { return mustFree(t) }
+func mustFreeOf(t *testing.T) string { return fixture.FreeAddr(t) }
 
 // checkFinding has silence end soon. On a busy machine that end may be noticed too late to mean anything, and is
 // waited for again.
@@ -183,7 +186,7 @@ func TestEvidenceIsOfTheProbe(t *testing.T) {
 
 func TestQuestion(t *testing.T) {
 	asked := make(chan *http.Request, 1)
-	addr := mustServe(t, func(conn net.Conn) {
+	addr := fixture.Serve(t, func(conn net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
 			t.Error(err)
@@ -250,7 +253,7 @@ func TestAfterARefusal(t *testing.T) {
 
 // A server that restarts refuses for a moment.
 func TestAServerThatListensAgain(t *testing.T) {
-	addr := mustFree(t)
+	addr := fixture.FreeAddr(t)
 	again := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Rollcall-Id", "a")
 	}))
@@ -322,7 +325,7 @@ func TestTimeout(t *testing.T) {
 
 func TestAddressesThatAreNotCalled(t *testing.T) {
 	var called atomic.Int64
-	addr := mustServe(t, func(net.Conn) { called.Add(1) })
+	addr := fixture.Serve(t, func(net.Conn) { called.Add(1) })
 	deny := func(netip.AddrPort) error { return errors.New("denied") }
 	calls := 0
 	for _, tt := range []struct {

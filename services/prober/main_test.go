@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,34 +82,6 @@ func mustAsk(t testing.TB, cfg prober.Config, probe registry.Probe) registry.Evi
 	return <-r.reports
 }
 
-// mustServe gives each connection to handle, in a goroutine, and closes it afterwards. All have ended when the test has;
-// handle must end when its connection is closed.
-func mustServe(t testing.TB, handle func(net.Conn)) (addr string) {
-	t.Helper()
-	l := mustListen(t)
-	ended, end := context.WithCancel(context.Background())
-	var open sync.WaitGroup
-	open.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() {
-				defer conn.Close()
-				defer context.AfterFunc(ended, func() { _ = conn.Close() })()
-				handle(conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		end()
-		open.Wait()
-	})
-	return l.Addr().String()
-}
-
 func mustListen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,14 +90,6 @@ func mustListen(t testing.TB) net.Listener {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	return l
-}
-
-// mustFree is an address that nobody listens on.
-func mustFree(t testing.TB) string {
-	t.Helper()
-	l := mustListen(t)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // says is a server that reads the question and answers with text, and waits for the client to go.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/prober"
 	"rollcall/services/registry"
 )
@@ -156,9 +157,9 @@ func TestEndOfTheContext(t *testing.T) {
 		dial int // how far it got
 	}{
 		{"no probe", prober.Config{}, silent, none},
-		{"connecting", prober.Config{Timeout: never}, func(t *testing.T) string { return mustFull(t) }, begun},
+		{"connecting", prober.Config{Timeout: never}, func(t *testing.T) string { return fixture.BlackHole(t) }, begun},
 		{"waiting for the answer", prober.Config{Timeout: never}, silent, ended},
-		{"within the answer", prober.Config{Timeout: never}, func(t *testing.T) string { return mustServe(t, drip) }, ended},
+		{"within the answer", prober.Config{Timeout: never}, func(t *testing.T) string { return fixture.Serve(t, drip) }, ended},
 		{"waiting after a refusal", prober.Config{Again: never, Dial: refused}, silent, ended},
 		{"waiting for its turn", prober.Config{Timeout: never, Concurrency: 1}, silent, ended},
 		{"nobody takes the report", prober.Config{Mode: prober.ModeTCP, Timeout: never}, silent, ended},

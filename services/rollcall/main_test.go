@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"rollcall/integration/fixture"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -87,20 +89,7 @@ func (w *written) String() string {
 
 func (w *written) await(t testing.TB, text string) {
 	t.Helper()
-	eventually(t, 10*time.Second, text, func() bool { return strings.Contains(w.String(), text) })
-}
-
-// eventually polls until ok holds.
-func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	begun := time.Now()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !ok() {
-		if (<-poll.C).Sub(begun) > limit {
-			t.Fatalf("%s: not so within %v", what, limit)
-		}
-	}
+	fixture.Eventually(t, 10*time.Second, text, func() bool { return strings.Contains(w.String(), text) })
 }
 
 func golden(t testing.TB, name, got string) {

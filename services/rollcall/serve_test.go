@@ -12,15 +12,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
+	"rollcall/services/embednsq"
 )
 
 func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
-	nsqd := mustNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	api := start(t, apiserverArgs(nsqd.TCPAddr())...)
 	addr := address(t, &api.stderr)
 	data := start(t, "dataserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--dataserver.listen", "127.0.0.1:0", "--dataserver.id", "d-1")
-	eventually(t, 10*time.Second, "API server ready", func() bool { return call(t, "healthcheck", "--api", addr).code == 0 })
-	eventually(t, 10*time.Second, "data server listed", func() bool { return strings.Contains(call(t, "ls", "--api", addr).stdout, "d-1") })
+	fixture.Eventually(t, 10*time.Second, "API server ready", func() bool { return call(t, "healthcheck", "--api", addr).code == 0 })
+	fixture.Eventually(t, 10*time.Second, "data server listed", func() bool { return strings.Contains(call(t, "ls", "--api", addr).stdout, "d-1") })
 	if got := call(t, "healthcheck", "http://"+address(t, &data.stderr)+"/healthz"); got.code != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -30,7 +33,7 @@ func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
 	if got := data.stop(); got.code != 0 || got.stdout != "" {
 		t.Errorf("data server: %+v", got)
 	}
-	eventually(t, 5*time.Second, "data server gone", func() bool {
+	fixture.Eventually(t, 5*time.Second, "data server gone", func() bool {
 		got := call(t, "get", "data/d-1", "--api", addr)
 		return got.code == 1 && strings.Contains(got.stderr, "rollcall.server.left (leave)")
 	})
@@ -53,7 +56,7 @@ func TestDemoEndsWithASignal(t *testing.T) {
 func TestTheFirstSignalStopsInOrder(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
-			p := mustExec(t, apiserverArgs(mustNSQD(t).TCPAddr())...)
+			p := mustExec(t, apiserverArgs(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())...)
 			address(t, &p.stderr)
 			p.signal(sig)
 			if state := p.wait(); state.ExitCode() != 0 {
@@ -67,7 +70,7 @@ func TestTheFirstSignalStopsInOrder(t *testing.T) {
 }
 
 func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
-	nsqd := mustNSQD(t).TCPAddr()
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()
 	for name, args := range map[string][]string{
 		"apiserver":  apiserverArgs(nsqd),
 		"dataserver": {"dataserver", "--nsq.lookupd=", "--nsq.nsqd", nsqd, "--dataserver.listen", "127.0.0.1:0"},
@@ -77,7 +80,7 @@ func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
 			address(t, &p.stderr)
 			for n := 1; n <= 2; n++ {
 				p.signal(syscall.SIGHUP)
-				eventually(t, 5*time.Second, "the log of a SIGHUP", func() bool { return strings.Count(p.stderr.String(), "SIGHUP") == n })
+				fixture.Eventually(t, 5*time.Second, "the log of a SIGHUP", func() bool { return strings.Count(p.stderr.String(), "SIGHUP") == n })
 			}
 			p.signal(syscall.SIGTERM)
 			if state := p.wait(); state.ExitCode() != 0 {
@@ -101,11 +104,11 @@ func TestHangupEndsWatch(t *testing.T) {
 }
 
 func TestTheSecondSignalEndsAtOnce(t *testing.T) {
-	p := mustExec(t, apiserverArgs(mustNSQD(t).TCPAddr())...)
+	p := mustExec(t, apiserverArgs(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())...)
 	addr := address(t, &p.stderr)
 	mustKeepBusy(t, addr)
 	p.signal(syscall.SIGTERM)
-	eventually(t, 5*time.Second, "stopping", func() bool {
+	fixture.Eventually(t, 5*time.Second, "stopping", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
@@ -113,7 +116,7 @@ func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 		return err != nil
 	})
 	// Long before the request is cut off. One signal more may go unheard, while the first one is dealt with.
-	eventually(t, 3*time.Second, "end", func() bool {
+	fixture.Eventually(t, 3*time.Second, "end", func() bool {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		return p.hasEnded()
 	})
@@ -204,6 +207,6 @@ func (p *process) hasEnded() bool {
 
 func (p *process) wait() *os.ProcessState {
 	p.t.Helper()
-	eventually(p.t, 10*time.Second, "end of the process", p.hasEnded)
+	fixture.Eventually(p.t, 10*time.Second, "end of the process", p.hasEnded)
 	return p.cmd.ProcessState
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 )
 
 func TestWatchPrintsEvents(t *testing.T) {
-	nsqd := mustNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	registered := mustEvent(t, events.TypeRegistered, "blue", 1)
 	left := mustEvent(t, events.TypeLeft, "green", 2)
 	other := mustEvent(t, events.TypeExpired, "blue", 3)
@@ -32,7 +33,7 @@ func TestWatchPrintsEvents(t *testing.T) {
 			args := append(strings.Fields(row.args), "watch", "--all", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr(), "--nsq.events", topic)
 			watch := start(t, args...)
 			mustPublish(t, nsqd, topic, registered, left, other)
-			eventually(t, 10*time.Second, "all lines", func() bool { return len(watch.stdout.String()) >= len(row.want) })
+			fixture.Eventually(t, 10*time.Second, "all lines", func() bool { return len(watch.stdout.String()) >= len(row.want) })
 			if got := watch.stop(); got != (result{0, row.want, ""}) {
 				t.Errorf("got %d, %q and\n%swant\n%s", got.code, got.stderr, got.stdout, row.want)
 			}
@@ -41,7 +42,7 @@ func TestWatchPrintsEvents(t *testing.T) {
 }
 
 func TestWatchTellsOfWhatIsMissing(t *testing.T) {
-	nsqd := mustNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	watch := start(t, "watch", "--all", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
 	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "a", 7), mustEvent(t, events.TypeRegistered, "b", 10))
 	watch.stderr.await(t, "rollcall: revisions 8 to 9 of api-1 are missing\n")
@@ -67,7 +68,7 @@ func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
 
 // A topic without a channel keeps its events, and gives them to the first one.
 func TestWatchBeginsWithNow(t *testing.T) {
-	nsqd := mustNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "old", 1), mustEvent(t, events.TypeRegistered, "older", 5))
 	watch := start(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
 	watch.stderr.await(t, "are skipped; --all prints them\n")
@@ -83,7 +84,7 @@ func TestWatchBeginsWithNow(t *testing.T) {
 
 // Its connections end before it does.
 func TestAWatchThatEndsSaysNothingOfItsConnections(t *testing.T) {
-	nsqd := mustNSQD(t)
+	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	for _, after := range []time.Duration{deafAfter - 20*time.Millisecond, deafAfter - time.Millisecond, deafAfter + 20*time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
 		defer cancel()
@@ -93,20 +94,6 @@ func TestAWatchThatEndsSaysNothingOfItsConnections(t *testing.T) {
 			t.Errorf("ended after %v: got %d, %q and %q, want 0 and nothing", after, code, stdout.String(), stderr.String())
 		}
 	}
-}
-
-func mustNSQD(t testing.TB) *embednsq.NSQD {
-	t.Helper()
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
 }
 
 func mustEvent(t testing.TB, typ events.Type, id string, revision uint64) events.Event {

@@ -10,44 +10,25 @@ import (
 	"go.uber.org/goleak"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 	"rollcall/services/subscriber"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// nsqd queries nsqlookupd over HTTP when it creates a topic. Both keep that connection for 90 s.
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
-	)
+	goleak.VerifyTestMain(m, fixture.LeakOptions()...)
 }
 
 const patience = 10 * time.Second
 
+// mustNSQD starts an nsqd that requeues messages of a new channel soon. By default it does so after its next scan for channels, every 5 s.
 func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
 	t.Helper()
-	// nsqd requeues messages of a new channel only after its next scan for channels, which is every 5 s by default.
 	cfg.Tune = func(o *nsqd.Options) {
 		o.QueueScanInterval, o.QueueScanRefreshInterval = 10*time.Millisecond, 20*time.Millisecond
 	}
-	n, err := embednsq.StartNSQD(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Stop() })
-	return n
-}
-
-func mustLookupd(t testing.TB) *embednsq.Lookupd {
-	t.Helper()
-	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Stop() })
-	return l
+	return fixture.NSQD(t, cfg)
 }
 
 func mustProducer(t testing.TB, cluster nsqpubsub.Cluster) *nsqpubsub.Producer {
@@ -147,7 +128,7 @@ func mustRunWith(t testing.TB, cfg subscriber.Config, h subscriber.Handler) *run
 
 func (r *running) awaitConnected(want int) {
 	r.t.Helper()
-	eventually(r.t, func() bool {
+	fixture.Eventually(r.t, patience, "every nsqd is connected", func() bool {
 		connected := 0
 		for _, n := range r.sub.Nodes() {
 			if n.Connected {
@@ -181,16 +162,5 @@ func receive[T any](t testing.TB, from <-chan T) T {
 	case <-time.After(patience):
 		t.Fatalf("no value within %v", patience)
 		return *new(T)
-	}
-}
-
-func eventually(t testing.TB, ok func() bool) {
-	t.Helper()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for start := time.Now(); !ok(); {
-		if (<-poll.C).Sub(start) > patience {
-			t.Fatalf("the condition does not hold after %v", patience)
-		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
 	"rollcall/services/subscriber"
@@ -193,7 +194,7 @@ func TestNamedChannelStoresUnhandledEvents(t *testing.T) {
 }
 
 func TestEventsOfAllNSQDAndAMissingRevision(t *testing.T) {
-	lookupd := mustLookupd(t)
+	lookupd := fixture.Lookupd(t)
 	for range 2 {
 		mustNSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
 	}
@@ -277,7 +278,7 @@ func TestRunWithoutBrokerStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- sub.Run(ctx, func(context.Context, events.Event) error { return nil }) }()
-	eventually(t, func() bool { nodes := sub.Nodes(); return len(nodes) == 1 && nodes[0].Err != nil })
+	fixture.Eventually(t, patience, "the error is reported", func() bool { nodes := sub.Nodes(); return len(nodes) == 1 && nodes[0].Err != nil })
 	cancel()
 	if err := receive(t, ended); err != nil {
 		t.Error(err)
