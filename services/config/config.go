@@ -22,7 +22,7 @@ import (
 // Config is the whole configuration: of an API server, of the sample data server, and of the client
 // verbs as far as they need it. Read fills it.
 type Config struct {
-	ID         string     `koanf:"id" doc:"name of this process in events and in its NSQ channel; default: host name and a random suffix"`
+	ID         string     `koanf:"id" doc:"name of this process in events and in its NSQ channel, unique among API servers; default: host name and a random suffix"`
 	NSQ        NSQ        `koanf:"nsq"`
 	Registry   Registry   `koanf:"registry"`
 	API        API        `koanf:"api"`
@@ -36,20 +36,20 @@ type Config struct {
 // NSQ says where the brokers are. Lookupd and NSQD are used together.
 type NSQ struct {
 	Lookupd     []string `koanf:"lookupd" doc:"HTTP addresses of nsqlookupd"`
-	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd that are used whatever nsqlookupd says"`
+	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd, in addition to those that nsqlookupd returns"`
 	Topic       string   `koanf:"topic" doc:"topic of the heartbeats"`
 	Events      string   `koanf:"events" doc:"topic of the lifecycle events"`
-	Auth        string   `koanf:"auth" secret:"true" doc:"secret for nsqd's auth server"`
-	Compression string   `koanf:"compression" doc:"none, snappy or deflate"`
+	Auth        string   `koanf:"auth" secret:"true" doc:"secret for the auth server of nsqd"`
+	Compression string   `koanf:"compression" doc:"compression of connections to nsqd: none, snappy or deflate"`
 	TLS         TLS      `koanf:"tls"`
 }
 
 // TLS of the connections to nsqd.
 type TLS struct {
-	Enabled bool   `koanf:"enabled" doc:"speak TLS to nsqd; an nsqd that does not offer it is not used"`
-	CA      string `koanf:"ca" doc:"file of the certificate authority; default: the system's"`
-	Cert    string `koanf:"cert" doc:"file of the client certificate"`
-	Key     string `koanf:"key" doc:"file of the client certificate's key"`
+	Enabled bool   `koanf:"enabled" doc:"use TLS on connections to nsqd; an nsqd that does not offer TLS is not used"`
+	CA      string `koanf:"ca" doc:"PEM file of the certificate authority; default: those of the system"`
+	Cert    string `koanf:"cert" doc:"PEM file of the client certificate"`
+	Key     string `koanf:"key" doc:"PEM file of the key of the client certificate"`
 }
 
 // Off is the value of proxy.listen and of registry.probe that turns the feature off.
@@ -57,40 +57,40 @@ const Off = "off"
 
 // Registry is how long servers live, and how the registry finds out.
 type Registry struct {
-	Interval   time.Duration `koanf:"interval" doc:"time between heartbeats of a server that states none"`
-	TTL        time.Duration `koanf:"ttl" doc:"silence that expires a server that states none; suspect after 0.7 of it"`
-	Tick       time.Duration `koanf:"tick" doc:"precision of suspicion and expiry"`
-	MaxServers int           `koanf:"maxservers" doc:"new servers beyond it are refused, known ones stay"`
-	Allow      []string      `koanf:"allow" doc:"CIDRs; if any, servers outside of them are refused"`
-	Probe      string        `koanf:"probe" doc:"how a silent server is asked: http (for its id), tcp (whether it accepts a connection) or off"`
-	Snapshot   string        `koanf:"snapshot" doc:"file in which the roll outlives a restart, of this process alone; default: none"`
+	Interval   time.Duration `koanf:"interval" doc:"heartbeat interval of a server whose heartbeats state none"`
+	TTL        time.Duration `koanf:"ttl" doc:"TTL of a server whose heartbeats state none; a server is suspected after 0.7 TTL without a heartbeat"`
+	Tick       time.Duration `koanf:"tick" doc:"interval at which the registry checks which servers to suspect or expire"`
+	MaxServers int           `koanf:"maxservers" doc:"maximum number of servers; the registry refuses new servers beyond it and keeps those that it has"`
+	Allow      []string      `koanf:"allow" doc:"CIDRs of the addresses that servers may have; default: any address"`
+	Probe      string        `koanf:"probe" doc:"how a silent server is probed: http (it must return its id), tcp (it must accept a connection) or off"`
+	Snapshot   string        `koanf:"snapshot" doc:"file that keeps the registry over a restart; each process needs a file of its own; default: none"`
 }
 
 // API is the HTTP API.
 type API struct {
-	Listen      string `koanf:"listen" doc:"address of the HTTP API"`
-	Connections int    `koanf:"connections" doc:"most connections of clients; while there are as many, new ones wait and idle ones are closed"`
+	Listen      string `koanf:"listen" doc:"address on which the HTTP API listens"`
+	Connections int    `koanf:"connections" doc:"maximum number of client connections; at the maximum, new connections wait and idle ones are closed"`
 }
 
 // DataServer is the sample data server.
 type DataServer struct {
-	Service   string            `koanf:"service" doc:"service it belongs to"`
-	ID        string            `koanf:"id" doc:"id, unique in its service; default: the advertised address"`
-	Listen    string            `koanf:"listen" doc:"address to listen on"`
-	Advertise string            `koanf:"advertise" doc:"address told to others; default: the one it listens on, or, if that is every one of this machine, the one from which it reaches NSQ"`
+	Service   string            `koanf:"service" doc:"service of the server"`
+	ID        string            `koanf:"id" doc:"id of the server, unique in its service; default: the advertised address"`
+	Listen    string            `koanf:"listen" doc:"address on which the server listens"`
+	Advertise string            `koanf:"advertise" doc:"address in the heartbeats; default: the listen address or, if that is unspecified as in :9001, the address from which the machine reaches NSQ"`
 	Interval  time.Duration     `koanf:"interval" doc:"time between heartbeats"`
-	TTL       time.Duration     `koanf:"ttl" doc:"silence after which it counts as gone"`
-	Weight    int               `koanf:"weight" doc:"share of the requests, 0 to 1000; 0 drains it"`
-	Zone      string            `koanf:"zone" doc:"zone or rack it stands in"`
-	Version   string            `koanf:"version" doc:"version of the program that serves"`
-	Tags      []string          `koanf:"tags" doc:"tags, up to 16"`
-	Meta      map[string]string `koanf:"meta" doc:"metadata, up to 32 of key=value"`
+	TTL       time.Duration     `koanf:"ttl" doc:"TTL in the heartbeats: a server that is silent for this long is gone"`
+	Weight    int               `koanf:"weight" doc:"share of the requests, 0 to 1000; 0: the server gets no new requests"`
+	Zone      string            `koanf:"zone" doc:"zone or rack of the server"`
+	Version   string            `koanf:"version" doc:"version of the program that answers the requests"`
+	Tags      []string          `koanf:"tags" doc:"tags of the server, at most 16"`
+	Meta      map[string]string `koanf:"meta" doc:"metadata of the server as KEY=VALUE, at most 32 pairs"`
 }
 
 // Log is what the process says on standard error.
 type Log struct {
-	Level  string `koanf:"level" doc:"debug, info, warn or error"`
-	Format string `koanf:"format" doc:"json or console"`
+	Level  string `koanf:"level" doc:"lowest level that is logged: debug, info, warn or error"`
+	Format string `koanf:"format" doc:"format of the log: json or console"`
 }
 
 // defaultConnections bounds the connections of clients of one listener.

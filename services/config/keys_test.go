@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/services/balancer"
 	"rollcall/services/config"
 )
 
@@ -64,7 +65,7 @@ func TestYAMLIsAFileThatLoads(t *testing.T) {
 	want.Proxy = config.Proxy{
 		Listen: "off", Routes: []string{"/a,b=data", "h=x"}, Trusted: []string{"10.0.0.0/8", "::1/128"}, TLS: config.ProxyTLS{Cert: "c", Key: "k"}, Policy: "hash",
 		Policies: map[string]string{"data": "random", "on": "leastload"}, Hash: "cookie:sid", Zone: "off", SlowStart: 1, Panic: 1,
-		Eject: config.ProxyEject{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: config.ProxyRetry{Attempts: 5, Percent: 6, PerSecond: 7},
+		Eject: balancer.Ejection{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: config.ProxyRetry{Attempts: 5, Percent: 6, PerSecond: 7},
 		Timeout:     config.ProxyTimeout{Connect: 1, Response: 2, Header: 3, Idle: 4, Stall: 5},
 		HeaderLimit: 10_000, Drain: 6, Connections: 8,
 	}

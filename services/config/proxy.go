@@ -17,25 +17,25 @@ import (
 
 // Proxy is the HTTP proxy in front of the servers on the roll.
 type Proxy struct {
-	Listen   string            `koanf:"listen" doc:"address of the proxy; off: none"`
-	Routes   []string          `koanf:"routes" doc:"[HOST][/PREFIX]=SERVICE[/PATH]: where requests go beside /SERVICE/...; SERVICE may be handler:NAME, of a handler inside the process"`
-	Trusted  []string          `koanf:"trusted" doc:"CIDRs of the proxies in front, from which X-Forwarded-*, Forwarded and X-Real-IP are accepted; default: none"`
-	Rewrite  bool              `koanf:"rewrite" doc:"where a prefix is stripped: send X-Forwarded-Prefix, rewrite Location, Content-Location, Refresh and cookie paths, and redirect /PREFIX to /PREFIX/"`
+	Listen   string            `koanf:"listen" doc:"address on which the proxy listens; off: no proxy"`
+	Routes   []string          `koanf:"routes" doc:"routes [HOST][/PREFIX]=SERVICE[/PATH], in addition to /SERVICE/...; handler:NAME as SERVICE is a handler inside the process"`
+	Trusted  []string          `koanf:"trusted" doc:"CIDRs of the proxies in front of this one, whose X-Forwarded-*, Forwarded and X-Real-IP headers are kept; default: none"`
+	Rewrite  bool              `koanf:"rewrite" doc:"for routes that strip a prefix: send X-Forwarded-Prefix, rewrite Location, Content-Location, Refresh and cookie paths, and redirect /PREFIX to /PREFIX/"`
 	TLS      ProxyTLS          `koanf:"tls"`
-	Policy   string            `koanf:"policy" doc:"how a server is chosen: p2c, random, roundrobin, leastload or hash"`
-	Policies map[string]string `koanf:"policies" doc:"SERVICE=POLICY, for services with another one"`
-	Hash     string            `koanf:"hash" doc:"what the policy hash goes by: client, header:NAME, cookie:NAME or query:NAME"`
-	Zone     string            `koanf:"zone" doc:"zone of this API server, whose servers are preferred; default: none"`
+	Policy   string            `koanf:"policy" doc:"load balancing policy: p2c, random, roundrobin, leastload or hash"`
+	Policies map[string]string `koanf:"policies" doc:"policies SERVICE=POLICY, for services with a policy other than proxy.policy"`
+	Hash     string            `koanf:"hash" doc:"key of the policy hash: client (its address), header:NAME, cookie:NAME or query:NAME"`
+	Zone     string            `koanf:"zone" doc:"zone of this API server; servers in the same zone are preferred; default: none"`
 
-	SlowStart time.Duration `koanf:"slowstart" doc:"time in which the share of a new server grows to its full; 0s: none"`
-	Panic     int           `koanf:"panic" doc:"while fewer than this percent of a service's servers can be used, suspects are used too; 0: never"`
-	Eject     ProxyEject    `koanf:"eject"`
-	Retry     ProxyRetry    `koanf:"retry"`
-	Timeout   ProxyTimeout  `koanf:"timeout"`
+	SlowStart time.Duration     `koanf:"slowstart" doc:"time in which the share of a new server grows to its full value; 0s: at once"`
+	Panic     int               `koanf:"panic" doc:"suspects are used too while less than this percentage of a service's servers is usable; 0: never"`
+	Eject     balancer.Ejection `koanf:"eject"`
+	Retry     ProxyRetry        `koanf:"retry"`
+	Timeout   ProxyTimeout      `koanf:"timeout"`
 
-	HeaderLimit int           `koanf:"headerlimit" doc:"most bytes of a request's header, 8192 to 1048576; more is answered with 431"`
-	Connections int           `koanf:"connections" doc:"most connections of clients; while there are as many, new ones wait and idle ones are closed"`
-	Drain       time.Duration `koanf:"drain" doc:"how long the requests in hand of a server that left may go on"`
+	HeaderLimit int           `koanf:"headerlimit" doc:"maximum size of a request header in bytes, 8192 to 1048576; a larger header gets status 431"`
+	Connections int           `koanf:"connections" doc:"maximum number of client connections; at the maximum, new connections wait and idle ones are closed"`
+	Drain       time.Duration `koanf:"drain" doc:"time limit for requests in flight on a server that has left; 0s: they are cut off at once"`
 
 	// Handlers are what routes to handler:NAME go to, each safe for concurrent use. Only a program has them.
 	Handlers map[string]http.Handler `koanf:"-"`
@@ -43,39 +43,31 @@ type Proxy struct {
 
 // ProxyTLS is for the clients of the proxy. Without a certificate it speaks plain HTTP/1.1.
 type ProxyTLS struct {
-	Cert string `koanf:"cert" doc:"file of the proxy's certificate; with it the proxy speaks TLS, and HTTP/2"`
-	Key  string `koanf:"key" doc:"file of the certificate's key"`
-}
-
-// ProxyEject is when and for how long a server that fails is not chosen.
-type ProxyEject struct {
-	After   int           `koanf:"after" doc:"failures in a row that eject a server, so that it is not chosen for a while; 0: never"`
-	For     time.Duration `koanf:"for" doc:"how long a server is ejected the first time; twice as long each time after that"`
-	Longest time.Duration `koanf:"longest" doc:"how long a server is ejected at most"`
-	Percent int           `koanf:"percent" doc:"most percent of a service's servers that are ejected at once; at least one, but never the last that can be used"`
+	Cert string `koanf:"cert" doc:"PEM file of the certificate of the proxy; with it the proxy serves TLS and HTTP/2"`
+	Key  string `koanf:"key" doc:"PEM file of the key of the certificate"`
 }
 
 // ProxyRetry bounds the further attempts, each on another server.
 type ProxyRetry struct {
-	Attempts  int `koanf:"attempts" doc:"further attempts of a request, each on another server"`
-	Percent   int `koanf:"percent" doc:"further attempts, in percent of the requests of 10 s"`
-	PerSecond int `koanf:"persecond" doc:"and so many a second in addition"`
+	Attempts  int `koanf:"attempts" doc:"retries per request, each on another server"`
+	Percent   int `koanf:"percent" doc:"retries allowed, as a percentage of the requests of the last 10 s"`
+	PerSecond int `koanf:"persecond" doc:"retries allowed per second on top of the percentage"`
 }
 
 // ProxyTimeout is how long the proxy waits for others.
 type ProxyTimeout struct {
-	Connect  time.Duration `koanf:"connect" doc:"how long a connection to a server may take"`
-	Response time.Duration `koanf:"response" doc:"how long an answer may take to begin, over all attempts of a request"`
-	Header   time.Duration `koanf:"header" doc:"how long a client may take for the header of a request"`
-	Idle     time.Duration `koanf:"idle" doc:"how long a connection is kept without a request, on both sides"`
-	Stall    time.Duration `koanf:"stall" doc:"how long a client may send or take nothing of a body, and a server take nothing of one"`
+	Connect  time.Duration `koanf:"connect" doc:"time limit for connecting to a server"`
+	Response time.Duration `koanf:"response" doc:"time limit until the header of the response, over all attempts of a request"`
+	Header   time.Duration `koanf:"header" doc:"time limit for a client to send the header of a request"`
+	Idle     time.Duration `koanf:"idle" doc:"time for which connections to clients and servers are kept without a request"`
+	Stall    time.Duration `koanf:"stall" doc:"time limit for the next byte of a request body, from the client or to the server, and for the next 64 KiB of a response to the client"`
 }
 
 func defaultProxy() Proxy {
 	return Proxy{
 		Listen: "127.0.0.1:8080", Connections: defaultConnections, Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
 		SlowStart: 10 * time.Second, Panic: 50,
-		Eject: ProxyEject{After: 5, For: 5 * time.Second, Longest: time.Minute, Percent: 30},
+		Eject: balancer.Default().Eject,
 		Retry: ProxyRetry{Attempts: 2, Percent: 20, PerSecond: 10},
 		Timeout: ProxyTimeout{
 			Connect: time.Second, Response: 30 * time.Second, Header: 5 * time.Second, Idle: 90 * time.Second, Stall: 30 * time.Second,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/services/balancer"
 	"rollcall/services/config"
 )
 
@@ -65,7 +66,7 @@ func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
 		"a header above 1 MiB": {func(x *config.Proxy) { x.HeaderLimit = 1<<20 + 1 }, []string{"proxy.headerlimit 1048577"}},
 		"all below 0": {func(x *config.Proxy) {
 			x.SlowStart, x.Panic, x.Drain = -1, -1, -1
-			x.Eject = config.ProxyEject{After: -1, For: -1, Longest: -1, Percent: -1}
+			x.Eject = balancer.Ejection{After: -1, For: -1, Longest: -1, Percent: -1}
 			x.Retry = config.ProxyRetry{Attempts: -1, Percent: -1, PerSecond: -1}
 		}, []string{
 			"proxy.slowstart -1ns: want 0s or more", "proxy.panic -1: want 0 to 100", "proxy.eject.after -1", "proxy.eject.for -1ns: want more than 0",

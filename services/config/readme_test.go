@@ -29,7 +29,7 @@ func readmeTable() string {
 
 func TestReadmeHasTheKeys(t *testing.T) {
 	const begin, end = "<!-- config -->\n", "<!-- /config -->"
-	file := filepath.Join("..", "..", "README.md")
+	file := filepath.Join("..", "app", "README.md")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
