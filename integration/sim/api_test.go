@@ -62,7 +62,7 @@ func newAPIServer(w *world) *apiServer {
 }
 
 // begin starts the process, with its roll of before if there is one.
-func (a *apiServer) begin(saved *registry.Saved) {
+func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.started = a.time()
 	a.skew = pipeline.NewSkew(a.started)
 	var err error
@@ -290,7 +290,7 @@ func (a *apiServer) saveSnapshot() {
 	if a.stop == nil {
 		return
 	}
-	s, err := a.registry.Save(context.Background(), a.time())
+	s, err := a.registry.Snapshot(context.Background(), a.time())
 	fixture.Must(a.w.t, err)
 	a.snapshot, err = json.Marshal(s)
 	fixture.Must(a.w.t, err)
@@ -298,8 +298,8 @@ func (a *apiServer) saveSnapshot() {
 }
 
 // readSnapshot reads it back.
-func (a *apiServer) readSnapshot() *registry.Saved {
-	s := new(registry.Saved)
+func (a *apiServer) readSnapshot() *registry.Snapshot {
+	s := new(registry.Snapshot)
 	fixture.Must(a.w.t, json.Unmarshal(a.snapshot, s))
 	fixture.Must(a.w.t, s.Validate())
 	return s

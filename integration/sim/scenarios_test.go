@@ -314,6 +314,6 @@ func (w *world) moment(d time.Duration) time.Duration {
 }
 
 // restored takes over what a restarted registry says it knows.
-func (c *audit) restored(s *registry.Saved) {
+func (c *audit) restored(s *registry.Snapshot) {
 	c.revision = s.Revision
 }

@@ -88,12 +88,12 @@ func (r *roll) newRegistry() (err error) {
 
 // restored is the roll of the process before. A file that cannot be used costs no more than the roll: heartbeats bring
 // it back.
-func (r *roll) restored() *registry.Saved {
+func (r *roll) restored() *registry.Snapshot {
 	path := r.cfg.Registry.Snapshot
 	if path == "" {
 		return nil
 	}
-	saved, err := snapshot.Load(path)
+	saved, err := snapshot.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.log.Info("there is no snapshot of the roll yet", zap.String("path", path))

@@ -76,7 +76,7 @@ func TestTwoProcessesDoNotShareASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the ports of the first attempt are free again
-		if _, err := app.ListenAPIServer(second, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another process keeps its roll there") {
+		if _, err := app.ListenAPIServer(second, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 			t.Fatalf("got %v, want it refused", err)
 		}
 	}

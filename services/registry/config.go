@@ -21,7 +21,7 @@ type Config struct {
 	Probing        bool                   // Probes is read and answered with Report; if false, silence alone decides
 	Deaf           func() string          // why no message arrives, for the detail of mode blind; must not block; default unknown
 	Reached        func(nsqd string) bool // whether this process was ever connected to an nsqd that delivered no message; must not block; default no
-	Restore        *Saved                 // servers that the previous process knew; default none. It must be valid
+	Restore        *Snapshot              // servers that the previous process knew; default none. It must be valid
 }
 
 // maxTick bounds how late suspicion and expiry may be.

@@ -201,7 +201,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
 		if stone := s.graves.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
-			s.buryUnreached(b)
+			s.rememberLeave(b)
 		}
 		return outcomeUnmatched
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
@@ -216,13 +216,13 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	s.end(r, stepLeft, b.ReceivedAt, b.now)
 	s.strike(r)
 	if b.Incarnation > r.incarnation {
-		s.buryUnreached(b)
+		s.rememberLeave(b)
 	}
 	return outcomeTaken
 }
 
-// buryUnreached remembers the leave of an incarnation of which no heartbeat was taken.
-func (s *state) buryUnreached(b *arrival) {
+// rememberLeave remembers the leave of an incarnation of which no heartbeat was taken.
+func (s *state) rememberLeave(b *arrival) {
 	s.graves.bury(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
 	}, b.now, b.TTL())

@@ -32,7 +32,7 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 	},
 	"Report": func(ctx context.Context, r *registry.Registry) error { return r.Report(ctx, registry.Evidence{}) },
 	"Save": func(ctx context.Context, r *registry.Registry) error {
-		_, err := r.Save(ctx, time.Now())
+		_, err := r.Snapshot(ctx, time.Now())
 		return err
 	},
 	"Stats": func(ctx context.Context, r *registry.Registry) error {

@@ -11,16 +11,16 @@ import (
 	"syscall"
 )
 
-// lockSuffix ends the name of the file beside the snapshot that a process holds locked while it writes the snapshot. The
-// snapshot itself cannot be locked: each writing puts another file in its place. The lock file stays, empty: a process
-// that removed it could remove the lock of another one.
+// lockSuffix is added to the name of the file for the name of its lock file. The file itself cannot be locked, because every
+// write replaces it. The lock file is never removed: that could remove the lock of another process.
 const lockSuffix = ".lock"
 
 // errInUse says that another process holds the lock.
-var errInUse = errors.New("another process keeps its roll there")
+var errInUse = errors.New("the snapshot is in use by another process")
 
-// Claim makes the file at path this process's own until release, or the end of the process, and tries to replace the file
-// by a copy, as each writing does. Its error says in one line why the file cannot be used. Claim waits for nobody.
+// Claim locks the file at path for this process until release is called or the process ends. It also checks that the file
+// can be replaced, by replacing it with a copy. The error describes in one line why the file cannot be used. Claim does not
+// wait for a lock.
 func Claim(path string) (release func() error, err error) {
 	return claim(path, os.Rename)
 }
@@ -40,7 +40,7 @@ func claim(path string, rename func(from, to string) error) (release func() erro
 	return lock.Close, nil
 }
 
-// tryReplace replaces a file that is there by a copy of itself. One that is too large to be read is left alone.
+// tryReplace replaces an existing file with a copy of itself. It skips a file that is too large to be read.
 func tryReplace(target string, rename func(from, to string) error) error {
 	info, err := os.Stat(target)
 	switch {
@@ -48,8 +48,8 @@ func tryReplace(target string, rename func(from, to string) error) error {
 		return nil
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular(): // to open a pipe is to wait for its writer
-		return errors.New("is no regular file")
+	case !info.Mode().IsRegular(): // opening a pipe would wait for a writer
+		return errors.New("is not a regular file")
 	case info.Size() > MaxSize:
 		return nil
 	}
@@ -67,10 +67,10 @@ func tryReplace(target string, rename func(from, to string) error) error {
 		err = rename(f.Name(), target)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // or the next start does
+		_ = os.Remove(f.Name()) // if this fails, the next start removes it
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		return fmt.Errorf("a file that is a mount point cannot be replaced: mount its folder %s instead: %w", filepath.Dir(target), err)
+		return fmt.Errorf("a mount point cannot be replaced: mount its directory %s instead: %w", filepath.Dir(target), err)
 	}
 	return err
 }

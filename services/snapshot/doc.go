@@ -1,13 +1,13 @@
-// Package snapshot keeps the roll in a file, so that a restart forgets nothing.
+// Package snapshot keeps the content of the registry in a file, so that it survives a restart.
 //
 //	registry ── the membership changed ──▶ Writer ── at most once a second ──▶ roll.json.tmp-123     (and every 30 s)
 //	    ▲                                                                         │ fsync, rename
-//	    └── registry.Config.Restore ◀── Load ◀───────────────────────────────── roll.json
+//	    └── registry.Config.Restore ◀── Read ◀───────────────────────────────── roll.json
 //
-// The file is one JSON object, a registry.Saved. Whoever opens it sees the whole of the old one or the whole of the new
-// one, whenever this process or the machine ends. A file that is not whole or not valid is not used at all: heartbeats
-// bring the roll back within an interval.
+// The file is one JSON object, a registry.Snapshot. A reader sees either the whole old file or the whole new file, even if
+// the process or the machine stops during a write. A file that is incomplete or invalid is not used: the registry starts
+// empty, and heartbeats fill it within an interval.
 //
-// A symbolic link stays one: the file that it names is replaced. Claim is called before all of that: it keeps other
-// processes away by a lock on roll.json.lock, and finds out whether the file can be replaced at all.
+// If the path is a symbolic link, its target is replaced and the link stays. Claim must be called first: it locks
+// roll.json.lock against other processes, and checks that the file can be replaced.
 package snapshot

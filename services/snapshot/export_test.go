@@ -1,10 +1,10 @@
 package snapshot
 
-// WriteAtMost is Write with another bound than MaxSize.
+// WriteAtMost is Write with another limit than MaxSize.
 var WriteAtMost = write
 
-// ClaimWith is Claim with another rename.
+// ClaimWith is Claim with a replacement of os.Rename.
 var ClaimWith = claim
 
-// Decode is Load without the file, for a fuzzer that has no time for files.
+// Decode is Read without the file, which would slow down the fuzzer.
 var Decode = decode

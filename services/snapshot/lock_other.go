@@ -4,5 +4,5 @@ package snapshot
 
 import "os"
 
-// lockFile locks nothing on systems without flock.
+// lockFile does nothing on systems without flock.
 func lockFile(*os.File) error { return nil }

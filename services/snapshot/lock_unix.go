@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lockFile locks f for this process. Where the file system knows no locks nothing is locked.
+// lockFile locks f for this process. It does nothing if the file system does not support locks.
 func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {

@@ -17,10 +17,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// savedOf is a roll of so many servers, and one that ended.
-func savedOf(servers int) *registry.Saved {
+// snapshotOf returns a snapshot of this many servers, with one tombstone.
+func snapshotOf(servers int) *registry.Snapshot {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	s := &registry.Saved{Version: registry.SavedVersion, Observer: "api-1", SavedAt: now, Revision: uint64(servers)}
+	s := &registry.Snapshot{Version: registry.SnapshotVersion, Observer: "api-1", SavedAt: now, Revision: uint64(servers)}
 	for i := range servers {
 		s.Servers = append(s.Servers, &events.Server{
 			Service: "data", ID: fmt.Sprintf("%032x", i), Addr: fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255),
@@ -29,16 +29,16 @@ func savedOf(servers int) *registry.Saved {
 			Load: &events.Load{InFlight: 3}, RegisteredAt: now, LastSeen: now.Add(time.Millisecond), AgeMS: 7, Via: "127.0.0.1:4150",
 		})
 	}
-	s.Gone = []registry.Gone{{
+	s.Tombstones = []registry.Tombstone{{
 		Service: "data", ID: "gone", Incarnation: 1763812345678, Ordinal: 42, Type: events.TypeLeft, Reason: events.CauseLeave, Time: now,
 	}}
 	return s
 }
 
-// newPath is of a file that is not there, in a folder that is.
+// newPath returns the path of a file that does not exist, in a directory that exists.
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "roll.json") }
 
-func mustWrite(t testing.TB, path string, saved *registry.Saved) (size int64) {
+func mustWrite(t testing.TB, path string, saved *registry.Snapshot) (size int64) {
 	t.Helper()
 	size, err := snapshot.Write(path, saved)
 	if err != nil {
@@ -47,9 +47,9 @@ func mustWrite(t testing.TB, path string, saved *registry.Saved) (size int64) {
 	return size
 }
 
-func mustLoad(t testing.TB, path string) *registry.Saved {
+func mustReadSnapshot(t testing.TB, path string) *registry.Snapshot {
 	t.Helper()
-	saved, err := snapshot.Load(path)
+	saved, err := snapshot.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func mustPut(t testing.TB, path string, b []byte) {
 	}
 }
 
-// checkAlone wants no other file beside path.
+// checkAlone checks that no other file is in the directory of path.
 func checkAlone(t *testing.T, path string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -81,32 +81,32 @@ func checkAlone(t *testing.T, path string) {
 	}
 	for _, f := range files {
 		if f.Name() != filepath.Base(path) {
-			t.Errorf("%s is left", f.Name())
+			t.Errorf("%s was not removed", f.Name())
 		}
 	}
 }
 
-// roll is a registry whose membership changes when the test says so.
-type roll struct {
-	changes chan *registry.Membership // capacity 1, as that of the registry
-	save    func(ctx context.Context, now time.Time) (*registry.Saved, error)
+// fakeRegistry is a Registry whose membership changes when the test calls change.
+type fakeRegistry struct {
+	changes chan *registry.Membership // capacity 1, as in the registry
+	save    func(ctx context.Context, now time.Time) (*registry.Snapshot, error)
 }
 
-func newRoll() *roll {
-	r := &roll{changes: make(chan *registry.Membership, 1)}
-	r.save = func(context.Context, time.Time) (*registry.Saved, error) { return savedOf(3), nil }
+func newFakeRegistry() *fakeRegistry {
+	r := &fakeRegistry{changes: make(chan *registry.Membership, 1)}
+	r.save = func(context.Context, time.Time) (*registry.Snapshot, error) { return snapshotOf(3), nil }
 	r.change()
 	return r
 }
 
-func (r *roll) Watch(context.Context) <-chan *registry.Membership { return r.changes }
+func (r *fakeRegistry) Watch(context.Context) <-chan *registry.Membership { return r.changes }
 
-func (r *roll) Save(ctx context.Context, now time.Time) (*registry.Saved, error) {
+func (r *fakeRegistry) Snapshot(ctx context.Context, now time.Time) (*registry.Snapshot, error) {
 	return r.save(ctx, now)
 }
 
-// change says that the membership is another; of several that nobody took the latest stays.
-func (r *roll) change() {
+// change sends a new membership, unless one waits already.
+func (r *fakeRegistry) change() {
 	select {
 	case r.changes <- &registry.Membership{}:
 	default:
@@ -122,7 +122,7 @@ func mustNew(t testing.TB, cfg snapshot.Config) *snapshot.Writer {
 	return w
 }
 
-// run is a Run under way.
+// run is a call of Writer.Run that is in progress.
 type run struct {
 	cancel context.CancelFunc
 	ended  chan error // capacity 1

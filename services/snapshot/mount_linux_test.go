@@ -9,12 +9,12 @@ import (
 	"rollcall/services/snapshot"
 )
 
-// In containers a single file is mounted more often than its folder.
-func TestAMountedFileIsRefusedAtTheStart(t *testing.T) {
+// In containers, users often mount the file and not its directory.
+func TestClaimRejectsAMountedFile(t *testing.T) {
 	path, other := mustWritten(t), mustWritten(t)
 	claimed := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread, with the mounts that only it sees, ends with this goroutine
+		runtime.LockOSThread() // without unlock: the thread, and its own mounts, end with this goroutine
 		if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 			claimed <- err
 			return
@@ -32,13 +32,13 @@ func TestAMountedFileIsRefusedAtTheStart(t *testing.T) {
 	}()
 	err := <-claimed
 	if err == syscall.EPERM {
-		t.Skip("mounting takes privileges")
+		t.Skip("mount needs privileges")
 	}
-	if err == nil || !strings.Contains(err.Error(), "a file that is a mount point cannot be replaced: mount its folder") {
-		t.Fatalf("got %v, want what to do instead", err)
+	if err == nil || !strings.Contains(err.Error(), "a mount point cannot be replaced: mount its directory") {
+		t.Fatalf("got %v, want an error with the remedy", err)
 	}
 	checkError(t, err, path)
-	if saved := mustLoad(t, path); len(saved.Servers) != 2 {
+	if saved := mustReadSnapshot(t, path); len(saved.Servers) != 2 {
 		t.Errorf("got %d servers", len(saved.Servers))
 	}
 }

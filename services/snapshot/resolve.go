@@ -7,16 +7,16 @@ import (
 	"path/filepath"
 )
 
-// maxLinks is how many symbolic links may follow each other, as in Linux.
+// maxLinks is the largest number of symbolic links in a row, as in Linux.
 const maxLinks = 40
 
-// resolve returns the file that path stands for: where it is a symbolic link, the file that the link names, which need
-// not be there. A rename onto path itself would replace the link.
+// resolve follows symbolic links at path and returns the path of their target, which need not exist. A rename to path itself
+// would replace the link.
 func resolve(path string) (string, error) {
 	at := path
 	for range maxLinks {
 		info, err := os.Lstat(at)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 { // an error is told by whoever opens the file
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 { // the caller gets the error when it opens the file
 			return at, nil
 		}
 		to, err := os.Readlink(at)
@@ -24,14 +24,14 @@ func resolve(path string) (string, error) {
 			return "", err
 		}
 		if !filepath.IsAbs(to) {
-			folder, _ := filepath.Split(at)
-			to = folder + to
+			dir, _ := filepath.Split(at)
+			to = dir + to
 		}
-		folder, name := filepath.Split(to)
-		if folder, err = filepath.EvalSymlinks(folder); err != nil {
+		dir, name := filepath.Split(to)
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
 			return to, nil // as above
 		}
-		at = filepath.Join(folder, name) // not of to: that takes link/.. for the folder that link is in
+		at = filepath.Join(dir, name) // Join(to) would be wrong: it shortens link/.. before the link is followed
 	}
-	return "", fmt.Errorf("%s: more than %d symbolic links follow each other", path, maxLinks)
+	return "", fmt.Errorf("%s: more than %d symbolic links in a row", path, maxLinks)
 }

@@ -15,19 +15,20 @@ import (
 	"rollcall/services/registry"
 )
 
-// temporary stands between the name of the file and a random number in the name of one that is being written.
+// temporary is the part of the name of a temporary file between the name of the snapshot and a random number.
 const temporary = ".tmp-"
 
-// Write replaces the file at path, or the one that a symbolic link at path names, for its owner alone to read, and returns the size. When it returns without an error
-// the file is on the disk. After an error the file is the old one, or the new one that a loss of power may take back.
-func Write(path string, saved *registry.Saved) (size int64, err error) {
+// Write replaces the file at path, or the target of a symbolic link at path, and returns the size of the new file. Only the
+// owner can read it. When Write returns nil, the file is on disk. After an error, the old file is there, or the new file,
+// which a loss of power may undo.
+func Write(path string, saved *registry.Snapshot) (size int64, err error) {
 	if size, err = write(path, saved, MaxSize); err != nil {
 		return 0, fmt.Errorf("snapshot: %w", err)
 	}
 	return size, nil
 }
 
-func write(path string, saved *registry.Saved, limit int64) (size int64, err error) {
+func write(path string, saved *registry.Snapshot, limit int64) (size int64, err error) {
 	path, err = resolve(path)
 	if err != nil {
 		return 0, err
@@ -41,18 +42,18 @@ func write(path string, saved *registry.Saved, limit int64) (size int64, err err
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // or the next start does
+		_ = os.Remove(f.Name()) // if this fails, the next start removes it
 		return 0, err
 	}
-	return size, syncFolder(filepath.Dir(path))
+	return size, syncDir(filepath.Dir(path))
 }
 
 func create(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+temporary+"*")
 }
 
-// encode writes to the disk.
-func encode(f *os.File, saved *registry.Saved, limit int64) (size int64, err error) {
+// encode writes to f and syncs it to disk.
+func encode(f *os.File, saved *registry.Snapshot, limit int64) (size int64, err error) {
 	bounded := &boundedWriter{Writer: f, left: limit}
 	buffered := bufio.NewWriterSize(bounded, 64<<10)
 	if err := json.MarshalWrite(buffered, saved); err != nil {
@@ -64,13 +65,13 @@ func encode(f *os.File, saved *registry.Saved, limit int64) (size int64, err err
 	return limit - bounded.left, f.Sync()
 }
 
-// boundedWriter writes no more than Load reads.
+// boundedWriter fails after a number of bytes, so that no file is larger than Read accepts.
 type boundedWriter struct {
 	io.Writer
 	left int64
 }
 
-var errTooLarge = errors.New("the roll is too large to be read again")
+var errTooLarge = errors.New("the snapshot is too large to be read again")
 
 func (w *boundedWriter) Write(p []byte) (int, error) {
 	if w.left -= int64(len(p)); w.left < 0 {
@@ -79,40 +80,40 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// syncFolder has the new name of a file outlive a loss of power.
-func syncFolder(folder string) error {
-	d, err := os.Open(folder)
+// syncDir makes a rename in a directory survive a loss of power.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	return cmp.Or(d.Sync(), d.Close())
 }
 
-// CheckWritable says in one line why no roll can be kept at path, before anything starts.
+// CheckWritable returns an error of one line if no snapshot can be written to path. It leaves no file.
 func CheckWritable(path string) error {
 	if path == "" {
-		return errors.New("snapshot: no path")
+		return errors.New("snapshot: path is empty")
 	}
 	target, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("snapshot: %s: %w", path, err)
 	}
-	folder := filepath.Dir(target)
-	at, err := os.Stat(folder)
+	dir := filepath.Dir(target)
+	at, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("snapshot: %s: there is no folder %s", path, folder)
+		return fmt.Errorf("snapshot: %s: directory %s does not exist", path, dir)
 	case err != nil:
 		return fmt.Errorf("snapshot: %s: %w", path, err)
 	case !at.IsDir():
-		return fmt.Errorf("snapshot: %s: %s is no folder", path, folder)
+		return fmt.Errorf("snapshot: %s: %s is not a directory", path, dir)
 	}
 	if old, err := os.Stat(target); err == nil && !old.Mode().IsRegular() {
-		return fmt.Errorf("snapshot: %s is no regular file", path)
+		return fmt.Errorf("snapshot: %s is not a regular file", path)
 	}
 	f, err := create(target)
 	if err != nil {
-		return fmt.Errorf("snapshot: %s: no file can be made in %s: %w", path, folder, err)
+		return fmt.Errorf("snapshot: %s: cannot create a file in %s: %w", path, dir, err)
 	}
 	if err := cmp.Or(f.Close(), os.Remove(f.Name())); err != nil {
 		return fmt.Errorf("snapshot: %s: %w", path, err)
@@ -120,23 +121,23 @@ func CheckWritable(path string) error {
 	return nil
 }
 
-// removeTemporary removes what a crash has left beside the file at path.
+// removeTemporary removes the temporary files that a crash left beside the file at path.
 func removeTemporary(path string) error {
 	path, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	folder := filepath.Dir(path)
-	files, err := os.ReadDir(folder)
+	dir := filepath.Dir(path)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	for _, f := range files {
 		number, ok := strings.CutPrefix(f.Name(), filepath.Base(path)+temporary)
-		if !ok || strings.Trim(number, "0123456789") != "" { // of somebody else
+		if !ok || strings.Trim(number, "0123456789") != "" { // not a file of this package
 			continue
 		}
-		if err := os.Remove(filepath.Join(folder, f.Name())); err != nil {
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return fmt.Errorf("snapshot: %w", err)
 		}
 	}

@@ -12,16 +12,15 @@ import (
 	"rollcall/services/snapshot"
 )
 
-// Whoever opens the file while it is written sees a whole one.
-func TestWriteIsAtomic(t *testing.T) {
+func TestReaderSeesOnlyCompleteFilesDuringWrites(t *testing.T) {
 	path := newPath(t)
-	rolls := []*registry.Saved{savedOf(1), savedOf(500)} // small and large
-	mustWrite(t, path, rolls[0])
+	snapshots := []*registry.Snapshot{snapshotOf(1), snapshotOf(500)} // small and large
+	mustWrite(t, path, snapshots[0])
 	ctx, enough := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			if _, err := snapshot.Write(path, rolls[i%2]); err != nil {
+			if _, err := snapshot.Write(path, snapshots[i%2]); err != nil {
 				t.Error(err)
 			}
 		}
@@ -30,7 +29,7 @@ func TestWriteIsAtomic(t *testing.T) {
 	defer writing.Wait()
 	defer enough()
 	for seen := map[int]int{}; seen[1] < 5 || seen[500] < 5; {
-		saved, err := snapshot.Load(path)
+		saved, err := snapshot.Read(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,53 +37,53 @@ func TestWriteIsAtomic(t *testing.T) {
 	}
 }
 
-func TestAfterAWriteThatFailsTheOldFileStays(t *testing.T) {
+func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		fail func(path string, saved *registry.Saved) error
+		fail func(path string, saved *registry.Snapshot) error
 	}{
-		{"after half of the roll", func(path string, saved *registry.Saved) error {
-			saved.Servers[1500].Zone = "\xff" // is no JSON
+		{"an error in the middle of the snapshot", func(path string, saved *registry.Snapshot) error {
+			saved.Servers[1500].Zone = "\xff" // invalid in JSON
 			_, err := snapshot.Write(path, saved)
 			return err
 		}},
-		{"at a roll that is too large", func(path string, saved *registry.Saved) error {
+		{"a snapshot that is too large", func(path string, saved *registry.Snapshot) error {
 			_, err := snapshot.WriteAtMost(path, saved, 300<<10)
 			return err
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := newPath(t)
-			mustWrite(t, path, savedOf(3))
+			mustWrite(t, path, snapshotOf(3))
 			old := string(mustRead(t, path))
-			err := tt.fail(path, savedOf(2000))
+			err := tt.fail(path, snapshotOf(2000))
 			if err == nil || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want an error of one line", err)
 			}
 			if got := string(mustRead(t, path)); got != old {
-				t.Errorf("the old file is %d bytes, was %d", len(got), len(old))
+				t.Errorf("the old file has %d bytes now, and had %d", len(got), len(old))
 			}
 			checkAlone(t, path)
 		})
 	}
-	t.Run("a folder stands in its place", func(t *testing.T) {
+	t.Run("a directory in place of the file", func(t *testing.T) {
 		path := newPath(t)
 		mustMkdir(t, path)
-		if _, err := snapshot.Write(path, savedOf(1)); err == nil {
+		if _, err := snapshot.Write(path, snapshotOf(1)); err == nil {
 			t.Error("got no error")
 		}
 		checkAlone(t, path)
 	})
 }
 
-func TestWriteOfExactlyTheLimit(t *testing.T) {
+func TestWriteOfExactlyTheSizeLimit(t *testing.T) {
 	path := newPath(t)
-	size := mustWrite(t, path, savedOf(3))
-	if _, err := snapshot.WriteAtMost(path, savedOf(3), size); err != nil {
+	size := mustWrite(t, path, snapshotOf(3))
+	if _, err := snapshot.WriteAtMost(path, snapshotOf(3), size); err != nil {
 		t.Error(err)
 	}
-	if _, err := snapshot.WriteAtMost(path, savedOf(3), size-1); err == nil || !strings.Contains(err.Error(), "too large") {
-		t.Errorf("got %v, want one byte less to be too few", err)
+	if _, err := snapshot.WriteAtMost(path, snapshotOf(3), size-1); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("got %v, want an error with a limit one byte lower", err)
 	}
 }
 
@@ -106,20 +105,20 @@ func TestCheckWritable(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, path string
-		want       string // in the error; none if there is none
+		want       string // in the error; empty if there is no error
 	}{
 		{"a new file", filepath.Join(folder, "roll.json"), ""},
-		{"a file that is there", file, ""},
-		{"no path", "", "snapshot: no path"},
-		{"no folder", filepath.Join(folder, "none", "roll.json"), "there is no folder " + filepath.Join(folder, "none")},
-		{"a file for a folder", filepath.Join(file, "roll.json"), file + " is no folder"},
-		{"a folder for a file", locked, "is no regular file"},
-		{"a name that is too long with a number behind it", filepath.Join(folder, strings.Repeat("x", 255)), "no file can be made in " + folder},
-		{"a folder that takes no files", filepath.Join(locked, "roll.json"), "no file can be made in " + locked},
+		{"an existing file", file, ""},
+		{"no path", "", "snapshot: path is empty"},
+		{"no directory", filepath.Join(folder, "none", "roll.json"), "directory " + filepath.Join(folder, "none") + " does not exist"},
+		{"a file in place of the directory", filepath.Join(file, "roll.json"), file + " is not a directory"},
+		{"a directory in place of the file", locked, "is not a regular file"},
+		{"a name that is too long for a temporary file", filepath.Join(folder, strings.Repeat("x", 255)), "cannot create a file in " + folder},
+		{"a directory without write permission", filepath.Join(locked, "roll.json"), "cannot create a file in " + locked},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if strings.HasPrefix(tt.path, locked+"/") && os.Geteuid() == 0 {
-				t.Skip("root may write everywhere")
+				t.Skip("root can write everywhere")
 			}
 			err := snapshot.CheckWritable(tt.path)
 			switch {
@@ -133,10 +132,10 @@ func TestCheckWritable(t *testing.T) {
 		})
 	}
 	if b := mustRead(t, file); string(b) != "old" {
-		t.Errorf("the file that was there is %q", b)
+		t.Errorf("the existing file is now %q", b)
 	}
 	files, err := os.ReadDir(folder)
 	if err != nil || len(files) != 2 {
-		t.Errorf("got %v, %v, want nothing left", files, err)
+		t.Errorf("got %v, %v, want no temporary file", files, err)
 	}
 }

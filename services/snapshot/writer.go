@@ -13,19 +13,19 @@ import (
 	"rollcall/services/registry"
 )
 
-// Registry is whose roll is kept; *registry.Registry is one.
+// Registry is the source of snapshots; *registry.Registry implements it.
 type Registry interface {
 	Watch(context.Context) <-chan *registry.Membership
-	Save(ctx context.Context, now time.Time) (*registry.Saved, error)
+	Snapshot(ctx context.Context, now time.Time) (*registry.Snapshot, error)
 }
 
-// Config of a Writer. Path and Registry are required.
+// Config configures a Writer. Path and Registry are required.
 type Config struct {
-	Path     string // of the file; its folder must be there, see CheckWritable
+	Path     string // of the file; its directory must exist, see CheckWritable
 	Registry Registry
-	Every    time.Duration         // at most one file in that time; default 1 s
+	Every    time.Duration         // shortest time between two writes; default 1 s
 	Log      *zap.Logger           // default none
-	Metrics  prometheus.Registerer // where the metrics are registered, if given
+	Metrics  prometheus.Registerer // default none
 }
 
 func (c *Config) setDefaults() {
@@ -35,7 +35,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate names every field that cannot work. Zero stands for the default. It does not look at the disk.
+// Validate returns one error for each invalid field. Zero values stand for the defaults. It does not access the disk.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -51,16 +51,16 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Writer writes the roll whenever its membership has changed.
+// Writer writes a snapshot of the registry whenever the membership has changed.
 type Writer struct {
 	cfg             Config
 	written, failed prometheus.Counter
 	bytes           prometheus.Gauge
 
-	failing bool // the last one was not written, and that is logged; owned by Run
+	failing bool // the last write failed; used by Run alone
 }
 
-// New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
+// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
 func New(cfg Config) (*Writer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -69,13 +69,13 @@ func New(cfg Config) (*Writer, error) {
 	w := &Writer{
 		cfg: cfg,
 		written: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rollcall_snapshot_written_total", Help: "How often the roll was written to its file.",
+			Name: "rollcall_snapshot_written_total", Help: "Snapshots that were written.",
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rollcall_snapshot_failed_total", Help: "How often the roll could not be written to its file.",
+			Name: "rollcall_snapshot_failed_total", Help: "Snapshots that could not be written.",
 		}),
 		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "rollcall_snapshot_bytes", Help: "Size of the file of the roll as it was last written; 0 before.",
+			Name: "rollcall_snapshot_bytes", Help: "Size of the last snapshot that was written; 0 before the first.",
 		}),
 	}
 	if cfg.Metrics != nil {
@@ -89,30 +89,30 @@ func New(cfg Config) (*Writer, error) {
 }
 
 const (
-	// share of the time that is spent on writing is at most one in so many.
+	// share bounds the time that is spent on writing: at most one part in share.
 	share = 10
-	// refresh is when a roll that has not changed is written again: a killed process leaves one that is fresh.
+	// refresh is the age at which an unchanged snapshot is written again, so that a process that is killed leaves a fresh one.
 	refresh = registry.FreshFor / 2
-	// lastTimeout bounds what the last file waits for the registry, and then for the disk.
+	// lastTimeout is how long the last write waits for the registry, and then for the disk.
 	lastTimeout = 2 * time.Second
 )
 
-// Run writes the roll at once, then after each change of the membership and every 30 s, at most once in Every and a tenth
-// of the time. A change meanwhile is written after the pause, and so is what could not be written. When ctx ends Run
-// writes once more, with what each server was last heard to say, so it must end before the registry does; the error is
-// that of this last file. Run also ends when the registry does, without a last file. It is called once.
+// Run writes a snapshot at once, then after each change of the membership and every 30 s. Writes are at least Every apart and
+// take at most a tenth of the time; a change in between, or a write that failed, waits for its turn. When ctx ends, Run
+// writes a last snapshot, so ctx must end before the registry stops, and returns the error of this write. If the registry
+// stops first, Run returns nil. Call it once.
 func (w *Writer) Run(ctx context.Context) error {
 	if err := removeTemporary(w.cfg.Path); err != nil {
-		w.cfg.Log.Warn("files of a crash may be left beside the roll", zap.Error(err))
+		w.cfg.Log.Warn("temporary files of a crash may remain beside the snapshot", zap.Error(err))
 	}
-	changes := w.cfg.Registry.Watch(ctx) // holds the latest while nobody looks
+	changes := w.cfg.Registry.Watch(ctx) // keeps the latest while Run writes
 	for w.failing || due(ctx, changes) {
 		began := time.Now()
 		err := w.save(ctx)
 		if ctx.Err() != nil || errors.Is(err, registry.ErrStopped) {
 			break
 		}
-		w.tell(err)
+		w.logResult(err)
 		select {
 		case <-time.After(max(w.cfg.Every, share*time.Since(began))):
 		case <-ctx.Done():
@@ -124,7 +124,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	return w.last(ctx)
 }
 
-// due waits for another membership, or until the file is old, and is false when there will be no other one.
+// due waits for a new membership, or until the file is old. It returns false when no snapshot will follow.
 func due(ctx context.Context, changes <-chan *registry.Membership) bool {
 	select {
 	case <-time.After(refresh):
@@ -149,7 +149,7 @@ func (w *Writer) save(ctx context.Context) error {
 }
 
 func (w *Writer) write(ctx context.Context) (size int64, err error) {
-	saved, err := w.cfg.Registry.Save(ctx, time.Now())
+	saved, err := w.cfg.Registry.Snapshot(ctx, time.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -158,7 +158,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 		err  error
 	}
 	written := make(chan result, 1)
-	go func() { // a disk that hangs knows no context; what it holds ends with it
+	go func() { // a write to a disk that hangs ignores ctx; the goroutine ends when the disk responds
 		size, err := Write(w.cfg.Path, saved)
 		written <- result{size, err}
 	}()
@@ -167,7 +167,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 		return r.size, r.err
 	case <-ctx.Done():
 	}
-	select { // it has begun and may end in time
+	select { // the write has begun and may end in time
 	case r := <-written:
 		return r.size, r.err
 	case <-time.After(lastTimeout):
@@ -175,23 +175,23 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 	}
 }
 
-// tell logs the first of several failures, and their end.
-func (w *Writer) tell(err error) {
+// logResult logs the first of several failures, and the next success.
+func (w *Writer) logResult(err error) {
 	switch {
 	case err != nil && !w.failing:
-		w.cfg.Log.Warn("the roll is not saved; trying again", zap.String("path", w.cfg.Path), zap.Error(err))
+		w.cfg.Log.Warn("snapshot not written; will retry", zap.String("path", w.cfg.Path), zap.Error(err))
 	case err == nil && w.failing:
-		w.cfg.Log.Info("the roll is saved again", zap.String("path", w.cfg.Path))
+		w.cfg.Log.Info("snapshot written again", zap.String("path", w.cfg.Path))
 	}
 	w.failing = err != nil
 }
 
-// last gives a registry that does not answer no more than lastTimeout.
+// last writes the last snapshot. It waits at most lastTimeout for the registry.
 func (w *Writer) last(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
 	defer cancel()
 	if err := w.save(ctx); err != nil && !errors.Is(err, registry.ErrStopped) {
-		return fmt.Errorf("the last roll is not saved: %w", err)
+		return fmt.Errorf("last snapshot not written: %w", err)
 	}
 	return nil
 }

@@ -20,15 +20,15 @@ import (
 	"rollcall/services/snapshot"
 )
 
-func TestConfigNamesWhatIsWrong(t *testing.T) {
+func TestConfigValidation(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  snapshot.Config
-		want []string // in the error; none if there is none
+		want []string // in the error; empty if there is no error
 	}{
-		{"a path and a registry are enough", snapshot.Config{Path: "roll.json", Registry: newRoll()}, nil},
-		{"no path", snapshot.Config{Registry: newRoll()}, []string{"path is empty"}},
-		{"all that is wrong at once", snapshot.Config{Every: -1}, []string{"path is empty", "registry is nil", "every -1ns"}},
+		{"a path and a registry are enough", snapshot.Config{Path: "roll.json", Registry: newFakeRegistry()}, nil},
+		{"no path", snapshot.Config{Registry: newFakeRegistry()}, []string{"path is empty"}},
+		{"all errors are reported at once", snapshot.Config{Every: -1}, []string{"path is empty", "registry is nil", "every -1ns"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, err := snapshot.New(tt.cfg)
@@ -44,7 +44,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// saves records when the registry is asked, since its making, and answers after a while.
+// saves records when the Writer asks for snapshots, as the time since newSaves.
 type saves struct {
 	start time.Time
 
@@ -52,16 +52,16 @@ type saves struct {
 	at []time.Duration
 }
 
-func newSaves(r *roll, took time.Duration) *saves {
+func newSaves(r *fakeRegistry, took time.Duration) *saves {
 	s := &saves{start: time.Now()}
-	r.save = func(ctx context.Context, now time.Time) (*registry.Saved, error) {
+	r.save = func(ctx context.Context, now time.Time) (*registry.Snapshot, error) {
 		s.mu.Lock()
 		s.at = append(s.at, now.Sub(s.start))
 		n := len(s.at)
 		s.mu.Unlock()
 		select {
 		case <-time.After(took):
-			return savedOf(n), nil
+			return snapshotOf(n), nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -69,7 +69,7 @@ func newSaves(r *roll, took time.Duration) *saves {
 	return s
 }
 
-// check forgets the times that it has seen.
+// check compares the recorded times, and forgets them.
 func (s *saves) check(t *testing.T, want ...time.Duration) {
 	t.Helper()
 	s.mu.Lock()
@@ -77,28 +77,28 @@ func (s *saves) check(t *testing.T, want ...time.Duration) {
 	got := s.at
 	s.at = nil
 	if !slices.Equal(got, want) {
-		t.Errorf("asked at %v, want %v", got, want)
+		t.Errorf("snapshots at %v, want %v", got, want)
 	}
 }
 
 const second = time.Second
 
-func TestAtMostOnceInEvery(t *testing.T) {
+func TestWritesAreAtLeastEveryApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, r := newPath(t), newRoll()
+		path, r := newPath(t), newFakeRegistry()
 		s := newSaves(r, 0)
 		run := start(t, snapshot.Config{Path: path, Registry: r})
-		for range 36 { // a change each 100 ms
+		for range 36 { // a change every 100 ms
 			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)
 			r.change()
 		}
-		time.Sleep(20 * time.Second) // the last one is written after the pause
+		time.Sleep(20 * time.Second) // the last change is written after the pause
 		s.check(t, 0, 1*second, 2*second, 3*second, 4*second)
-		if n := len(mustLoad(t, path).Servers); n != 5 {
-			t.Errorf("%d servers in the file, want those of the last of 5", n)
+		if n := len(mustReadSnapshot(t, path).Servers); n != 5 {
+			t.Errorf("%d servers in the file, want the 5 of the fifth snapshot", n)
 		}
-		r.change() // after a pause a change does not wait
+		r.change() // after a longer pause a change is written at once
 		synctest.Wait()
 		s.check(t, time.Since(s.start))
 		if err := run.stop(); err != nil {
@@ -107,10 +107,10 @@ func TestAtMostOnceInEvery(t *testing.T) {
 	})
 }
 
-// The file of a process that is killed while nothing changes is one from which the next process is ready at once.
-func TestARollThatDoesNotChangeStaysFresh(t *testing.T) {
+// The snapshot of a killed process must be fresh also if nothing changed for a long time.
+func TestUnchangedSnapshotStaysFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, r := newPath(t), newRoll()
+		path, r := newPath(t), newFakeRegistry()
 		s := newSaves(r, 0)
 		run := start(t, snapshot.Config{Path: path, Registry: r})
 		time.Sleep(10 * registry.FreshFor)
@@ -126,7 +126,7 @@ func TestARollThatDoesNotChangeStaysFresh(t *testing.T) {
 			last = at
 		}
 		if n := len(times); n > 25 {
-			t.Errorf("it was written %d times in %v", n, 10*registry.FreshFor)
+			t.Errorf("written %d times in %v", n, 10*registry.FreshFor)
 		}
 		if err := run.stop(); err != nil {
 			t.Error(err)
@@ -134,7 +134,7 @@ func TestARollThatDoesNotChangeStaysFresh(t *testing.T) {
 	})
 }
 
-func TestAtMostATenthOfTheTime(t *testing.T) {
+func TestWritesTakeAtMostATenthOfTheTime(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		every time.Duration
@@ -147,7 +147,7 @@ func TestAtMostATenthOfTheTime(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRoll()
+				r := newFakeRegistry()
 				s := newSaves(r, tt.took)
 				run := start(t, snapshot.Config{Path: newPath(t), Registry: r, Every: tt.every})
 				for time.Since(s.start) < tt.want[2] {
@@ -164,10 +164,10 @@ func TestAtMostATenthOfTheTime(t *testing.T) {
 	}
 }
 
-// A disk that fails is tried again without a change of the roll, and logged when it begins and ends to fail.
-func TestAFailureIsRetriedAndLoggedOnce(t *testing.T) {
+// A failed write is retried even without a change. Only the first failure and the next success are logged.
+func TestFailedWriteIsRetriedAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, r := newPath(t), newRoll()
+		path, r := newPath(t), newFakeRegistry()
 		s := newSaves(r, 0)
 		core, logs := observer.New(zap.InfoLevel)
 		metrics := prometheus.NewRegistry()
@@ -178,7 +178,7 @@ func TestAFailureIsRetriedAndLoggedOnce(t *testing.T) {
 		synctest.Wait()
 		s.check(t, 0, 1*second, 2*second, 3*second)
 		checkMetrics(t, metrics, 0, 4, 0)
-		logs.TakeAll() // of the files of a crash too
+		logs.TakeAll() // also those about temporary files
 		mustRename(t, away, filepath.Dir(path))
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -198,7 +198,7 @@ func TestAFailureIsRetriedAndLoggedOnce(t *testing.T) {
 			got = append(got, e.Level.String()+" "+e.Message)
 		}
 		if want := []string{
-			"info the roll is saved again", "warn the roll is not saved; trying again", "info the roll is saved again",
+			"info snapshot written again", "warn snapshot not written; will retry", "info snapshot written again",
 		}; !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -233,14 +233,14 @@ func checkMetrics(t *testing.T, g prometheus.Gatherer, written, failed, bytes fl
 	}
 }
 
-func TestARegistryThatDoesNotAnswerIsAskedAgain(t *testing.T) {
+func TestFailedRequestForASnapshotIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, r := newPath(t), newRoll()
+		path, r := newPath(t), newFakeRegistry()
 		s := newSaves(r, 0)
-		answer, asked := r.save, 0
-		r.save = func(ctx context.Context, now time.Time) (*registry.Saved, error) {
-			saved, err := answer(ctx, now)
-			if asked++; asked < 3 {
+		save, calls := r.save, 0
+		r.save = func(ctx context.Context, now time.Time) (*registry.Snapshot, error) {
+			saved, err := save(ctx, now)
+			if calls++; calls < 3 {
 				return nil, errors.New("not now")
 			}
 			return saved, err
@@ -249,55 +249,55 @@ func TestARegistryThatDoesNotAnswerIsAskedAgain(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		s.check(t, 0, 1*second, 2*second)
-		mustLoad(t, path)
+		mustReadSnapshot(t, path)
 		if err := run.stop(); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func TestLastFile(t *testing.T) {
-	hang := func(ctx context.Context, _ time.Time) (*registry.Saved, error) {
+func TestLastWrite(t *testing.T) {
+	hang := func(ctx context.Context, _ time.Time) (*registry.Snapshot, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	const none = -1
 	for _, tt := range []struct {
 		name    string
-		first   func(context.Context, time.Time) (*registry.Saved, error) // until the end; nil for one server
-		wait    time.Duration                                             // until the end
-		last    func(context.Context, time.Time) (*registry.Saved, error) // nil for two servers
-		servers int                                                       // in the file, or none
-		took    time.Duration                                             // of the end
-		want    string                                                    // in the error; none if there is none
+		first   func(context.Context, time.Time) (*registry.Snapshot, error) // before the end; default: one server
+		wait    time.Duration                                                // before the end
+		last    func(context.Context, time.Time) (*registry.Snapshot, error) // at the end; default: two servers
+		servers int                                                          // in the file; none: no file
+		took    time.Duration                                                // duration of the stop
+		want    string                                                       // in the error; empty if there is no error
 	}{
-		{name: "within the pause", wait: 500 * time.Millisecond, servers: 2},
+		{name: "during the pause between writes", wait: 500 * time.Millisecond, servers: 2},
 		{name: "after the pause", wait: time.Minute, servers: 2},
-		{name: "while the registry is asked", first: hang, wait: time.Minute, servers: 2},
-		{name: "of a registry that does not answer", wait: time.Minute, last: hang, servers: 1, took: 2 * second,
-			want: "the last roll is not saved"},
-		{name: "of a registry that has stopped", wait: time.Minute, servers: 1,
-			last: func(context.Context, time.Time) (*registry.Saved, error) { return nil, registry.ErrStopped }},
-		{name: "of a roll that cannot be written", first: hang, wait: time.Minute, servers: none, want: "the last roll is not saved",
-			last: func(context.Context, time.Time) (*registry.Saved, error) {
-				saved := savedOf(2)
+		{name: "while Run waits for the registry", first: hang, wait: time.Minute, servers: 2},
+		{name: "a registry that does not respond", wait: time.Minute, last: hang, servers: 1, took: 2 * second,
+			want: "last snapshot not written"},
+		{name: "a registry that has stopped", wait: time.Minute, servers: 1,
+			last: func(context.Context, time.Time) (*registry.Snapshot, error) { return nil, registry.ErrStopped }},
+		{name: "a snapshot that cannot be encoded", first: hang, wait: time.Minute, servers: none, want: "last snapshot not written",
+			last: func(context.Context, time.Time) (*registry.Snapshot, error) {
+				saved := snapshotOf(2)
 				saved.Observer = "\xff"
 				return saved, nil
 			}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				path, r := newPath(t), newRoll()
-				r.save = func(context.Context, time.Time) (*registry.Saved, error) { return savedOf(1), nil }
+				path, r := newPath(t), newFakeRegistry()
+				r.save = func(context.Context, time.Time) (*registry.Snapshot, error) { return snapshotOf(1), nil }
 				if tt.first != nil {
 					r.save = tt.first
 				}
 				ending := false
 				first, last := r.save, tt.last
 				if last == nil {
-					last = func(context.Context, time.Time) (*registry.Saved, error) { return savedOf(2), nil }
+					last = func(context.Context, time.Time) (*registry.Snapshot, error) { return snapshotOf(2), nil }
 				}
-				r.save = func(ctx context.Context, now time.Time) (*registry.Saved, error) {
+				r.save = func(ctx context.Context, now time.Time) (*registry.Snapshot, error) {
 					if ending {
 						return last(ctx, now)
 					}
@@ -310,7 +310,7 @@ func TestLastFile(t *testing.T) {
 				began := time.Now()
 				err := run.stop()
 				if took := time.Since(began); took != tt.took {
-					t.Errorf("the end took %v, want %v", took, tt.took)
+					t.Errorf("stop took %v, want %v", took, tt.took)
 				}
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 					t.Errorf("got %v, want %q", err, tt.want)
@@ -319,7 +319,7 @@ func TestLastFile(t *testing.T) {
 					if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 						t.Errorf("got %v, want no file", err)
 					}
-				} else if n := len(mustLoad(t, path).Servers); n != tt.servers {
+				} else if n := len(mustReadSnapshot(t, path).Servers); n != tt.servers {
 					t.Errorf("%d servers in the file, want %d", n, tt.servers)
 				}
 				checkAlone(t, path)
@@ -331,17 +331,17 @@ func TestLastFile(t *testing.T) {
 func TestRunEndsWithTheRegistry(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		end  func(r *roll)
+		end  func(r *fakeRegistry)
 	}{
-		{"its changes end", func(r *roll) { close(r.changes) }},
-		{"it has stopped when it is asked", func(r *roll) {
-			r.save = func(context.Context, time.Time) (*registry.Saved, error) { return nil, registry.ErrStopped }
+		{"the watch ends", func(r *fakeRegistry) { close(r.changes) }},
+		{"the request for a snapshot returns ErrStopped", func(r *fakeRegistry) {
+			r.save = func(context.Context, time.Time) (*registry.Snapshot, error) { return nil, registry.ErrStopped }
 			r.change()
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				path, r := newPath(t), newRoll()
+				path, r := newPath(t), newFakeRegistry()
 				metrics := prometheus.NewRegistry()
 				run := start(t, snapshot.Config{Path: path, Registry: r, Metrics: metrics})
 				time.Sleep(20 * time.Second)
@@ -354,7 +354,7 @@ func TestRunEndsWithTheRegistry(t *testing.T) {
 						t.Error(err)
 					}
 				default:
-					t.Error("Run goes on")
+					t.Error("Run has not returned")
 				}
 				checkMetrics(t, metrics, 1, 0, float64(len(mustRead(t, path))))
 			})
@@ -362,7 +362,7 @@ func TestRunEndsWithTheRegistry(t *testing.T) {
 	}
 }
 
-func TestFilesOfACrashAreRemovedAtTheStart(t *testing.T) {
+func TestTemporaryFilesOfACrashAreRemoved(t *testing.T) {
 	path := newPath(t)
 	beside := func(suffix string) string { return path + suffix }
 	ours := []string{beside(".tmp-1"), beside(".tmp-4294967295")}
@@ -370,11 +370,11 @@ func TestFilesOfACrashAreRemovedAtTheStart(t *testing.T) {
 	for _, f := range append(slices.Clone(ours), others...) {
 		mustPut(t, f, []byte("half"))
 	}
-	r := newRoll()
+	r := newFakeRegistry()
 	if err := start(t, snapshot.Config{Path: path, Registry: r}).stop(); err != nil {
 		t.Error(err)
 	}
-	mustLoad(t, path)
+	mustReadSnapshot(t, path)
 	for _, f := range ours {
 		if _, err := os.Stat(f); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: got %v, want it removed", f, err)
@@ -382,7 +382,7 @@ func TestFilesOfACrashAreRemovedAtTheStart(t *testing.T) {
 	}
 	for _, f := range others {
 		if string(mustRead(t, f)) != "half" {
-			t.Errorf("%s is not as it was", f)
+			t.Errorf("%s has changed", f)
 		}
 	}
 }

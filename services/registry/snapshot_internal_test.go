@@ -9,40 +9,41 @@ import (
 	"rollcall/events"
 )
 
-// before is a state with data/0 and data/1 alive, data/2 suspect, and data/9 that left, saved 8 s after its servers were heard.
-func before(t *testing.T) (*Saved, time.Time) {
+// snapshotBefore returns a snapshot with data/0 and data/1 alive, data/2 suspect, and the tombstone of data/9, which left. It
+// is taken 8 s after the first heartbeats.
+func snapshotBefore(t *testing.T) (*Snapshot, time.Time) {
 	t.Helper()
 	s := mustState(t, Config{Probing: true})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	warm(s, start)
 	at := start
-	say := func(i int, seq uint64, kind events.Kind) {
+	publish := func(i int, seq uint64, kind events.Kind) {
 		h := plainBeat(i, seq)
 		h.Type = kind
 		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at}))
 	}
 	for _, i := range []int{0, 1, 2, 9} {
-		say(i, 1, events.KindHeartbeat)
+		publish(i, 1, events.KindHeartbeat)
 	}
-	say(9, 2, events.KindLeave)
+	publish(9, 2, events.KindLeave)
 	for ; at.Sub(start) <= 8*time.Second; at = at.Add(s.cfg.Tick) {
 		if at.Sub(start) == 5*time.Second {
-			say(0, 2, events.KindHeartbeat)
-			say(1, 2, events.KindHeartbeat)
+			publish(0, 2, events.KindHeartbeat)
+			publish(1, 2, events.KindHeartbeat)
 		}
 		s.tick(at, nil)
 	}
-	return mustCopy(t, s.save(at)), at
+	return mustCopy(t, s.snapshot(at)), at
 }
 
-// mustCopy is what a file gives back.
-func mustCopy(t *testing.T, s *Saved) *Saved {
+// mustCopy returns s as it is read back from its JSON.
+func mustCopy(t *testing.T, s *Snapshot) *Snapshot {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var copied Saved
+	var copied Snapshot
 	if err := json.Unmarshal(text, &copied); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +53,8 @@ func mustCopy(t *testing.T, s *Saved) *Saved {
 	return &copied
 }
 
-// told gives the events so far, and forgets them.
-func told(s *state) []string {
+// takeEvents removes and returns the events so far.
+func takeEvents(s *state) []string {
 	var lines []string
 	for ; len(s.outbox.queue) > 0; s.outbox.pop() {
 		lines = append(lines, eventLine(s.outbox.queue[0]))
@@ -69,7 +70,7 @@ func statesOf(s *state) []events.State {
 	return all
 }
 
-func askedOf(s *state) []string {
+func takeProbes(s *state) []string {
 	var ids []string
 	for q, ok := s.question(); ok; q, ok = s.question() {
 		ids = append(ids, q.ID)
@@ -78,21 +79,21 @@ func askedOf(s *state) []string {
 	return ids
 }
 
-func TestRestoredServersAreSuspectsThatAreAskedAtOnce(t *testing.T) {
-	saved, at := before(t)
+func TestRestoredServersAreSuspectsAndProbedAtOnce(t *testing.T) {
+	saved, at := snapshotBefore(t)
 	s := mustState(t, Config{Probing: true, Restore: saved})
 	if got := statesOf(s); !slices.Equal(got, []events.State{"suspect", "suspect", "suspect"}) {
 		t.Errorf("states %v", got)
 	}
 	at = at.Add(2 * time.Second)
 	s.tick(at, nil)
-	if got := askedOf(s); !slices.Equal(got, []string{"0", "1", "2"}) {
-		t.Errorf("asked %v, want all", got)
+	if got := takeProbes(s); !slices.Equal(got, []string{"0", "1", "2"}) {
+		t.Errorf("probes of %v, want of all", got)
 	}
 	if m := s.members(); !m.Complete || m.Revision != saved.Revision || m.Mode != ModeWarming {
 		t.Errorf("complete %v at revision %d in mode %s; want complete at %d, warming", m.Complete, m.Revision, m.Mode, saved.Revision)
 	}
-	// One answers, one is heard, one that was suspect before answers: only of that one there is something to tell.
+	// One server answers a probe, one sends a heartbeat, and one that was suspect before answers. Only the last one changes.
 	for _, id := range []int{0, 2} {
 		s.report(evidenceOf(id, FindingIdentified, at))
 	}
@@ -100,8 +101,8 @@ func TestRestoredServersAreSuspectsThatAreAskedAtOnce(t *testing.T) {
 	if got := statesOf(s); !slices.Equal(got, []events.State{"alive", "alive", "alive"}) {
 		t.Errorf("states %v", got)
 	}
-	if got := told(s); len(got) != 1 || got[0][:len("#7 recovered (probe) data/2")] != "#7 recovered (probe) data/2" {
-		t.Errorf("told %q, want the recovery of the one that was suspect before, at the next revision", got)
+	if got := takeEvents(s); len(got) != 1 || got[0][:len("#7 recovered (probe) data/2")] != "#7 recovered (probe) data/2" {
+		t.Errorf("events %q, want the recovery of the server that was suspect before, at the next revision", got)
 	}
 }
 
@@ -112,8 +113,8 @@ func evidenceOf(i int, f Finding, at time.Time) Evidence {
 	}
 }
 
-func TestOfARestoredServerThatIsGoneIsToldAsOfAnyOther(t *testing.T) {
-	saved, at := before(t)
+func TestRestoredServerThatIsGoneEmitsSuspectedAndExpired(t *testing.T) {
+	saved, at := snapshotBefore(t)
 	s := mustState(t, Config{Probing: true, Restore: saved})
 	s.tick(at, nil)
 	s.report(evidenceOf(0, FindingRefused, at))
@@ -123,20 +124,20 @@ func TestOfARestoredServerThatIsGoneIsToldAsOfAnyOther(t *testing.T) {
 		"#8 expired (refused) data/0 inc=1 seq=2 suspect 10.0.0.1:1000 age=0s",
 		"#9 suspected (unreachable) data/1 inc=1 seq=2 suspect 10.0.0.1:1001 age=0s",
 	}
-	if got := told(s); !slices.Equal(got, want) {
-		t.Errorf("told %q\nwant %q", got, want)
+	if got := takeEvents(s); !slices.Equal(got, want) {
+		t.Errorf("events %q\nwant %q", got, want)
 	}
 	for range 15 * 4 {
 		at = at.Add(s.cfg.Tick)
 		s.tick(at, nil)
-		if got := told(s); len(got) > 0 && s.mode == ModeWarming {
-			t.Errorf("told %q while warming", got)
+		if got := takeEvents(s); len(got) > 0 && s.mode == ModeWarming {
+			t.Errorf("events %q while warming", got)
 		}
 	}
 }
 
-func TestARestartForgetsNoEnd(t *testing.T) {
-	saved, at := before(t)
+func TestTombstonesSurviveARestart(t *testing.T) {
+	saved, at := snapshotBefore(t)
 	s := mustState(t, Config{Probing: true, Restore: saved})
 	s.tick(at, nil)
 	for _, test := range []struct {
@@ -144,9 +145,9 @@ func TestARestartForgetsNoEnd(t *testing.T) {
 		h    *events.Heartbeat
 		want outcome
 	}{
-		{"a beat of the one that left", plainBeat(9, 3), outcomeOutdated},
-		{"an old beat of one that is here", plainBeat(0, 1), outcomeOutdated},
-		{"a new one", plainBeat(0, 3), outcomeTaken},
+		{"a heartbeat of the server that left", plainBeat(9, 3), outcomeOutdated},
+		{"an old heartbeat of a registered server", plainBeat(0, 1), outcomeOutdated},
+		{"a new heartbeat of a registered server", plainBeat(0, 3), outcomeTaken},
 	} {
 		if got := s.observe(newMessage(test.h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at})); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
@@ -154,17 +155,17 @@ func TestARestartForgetsNoEnd(t *testing.T) {
 	}
 }
 
-func TestAnOldRollIsNotComplete(t *testing.T) {
-	saved, at := before(t)
+func TestOldSnapshotIsNotComplete(t *testing.T) {
+	saved, at := snapshotBefore(t)
 	s := mustState(t, Config{Restore: saved})
 	s.tick(at.Add(FreshFor), nil)
 	if s.members().Complete {
-		t.Error("a roll that was saved a minute ago counts as complete")
+		t.Error("a snapshot of a minute ago counts as complete")
 	}
 }
 
-// Two API servers that hear the same, and find the same, tell it with the same ids.
-func TestTwoObserversTellOneStory(t *testing.T) {
+// Two API servers that receive the same heartbeats, and get the same results of probes, emit events with the same ids.
+func TestTwoObserversEmitTheSameEventIDs(t *testing.T) {
 	play := func(observer string, late time.Duration) []string {
 		s := mustState(t, Config{Probing: true})
 		s.cfg.Observer = observer
@@ -199,6 +200,6 @@ func TestTwoObserversTellOneStory(t *testing.T) {
 	}
 	slices.Sort(one)
 	if len(slices.Compact(one)) != len(two) {
-		t.Error("an id stands for two events")
+		t.Error("two events have the same id")
 	}
 }

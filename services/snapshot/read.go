@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/go-json-experiment/json" // encoding/json takes duplicate names and invalid UTF-8
+	"github.com/go-json-experiment/json" // encoding/json accepts duplicate names and invalid UTF-8
 
 	"rollcall/services/registry"
 )
 
-// MaxSize bounds the file: a roll of some 500 000 servers. A larger one is neither written nor read.
+// MaxSize is the largest size of the file in bytes, enough for about 500 000 servers. Larger files are neither written nor
+// read.
 const MaxSize = 256 << 20
 
-// Load reads the roll that was saved at path. It is an fs.ErrNotExist if there is none. Any other error says in one line
-// what is wrong with the file, and nothing of it is of use then.
-func Load(path string) (*registry.Saved, error) {
-	b, err := read(path)
+// Read reads the file at path. The error is fs.ErrNotExist if there is no file. Any other error describes in one line why
+// the file cannot be used.
+func Read(path string) (*registry.Snapshot, error) {
+	b, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -27,27 +28,27 @@ func Load(path string) (*registry.Saved, error) {
 	return saved, nil
 }
 
-func read(path string) ([]byte, error) {
+func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular(): // to open a pipe is to wait for its writer
-		return nil, fmt.Errorf("%s is no regular file", path)
+	case !info.Mode().IsRegular(): // opening a pipe would wait for a writer
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	case info.Size() > MaxSize:
 		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, info.Size(), MaxSize)
 	}
 	return os.ReadFile(path)
 }
 
-func decode(b []byte) (*registry.Saved, error) {
+func decode(b []byte) (*registry.Snapshot, error) {
 	if len(b) == 0 {
 		return nil, errors.New("is empty")
 	}
-	saved := new(registry.Saved)
+	saved := new(registry.Snapshot)
 	if err := json.Unmarshal(b, saved); err != nil {
-		if v, ok := version(b); ok && v != registry.SavedVersion {
-			return nil, fmt.Errorf("version %d, want %d", v, registry.SavedVersion)
+		if v, ok := version(b); ok && v != registry.SnapshotVersion {
+			return nil, fmt.Errorf("version %d, want %d", v, registry.SnapshotVersion)
 		}
 		return nil, fmt.Errorf("%.300w", err)
 	}
@@ -57,7 +58,7 @@ func decode(b []byte) (*registry.Saved, error) {
 	return saved, nil
 }
 
-// version is what another format says of itself, whatever else it says.
+// version returns the version of a file of any format that states one.
 func version(b []byte) (int, bool) {
 	var other struct {
 		Version *int `json:"version"`

@@ -15,12 +15,12 @@ import (
 	"rollcall/services/snapshot"
 )
 
-func TestLoadGivesWhatWasWritten(t *testing.T) {
+func TestReadReturnsWhatWasWritten(t *testing.T) {
 	for _, servers := range []int{0, 1, 1000} {
 		path := newPath(t)
-		want := savedOf(servers)
+		want := snapshotOf(servers)
 		size := mustWrite(t, path, want)
-		got := mustLoad(t, path)
+		got := mustReadSnapshot(t, path)
 		if servers == 0 {
 			got.Servers = nil
 		}
@@ -32,74 +32,74 @@ func TestLoadGivesWhatWasWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if info.Size() != size || info.Mode() != 0o600 {
-			t.Errorf("got %d bytes of mode %v, want %d and only for the owner", info.Size(), info.Mode(), size)
+			t.Errorf("got %d bytes with mode %v, want %d bytes that only the owner can read", info.Size(), info.Mode(), size)
 		}
 		checkAlone(t, path)
 	}
 }
 
-func TestLoadOfNoFile(t *testing.T) {
+func TestReadWithoutFile(t *testing.T) {
 	path := newPath(t)
 	for _, tt := range []struct{ name, path string }{
 		{"no file", path},
-		{"no folder", filepath.Join(path, "roll.json")},
+		{"no directory", filepath.Join(path, "roll.json")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			saved, err := snapshot.Load(tt.path)
+			saved, err := snapshot.Read(tt.path)
 			if saved != nil || !errors.Is(err, fs.ErrNotExist) {
-				t.Fatalf("got %v, %v, want an error of a file that does not exist", saved, err)
+				t.Fatalf("got %v, %v, want fs.ErrNotExist", saved, err)
 			}
 			checkError(t, err, tt.path)
 		})
 	}
 }
 
-func TestLoadOfABrokenFile(t *testing.T) {
+func TestReadOfBrokenFile(t *testing.T) {
 	whole := string(mustRead(t, mustWritten(t)))
 	for _, tt := range []struct {
 		name, body string
 		want       string // in the error
 	}{
-		{"nothing", "", "is empty"},
+		{"an empty file", "", "is empty"},
 		{"one byte short", whole[:len(whole)-1], "EOF"},
-		{"half", whole[:len(whole)/2], "EOF"},
-		{"the first byte", whole[:1], "EOF"},
-		{"a byte more", whole + "x", "after top-level value"},
-		{"twice", whole + whole, "after top-level value"},
-		{"zeros, as a file system may leave", strings.Repeat("\x00", len(whole)), `invalid character '\x00'`},
+		{"half of the file", whole[:len(whole)/2], "EOF"},
+		{"the first byte only", whole[:1], "EOF"},
+		{"one byte too many", whole + "x", "after top-level value"},
+		{"the same content twice", whole + whole, "after top-level value"},
+		{"zeros, which a file system may leave after a crash", strings.Repeat("\x00", len(whole)), `invalid character '\x00'`},
 		{"garbage", "\x7fELF\n\n\x01\x02", "invalid character"},
 		{"an array", "[]", "unmarshal JSON array"},
 		{"null", "null", "version 0, want 1"},
-		{"an object of nothing", "{}", "version 0, want 1"},
+		{"an empty object", "{}", "version 0, want 1"},
 		{"another version", strings.Replace(whole, `"version":1`, `"version":2`, 1), "version 2, want 1"},
-		{"another version of another form", `{"version":2,"servers":{"a":1}}`, "version 2, want 1"},
-		{"this version of another form", `{"version":1,"servers":{"a":1}}`, "servers"},
+		{"another version in another format", `{"version":2,"servers":{"a":1}}`, "version 2, want 1"},
+		{"this version in another format", `{"version":1,"servers":{"a":1}}`, "servers"},
 		{"a field of another type", strings.Replace(whole, `"ttl_ms":10000`, `"ttl_ms":"10 s"`, 1), "ttl_ms"},
-		{"a name twice", strings.Replace(whole, `"version":1`, `"version":1,"version":1`, 1), "duplicate"},
-		{"a long name twice", `{"` + strings.Repeat("x", 10_000) + `":1,"` + strings.Repeat("x", 10_000) + `":1}`, "duplicate"},
-		{"a meta key twice", strings.Replace(whole, `"rack":"r7"`, `"rack":"r7","rack":"r8"`, 1), "duplicate"},
-		{"no UTF-8", strings.Replace(whole, "blue", "bl\xffue", 1), "UTF-8"},
-		{"a server that cannot be", strings.Replace(whole, `"weight":100`, `"weight":-1`, 1), "server 0: weight"},
-		{"a server twice", strings.Replace(whole, strings.Repeat("0", 31)+"1", strings.Repeat("0", 32), 1), "server 1"},
+		{"a duplicate name", strings.Replace(whole, `"version":1`, `"version":1,"version":1`, 1), "duplicate"},
+		{"a long duplicate name", `{"` + strings.Repeat("x", 10_000) + `":1,"` + strings.Repeat("x", 10_000) + `":1}`, "duplicate"},
+		{"a duplicate meta key", strings.Replace(whole, `"rack":"r7"`, `"rack":"r7","rack":"r8"`, 1), "duplicate"},
+		{"invalid UTF-8", strings.Replace(whole, "blue", "bl\xffue", 1), "UTF-8"},
+		{"an invalid server", strings.Replace(whole, `"weight":100`, `"weight":-1`, 1), "server 0: weight"},
+		{"a duplicate server", strings.Replace(whole, strings.Repeat("0", 31)+"1", strings.Repeat("0", 32), 1), "server 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.body == whole {
-				t.Fatal("nothing is broken")
+				t.Fatal("the body is valid")
 			}
 			path := newPath(t)
 			mustPut(t, path, []byte(tt.body))
-			saved, err := snapshot.Load(path)
+			saved, err := snapshot.Read(path)
 			if saved != nil || err == nil || !strings.Contains(err.Error(), tt.want) || errors.Is(err, fs.ErrNotExist) {
 				t.Fatalf("got %v, %v, want an error with %q", saved, err, tt.want)
 			}
 			checkError(t, err, path)
 		})
 	}
-	t.Run("whatever its length", func(t *testing.T) {
+	t.Run("cut at any length", func(t *testing.T) {
 		path := newPath(t)
 		for n := range len(whole) {
 			mustPut(t, path, []byte(whole[:n]))
-			if saved, err := snapshot.Load(path); err == nil || saved != nil {
+			if saved, err := snapshot.Read(path); err == nil || saved != nil {
 				t.Fatalf("%d of %d bytes: got %v, %v", n, len(whole), saved, err)
 			}
 		}
@@ -109,11 +109,11 @@ func TestLoadOfABrokenFile(t *testing.T) {
 func mustWritten(t testing.TB) (path string) {
 	t.Helper()
 	path = newPath(t)
-	mustWrite(t, path, savedOf(2))
+	mustWrite(t, path, snapshotOf(2))
 	return path
 }
 
-// checkError wants one line that names the file.
+// checkError checks that err is one line that names the file.
 func checkError(t *testing.T, err error, path string) {
 	t.Helper()
 	if s := err.Error(); !strings.HasPrefix(s, "snapshot: ") || strings.Contains(s, "\n") || !strings.Contains(s, path) || len(s) > 500+len(path) {
@@ -121,15 +121,15 @@ func checkError(t *testing.T, err error, path string) {
 	}
 }
 
-func TestLoadOfWhatIsNoFile(t *testing.T) {
+func TestReadOfNonRegularFile(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		make func(path string) error
 		want string
 	}{
-		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, "is no regular file"},
-		{"a pipe that nobody writes to", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is no regular file"},
-		{"too large", func(path string) error {
+		{"a directory", func(path string) error { return os.Mkdir(path, 0o700) }, "is not a regular file"},
+		{"a pipe without a writer", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is not a regular file"},
+		{"a file that is too large", func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, snapshot.MaxSize+1))
 		}, "has 268435457 bytes, want at most 268435456"},
 	} {
@@ -138,7 +138,7 @@ func TestLoadOfWhatIsNoFile(t *testing.T) {
 			if err := tt.make(path); err != nil {
 				t.Fatal(err)
 			}
-			_, err := snapshot.Load(path)
+			_, err := snapshot.Read(path)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("got %v, want %q", err, tt.want)
 			}
@@ -147,8 +147,9 @@ func TestLoadOfWhatIsNoFile(t *testing.T) {
 	}
 }
 
-// Whatever is in the file, it is read to an end; and what is taken is taken again from whoever writes JSON.
-func FuzzLoad(f *testing.F) {
+// Read returns a snapshot or an error of one line for any content, and a snapshot stays the same when it is written and read
+// again.
+func FuzzRead(f *testing.F) {
 	whole := mustRead(f, mustWritten(f))
 	for _, seed := range [][]byte{nil, whole, whole[:len(whole)/2], append(bytes.Clone(whole), '0'), []byte(`{"version":1}`)} {
 		f.Add(seed)

@@ -1,0 +1,205 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+	"unique"
+
+	"rollcall/events"
+)
+
+// SnapshotVersion is the version of the format of Snapshot. Other versions are rejected.
+const SnapshotVersion = 1
+
+// Snapshot is the content of the registry for a restart. It is immutable.
+type Snapshot struct {
+	Version    int              `json:"version"`
+	Observer   string           `json:"observer"`
+	SavedAt    time.Time        `json:"saved_at"`
+	Revision   uint64           `json:"revision"`
+	Servers    []*events.Server `json:"servers"`
+	Tombstones []Tombstone      `json:"tombstones"`
+
+	// Rounds has, by service/id, the round of each server with one. It makes the ids of later events unique: see
+	// events.EventID.
+	Rounds map[string]uint64 `json:"rounds,omitempty"`
+}
+
+// Tombstone describes a server that was removed.
+type Tombstone struct {
+	Service     string       `json:"service"`
+	ID          string       `json:"id"`
+	Incarnation int64        `json:"incarnation"`
+	Ordinal     uint64       `json:"ordinal"` // of its last heartbeat
+	Type        events.Type  `json:"type"`
+	Reason      events.Cause `json:"reason"`
+	Time        time.Time    `json:"time"`
+}
+
+// Snapshot returns the content of the registry at now.
+func (r *Registry) Snapshot(ctx context.Context, now time.Time) (*Snapshot, error) {
+	return ask(ctx, r, func(s *state) *Snapshot { return s.snapshot(now) })
+}
+
+// maxSnapshot is the largest number of servers in a Snapshot.
+const maxSnapshot = 1_000_000
+
+// Validate returns an error for the first entry that cannot be restored. Every server of a valid Snapshot could have sent
+// a valid heartbeat, and no two have the same id or address in one service.
+func (s *Snapshot) Validate() error {
+	switch {
+	case s.Version != SnapshotVersion:
+		return fmt.Errorf("registry: snapshot: version %d, want %d", s.Version, SnapshotVersion)
+	case s.Observer == "":
+		return errors.New("registry: snapshot: observer is empty")
+	case len(s.Servers) > maxSnapshot:
+		return fmt.Errorf("registry: snapshot: %d servers, want at most %d", len(s.Servers), maxSnapshot)
+	}
+	known := make(map[key]bool, len(s.Servers))
+	type place struct {
+		service string
+		addr    netip.AddrPort
+	}
+	taken := make(map[place]string, len(s.Servers))
+	for i, srv := range s.Servers {
+		if srv == nil {
+			return fmt.Errorf("registry: snapshot: server %d is null", i)
+		}
+		addr, err := restorable(srv)
+		if err != nil {
+			return fmt.Errorf("registry: snapshot: server %d: %w", i, err)
+		}
+		name, at := key{srv.Service, srv.ID}, place{srv.Service, addr}
+		if known[name] {
+			return fmt.Errorf("registry: snapshot: server %d: %q appears twice", i, srv.Key())
+		}
+		if other, ok := taken[at]; ok {
+			return fmt.Errorf("registry: snapshot: server %d: %q has the address %v of %q", i, srv.Key(), addr, other)
+		}
+		known[name], taken[at] = true, srv.Key()
+	}
+	for i, g := range s.Tombstones {
+		if err := g.validate(); err != nil {
+			return fmt.Errorf("registry: snapshot: tombstone %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// restorable validates a server as the heartbeat that would register it, and returns its address.
+func restorable(s *events.Server) (netip.AddrPort, error) {
+	h := heartbeatFrom(s)
+	switch err := h.Validate(); {
+	case err != nil:
+		return netip.AddrPort{}, err
+	case h.IntervalMS == 0 || h.TTLMS == 0: // optional in a heartbeat, but always known of a registered server
+		return netip.AddrPort{}, fmt.Errorf("interval_ms %d and ttl_ms %d, want both", h.IntervalMS, h.TTLMS)
+	}
+	return events.ParseAddr(s.Addr)
+}
+
+func (g *Tombstone) validate() error {
+	switch {
+	case !events.ValidService(g.Service):
+		return fmt.Errorf("service %.80q, want a DNS label in lower case", g.Service)
+	case g.ID == "":
+		return errors.New("id is empty")
+	case g.Incarnation < 0:
+		return fmt.Errorf("incarnation %d is negative", g.Incarnation)
+	case g.Type != events.TypeExpired && g.Type != events.TypeLeft && g.Type != events.TypeReplaced:
+		return fmt.Errorf("type %.80q, want one that removes a server", string(g.Type))
+	}
+	if _, ok := stepOf(g.Type, g.Reason); !ok {
+		return fmt.Errorf("reason %.80q does not belong to %s", string(g.Reason), g.Type)
+	}
+	return nil
+}
+
+const keptTombstones = 10_000 // the newest tombstones, which a Snapshot contains
+
+// FreshFor is the age up to which a restored Snapshot counts as complete. A process that may be killed must save more
+// often than that, even if nothing changes.
+const FreshFor = time.Minute
+
+// snapshot returns the content of the registry at now.
+func (s *state) snapshot(now time.Time) *Snapshot {
+	saved := &Snapshot{
+		Version: SnapshotVersion, Observer: s.cfg.Observer, SavedAt: wall(now.UnixNano()), Revision: s.revision,
+		Servers: make([]*events.Server, len(s.order)), Tombstones: []Tombstone{}, Rounds: make(map[string]uint64),
+	}
+	lease := s.clock.at(s.age(now))
+	for i, r := range s.order {
+		view := *r.view
+		r.vitals(lease).apply(&view)
+		if r.provisional { // the suspicion is only a precaution of this process
+			view.State = aliveState(view.Weight)
+		}
+		saved.Servers[i] = &view
+		if n := r.round(); n > 0 {
+			saved.Rounds[view.Key()] = n
+		}
+	}
+	for e := s.graves.order.Back(); e != nil && len(saved.Tombstones) < keptTombstones; e = e.Prev() {
+		t := e.Value.(*tombstone)
+		typ, cause := t.why.event()
+		saved.Tombstones = append(saved.Tombstones, Tombstone{t.key.service, t.key.id, t.incarnation, t.ordinal, typ, cause, wall(t.at)})
+	}
+	return saved
+}
+
+// restore registers the servers of a snapshot. Their present state is unknown, so all of them are suspects, which are
+// probed at once. No event is emitted before a probe or a heartbeat shows a change: subscribers know the servers as they
+// were.
+func (s *state) restore(saved *Snapshot) {
+	s.revision = saved.Revision
+	for i := len(saved.Tombstones) - 1; i >= 0; i-- { // oldest first
+		g := saved.Tombstones[i]
+		why, _ := stepOf(g.Type, g.Reason)
+		s.graves.bury(tombstone{
+			key: key{g.Service, g.ID}, incarnation: g.Incarnation, ordinal: g.Ordinal, why: why, at: g.Time.UnixNano(),
+		}, 0, s.cfg.TTL)
+	}
+	for _, server := range saved.Servers {
+		r := s.restored(server, saved.Rounds[server.Key()])
+		s.insert(r)
+		s.latest[addressHash(server.Addr)] = r
+	}
+}
+
+// fresh reports whether the snapshot is so recent that it counts as complete.
+func (s *Snapshot) fresh(now time.Time) bool {
+	return s != nil && now.Sub(s.SavedAt) < FreshFor && !s.SavedAt.After(now)
+}
+
+// restored returns the record of a server from a snapshot. It has the time of mode warming to send a heartbeat or answer a
+// probe.
+func (s *state) restored(server *events.Server, round uint64) *record {
+	view := *server
+	view.State = events.StateSuspect
+	r := &record{
+		view: &view, incarnation: view.Incarnation, ttl: time.Duration(view.TTLMS) * time.Millisecond, suspect: true,
+		provisional: server.State != events.StateSuspect,
+		ordinal:     view.Seq, load: view.Load, via: unique.Make(view.Via), lastSeen: view.LastSeen.UnixNano(),
+	}
+	if view.Incarnation == 0 {
+		r.ordinal = uint64(max(0, r.lastSeen))
+	}
+	if round > 0 {
+		r.doubted().round = round
+	}
+	r.fingerprint = fingerprintOf(heartbeatFrom(&view))
+	s.suspects++
+	s.schedule(r, 0)
+	return r
+}
+
+// heartbeatFrom returns the heartbeat that would register s.
+func heartbeatFrom(s *events.Server) *events.Heartbeat {
+	return &events.Heartbeat{
+		V: 1, Type: events.KindHeartbeat, Service: s.Service, ID: s.ID, Addr: s.Addr, Incarnation: s.Incarnation, Seq: s.Seq,
+		IntervalMS: s.IntervalMS, TTLMS: s.TTLMS, Weight: s.Weight, Zone: s.Zone, Version: s.Version, Tags: s.Tags, Meta: s.Meta,
+	}
+}
