@@ -33,22 +33,6 @@ func admit(r *http.Request, path string) (unplain bool, err error) {
 	return unplain, nil
 }
 
-// doubtful reports whether somebody in front of this proxy may have seen another end of the request: where a length comes with
-// chunks, or chunks come with HTTP/1.0. Nothing may follow such a request on its connection (RFC 9112, 6.1).
-func doubtful(r *http.Request) bool {
-	if r.ProtoMajor != 1 {
-		return false
-	}
-	if r.ContentLength == 0 {
-		return r.ProtoMinor == 0 && codedOf(r)
-	}
-	had := framingOf(r)
-	if len(r.TransferEncoding) > 0 {
-		return had&hasLength != 0
-	}
-	return r.ProtoMinor == 0 && had&hasCoding != 0
-}
-
 func validToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }
 
 func hasSpace(s string) bool {

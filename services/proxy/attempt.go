@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/services/balancer"
+	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
 	"rollcall/services/registry"
 )
@@ -61,7 +62,7 @@ func (x *call) deliver(resp *upstream.Response) (balancer.Outcome, error) {
 		outcome = balancer.Failed
 	}
 	if x.body.stream && x.body.uploading() && mayLeaveBody(x.body.r) {
-		closeAfter(x.reply.w) // net/http, which lets both sides send at once, would take the rest of the body for the next request
+		clientconn.CloseAfter(x.reply.w) // net/http, which lets both sides send at once, would take the rest of the body for the next request
 	}
 	x.request.copyHeader(x.reply.w.Header(), resp.Header)
 	return outcome, resp.Close(x.reply.send(resp))

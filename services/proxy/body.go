@@ -15,10 +15,6 @@ import (
 // for a server, and the body can be sent again.
 const wholeLimit = 64 << 10
 
-// lingering is how long a client may go on sending a body that nobody needs after it has its response, where the connection does not
-// linger, or the proxy stops.
-const lingering = 500 * time.Millisecond
-
 // buffers are for bodies that are held whole, and for copying.
 var buffers = sync.Pool{New: func() any { return new([wholeLimit]byte) }}
 

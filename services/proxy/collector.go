@@ -39,8 +39,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v int, service string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), service)
 	}
-	if front := c.p.front.Load(); front != nil {
-		ch <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(front.open.Load()))
+	if clients := c.p.clients.Load(); clients != nil {
+		ch <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(clients.Open()))
 	}
 	for value, f := range c.p.figures() {
 		gauge(c.usable, f.usable, value)

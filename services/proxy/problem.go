@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/services/problem"
+	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
 )
 
@@ -59,20 +60,17 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, e
 // beginOwnAnswer prepares the connection for an answer of the proxy's own, as refuse has it.
 func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, r *http.Request, unread bool) {
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + lingering)) // the one of the start may be over
-	if unread && !p.readOnAfter(w, r) {
-		closeAfter(w)
-		_ = control.SetReadDeadline(time.Now().Add(lingering))
+	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + clientconn.BriefLinger)) // the one of the start may be over
+	if unread && !clientconn.LingerAfter(w, r, &p.closing) {
+		clientconn.CloseAfter(w)
+		_ = control.SetReadDeadline(time.Now().Add(clientconn.BriefLinger))
 	}
 }
 
-// closeAfter has the client's connection end with this answer.
-func closeAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
-
 // options answers OPTIONS *, which asks for nothing (RFC 9110, 9.3.7).
 func (p *Proxy) options(w http.ResponseWriter, r *http.Request) {
-	if mayLeaveBody(r) && !p.readOnAfter(w, r) {
-		closeAfter(w)
+	if mayLeaveBody(r) && !clientconn.LingerAfter(w, r, &p.closing) {
+		clientconn.CloseAfter(w)
 	}
 	w.Header()["Content-Length"] = []string{"0"}
 }

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/problem"
+	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
 	"rollcall/services/registry"
 )
@@ -31,7 +32,7 @@ type Proxy struct {
 	services atomic.Pointer[map[string]*service] // by name; the map is replaced, never changed
 	closing  atomic.Bool                         // connections of clients end with their next answer
 	active   sync.WaitGroup                      // requests
-	front    atomic.Pointer[front]               // nil before Serve
+	clients  atomic.Pointer[clientconn.Listener] // nil before Serve
 }
 
 // New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
@@ -188,8 +189,8 @@ func (p *Proxy) closeAll() {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.active.Add(1)
 	defer p.active.Done()
-	if doubtful(r) || p.closing.Load() {
-		closeAfter(w)
+	if clientconn.AmbiguousFraming(r) || p.closing.Load() {
+		clientconn.CloseAfter(w)
 	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		p.options(w, r)

@@ -6,72 +6,61 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"rollcall/services/connlimit"
+	"rollcall/services/proxy/clientconn"
 )
 
 const (
-	// settleTimeout is how long clients that have connected may take to send a request once no more are taken.
-	settleTimeout = time.Second
-	// finishTimeout is how long requests under way have then before they are cut off.
-	finishTimeout = 6 * time.Second
-	// cutTimeout bounds the end of those.
-	cutTimeout = time.Second
+	finishTimeout = 6 * time.Second // for requests in flight, after the last connection was accepted
+	cutTimeout    = time.Second     // for requests to end after they were cut off
 )
 
-// Serve is the front: it serves on l, which it closes, until ctx ends. Then it goes on for Config.Linger, in which each
-// answer ends its connection; who has connected until then is served; requests under way have 6 s to finish, and what is left is cut
-// off, websockets too. Run must go on for all that time. Serve is called once; it returns nil, or the error that kept it from
-// serving.
+// Serve accepts connections of clients on l until ctx ends, and closes l. It then stops in these steps:
+//
+//  1. For Config.Linger it goes on, and closes each connection after its next response.
+//  2. It stops listening, and accepts the connections that wait in the kernel's queue.
+//  3. It waits 6 s for requests in flight.
+//  4. It cuts off what is left, including websockets.
+//
+// Run must not end before Serve. Serve must be called only once. It returns nil, or the error that prevented it from serving.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	errorLog, err := zap.NewStdLogAt(p.cfg.Log, zap.WarnLevel)
 	if err != nil {
 		return errors.Join(fmt.Errorf("proxy: log: %w", err), l.Close())
 	}
-	f := &front{Listener: l}
-	p.front.Store(f)
+	clients := clientconn.New(l, clientconn.Config{TLS: p.cfg.TLS, HandshakeTimeout: p.cfg.HeaderTimeout, Log: p.cfg.Log})
+	p.clients.Store(clients)
 	hs := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: p.cfg.HeaderTimeout,
-		WriteTimeout:      2 * p.cfg.StallTimeout, // of an answer that comes at once; others set their own
+		WriteTimeout:      2 * p.cfg.StallTimeout, // for responses that need no wait; the others set their own deadline
 		IdleTimeout:       p.cfg.IdleTimeout,
 		ErrorLog:          errorLog,
-		ConnState:         f.state,
-		ConnContext:       withWatched,
 
-		DisableGeneralOptionsHandler: true, // or a body of OPTIONS * would pass unwatched
+		DisableGeneralOptionsHandler: true, // it would read a body without clientconn.AmbiguousFraming
 	}
 	connlimit.Configure(hs, l, p.cfg.HeaderLimit)
 	served := make(chan error, 1)
-	if p.cfg.TLS == nil {
-		go func() { served <- hs.Serve(watching{f}) }()
-	} else {
-		h := newHandshakes(f, withProtocols(p.cfg.TLS), p.cfg.HeaderTimeout, p.cfg.Log)
-		hs.TLSConfig = withProtocols(p.cfg.TLS) // has net/http take HTTP/2
-		var running sync.WaitGroup
-		running.Go(h.run)
-		defer running.Wait()
-		go func() { served <- hs.Serve(h) }()
-	}
+	go func() { served <- clients.Serve(hs) }()
 	select {
 	case err := <-served:
 		return errors.Join(fmt.Errorf("proxy: serve: %w", err), hs.Close())
 	case <-ctx.Done():
 	}
 	p.closing.Store(true)
-	<-time.After(p.cfg.Linger) // so that no client finds its connection closed under a request
-	f.shut()
+	<-time.After(p.cfg.Linger) // clients learn that their connection closes before it does
+	clients.Shut()
 	<-served
-	f.settle(settleTimeout)
+	clients.Settle()
 	p.finish(hs)
 	return nil
 }
 
-// finish waits for the requests under way, and cuts off those that take too long.
+// finish waits for the requests in flight, and cuts off those that take longer than finishTimeout.
 func (p *Proxy) finish(hs *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
 )
 
@@ -73,9 +74,9 @@ func (b *body) Trailer() http.Header {
 func (b *body) Stop(responded bool) {
 	end := time.Unix(1, 0)
 	if responded && b.uploading() {
-		if b.lingers = b.p.readOnAfter(b.w, b.r); !b.lingers {
+		if b.lingers = clientconn.LingerAfter(b.w, b.r, &b.p.closing); !b.lingers {
 			_ = http.NewResponseController(b.w).Flush()
-			end = time.Now().Add(lingering)
+			end = time.Now().Add(clientconn.BriefLinger)
 		}
 	}
 	b.mu.Lock()
@@ -101,6 +102,6 @@ func (b *body) settle() {
 	uploading := b.uploading()
 	b.unread = uploading && mayLeaveBody(b.r)
 	if uploading && b.stopped && !b.lingers {
-		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(lingering)) // for net/http, which reads on before it closes
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(clientconn.BriefLinger)) // for net/http, which reads on before it closes
 	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"net"
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// drain takes every connection that waits to be accepted, and has the kernel refuse those that come after: in one go, or what comes in
-// between would be reset.
-func drain(l net.Listener) []net.Conn {
+// acceptBacklog accepts all connections that wait in the kernel's queue, and makes the kernel refuse further ones. Both happen in one
+// call of Control, because the kernel would reset connections that arrive in between.
+func acceptBacklog(l net.Listener) []net.Conn {
 	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return nil
@@ -34,7 +34,7 @@ func drain(l net.Listener) []net.Conn {
 	var conns []net.Conn
 	for _, fd := range taken {
 		f := os.NewFile(uintptr(fd), "")
-		if c, err := net.FileConn(f); err == nil { // of a copy
+		if c, err := net.FileConn(f); err == nil { // has a copy of fd
 			conns = append(conns, c)
 		}
 		_ = f.Close()

@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"context"
@@ -20,16 +20,16 @@ const (
 
 var errPlainHTTP = errors.New("the client sent HTTP without TLS")
 
-// handshakes is a listener of connections whose TLS handshake is done. net/http does handshakes itself, but then it takes HTTP/1 from the
-// *tls.Conn alone, which cannot be watched.
+// handshakes is a listener whose Accept returns connections after their TLS handshake. net/http can do handshakes too, but then it reads
+// HTTP/1 directly from the *tls.Conn, which cannot be watched.
 type handshakes struct {
 	net.Listener
 	cfg     *tls.Config
-	timeout time.Duration // of a handshake
+	timeout time.Duration // for each handshake
 	log     *zap.Logger
 
 	ready   chan net.Conn
-	failed  chan error // of Listener
+	failed  chan error // errors of Listener.Accept
 	pending sync.WaitGroup
 	closed  chan struct{}
 	close   func() error
@@ -59,7 +59,7 @@ func withProtocols(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// Accept returns the next connection, or an error of the listener below.
+// Accept returns the next connection, or an error of the underlying listener.
 func (h *handshakes) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.ready:
@@ -71,11 +71,11 @@ func (h *handshakes) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and run. Connections that Accept has returned go on.
+// Close ends Accept and run. It does not close connections that Accept has returned.
 func (h *handshakes) Close() error { return h.close() }
 
-// run accepts connections until the listener below ends, or Close. Handshakes that are under way then have settleTimeout. No goroutine
-// is left when it returns.
+// run accepts connections until the underlying listener fails or Close is called. Then handshakes in progress have settleTimeout to
+// finish. When run returns, all its goroutines have ended.
 func (h *handshakes) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer h.pending.Wait()
@@ -92,7 +92,7 @@ func (h *handshakes) run() {
 			h.settle()
 		}
 		select {
-		case h.failed <- err: // whoever calls Accept waits before the next call
+		case h.failed <- err: // net/http waits before it calls Accept again
 		case <-h.closed:
 			return
 		}
@@ -102,7 +102,7 @@ func (h *handshakes) run() {
 	}
 }
 
-// settle returns when no handshake is under way, or after settleTimeout.
+// settle returns when no handshake is in progress, or after settleTimeout.
 func (h *handshakes) settle() {
 	settled := make(chan struct{})
 	go func() {
@@ -130,12 +130,12 @@ func (h *handshakes) shake(ctx context.Context, raw net.Conn) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	var done net.Conn = c
-	if c.ConnectionState().NegotiatedProtocol != protoHTTP2 { // net/http wants the *tls.Conn itself for HTTP/2
-		done = &watchedTLS{watched: watched{Conn: c}, tls: c}
+	var ready net.Conn = c
+	if c.ConnectionState().NegotiatedProtocol != protoHTTP2 { // for HTTP/2, net/http needs the *tls.Conn itself
+		ready = &tlsConn{conn: conn{Conn: c}, tls: c}
 	}
 	select {
-	case h.ready <- done:
+	case h.ready <- ready:
 	case <-ctx.Done():
 		_ = raw.Close()
 	case <-h.closed:
@@ -151,10 +151,10 @@ func beginsHTTP(header [5]byte) bool {
 	return false
 }
 
-// watchedTLS is watched above TLS. From ConnectionState net/http takes what it tells handlers of TLS.
-type watchedTLS struct {
-	watched
+// tlsConn is a conn above TLS. net/http calls ConnectionState to set Request.TLS.
+type tlsConn struct {
+	conn
 	tls *tls.Conn
 }
 
-func (w *watchedTLS) ConnectionState() tls.ConnectionState { return w.tls.ConnectionState() }
+func (c *tlsConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }

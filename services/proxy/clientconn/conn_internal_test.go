@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"bufio"
@@ -11,9 +11,9 @@ import (
 	"testing/iotest"
 )
 
-// FuzzWatched reads requests as net/http does, from a connection that receives in pieces. What watched finds must include what stands in
-// the header, and nothing that did not pass after the header before it.
-func FuzzWatched(f *testing.F) {
+// FuzzConn reads requests as net/http does, from a connection that receives them in pieces. beginBody must return at least the fields of
+// the request's header, and at most the fields that Read returned after the previous header.
+func FuzzConn(f *testing.F) {
 	for _, seed := range []string{
 		"POST / HTTP/1.1\nContent-Length: 4\n\nbodyPOST / HTTP/1.1\nTransfer-Encoding: chunked\n\n0\n\nGET / HTTP/1.1\n\n",
 		"POST / HTTP/1.1\ncontent-length: 4\nTransfer-Encoding: chunked\n\n4\nbody\n0\n\nPOST / HTTP/1.1\nTRANSFER-ENCODING: chunked\n\n0\n\n",
@@ -26,7 +26,7 @@ func FuzzWatched(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, input []byte, size uint8) {
-		w := &watched{Conn: &received{input: bytes.NewReader(input), size: int(size)}}
+		w := &conn{Conn: &received{input: bytes.NewReader(input), size: int(size)}}
 		passed := &countingReader{r: w}
 		r := bufio.NewReaderSize(passed, 4<<10)
 		last := ""
@@ -46,12 +46,12 @@ func FuzzWatched(f *testing.F) {
 				before = end
 				continue
 			}
-			found, must, may := w.body(), namesIn(input[start:end]), namesIn(input[before:passed.n])
+			found, must, may := w.beginBody(), namesIn(input[start:end]), namesIn(input[before:passed.n])
 			if found&must != must {
 				t.Fatalf("found %b, want %b, of %q", found, must, input[start:end])
 			}
 			if found&^may != 0 {
-				t.Fatalf("found %b, at most %b passed: %q", found, may, input[before:passed.n])
+				t.Fatalf("found %b, but Read returned at most %b: %q", found, may, input[before:passed.n])
 			}
 			before = end
 			body, err := io.ReadAll(req.Body)
@@ -61,12 +61,12 @@ func FuzzWatched(f *testing.F) {
 			if req.ContentLength > 0 && !bytes.Equal(body, input[end:end+len(body)]) {
 				t.Fatalf("the body is %q, want %q", body, input[end:end+len(body)])
 			}
-			w.idle()
+			w.endRequest()
 		}
 	})
 }
 
-// namesIn looks for the fields in whole lines.
+// namesIn returns the fields whose names begin a line.
 func namesIn(lines []byte) (all fields) {
 	for line := range bytes.SplitSeq(bytes.ToLower(lines), []byte("\n")) {
 		line = bytes.TrimLeft(line, " \t\r")
@@ -80,7 +80,7 @@ func namesIn(lines []byte) (all fields) {
 	return all
 }
 
-// received is a connection on which at most size bytes are received at once; 0: as many as are read.
+// received is a connection whose Read returns at most size bytes, or, if size is 0, as many as are asked for.
 type received struct {
 	net.Conn
 	input *bytes.Reader
@@ -105,18 +105,18 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestWatchedPassesEverything(t *testing.T) {
+func TestConnReturnsAllBytes(t *testing.T) {
 	t.Parallel()
 	input := strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n\n\r\n\r\r\n \r\nbody\n", 500)
 	from := func() *received { return &received{input: bytes.NewReader([]byte(input))} }
-	for name, read := range map[string]func(w *watched) ([]byte, error){
-		"at once":     func(w *watched) ([]byte, error) { return io.ReadAll(w) },
-		"by the byte": func(w *watched) ([]byte, error) { return io.ReadAll(iotest.OneByteReader(w)) },
-		"with the error": func(w *watched) ([]byte, error) {
+	for name, read := range map[string]func(w *conn) ([]byte, error){
+		"all at once":  func(w *conn) ([]byte, error) { return io.ReadAll(w) },
+		"byte by byte": func(w *conn) ([]byte, error) { return io.ReadAll(iotest.OneByteReader(w)) },
+		"error with the last bytes": func(w *conn) ([]byte, error) {
 			w.Conn = eager{from()}
 			return io.ReadAll(w)
 		},
-		"after a hijack": func(w *watched) ([]byte, error) {
+		"after a hijack": func(w *conn) ([]byte, error) {
 			head := make([]byte, 100)
 			n, err := w.Read(head)
 			if err != nil {
@@ -127,13 +127,13 @@ func TestWatchedPassesEverything(t *testing.T) {
 			return all.Bytes(), err
 		},
 	} {
-		if got, err := read(&watched{Conn: from()}); err != nil || string(got) != input {
+		if got, err := read(&conn{Conn: from()}); err != nil || string(got) != input {
 			t.Errorf("%s: got %d bytes of %d, %v", name, len(got), len(input), err)
 		}
 	}
 }
 
-// eager returns the error together with the last bytes.
+// eager returns io.EOF together with the last bytes.
 type eager struct{ *received }
 
 func (c eager) Read(p []byte) (int, error) {
@@ -144,13 +144,12 @@ func (c eager) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What is received with a header costs no second system call, and no request an allocation.
-func TestWatchedReadsOnce(t *testing.T) {
+// A body that arrives with its header needs no second system call, and a request no allocation.
+func TestConnReadsOnceWithoutAllocation(t *testing.T) {
 	request := []byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 	end := bytes.Index(request, []byte("\r\n\r\n")) + 4
 	input := bytes.NewReader(request)
-	conn := &received{input: input}
-	w := &watched{Conn: conn}
+	w := &conn{Conn: &received{input: input}}
 	p := make([]byte, 4<<10)
 	allocs := testing.AllocsPerRun(100, func() {
 		input.Reset(request)
@@ -158,13 +157,13 @@ func TestWatchedReadsOnce(t *testing.T) {
 		if err != nil || n != end || input.Len() != 0 {
 			t.Fatalf("got %d bytes, %v, want %d", n, err, end)
 		}
-		if w.body() != hasCoding {
-			t.Fatal("found another field")
+		if w.beginBody() != hasCoding {
+			t.Fatal("want Transfer-Encoding only")
 		}
 		if n, err = w.Read(p); err != nil || string(p[:n]) != string(request[end:]) {
-			t.Fatalf("got then %q, %v", p[:n], err)
+			t.Fatalf("second Read: got %q, %v", p[:n], err)
 		}
-		w.idle()
+		w.endRequest()
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations", allocs)

@@ -1,4 +1,4 @@
-package proxy
+package clientconn
 
 import (
 	"net"
@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-func TestLingeringEnds(t *testing.T) {
+func TestDiscardStopsAtBounds(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		bytes int           // of each write
-		every time.Duration // 0: none is sent
-		stop  time.Duration // when the proxy stops; 0: it goes on
+		bytes int           // in each write
+		every time.Duration // between two writes; 0: no write
+		stop  time.Duration // time until the proxy stops; 0: it does not
 		want  time.Duration
 	}{
-		{"nothing comes", 1, 0, 0, 5 * time.Second},
-		{"a byte every second", 1, time.Second, 0, 30 * time.Second},
-		{"a byte every 6 s", 1, 6 * time.Second, 0, 5 * time.Second},
-		{"the limit of bytes", wholeLimit, 4 * time.Millisecond, 0, 4096 * 4 * time.Millisecond},
-		{"the proxy stops", 1, time.Second, 2 * time.Second, 2500 * time.Millisecond},
+		{"client sends nothing", 1, 0, 0, 5 * time.Second},
+		{"client sends a byte every second", 1, time.Second, 0, 30 * time.Second},
+		{"client sends a byte every 6 s", 1, 6 * time.Second, 0, 5 * time.Second},
+		{"client sends 256 MiB", 64 << 10, 4 * time.Millisecond, 0, 4096 * 4 * time.Millisecond},
+		{"proxy stops", 1, time.Second, 2 * time.Second, 2500 * time.Millisecond},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,22 +45,22 @@ func TestLingeringEnds(t *testing.T) {
 				}
 				discard(ours, &stopping)
 				_ = ours.Close()
-				if took := time.Since(begun); took < row.want || took > row.want+lingerSlice {
-					t.Errorf("it took %v, want %v", took, row.want)
+				if took := time.Since(begun); took < row.want || took > row.want+lingerPoll {
+					t.Errorf("took %v, want %v", took, row.want)
 				}
 			})
 		})
 	}
 }
 
-func TestLingeringEndsWithTheConnection(t *testing.T) {
+func TestDiscardStopsWhenClientCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, client := net.Pipe()
 		time.AfterFunc(time.Second, func() { _ = client.Close() })
 		begun := time.Now()
 		discard(ours, new(atomic.Bool))
 		if took := time.Since(begun); took != time.Second {
-			t.Errorf("it took %v, want 1s", took)
+			t.Errorf("took %v, want 1s", took)
 		}
 	})
 }

@@ -1,0 +1,42 @@
+package clientconn
+
+import (
+	"net/http"
+	"sync/atomic"
+)
+
+// watched is a *conn, or a *tlsConn.
+type watched interface {
+	beginBody() fields
+	sawCoding() bool
+	endRequest()
+	linger(stopping *atomic.Bool)
+}
+
+type connKey struct{}
+
+func connOf(r *http.Request) (watched, bool) {
+	c, ok := r.Context().Value(connKey{}).(watched)
+	return c, ok
+}
+
+// AmbiguousFraming reports whether a proxy in front may have read another end of the request: the request has Content-Length and
+// Transfer-Encoding, or Transfer-Encoding in HTTP/1.0. No further request may follow on its connection (RFC 9112, 6.1). The first
+// handler of a request must call AmbiguousFraming once, before it reads the body.
+func AmbiguousFraming(r *http.Request) bool {
+	if r.ProtoMajor != 1 {
+		return false
+	}
+	c, ok := connOf(r)
+	if r.ContentLength == 0 { // net/http may read the connection while the request is handled, so only sawCoding may be called
+		return r.ProtoMinor == 0 && (!ok || c.sawCoding())
+	}
+	found := hasLength | hasCoding
+	if ok {
+		found = c.beginBody()
+	}
+	if len(r.TransferEncoding) > 0 {
+		return found&hasLength != 0
+	}
+	return r.ProtoMinor == 0 && found&hasCoding != 0
+}

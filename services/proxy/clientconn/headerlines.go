@@ -1,0 +1,92 @@
+package clientconn
+
+import "bytes"
+
+// fields is the set of header fields that define where a body ends.
+type fields uint8
+
+const (
+	hasLength fields = 1 << iota // Content-Length
+	hasCoding                    // Transfer-Encoding
+)
+
+const (
+	lengthName = "content-length"
+	codingName = "transfer-encoding"
+)
+
+// headerLines finds empty lines, and lines that begin with the name of one of fields, in a stream. A line ends with LF. A CR before the LF
+// belongs to the end of the line, as in net/http. The name may follow spaces and may be followed by anything, so that a field that a
+// lenient parser would accept is found too.
+type headerLines struct {
+	found fields // fields since the last empty line; after next has reported an empty line, the fields before that line
+	ended bool   // the last call of next reported an empty line
+
+	// About the current line:
+	skip     bool                  // its name has been decided, so that the rest of the line does not matter
+	notEmpty bool                  // it has a byte other than a leading CR
+	cr       bool                  // it consists of one CR so far
+	name     [len(codingName)]byte // its name so far, in lower case
+	n        int                   // length of name
+}
+
+// next scans p up to the end of the first empty line. It returns the number of bytes scanned, and whether there is an empty line.
+func (h *headerLines) next(p []byte) (n int, ended bool) {
+	if h.ended {
+		h.found, h.ended = 0, false
+	}
+	for n < len(p) {
+		if h.skip {
+			end := bytes.IndexByte(p[n:], '\n')
+			if end < 0 {
+				return len(p), false
+			}
+			n += end + 1
+			h.begin()
+			continue
+		}
+		b := p[n]
+		n++
+		switch {
+		case b == '\n' && !h.notEmpty:
+			h.begin()
+			h.ended = true
+			return n, true
+		case b == '\n':
+			h.begin()
+		case b == '\r' && !h.notEmpty && !h.cr:
+			h.cr = true
+		default:
+			h.notEmpty = true
+			h.add(b)
+		}
+	}
+	return n, false
+}
+
+// begin begins a line.
+func (h *headerLines) begin() { h.skip, h.notEmpty, h.cr, h.n = false, false, false, 0 }
+
+// add adds a byte to the name of the line, and decides whether the name is one of fields.
+func (h *headerLines) add(b byte) {
+	if h.n == 0 && (b == ' ' || b == '\t') {
+		return
+	}
+	if 'A' <= b && b <= 'Z' {
+		b += 'a' - 'A'
+	}
+	h.name[h.n] = b
+	h.n++
+	switch {
+	case h.n == len(lengthName) && string(h.name[:h.n]) == lengthName:
+		h.found |= hasLength
+		h.skip = true
+	case h.n == len(codingName):
+		if string(h.name[:]) == codingName {
+			h.found |= hasCoding
+		}
+		h.skip = true
+	case b != lengthName[min(h.n, len(lengthName))-1] && b != codingName[h.n-1]:
+		h.skip = true
+	}
+}

@@ -1,0 +1,122 @@
+package clientconn
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A client may send a whole body before it reads. If the connection were closed after a response that was sent early, the rest of the
+// body would make the client's kernel discard the response. Therefore the connection is read on after the response, within these
+// bounds, like lingering_close in nginx.
+const (
+	lingerTime  = 30 * time.Second
+	lingerIdle  = 5 * time.Second // without a byte
+	lingerBytes = 256 << 20
+	lingerPoll  = 250 * time.Millisecond // longest time until a lingering connection notices that the proxy is stopping
+)
+
+// BriefLinger is how long the rest of a body is read if the connection cannot linger (see LingerAfter) or the proxy is stopping.
+const BriefLinger = 500 * time.Millisecond
+
+// CloseAfter closes the client's connection after the response.
+func CloseAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
+
+// LingerAfter closes the client's connection after the response, and reads what the client still sends before it closes. Once stopping
+// is true, it does so only for BriefLinger. LingerAfter reports false, and does nothing, if the connection cannot linger. This is the
+// case for HTTP/2, where the end of the stream is enough.
+func LingerAfter(w http.ResponseWriter, r *http.Request, stopping *atomic.Bool) bool {
+	c, ok := connOf(r)
+	if !ok || r.ProtoMajor != 1 {
+		return false
+	}
+	CloseAfter(w)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // so that net/http does not read the rest of the body
+	c.linger(stopping)
+	return true
+}
+
+// linger makes the next CloseWrite or Close read on.
+func (c *conn) linger(stopping *atomic.Bool) { c.lingers.Store(stopping) }
+
+// Close closes the connection, after it has read on if LingerAfter was called. While the proxy is stopping it does not read on, because
+// net/http then closes connections one after the other.
+func (c *conn) Close() error {
+	if stopping := c.lingers.Load(); stopping != nil && stopping.Load() {
+		c.lingers.Store(nil)
+	}
+	c.readOn()
+	return c.Conn.Close()
+}
+
+// CloseWrite is called by net/http before Close, and by tunnels.
+func (c *conn) CloseWrite() error {
+	var err error
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		err = half.CloseWrite()
+	}
+	c.readOn()
+	return err
+}
+
+// readOn reads and discards what the client sends, if LingerAfter was called. It reads below TLS, because the bytes need no decryption.
+func (c *conn) readOn() {
+	stopping := c.lingers.Swap(nil)
+	if stopping == nil {
+		return
+	}
+	raw := c.Conn
+	for {
+		if half, ok := raw.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite() // so that the client sees the end of the response
+		}
+		above, ok := raw.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		raw = above.NetConn()
+	}
+	discard(raw, stopping)
+}
+
+var discardBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// discard reads from c until its end, or until one of the bounds is reached.
+func discard(c net.Conn, stopping *atomic.Bool) {
+	buffer := discardBuffers.Get().(*[64 << 10]byte)
+	defer discardBuffers.Put(buffer)
+	now := time.Now()
+	end, idle := now.Add(lingerTime), now.Add(lingerIdle)
+	for total := 0; total < lingerBytes; {
+		if stopping.Load() {
+			end = earlier(end, now.Add(BriefLinger))
+		}
+		if !now.Before(earlier(end, idle)) {
+			return
+		}
+		_ = c.SetReadDeadline(earlier(now.Add(lingerPoll), earlier(end, idle)))
+		n, err := c.Read(buffer[:])
+		now = time.Now()
+		if n > 0 {
+			total += n
+			idle = now.Add(lingerIdle)
+		}
+		if err != nil && !isTimeout(err) {
+			return
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func isTimeout(err error) bool {
+	t, ok := err.(net.Error)
+	return ok && t.Timeout()
+}
