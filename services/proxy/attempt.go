@@ -97,7 +97,7 @@ func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 			x.p.accuse(x.instance, registry.FindingSilent, time.Now())
 		}
 		return outcome
-	case f.Finding != registry.FindingUnknown:
+	case f.Finding != "":
 		x.p.accuse(x.instance, f.Finding, f.Began)
 	}
 	return balancer.Failed

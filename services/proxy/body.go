@@ -29,18 +29,16 @@ type body struct {
 	w http.ResponseWriter
 	r *http.Request
 
-	unread bool // a part of it may be left on the client's connection
-	stream bool
-	whole  []byte
+	whole  []byte            // all of it, or nil
 	buffer *[wholeLimit]byte // of whole
+	unread bool              // a part of it may be left on the client's connection
 
-	// Of a stream:
+	stream  bool // it is sent while it is received
 	started bool // Start was called
-	lingers bool // Stop has the client's connection linger
+	lingers bool // Stop makes the client's connection linger
 	mu      sync.Mutex
 	read    bool      // the client has sent all of it
-	stopped bool      // Stop was called
-	end     time.Time // of reading, once it is stopped
+	end     time.Time // of reading, after Stop
 }
 
 // mayLeaveBody reports whether a body that nobody reads stays on the client's connection. In HTTP/2 it has a stream of its own.

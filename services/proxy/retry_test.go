@@ -59,6 +59,9 @@ func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
 			if worst != want {
 				t.Errorf("got %d, want %d", worst, want)
 			}
+			if e := f.registry.reported(); len(e) > 0 {
+				t.Errorf("reported %v, want no evidence of a server that is not ejected", e)
+			}
 		})
 	}
 }

@@ -32,7 +32,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		b.read = true
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{})
-	case b.stopped:
+	case !b.end.IsZero():
 		err = upstream.ErrStopped
 	default:
 		err = b.clientError(err)
@@ -44,7 +44,7 @@ func (b *body) setDeadline() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	end := b.end
-	if !b.stopped {
+	if end.IsZero() {
 		end = time.Now().Add(b.p.cfg.StallTimeout)
 	}
 	_ = http.NewResponseController(b.w).SetReadDeadline(end)
@@ -81,7 +81,7 @@ func (b *body) Stop(responded bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stopped, b.end = true, end
+	b.end = end
 	if !b.read {
 		_ = http.NewResponseController(b.w).SetReadDeadline(end)
 	}
@@ -101,7 +101,7 @@ func (b *body) settle() {
 	}
 	uploading := b.uploading()
 	b.unread = uploading && mayLeaveBody(b.r)
-	if uploading && b.stopped && !b.lingers {
+	if uploading && !b.end.IsZero() && !b.lingers {
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(clientconn.BriefLinger)) // for net/http, which reads on before it closes
 	}
 }

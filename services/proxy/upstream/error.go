@@ -40,7 +40,7 @@ type Error struct {
 	Received bool // a part of a response was received
 	Stale    bool // an idle connection ended before a byte was received: the server may have closed it before it got the request
 
-	// Of a connection that failed and is the server's fault:
+	// Of a connection that failed by the server's fault, or zero:
 	Finding registry.Finding
 	Began   time.Time // when the connection was tried
 }

@@ -54,9 +54,8 @@ func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Err
 	if errors.Is(err, ErrRetired) {
 		return e
 	}
-	e.Finding, e.Began = dial.By(began.Add(p.t.ConnectTimeout), dial.Finding(err)), began
-	if e.Finding != registry.FindingUnknown {
-		e.Fault = FaultServer
+	if found := dial.By(began.Add(p.t.ConnectTimeout), dial.Finding(err)); found != registry.FindingUnknown {
+		e.Fault, e.Finding, e.Began = FaultServer, found, began
 	}
 	return e
 }
