@@ -10,7 +10,7 @@ import (
 	"rollcall/events"
 )
 
-// discard is a ResponseWriter that costs nothing.
+// discard is a ResponseWriter that discards the body.
 type discard struct {
 	header http.Header
 	bytes  int
@@ -23,12 +23,12 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 
 func BenchmarkListServers(b *testing.B) {
 	for _, servers := range []int{10, 10_000} {
-		r := mustRoll(b)
+		r := mustHarness(b)
 		for i := range servers {
-			h := beat("data", fmt.Sprintf("%032x", i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255), 1)
+			h := heartbeat("data", fmt.Sprintf("%032x", i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255), 1)
 			h.Zone, h.Version, h.Tags = "a", "1.4.2", []string{"blue"}
 			h.Meta, h.Load = events.NewMeta(map[string]string{"rack": "r7"}), &events.Load{InFlight: 3}
-			r.hear(time.Second, h)
+			r.deliver(time.Second, h)
 		}
 		r.tick(6 * time.Second)
 		etag := r.do("GET", "/v1/servers").Header().Get("ETag")

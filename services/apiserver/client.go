@@ -17,20 +17,20 @@ import (
 
 const (
 	requestTimeout = 30 * time.Second // beyond the wait of a long poll
-	answerLimit    = 256 << 20        // bytes: 100 000 servers with 2 KiB each
-	problemLimit   = 64 << 10         // bytes of an error
+	responseLimit  = 256 << 20        // bytes: 100 000 servers with 2 KiB each
+	problemLimit   = 64 << 10         // bytes of an error response
 )
 
-// Client asks one API server. It is safe for concurrent use. Each method ends with its answer, with its
-// context, or 30 s after the wait it asked for; an answer with an error status is a *Problem.
+// Client sends requests to one API server. It is safe for concurrent use. Each method returns when it has the response, when
+// its context ends, or after 30 s, to which Query.Wait is added. An error status is returned as a *Problem.
 type Client struct {
 	base  string // without a slash at its end
 	http  *http.Client
-	limit int64 // bytes of an answer
+	limit int64 // bytes of a response
 }
 
-// NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. hc may be
-// nil for one with http.DefaultTransport; a Timeout of hc must leave room for long polls.
+// NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. If hc is nil, the client
+// uses http.DefaultTransport. A Timeout of hc must be longer than the Wait of long polls.
 func NewClient(base string, hc *http.Client) (*Client, error) {
 	full := base
 	if !strings.Contains(base, "://") {
@@ -46,11 +46,11 @@ func NewClient(base string, hc *http.Client) (*Client, error) {
 	if hc == nil {
 		hc = &http.Client{}
 	}
-	return &Client{base: strings.TrimSuffix(u.String(), "/"), http: hc, limit: answerLimit}, nil
+	return &Client{base: strings.TrimSuffix(u.String(), "/"), http: hc, limit: responseLimit}, nil
 }
 
-// Servers lists what q selects. With q.Wait it blocks until the revision is another than q.Index, or for
-// q.Wait; the answer may be the same list again.
+// Servers lists the servers that q selects. With q.Wait it blocks until the revision differs from q.Index, at most for q.Wait.
+// The list may be the same as before.
 func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
 	path := "/v1/servers"
 	if params := q.values().Encode(); params != "" {
@@ -59,14 +59,14 @@ func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
 	return get[ServerList](ctx, c, path, requestTimeout+q.Wait)
 }
 
-// Server tells why a server is in its state. Where it is not on the roll the error is an ErrNotFound, and its
-// detail tells what is known of its end.
+// Server returns one server and explains its state. If the server is not registered, the error is an ErrNotFound whose detail
+// says how the server ended, if that is known.
 func (c *Client) Server(ctx context.Context, service, id string) (*registry.Explanation, error) {
 	return get[registry.Explanation](ctx, c, "/v1/servers/"+segment(service)+"/"+segment(id), requestTimeout)
 }
 
-// Services counts the servers of each service by state. Where complete is asked for and the list may lack servers, the
-// error is a *Problem of status 503.
+// Services counts the servers of each service by state. If complete is true and servers may be missing, the error is a *Problem
+// with status 503.
 func (c *Client) Services(ctx context.Context, complete bool) (*ServiceList, error) {
 	path := "/v1/services"
 	if params := (Query{Complete: complete}).values().Encode(); params != "" {
@@ -75,8 +75,8 @@ func (c *Client) Services(ctx context.Context, complete bool) (*ServiceList, err
 	return get[ServiceList](ctx, c, path, requestTimeout)
 }
 
-// Pick chooses one live server of a service. The policy hash gives the same server for the same key as long as the
-// membership is the same. Where there is no live server the error is a *Problem of status 503.
+// Pick chooses one live server of a service. The policy hash chooses the same server for the same key while the membership stays
+// the same. If there is no live server, the error is a *Problem with status 503.
 func (c *Client) Pick(ctx context.Context, service string, q PickQuery) (*Picked, error) {
 	path := "/v1/services/" + segment(service) + "/pick"
 	if params := q.values().Encode(); params != "" {
@@ -85,19 +85,18 @@ func (c *Client) Pick(ctx context.Context, service string, q PickQuery) (*Picked
 	return get[Picked](ctx, c, path, requestTimeout)
 }
 
-// Status is that of the API server itself.
+// Status returns the status of the API server itself.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return get[Status](ctx, c, "/v1/status", requestTimeout)
 }
 
-// Ready returns nil if the API server is ready, else a *Problem with the reason, or the error that kept it
-// from answering.
+// Ready returns nil if the API server is ready. Otherwise it returns a *Problem with the reason, or the error of the request.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.fetch(ctx, "/readyz", requestTimeout)
 	return err
 }
 
-// segment escapes one element of a path, and dots where they would mean a directory.
+// segment escapes one element of a path. It also escapes the elements . and .., which would name a directory.
 func segment(s string) string {
 	if s == "." || s == ".." {
 		return strings.ReplaceAll(s, ".", "%2E")
@@ -110,11 +109,11 @@ func get[T any](ctx context.Context, c *Client, path string, timeout time.Durati
 	if err != nil {
 		return nil, err
 	}
-	answer := new(T)
-	if err := json.Unmarshal(body, answer); err != nil {
-		return nil, fmt.Errorf("apiserver: answer to %s: %w", path, err)
+	response := new(T)
+	if err := json.Unmarshal(body, response); err != nil {
+		return nil, fmt.Errorf("apiserver: response to %s: %w", path, err)
 	}
-	return answer, nil
+	return response, nil
 }
 
 func (c *Client) fetch(ctx context.Context, path string, timeout time.Duration) ([]byte, error) {
@@ -134,7 +133,7 @@ func (c *Client) fetch(ctx context.Context, path string, timeout time.Duration) 
 	}
 	body, err := readAll(resp.Body, c.limit)
 	if err != nil {
-		return nil, fmt.Errorf("apiserver: answer to %s: %w", path, err)
+		return nil, fmt.Errorf("apiserver: response to %s: %w", path, err)
 	}
 	return body, nil
 }
@@ -147,7 +146,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// readProblem makes a Problem also of what somebody else answered on the way.
+// readProblem returns a Problem for any error response, also for one of a proxy in between, whose body is not a problem.
 func readProblem(resp *http.Response) *Problem {
 	body, err := readAll(resp.Body, problemLimit)
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problem.ContentType {
@@ -156,6 +155,6 @@ func readProblem(resp *http.Response) *Problem {
 			return &p
 		}
 	}
-	const enough = 200 // bytes of a page for people
+	const enough = 200 // bytes of an error page
 	return newProblem(resp.StatusCode, fmt.Sprintf("%.*q", enough, strings.TrimSpace(string(body))))
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Inside the package, because the true limit would take a second and half a gigabyte to reach.
-func TestClientBoundsAnswers(t *testing.T) {
+// An internal test, because reaching the real limit would take a second and half a gigabyte.
+func TestClientLimitsResponses(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"api-1"}`)
 	}))

@@ -16,7 +16,7 @@ import (
 )
 
 func TestClientAgainstServer(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	base, _ := r.mustRun()
 	ctx := t.Context()
 	c := mustClient(t, strings.TrimPrefix(base, "http://"))
@@ -55,13 +55,13 @@ func TestClientAgainstServer(t *testing.T) {
 
 func TestClientLongPoll(t *testing.T) {
 	watched := &watches{entered: make(chan struct{}, 8)}
-	r := mustRoll(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
+	r := mustHarness(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
 	r.populate()
 	base, _ := r.mustRun()
 	c := mustClient(t, base)
 	go func() {
 		<-watched.entered
-		r.hear(9*time.Second, beat("data", "red", "10.0.0.1:80", 1))
+		r.deliver(9*time.Second, heartbeat("data", "red", "10.0.0.1:80", 1))
 	}()
 	list, err := c.Servers(t.Context(), apiserver.Query{Index: 4, Wait: time.Minute})
 	if err != nil || list.Revision != 5 || len(list.Servers) != 4 {
@@ -79,7 +79,7 @@ func TestClientLongPoll(t *testing.T) {
 }
 
 func TestClientErrors(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	base, _ := r.mustRun()
 	c := mustClient(t, base)
@@ -92,18 +92,18 @@ func TestClientErrors(t *testing.T) {
 	if !errors.As(err, &p) || p.Status != 400 || !strings.Contains(p.Detail, "service") || errors.Is(err, apiserver.ErrNotFound) {
 		t.Errorf("bad parameter: %v", err)
 	}
-	// A variable that was not set must not select everybody.
+	// An unset variable must not select every server.
 	if _, err = c.Servers(t.Context(), apiserver.Query{Meta: map[string]string{"rack": ""}}); !errors.As(err, &p) || p.Status != 400 {
 		t.Errorf("empty meta: %v", err)
 	}
 }
 
-func TestClientReadsWhatIsNoProblem(t *testing.T) {
+func TestClientErrorResponses(t *testing.T) {
 	for _, tt := range []struct{ name, contentType, body, want string }{
-		{"a page of a proxy", "text/html", " <h1>Bad Gateway</h1>\n", `apiserver: 502 Bad Gateway: "<h1>Bad Gateway</h1>"`},
-		{"nothing", "", "", `apiserver: 502 Bad Gateway: ""`},
+		{"an HTML page of a proxy", "text/html", " <h1>Bad Gateway</h1>\n", `apiserver: 502 Bad Gateway: "<h1>Bad Gateway</h1>"`},
+		{"an empty body", "", "", `apiserver: 502 Bad Gateway: ""`},
 		{"a problem cut short", "application/problem+json", `{"status":5`, `apiserver: 502 Bad Gateway: "{\"status\":5"`},
-		{"a problem of somebody else", "application/problem+json", `{"status":404}`, `apiserver: 502 Bad Gateway: "{\"status\":404}"`},
+		{"a problem with another status", "application/problem+json", `{"status":404}`, `apiserver: 502 Bad Gateway: "{\"status\":404}"`},
 		{"a problem", "application/problem+json; charset=utf-8", `{"title":"t","status":502,"detail":"d"}`, `apiserver: 502 t: d`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,26 +120,26 @@ func TestClientReadsWhatIsNoProblem(t *testing.T) {
 	}
 }
 
-func TestClientRefusesAnAnswerThatIsNone(t *testing.T) {
+func TestClientRejectsInvalidJSON(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
 	t.Cleanup(srv.Close)
-	if _, err := mustClient(t, srv.URL).Status(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "apiserver: answer to /v1/status: ") {
+	if _, err := mustClient(t, srv.URL).Status(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "apiserver: response to /v1/status: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestNewClientAddresses(t *testing.T) {
 	for base, ok := range map[string]bool{
-		"127.0.0.1:4180":            true,
-		"localhost:4180":            true,
-		"[::1]:4180":                true,
-		"http://127.0.0.1:4180/":    true,
-		"https://api.example/roll/": true,
-		"":                          false,
-		"ftp://api":                 false,
-		"http://":                   false,
-		"http://api?x=1":            false,
-		"127.0.0.1:port":            false,
+		"127.0.0.1:4180":                true,
+		"localhost:4180":                true,
+		"[::1]:4180":                    true,
+		"http://127.0.0.1:4180/":        true,
+		"https://api.example/rollcall/": true,
+		"":                              false,
+		"ftp://api":                     false,
+		"http://":                       false,
+		"http://api?x=1":                false,
+		"127.0.0.1:port":                false,
 	} {
 		if _, err := apiserver.NewClient(base, nil); (err == nil) != ok {
 			t.Errorf("%q: %v", base, err)

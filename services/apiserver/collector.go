@@ -13,14 +13,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// scrapeTimeout bounds what a scrape waits for the registry; Prometheus itself gives up after 10 s.
+// scrapeTimeout bounds how long a scrape waits for the registry. Prometheus itself gives up after 10 s by default.
 const scrapeTimeout = 2 * time.Second
 
-// figures collects what the registry and the nsqd links count themselves, at the moment of a scrape.
+// figures collects, at each scrape, the figures that the registry and the connections to nsqd count.
 type figures struct {
 	registry Registry
 	nodes    func() []Node
-	label    func(service string) string // nil: labels are our own
+	label    func(service string) string // nil: labels are used
 	labels   *label.Services
 
 	servers     *prometheus.Desc
@@ -32,7 +32,7 @@ type figures struct {
 	mailbox     *prometheus.Desc
 	mode        *prometheus.Desc
 	conflict    *prometheus.Desc
-	questions   *prometheus.Desc
+	waiting     *prometheus.Desc
 	lease       *prometheus.Desc
 	credited    *prometheus.Desc
 	silent      *prometheus.Desc
@@ -56,27 +56,27 @@ func newFigures(cfg Config) *figures {
 		nodes:       cfg.Nodes,
 		label:       cfg.ServiceLabel,
 		labels:      label.NewServices(),
-		servers:     desc("servers", "Servers on the roll.", "service", "state"),
-		heartbeats:  desc("registry_heartbeats_total", "Heartbeats by what became of them in the registry.", "result"),
+		servers:     desc("servers", "Registered servers by service and state.", "service", "state"),
+		heartbeats:  desc("registry_heartbeats_total", "Heartbeats by the result in the registry.", "result"),
 		transitions: desc("transitions_total", "Lifecycle events of servers by type and reason.", "type", "reason"),
-		outbox:      desc("outbox_events", "Lifecycle events that wait for a broker."),
-		dropped:     desc("outbox_dropped_total", "Lifecycle events that waited too long; each is a gap in the revisions."),
-		revision:    desc("revision", "Revision of the roll; grows by one with each lifecycle event."),
+		outbox:      desc("outbox_events", "Lifecycle events that wait to be published."),
+		dropped:     desc("outbox_dropped_total", "Lifecycle events dropped because too many waited. Each one is a gap in the revisions."),
+		revision:    desc("revision", "Revision of the registry. It grows by one with each lifecycle event."),
 		mailbox:     desc("mailbox_heartbeats", "Heartbeats that wait for the registry."),
-		mode:        desc("registry_mode", "1 for the mode that the registry is in.", "mode"),
-		conflict:    desc("id_conflict", "1 while another API server with the same id is heard."),
-		questions:   desc("probe_questions", "Servers that wait to be asked."),
-		lease:       desc("lease_clock_seconds_total", "What the clock shows by which leases age; it runs slower than time while nsqd are blind."),
-		credited:    desc("lease_credit_seconds_total", "What was given back to every lease after stalls and blindness."),
+		mode:        desc("registry_mode", "1 for the current mode of the registry, 0 for the others.", "mode"),
+		conflict:    desc("id_conflict", "1 while canaries of another API server with the same id arrive."),
+		waiting:     desc("probes_waiting", "Servers that wait to be probed."),
+		lease:       desc("lease_clock_seconds_total", "Time on the lease clock, by which leases age. It is slower than real time while nsqd are silent."),
+		credited:    desc("lease_credit_seconds_total", "Time by which all leases were extended after pauses and silence of nsqd."),
 		silent:      desc("nsqd_silent", "1 while no message arrives through the nsqd.", "nsqd"),
-		silentRatio: desc("nsqd_silent_ratio", "Part of the nsqd ever reached through which no message arrives now; leases age more slowly by it."),
-		unreached:   desc("nsqd_unreached", "Known nsqd to which this process was never connected and through which no message ever arrived; they slow no lease."),
-		grace:       desc("lease_grace_seconds", "How much younger every lease counts because messages are late."),
-		due:         desc("heartbeats_due_total", "Heartbeats that were to come, by their seq."),
-		lost:        desc("heartbeats_lost_total", "Heartbeats that did not come, by gaps in seq; which nsqd lost them is not known."),
-		lossRate:    desc("heartbeats_loss_ratio", "Part of the heartbeats of the last one to two minutes that did not come."),
-		lag:         desc("nsqd_lag_seconds", "How long the last message waited in the nsqd.", "nsqd"),
-		connected:   desc("nsqd_connected", "1 while the nsqd is connected.", "nsqd"),
+		silentRatio: desc("nsqd_silent_ratio", "Ratio of silent nsqd to reachable nsqd. Leases age more slowly by this ratio."),
+		unreached:   desc("nsqd_unreached", "Known nsqd to which this process was never connected. They do not slow the lease clock."),
+		grace:       desc("lease_grace_seconds", "Time by which all leases are extended because messages arrive late."),
+		due:         desc("heartbeats_due_total", "Heartbeats that servers published, by their seq."),
+		lost:        desc("heartbeats_lost_total", "Heartbeats that did not arrive, by gaps in seq."),
+		lossRate:    desc("heartbeats_loss_ratio", "Ratio of heartbeats of the last one to two minutes that did not arrive."),
+		lag:         desc("nsqd_lag_seconds", "Time for which the last message waited in the nsqd.", "nsqd"),
+		connected:   desc("nsqd_connected", "1 while this process is connected to the nsqd.", "nsqd"),
 		messages:    desc("nsqd_messages_total", "Messages received from the nsqd.", "nsqd"),
 	}
 }
@@ -84,7 +84,7 @@ func newFigures(cfg Config) *figures {
 func (f *figures) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		f.servers, f.heartbeats, f.transitions, f.outbox, f.dropped, f.revision, f.mailbox, f.connected, f.messages,
-		f.mode, f.conflict, f.questions, f.lease, f.credited, f.silent, f.lag, f.silentRatio, f.unreached, f.grace,
+		f.mode, f.conflict, f.waiting, f.lease, f.credited, f.silent, f.lag, f.silentRatio, f.unreached, f.grace,
 		f.due, f.lost, f.lossRate,
 	} {
 		ch <- d
@@ -101,19 +101,19 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	f.collectStats(ch, stats)
-	roll, err := f.registry.Members(ctx, registry.Query{})
+	members, err := f.registry.Members(ctx, registry.Query{})
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(f.servers, err)
 		return
 	}
-	for value, n := range f.byLabel(countServices(roll.Servers)) {
+	for value, n := range f.byLabel(countServices(members.Servers)) {
 		ch <- gauge(f.servers, float64(n.Alive), value, "alive")
 		ch <- gauge(f.servers, float64(n.Suspect), value, "suspect")
 		ch <- gauge(f.servers, float64(n.Draining), value, "draining")
 	}
 }
 
-// byLabel adds up the services that share a value of the label service.
+// byLabel adds up the counts of the services that have the same value of the label service.
 func (f *figures) byLabel(services []Service) map[string]*Counts {
 	valueOf := f.label
 	if valueOf == nil {
@@ -153,7 +153,7 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 		ch <- gauge(f.mode, number(m == stats.Mode), string(m))
 	}
 	ch <- gauge(f.conflict, number(stats.Conflict != nil))
-	ch <- gauge(f.questions, float64(stats.Questions))
+	ch <- gauge(f.waiting, float64(stats.Questions))
 	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
 	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())
 	ch <- gauge(f.silentRatio, stats.SilentRatio)

@@ -11,10 +11,10 @@ import (
 	"rollcall/services/apiserver"
 )
 
-func TestListsSayWhetherTheyAreComplete(t *testing.T) {
+func TestListsStateWhetherTheyAreComplete(t *testing.T) {
 	c := &choosing{picked: &events.Server{Service: "data", ID: "blue"}}
-	r := mustRoll(t, c.configure)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+	r := mustHarness(t, c.configure)
+	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
 	paths := []string{
 		"/v1/servers", "/v1/servers?service=data&state=alive", "/v1/servers?index=0&wait=1s", "/v1/services",
 		"/v1/services/data/pick", "/v1/services/data/pick?policy=p2c",
@@ -22,10 +22,10 @@ func TestListsSayWhetherTheyAreComplete(t *testing.T) {
 	check := func(complete bool) {
 		t.Helper()
 		for _, path := range paths {
-			var answer struct{ Complete *bool }
+			var body struct{ Complete *bool }
 			w := r.do("GET", path)
-			mustDecode(t, w.Body.Bytes(), &answer)
-			if w.Code != http.StatusOK || answer.Complete == nil || *answer.Complete != complete {
+			mustDecode(t, w.Body.Bytes(), &body)
+			if w.Code != http.StatusOK || body.Complete == nil || *body.Complete != complete {
 				t.Errorf("%s: status %d and %s, want 200 and complete %v", path, w.Code, w.Body, complete)
 			}
 			separator := "?"
@@ -52,8 +52,8 @@ func TestListsSayWhetherTheyAreComplete(t *testing.T) {
 	}
 }
 
-func TestCompleteIsTrueOrNotGiven(t *testing.T) {
-	r := mustRoll(t, (&choosing{picked: &events.Server{}}).configure)
+func TestInvalidComplete(t *testing.T) {
+	r := mustHarness(t, (&choosing{picked: &events.Server{}}).configure)
 	r.populate()
 	for _, path := range []string{"/v1/servers", "/v1/services", "/v1/services/data/pick"} {
 		for query, detail := range map[string]string{
@@ -68,12 +68,12 @@ func TestCompleteIsTrueOrNotGiven(t *testing.T) {
 	}
 }
 
-func TestClientAsksForWhatIsComplete(t *testing.T) {
-	r := mustRoll(t, (&choosing{picked: &events.Server{Service: "data", ID: "blue"}}).configure)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+func TestClientComplete(t *testing.T) {
+	r := mustHarness(t, (&choosing{picked: &events.Server{Service: "data", ID: "blue"}}).configure)
+	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
 	base, _ := r.mustRun()
 	c := mustClient(t, base)
-	for name, ask := range map[string]func(complete bool) (bool, error){
+	for name, call := range map[string]func(complete bool) (bool, error){
 		"servers": func(complete bool) (bool, error) {
 			list, err := c.Servers(t.Context(), apiserver.Query{Complete: complete})
 			return err == nil && list.Complete, err
@@ -87,11 +87,11 @@ func TestClientAsksForWhatIsComplete(t *testing.T) {
 			return err == nil && picked.Complete, err
 		},
 	} {
-		if complete, err := ask(false); complete || err != nil {
+		if complete, err := call(false); complete || err != nil {
 			t.Errorf("%s: complete %v, %v", name, complete, err)
 		}
 		var p *apiserver.Problem
-		if _, err := ask(true); !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+		if _, err := call(true); !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
 			t.Errorf("%s: %v, want a problem of status 503", name, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Registry is what the API asks; *registry.Registry answers.
+// Registry is the part of *registry.Registry that the API uses.
 type Registry interface {
 	Members(context.Context, registry.Query) (*registry.Membership, error)
 	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error)
@@ -30,35 +30,35 @@ type Node struct {
 	Reception   registry.Reception `json:"reception"`
 	LagMS       int64              `json:"lag_ms"` // how long the last message waited in it
 	LastMessage time.Time          `json:"last_message,omitzero"`
-	Received    uint64             `json:"received"`        // messages since the start
-	Loss        float64            `json:"loss,omitempty"`  // part of the canaries that it took and did not deliver
+	Received    uint64             `json:"received"`        // messages since the process started
+	Loss        float64            `json:"loss,omitempty"`  // ratio of the canaries that it accepted and did not deliver
 	Error       string             `json:"error,omitempty"` // why it is not connected
 }
 
-// Config of a Server. Registry, ID and Gatherer are required. The functions are called from many
-// goroutines and must not block.
+// Config configures a Server. Registry, ID and Gatherer are required. The functions are called concurrently and must not
+// block.
 type Config struct {
 	Registry Registry
-	ID       string              // of this API server
-	Version  string              // of the program
-	Nodes    func() []Node       // each nsqd once; default none
-	Events   func() EventsState  // how the lifecycle events are published; default as they should be
-	Ready    func() error        // nil, or why nobody should be sent here, whatever the roll is; default nil
-	Gatherer prometheus.Gatherer // what /metrics shows; register the Server itself with it
-	Log      *zap.Logger         // default none
-	Now      func() time.Time    // default time.Now
+	ID       string              // id of this API server
+	Version  string              // version of the program
+	Nodes    func() []Node       // every nsqd once; default: none
+	Events   func() EventsState  // state of publishing lifecycle events; default: no error
+	Ready    func() error        // an error makes /readyz a 503, whatever the registry says; default: nil
+	Gatherer prometheus.Gatherer // source of /metrics; register the Server with it
+	Log      *zap.Logger         // default: no log
+	Now      func() time.Time    // default: time.Now
 
-	// ServiceLabel is the value of the label service in metrics. Default: the name of each of the first 1000 services on the
-	// roll, and other for the rest.
+	// ServiceLabel returns the value of the label service in metrics. Default: the name, for the first 1000 registered services,
+	// and "other" for the rest.
 	ServiceLabel func(service string) string
 
-	// ListBytes bounds the memory of lists of more than 1000 entries that their clients have not read yet: beyond it such
-	// a list is a 503. Default 128 MiB.
+	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. Beyond it, a request for
+	// a long list gets a 503. Default 128 MiB.
 	ListBytes int64
 
-	// Pick chooses a live server of a service for GET /v1/services/{service}/pick: by a policy, or by the service's own
-	// where that is empty; key is what is hashed. Its errors are ErrNoServer and ErrPolicy, or a failure of its own.
-	// Default nil: there is no such path.
+	// Pick chooses a live server of a service for GET /v1/services/{service}/pick. An empty policy means the one configured for the
+	// service; key is what the policy hash hashes. The errors ErrNoServer and ErrPolicy become a 503 and a 400, others a 500. If
+	// Pick is nil, the path does not exist.
 	Pick func(ctx context.Context, service, policy, key string) (*events.Server, error)
 }
 
@@ -81,7 +81,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate names every field that is missing.
+// Validate returns an error that names every missing field.
 func (c Config) Validate() error {
 	var errs []error
 	if c.Registry == nil {

@@ -11,22 +11,22 @@ import (
 	"rollcall/services/apiserver"
 )
 
-// Of two API servers with one id the one that started later is not ready, until the other one is gone.
-func TestReadinessWithTheIDOfAnother(t *testing.T) {
+// Of two API servers with the same id, the one that started later is not ready until the other one has ended.
+func TestReadinessWithDuplicateID(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		started time.Duration // of the other one
+		started time.Duration // when the other one started
 		status  int
 	}{
 		{"the other one started earlier", -time.Hour, http.StatusServiceUnavailable},
 		{"the other one started later", time.Second, http.StatusOK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := mustRoll(t)
+			r := mustHarness(t)
 			r.metrics.MustRegister(r.server)
 			r.tick(time.Second)
 			for at := time.Second; at < 9*time.Second; at += time.Second {
-				r.hear(at, events.Heartbeat{
+				r.deliver(at, events.Heartbeat{
 					V: 1, Type: events.KindCanary, ID: "api-1", Incarnation: start().Add(tt.started).UnixMilli(), Seq: uint64((at - tt.started).Microseconds()),
 				})
 				r.tick(at)
@@ -36,7 +36,7 @@ func TestReadinessWithTheIDOfAnother(t *testing.T) {
 				t.Errorf("readyz: got %d, want %d", w.Code, tt.status)
 			}
 			if p := w.Body.String(); tt.status != http.StatusOK && !strings.Contains(p, "another API server has the id") {
-				t.Errorf("readyz does not say why: %s", p)
+				t.Errorf("readyz does not state the reason: %s", p)
 			}
 			if c := mustStatus(t, r).Conflict; c == nil || !c.StartedAt.Equal(start().Add(tt.started)) || c.Ready != (tt.status == http.StatusOK) {
 				t.Errorf("status: got %+v", c)
@@ -52,7 +52,7 @@ func TestReadinessWithTheIDOfAnother(t *testing.T) {
 	}
 }
 
-func mustStatus(t *testing.T, r *roll) (s apiserver.Status) {
+func mustStatus(t *testing.T, r *harness) (s apiserver.Status) {
 	t.Helper()
 	if err := json.Unmarshal(r.do("GET", "/v1/status").Body.Bytes(), &s); err != nil {
 		t.Fatal(err)

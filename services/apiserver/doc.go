@@ -1,22 +1,20 @@
-// Package apiserver is the HTTP API of an API server, and the Go client of the same API.
+// Package apiserver serves the HTTP API of an API server, and has a Go client for it. README.md describes the API for its users.
 //
-//	GET /v1/servers                  the roll: filters, ETag, long poll     Client.Servers
-//	GET /v1/servers/{service}/{id}   one server, and why it is in its state Client.Server
-//	GET /v1/services                 each service, counted by state         Client.Services
-//	GET /v1/services/{service}/pick  one live server: policy, key           Client.Pick
-//	GET /v1/status                   this API server and what it hears      Client.Status
-//	GET /v1/prometheus/targets       the roll, for Prometheus' http_sd_configs
+//	GET /v1/servers                  the servers: filters, ETag, long poll    Client.Servers
+//	GET /v1/servers/{service}/{id}   one server, and why it is in its state   Client.Server
+//	GET /v1/services                 each service, counted by state           Client.Services
+//	GET /v1/services/{service}/pick  one live server: policy, key             Client.Pick
+//	GET /v1/status                   the API server and its reception         Client.Status
+//	GET /v1/prometheus/targets       the servers, for http_sd_configs of Prometheus
 //	GET /openapi.yaml                this API as an OpenAPI document
-//	GET /livez, /readyz, /metrics    for those who watch over the process   Client.Ready
+//	GET /livez, /readyz, /metrics    health and metrics of the process        Client.Ready
 //
-// A handler owns nothing: it asks the registry by message and writes the answer. Nothing waits for
-// ever: a question to the registry ends after 5 s, a long poll after its wait, a client that does not
-// read is cut off after 30 s. Lists of more than 1000 entries are bounded: as many are encoded at once as half of the
-// processors, and beyond 128 MiB that clients have not read yet, or 2 s of waiting, such a list is a 503.
+// Handlers keep no state: a handler queries the registry and writes the response. Every wait is bounded: a query of the
+// registry by 5 s, a long poll by its wait, the write of a response by 30 s. Long lists (more than 1000 entries) are
+// limited in number and memory; see lists.
 //
-// Every error is a Problem (RFC 9457), but for requests that net/http refuses before they get here: broken
-// HTTP (400) and headers over 16 KiB (431). An empty list is the truth: before the
-// roll is complete, and while nothing comes through any nsqd, lists that would be empty are answered with 503 instead.
-// A pick of a service without a live server is a 503 at any time. The list for Prometheus, who takes it as the whole truth, is a
-// 503 as long as anybody may be missing; while blind it is the roll that was kept.
+// Every error is a Problem (RFC 9457), except for requests that net/http rejects before a handler runs: broken HTTP (400)
+// and headers over 16 KiB (431). An empty list means that no server is selected. While the registry is not complete, or no message
+// arrives through any nsqd, a list that would be empty is a 503 instead. The list for Prometheus is a 503 whenever a server may be
+// missing, because Prometheus removes the targets that a list lacks.
 package apiserver

@@ -26,26 +26,26 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start is when every registry of these tests first hears the time.
+// start is the time of the first tick of every registry in these tests.
 func start() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-// roll is a running registry, a server that asks it, and the clock of both.
-type roll struct {
+// harness has a running registry, an API server for it, and the clock of both.
+type harness struct {
 	t        testing.TB
 	registry *registry.Registry
 	server   *apiserver.Server
 	metrics  *prometheus.Registry
 	openAPI  *openAPI
-	stop     func() // ends the registry and waits for it
-	ready    error
-	ticked   time.Duration // when the next tick is due
-	deaf     bool          // nothing comes through the nsqd
+	stop     func()        // stops the registry and waits for its end
+	ready    error         // result of Config.Ready
+	ticked   time.Duration // time of the next tick, since start
+	silent   bool          // no message arrives through the nsqd
 	now      atomic.Int64  // nanoseconds since start
 }
 
-func mustRoll(t testing.TB, change ...func(*apiserver.Config)) *roll {
+func mustHarness(t testing.TB, change ...func(*apiserver.Config)) *harness {
 	t.Helper()
-	r := &roll{t: t, metrics: prometheus.NewPedanticRegistry()}
+	r := &harness{t: t, metrics: prometheus.NewPedanticRegistry()}
 	var err error
 	if r.registry, err = registry.New(registry.Config{Observer: "api-1", Started: start()}); err != nil {
 		t.Fatal(err)
@@ -66,10 +66,10 @@ func mustRoll(t testing.TB, change ...func(*apiserver.Config)) *roll {
 	return r
 }
 
-func (r *roll) mustServer(asked apiserver.Registry, change ...func(*apiserver.Config)) *apiserver.Server {
+func (r *harness) mustServer(reg apiserver.Registry, change ...func(*apiserver.Config)) *apiserver.Server {
 	r.t.Helper()
 	cfg := apiserver.Config{
-		Registry: asked,
+		Registry: reg,
 		ID:       "api-1",
 		Version:  "1.2.3",
 		Ready:    func() error { return r.ready },
@@ -92,14 +92,14 @@ func (r *roll) mustServer(asked apiserver.Registry, change ...func(*apiserver.Co
 	return s
 }
 
-// tick has time pass until then, with a tick each 250 ms and a canary through the one nsqd that is heard.
-func (r *roll) tick(after time.Duration) {
+// tick advances the time to start+after, with a tick every 250 ms and a canary through the one connected nsqd.
+func (r *harness) tick(after time.Duration) {
 	r.t.Helper()
 	for ; r.ticked <= after; r.ticked += 250 * time.Millisecond {
 		at := start().Add(r.ticked)
 		canary := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: "api-2"}
 		receipt := events.Receipt{Via: "10.0.0.1:4150", PublishedAt: at, ReceivedAt: at, Delay: 3 * time.Millisecond}
-		if !r.deaf {
+		if !r.silent {
 			if err := r.registry.Observe(context.Background(), canary, receipt); err != nil {
 				r.t.Fatal(err)
 			}
@@ -111,46 +111,47 @@ func (r *roll) tick(after time.Duration) {
 	r.now.Store(int64(after))
 }
 
-func (r *roll) hear(after time.Duration, h events.Heartbeat) {
+// deliver delivers a heartbeat at start+after. It may be called from other goroutines.
+func (r *harness) deliver(after time.Duration, h events.Heartbeat) {
 	r.t.Helper()
 	at := start().Add(after)
 	receipt := events.Receipt{Via: "10.0.0.1:4150", PublishedAt: at.Add(-2 * time.Millisecond), ReceivedAt: at, Delay: 2 * time.Millisecond}
 	if err := r.registry.Observe(context.Background(), &h, receipt); err != nil {
-		r.t.Error(err) // also called from other goroutines
+		r.t.Error(err)
 	}
 }
 
-func beat(service, id, addr string, seq uint64) events.Heartbeat {
+func heartbeat(service, id, addr string, seq uint64) events.Heartbeat {
 	return events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: service, ID: id, Addr: addr, Incarnation: 1763812345678, Seq: seq,
 		IntervalMS: 5000, TTLMS: 10000, Weight: 100,
 	}
 }
 
-// populate fills the roll, and warms it: data/blue alive, data/green draining, web/10.0.0.9:80 suspect.
-func (r *roll) populate() {
+// populate registers data/blue (alive), data/green (draining) and web/10.0.0.9:80 (suspect), and completes the registry.
+func (r *harness) populate() {
 	r.t.Helper()
-	blue := beat("data", "blue", "10.0.0.7:8080", 1)
+	blue := heartbeat("data", "blue", "10.0.0.7:8080", 1)
 	blue.Zone, blue.Version, blue.Tags = "a", "1.4.2", []string{"blue", "canary"}
 	blue.Meta, blue.Load = events.NewMeta(map[string]string{"rack": "r7", "note": "<script>\"é\"\u2028"}), &events.Load{InFlight: 3}
-	green := beat("data", "green", "10.0.0.8:8080", 1)
+	green := heartbeat("data", "green", "10.0.0.8:8080", 1)
 	green.Zone, green.Weight, green.Tags = "b", 0, []string{"green"}
-	bare := beat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
+	bare := heartbeat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
 	bare.Incarnation = 0
 	r.tick(time.Second)
 	for _, h := range []events.Heartbeat{blue, green, bare} {
-		r.hear(time.Second, h)
+		r.deliver(time.Second, h)
 	}
 	r.tick(6 * time.Second)
 	for _, h := range []events.Heartbeat{blue, green} {
 		h.Seq = 2
-		r.hear(6*time.Second, h)
+		r.deliver(6*time.Second, h)
 	}
 	r.tick(8500 * time.Millisecond)
 }
 
 // do calls the handler without a socket, and compares the response with openapi.yaml.
-func (r *roll) do(method, target string, header ...string) *httptest.ResponseRecorder {
+func (r *harness) do(method, target string, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
 	w := do(r.server, method, target, header...)
 	r.openAPI.check(r.t, httptest.NewRequest(method, target, nil), w)
@@ -167,8 +168,8 @@ func do(s *apiserver.Server, method, target string, header ...string) *httptest.
 	return w
 }
 
-// mustRun serves on a port of its own, and gives the base URL and what ends and awaits Run.
-func (r *roll) mustRun() (string, func()) {
+// mustRun runs the server on a free port. It returns the base URL, and a function that stops Run and waits for its end.
+func (r *harness) mustRun() (string, func()) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -235,7 +236,7 @@ func mustGolden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// keys lists the servers of an answer as service/id.
+// keys lists the servers of a response as service/id.
 func keys(t testing.TB, w *httptest.ResponseRecorder) []string {
 	t.Helper()
 	var list apiserver.ServerList

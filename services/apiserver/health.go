@@ -9,10 +9,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// aliveTimeout is what the registry's goroutine has to answer in to count as alive.
+// aliveTimeout bounds how long /livez and /readyz wait for the registry.
 const aliveTimeout = time.Second
 
-// livez is 200 as long as the registry answers: if it does not, only a restart helps.
+// livez fails if the registry does not respond, which only a restart can repair.
 func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.stats(r); err != nil {
 		return err
@@ -21,9 +21,9 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readyz is 503 while another API server with the same id is heard that started earlier: that one stays ready, so a wrong
-// id costs no user anything. Else it is 200 once the roll is complete, and stays so while no broker can be heard: the roll is kept then, and an API
-// server that others took out of use would turn an outage of brokers into one of users.
+// readyz is 200 once the registry is complete. It stays 200 while no nsqd can be reached: the registry keeps all servers then, and
+// taking API servers out of use would turn an outage of NSQ into an outage for users. While another API server with the same
+// id runs, only the one that started first is ready, so that a wrong id does not affect users.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	stats, err := s.stats(r)
 	if err != nil {
@@ -39,10 +39,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ready says why the roll may be incomplete, or nil.
+// ready returns an error if servers may be missing in the registry, or if Config.Ready does.
 func (s *Server) ready(complete bool) error {
 	if !complete {
-		return fmt.Errorf("%w: the roll is not complete: heartbeats have not been heard on time for an interval", errNotReady)
+		return fmt.Errorf("%w: the registry is not complete: heartbeats have not arrived on time for one interval", errNotReady)
 	}
 	if err := s.cfg.Ready(); err != nil {
 		return fmt.Errorf("%w: %w", errNotReady, err)
@@ -50,20 +50,20 @@ func (s *Server) ready(complete bool) error {
 	return nil
 }
 
-// emptyIsTrue says why a list without a server may be a mistake of ours, or nil; one that has a server is not judged.
-func (s *Server) emptyIsTrue(of *registry.Membership) error {
-	if len(of.Servers) > 0 {
+// checkEmpty returns an error if list is empty and that may be wrong, because servers may be missing.
+func (s *Server) checkEmpty(list *registry.Membership) error {
+	if len(list.Servers) > 0 {
 		return nil
 	}
-	if of.Mode == registry.ModeBlind {
-		return fmt.Errorf("%w: nothing comes through any nsqd", errNotReady)
+	if list.Mode == registry.ModeBlind {
+		return fmt.Errorf("%w: no message arrives through any nsqd", errNotReady)
 	}
-	return s.ready(of.Complete)
+	return s.ready(list.Complete)
 }
 
-// completeIfAsked says why a list may lack servers, or nil; a client that does not ask for a complete one gets it as it is.
-func (s *Server) completeIfAsked(list *registry.Membership, asked bool) error {
-	if !asked {
+// checkComplete returns an error if servers may be missing in list and the client requires a complete one.
+func (s *Server) checkComplete(list *registry.Membership, required bool) error {
+	if !required {
 		return nil
 	}
 	return s.ready(list.Complete)

@@ -14,10 +14,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// slowReader is a client that reads nothing of a body until it is told to.
+// slowReader is a client that reads no body until read is closed.
 type slowReader struct {
 	*httptest.ResponseRecorder
-	writing chan struct{} // capacity 1: a body is there
+	writing chan struct{} // capacity 1; receives when a body is being written
 	read    chan struct{}
 }
 
@@ -34,21 +34,21 @@ func (r *slowReader) Write(b []byte) (int, error) {
 	return r.ResponseRecorder.Write(b)
 }
 
-// fill registers data/blue and servers of as many services, and goes on until the mode is normal.
-func (r *roll) fill(servers int) {
+// fill registers data/blue and the given number of servers, each in a service of its own, and ticks until the mode is normal.
+func (r *harness) fill(servers int) {
 	r.t.Helper()
 	for seq := range uint64(4) {
 		at := time.Second + time.Duration(seq)*5*time.Second
-		r.hear(at, beat("data", "blue", "10.0.0.7:8080", seq+1))
+		r.deliver(at, heartbeat("data", "blue", "10.0.0.7:8080", seq+1))
 		for i := range servers {
-			r.hear(at, beat(fmt.Sprintf("s%d", i), "one", fmt.Sprintf("10.1.%d.%d:80", i>>8, i&255), seq+1))
+			r.deliver(at, heartbeat(fmt.Sprintf("s%d", i), "one", fmt.Sprintf("10.1.%d.%d:80", i>>8, i&255), seq+1))
 		}
 		r.tick(at)
 	}
 }
 
-// serveSlowly requests target for a client that does not read, and returns what has it read.
-func (r *roll) serveSlowly(target string) (finish func() *httptest.ResponseRecorder) {
+// serveSlowly requests target for a client that does not read. The function that it returns makes the client read.
+func (r *harness) serveSlowly(target string) (finish func() *httptest.ResponseRecorder) {
 	r.t.Helper()
 	slow, served := newSlowReader(), make(chan struct{})
 	go func() {
@@ -63,8 +63,8 @@ func (r *roll) serveSlowly(target string) (finish func() *httptest.ResponseRecor
 	}
 }
 
-func TestLongListsThatNobodyReadsAreBounded(t *testing.T) {
-	r := mustRoll(t, func(c *apiserver.Config) { c.ListBytes = 1 })
+func TestMemoryOfLongListsIsLimited(t *testing.T) {
+	r := mustHarness(t, func(c *apiserver.Config) { c.ListBytes = 1 })
 	r.fill(1001)
 	for _, target := range []string{"/v1/servers", "/v1/servers?state=alive", "/v1/services", "/v1/prometheus/targets"} {
 		t.Run(target, func(t *testing.T) {
@@ -76,27 +76,27 @@ func TestLongListsThatNobodyReadsAreBounded(t *testing.T) {
 					continue
 				}
 				p := mustProblem(t, w)
-				if w.Header().Get("Retry-After") != "1" || !strings.Contains(p.Detail, "too many long lists") {
+				if w.Header().Get("Retry-After") != "1" || !strings.Contains(p.Detail, "too many long responses") {
 					t.Errorf("%s: Retry-After %q, detail %q", busy, w.Header().Get("Retry-After"), p.Detail)
 				}
 			}
 			for _, short := range []string{"/v1/servers?service=data", "/v1/servers/data/blue", "/v1/status", "/readyz"} {
 				if w := r.do("GET", short); w.Code != http.StatusOK {
-					t.Errorf("%s: status %d, want 200: it is short", short, w.Code)
+					t.Errorf("%s: status %d, want 200, because it is not a long list", short, w.Code)
 				}
 			}
 			if w := finish(); w.Code != http.StatusOK || w.Body.Len() == 0 {
-				t.Errorf("status %d with %d bytes for the client that read late", w.Code, w.Body.Len())
+				t.Errorf("status %d with %d bytes for the slow client", w.Code, w.Body.Len())
 			}
 			if w := r.do("GET", target); w.Code != http.StatusOK {
-				t.Errorf("status %d once it is read, want 200", w.Code)
+				t.Errorf("status %d after the slow client has read, want 200", w.Code)
 			}
 		})
 	}
 }
 
-func TestScrapesThatNobodyReadsAreBounded(t *testing.T) {
-	r := mustRoll(t)
+func TestConcurrentScrapesAreLimited(t *testing.T) {
+	r := mustHarness(t)
 	r.metrics.MustRegister(r.server)
 	for range 10 {
 		finish := r.serveSlowly("/metrics")
@@ -107,7 +107,7 @@ func TestScrapesThatNobodyReadsAreBounded(t *testing.T) {
 	}
 }
 
-// stuck is a registry whose lists never end while it is closed.
+// stuck is a registry whose List blocks until open is closed.
 type stuck struct {
 	apiserver.Registry
 	open chan struct{}
@@ -122,13 +122,13 @@ func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*regi
 	}
 }
 
-// A list waits for its turn, but not for long: the client may ask again.
-func TestALongListWaitsForItsTurn(t *testing.T) {
+// A long list waits 2 s for its turn to be encoded.
+func TestLongListWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.fill(1001)
-		asked := stuck{r.registry, make(chan struct{})}
-		server := r.mustServer(asked)
+		blocked := stuck{r.registry, make(chan struct{})}
+		server := r.mustServer(blocked)
 		codes := make(chan int, 100)
 		for range cap(codes) {
 			go func() { codes <- do(server, "GET", "/v1/servers").Code }()
@@ -136,23 +136,23 @@ func TestALongListWaitsForItsTurn(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(codes) > 0 {
-			t.Errorf("%d answers after 1 s, want none yet", len(codes))
+			t.Errorf("%d responses after 1 s, want none", len(codes))
 		}
 		time.Sleep(1001 * time.Millisecond)
 		synctest.Wait()
-		refused := len(codes)
-		if refused == 0 || refused == cap(codes) {
-			t.Errorf("%d of %d answers after 2 s, want all but those whose turn it is", refused, cap(codes))
+		rejected := len(codes)
+		if rejected == 0 || rejected == cap(codes) {
+			t.Errorf("%d of %d responses after 2 s, want all except those being encoded", rejected, cap(codes))
 		}
-		for range refused {
+		for range rejected {
 			if code := <-codes; code != http.StatusServiceUnavailable {
 				t.Errorf("status %d, want 503", code)
 			}
 		}
-		close(asked.open)
-		for range cap(codes) - refused {
+		close(blocked.open)
+		for range cap(codes) - rejected {
 			if code := <-codes; code != http.StatusOK {
-				t.Errorf("status %d of one whose turn it was, want 200", code)
+				t.Errorf("status %d of a list that was being encoded, want 200", code)
 			}
 		}
 	})

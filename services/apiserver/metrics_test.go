@@ -12,7 +12,7 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	if err := r.metrics.Register(r.server); err != nil {
 		t.Fatal(err)
@@ -60,8 +60,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-func TestInventedServicesAreOneSeries(t *testing.T) {
-	r := mustRoll(t)
+func TestServiceLabelIsLimited(t *testing.T) {
+	r := mustHarness(t)
 	r.metrics.MustRegister(r.server)
 	count := func() (values int, other string) {
 		t.Helper()
@@ -80,20 +80,20 @@ func TestInventedServicesAreOneSeries(t *testing.T) {
 		t.Errorf("%d values of the label service, %q servers in other; want 1001 and 501", values, other)
 	}
 	r.tick(2 * time.Minute) // all of them expire
-	r.hear(2*time.Minute, beat("new", "one", "10.0.0.9:80", 1))
+	r.deliver(2*time.Minute, heartbeat("new", "one", "10.0.0.9:80", 1))
 	if values, other := count(); values != 1 || other != "" {
-		t.Errorf("%d values of the label service and %q servers in other, want those on the roll alone", values, other)
+		t.Errorf("%d values of the label service and %q servers in other, want only the registered services", values, other)
 	}
 }
 
-func TestScrapeWithoutRegistryShowsTheRest(t *testing.T) {
+func TestScrapeWithoutRegistry(t *testing.T) {
 	for name, within := range map[string]time.Duration{"stopped": 0, "hung": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := mustRoll(t)
+				r := mustHarness(t)
 				server := r.server
 				if name == "hung" {
-					hung, err := registry.New(registry.Config{Observer: "api-1"}) // and never run
+					hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
 					if err != nil {
 						t.Fatal(err)
 					}

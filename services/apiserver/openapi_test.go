@@ -195,7 +195,7 @@ func (r recursive) Collect(chan<- prometheus.Metric) { r.scrape() }
 // Every status and every member that openapi.yaml has is seen in a response, and nothing else. The other tests of this
 // package compare their responses with the document too; see do.
 func TestOpenAPIHoldsForEveryResponse(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	serve := func(err error, collectors ...prometheus.Collector) *apiserver.Server {
 		return r.mustServer(complete{err}, func(c *apiserver.Config) {
 			c.Pick = func(context.Context, string, string, string) (*events.Server, error) { return complete{}.server(), err }

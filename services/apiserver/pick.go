@@ -14,28 +14,28 @@ import (
 	"rollcall/services/registry"
 )
 
-// What Config.Pick returns where it chooses nobody.
+// Errors of Config.Pick.
 var (
-	// ErrNoServer says that the service has no server that can be chosen.
+	// ErrNoServer means that the service has no server that can be chosen.
 	ErrNoServer = errors.New("apiserver: no live server")
-	// ErrPolicy says that there is no such policy. An error that wraps it tells the client which there are.
+	// ErrPolicy means that the policy does not exist. An error that wraps ErrPolicy should name the policies that do.
 	ErrPolicy = errors.New("apiserver: no such policy")
 )
 
-// PickQuery says how a server is chosen. The zero PickQuery leaves it to the service's own policy.
+// PickQuery selects how a server is chosen. The zero PickQuery means the policy that is configured for the service.
 type PickQuery struct {
 	Policy   string
-	Key      string // what the policy hash goes by
-	Complete bool   // while the roll may lack servers the answer is an error of status 503
+	Key      string // hashed by the policy hash
+	Complete bool   // request a 503 while the registry may lack servers
 }
 
-// Picked is the answer of GET /v1/services/{service}/pick.
+// Picked is the response of GET /v1/services/{service}/pick.
 type Picked struct {
 	events.Server
-	Complete bool `json:"complete"` // every server that publishes heartbeats was known; see Status
+	Complete bool `json:"complete"` // see Status
 }
 
-// pickServer answers with the server as it is now, while who was chosen is of the membership.
+// pickServer chooses from the membership, and responds with the current state of the chosen server.
 func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 	service := r.PathValue("service")
 	if !events.ValidService(service) {
@@ -45,13 +45,13 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
-	if err := s.completeIfAsked(members, q.Complete); err != nil {
+	if err := s.checkComplete(members, q.Complete); err != nil {
 		return err
 	}
 	picked, err := s.cfg.Pick(ctx, service, q.Policy, q.Key)
@@ -62,7 +62,7 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e, err := s.cfg.Registry.Explain(ctx, service, picked.ID, s.cfg.Now())
-	if errors.Is(err, registry.ErrNotFound) { // gone this very moment, as it may be in the next one
+	if errors.Is(err, registry.ErrNotFound) { // removed since the choice, as it might be after the response
 		return respondJSON(w, Picked{*picked, members.Complete})
 	}
 	if err != nil {
@@ -71,23 +71,23 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 	return respondJSON(w, Picked{e.Server, members.Complete})
 }
 
-// noServer says why there is none.
+// noServer returns the reason why no server could be chosen.
 func (s *Server) noServer(ctx context.Context, service string) error {
-	roll, err := s.cfg.Registry.Members(ctx, registry.Query{Service: service})
+	members, err := s.cfg.Registry.Members(ctx, registry.Query{Service: service})
 	if err != nil {
 		return err
 	}
-	if err := s.emptyIsTrue(roll); err != nil {
+	if err := s.checkEmpty(members); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w of service %s", ErrNoServer, service)
 }
 
-// parsePick leaves it to Config.Pick which policies there are. The error is a *parameterError.
+// parsePick parses the query of a pick. Config.Pick checks the policy. The error is a *parameterError.
 func parsePick(raw string) (q PickQuery, err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return q, &parameterError{raw, "is not a query: " + err.Error()}
+		return q, &parameterError{raw, "is not a valid query: " + err.Error()}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value, err := single(values[name])
@@ -109,7 +109,7 @@ func parsePick(raw string) (q PickQuery, err error) {
 		}
 	}
 	if q.Policy == string(balancer.Hash) && q.Key == "" {
-		return q, &parameterError{"key", "is missing: the policy hash goes by it"}
+		return q, &parameterError{"key", "is missing: the policy hash requires it"}
 	}
 	return q, nil
 }

@@ -15,9 +15,9 @@ import (
 	"rollcall/services/registry"
 )
 
-// choosing is a Pick that is asked for something once.
+// choosing records the arguments of Config.Pick, and returns picked and err.
 type choosing struct {
-	service, policy, key string // what it was asked
+	service, policy, key string
 	picked               *events.Server
 	err                  error
 }
@@ -29,10 +29,10 @@ func (c *choosing) pick(_ context.Context, service, policy, key string) (*events
 
 func (c *choosing) configure(cfg *apiserver.Config) { cfg.Pick = c.pick }
 
-func TestPickIsTheServerAsItIsNow(t *testing.T) {
-	// As of the membership, with the vitals of long ago.
+func TestPickReturnsCurrentState(t *testing.T) {
+	// The membership has an old age and seq.
 	blue := &choosing{picked: &events.Server{Service: "data", ID: "blue", AgeMS: 12345}}
-	r := mustRoll(t, blue.configure)
+	r := mustHarness(t, blue.configure)
 	r.populate()
 	for _, tt := range []struct{ query, policy, key string }{
 		{"", "", ""},
@@ -44,49 +44,49 @@ func TestPickIsTheServerAsItIsNow(t *testing.T) {
 		var got events.Server
 		mustDecode(t, w.Body.Bytes(), &got)
 		if w.Code != http.StatusOK || got.ID != "blue" || got.State != events.StateAlive || got.Seq != 2 || got.AgeMS != 2502 {
-			t.Errorf("%q: status %d, got %+v, want blue with its vitals of now", tt.query, w.Code, got)
+			t.Errorf("%q: status %d, got %+v, want blue with its current age and seq", tt.query, w.Code, got)
 		}
 		if blue.service != "data" || blue.policy != tt.policy || blue.key != tt.key {
-			t.Errorf("%q: asked for %+v, want policy %q and key %q", tt.query, blue, tt.policy, tt.key)
+			t.Errorf("%q: called with %+v, want policy %q and key %q", tt.query, blue, tt.policy, tt.key)
 		}
 		if c := w.Header().Get("Cache-Control"); c != "no-cache" {
 			t.Errorf("Cache-Control %q", c)
 		}
 	}
-	// Between the choice and the answer it may leave the roll.
+	// The chosen server may be removed before the response.
 	blue.picked = &events.Server{Service: "data", ID: "gone", Addr: "10.0.0.1:80", State: events.StateAlive, Tags: []string{}}
 	var got events.Server
 	w := r.do("GET", "/v1/services/data/pick")
 	if mustDecode(t, w.Body.Bytes(), &got); w.Code != http.StatusOK || got.Addr != "10.0.0.1:80" {
-		t.Errorf("status %d, got %+v, want the one chosen", w.Code, got)
+		t.Errorf("status %d, got %+v, want the chosen server", w.Code, got)
 	}
 }
 
-func TestPickThatIsRefused(t *testing.T) {
+func TestPickErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, target string
 		err                  error // of Pick
 		status               int
 		detail               string
 	}{
-		{"bad service", "GET", "/v1/services/Data/pick", nil, 400, `parameter "service" is no name of a service: want a DNS label in lower case`},
+		{"bad service", "GET", "/v1/services/Data/pick", nil, 400, `parameter "service" is not a service name: want a DNS label in lower case`},
 		{"empty policy", "GET", "/v1/services/data/pick?policy=", nil, 400, `parameter "policy" is empty`},
 		{"policy twice", "GET", "/v1/services/data/pick?policy=p2c&policy=hash", nil, 400, `parameter "policy" is given more than once`},
 		{"unknown policy", "GET", "/v1/services/data/pick?policy=best", fmt.Errorf("%w: want p2c or hash", apiserver.ErrPolicy), 400,
 			`parameter "policy": no such policy: want p2c or hash`},
 		{"empty key", "GET", "/v1/services/data/pick?key=", nil, 400, `parameter "key" is empty`},
-		{"hash without a key", "GET", "/v1/services/data/pick?policy=hash", nil, 400, `parameter "key" is missing: the policy hash goes by it`},
+		{"hash without a key", "GET", "/v1/services/data/pick?policy=hash", nil, 400, `parameter "key" is missing: the policy hash requires it`},
 		{"unknown parameter", "GET", "/v1/services/data/pick?zone=a", nil, 400, `parameter "zone" is unknown`},
-		{"broken escape", "GET", "/v1/services/data/pick?key=%zz", nil, 400, `parameter "key=%zz" is not a query: invalid URL escape "%zz"`},
+		{"broken escape", "GET", "/v1/services/data/pick?key=%zz", nil, 400, `parameter "key=%zz" is not a valid query: invalid URL escape "%zz"`},
 		{"post", "POST", "/v1/services/data/pick", nil, 405, "the API is read-only: use GET or HEAD"},
 		{"a path below", "GET", "/v1/services/data/pick/1", nil, 404, "no such path"},
-		{"nobody can be chosen", "GET", "/v1/services/data/pick", apiserver.ErrNoServer, 503, "no live server of service data"},
-		{"nobody of a service that is not there", "GET", "/v1/services/other/pick", fmt.Errorf("balance: %w", apiserver.ErrNoServer), 503, "no live server of service other"},
-		{"another error", "GET", "/v1/services/data/pick", errors.New("secret of the house"), 500, "the API server failed; its log says how"},
+		{"no live server", "GET", "/v1/services/data/pick", apiserver.ErrNoServer, 503, "no live server of service data"},
+		{"unknown service", "GET", "/v1/services/other/pick", fmt.Errorf("balance: %w", apiserver.ErrNoServer), 503, "no live server of service other"},
+		{"another error", "GET", "/v1/services/data/pick", errors.New("internal secret"), 500, "internal error; the log of the API server has the details"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &choosing{err: tt.err, picked: &events.Server{}}
-			r := mustRoll(t, c.configure)
+			r := mustHarness(t, c.configure)
 			r.populate()
 			w := r.do(tt.method, tt.target)
 			if p := mustProblem(t, w); w.Code != tt.status || p.Detail != tt.detail {
@@ -96,23 +96,23 @@ func TestPickThatIsRefused(t *testing.T) {
 				t.Errorf("status %d with Retry-After %q", w.Code, retry)
 			}
 			if tt.err == nil && c.service != "" {
-				t.Errorf("a choice was asked for: %+v", c)
+				t.Errorf("Pick was called: %+v", c)
 			}
 		})
 	}
 }
 
-func TestNoPickWithoutOneWhoChooses(t *testing.T) {
-	r := mustRoll(t)
+func TestPickWithoutConfig(t *testing.T) {
+	r := mustHarness(t)
 	r.populate()
 	if w := r.do("GET", "/v1/services/data/pick"); w.Code != http.StatusNotFound {
 		t.Errorf("status %d, want 404", w.Code)
 	}
 }
 
-// Who has not heard everybody cannot say that there is nobody.
-func TestNobodyToPickWhileTheRollIsNotComplete(t *testing.T) {
-	r := mustRoll(t, (&choosing{err: apiserver.ErrNoServer}).configure)
+// While servers may be missing, the error says so instead of "no live server".
+func TestPickWhileRegistryIsIncomplete(t *testing.T) {
+	r := mustHarness(t, (&choosing{err: apiserver.ErrNoServer}).configure)
 	check := func(service, want string) {
 		t.Helper()
 		w := r.do("GET", "/v1/services/"+service+"/pick")
@@ -120,31 +120,31 @@ func TestNobodyToPickWhileTheRollIsNotComplete(t *testing.T) {
 			t.Errorf("%s: status %d, detail %q, want 503 and %q", service, w.Code, p.Detail, want)
 		}
 	}
-	check("data", "not ready: the roll is not complete")
-	r.hear(time.Second, beat("web", "a", "10.0.0.9:80", 1)) // says nothing of others
-	check("data", "not ready: the roll is not complete")
-	check("web", "no live server of service web") // there is one, which was not chosen
+	check("data", "not ready: the registry is not complete")
+	r.deliver(time.Second, heartbeat("web", "a", "10.0.0.9:80", 1)) // does not complete the registry
+	check("data", "not ready: the registry is not complete")
+	check("web", "no live server of service web") // it has a server, which was not chosen
 	r.tick(5 * time.Second)
 	check("data", "no live server of service data")
-	r.deaf = true
+	r.silent = true
 	r.tick(time.Minute)
-	check("data", "not ready: nothing comes through any nsqd")
+	check("data", "not ready: no message arrives through any nsqd")
 }
 
-func TestPickOfAHungRegistryIs503(t *testing.T) {
+func TestPickWithBlockedRegistry(t *testing.T) {
 	for name, c := range map[string]*choosing{
-		"somebody": {picked: &events.Server{Service: "data", ID: "blue"}},
-		"nobody":   {err: apiserver.ErrNoServer},
+		"a server":  {picked: &events.Server{Service: "data", ID: "blue"}},
+		"no server": {err: apiserver.ErrNoServer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				hung, err := registry.New(registry.Config{Observer: "api-1"}) // and never run
+				hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
 				if err != nil {
 					t.Fatal(err)
 				}
 				begun := time.Now()
-				w := do(mustRoll(t).mustServer(hung, c.configure), "GET", "/v1/services/data/pick")
-				if p := mustProblem(t, w); w.Code != 503 || p.Detail != "the registry did not answer in time" || time.Since(begun) != 5*time.Second {
+				w := do(mustHarness(t).mustServer(hung, c.configure), "GET", "/v1/services/data/pick")
+				if p := mustProblem(t, w); w.Code != 503 || p.Detail != "the registry did not respond in time" || time.Since(begun) != 5*time.Second {
 					t.Errorf("status %d, detail %q after %v", w.Code, p.Detail, time.Since(begun))
 				}
 			})
@@ -152,9 +152,9 @@ func TestPickOfAHungRegistryIs503(t *testing.T) {
 	}
 }
 
-func TestClientPicks(t *testing.T) {
+func TestClientPick(t *testing.T) {
 	c := &choosing{picked: &events.Server{Service: "data", ID: "blue"}}
-	r := mustRoll(t, c.configure)
+	r := mustHarness(t, c.configure)
 	r.populate()
 	base, _ := r.mustRun()
 	client := mustClient(t, base)
@@ -163,10 +163,10 @@ func TestClientPicks(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if c.service != "data" || c.policy != "hash" || c.key != "a&b c" {
-		t.Errorf("asked for %+v", c)
+		t.Errorf("called with %+v", c)
 	}
 	if _, err := client.Pick(t.Context(), "data", apiserver.PickQuery{}); err != nil || c.policy != "" || c.key != "" {
-		t.Errorf("asked for %+v, %v", c, err)
+		t.Errorf("called with %+v, %v", c, err)
 	}
 	var p *apiserver.Problem
 	if _, err := client.Pick(t.Context(), "a/../b", apiserver.PickQuery{}); !errors.As(err, &p) || p.Status != 400 || !strings.Contains(p.Detail, "service") {

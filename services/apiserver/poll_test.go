@@ -11,35 +11,35 @@ import (
 )
 
 func TestLongPoll(t *testing.T) {
-	another := func(r *roll) { r.hear(9*time.Second, beat("data", "red", "10.0.0.1:80", 1)) }
+	another := func(r *harness) { r.deliver(9*time.Second, heartbeat("data", "red", "10.0.0.1:80", 1)) }
 	for _, tt := range []struct {
 		name, query string
-		after       func(*roll) // 3 s into the poll; the revision is 4 until then
+		after       func(*harness) // 3 s into the poll; the revision is 4 until then
 		status      int
 		took        time.Duration
 		servers     int
 	}{
-		{"an older index is answered at once", "index=3&wait=30s", nil, 200, 0, 3},
-		{"index 0 is an older index", "index=0", nil, 200, 0, 3},
-		{"an index ahead comes from before a restart: at once", "index=5&wait=30s", nil, 200, 0, 3},
+		{"an older index: at once", "index=3&wait=30s", nil, 200, 0, 3},
+		{"index 0: at once", "index=0", nil, 200, 0, 3},
+		{"a greater index, from before a restart: at once", "index=5&wait=30s", nil, 200, 0, 3},
 		{"a change ends the wait", "index=4&wait=30s", another, 200, 3 * time.Second, 4},
-		{"a change outside of the filter does, too", "index=4&zone=a", another, 200, 3 * time.Second, 1},
-		{"a recovery is a change", "index=4&wait=30s", func(r *roll) {
-			r.hear(9*time.Second, beat("web", "10.0.0.9:80", "10.0.0.9:80", 0))
+		{"a change outside of the filter ends the wait", "index=4&zone=a", another, 200, 3 * time.Second, 1},
+		{"a recovery ends the wait", "index=4&wait=30s", func(r *harness) {
+			r.deliver(9*time.Second, heartbeat("web", "10.0.0.9:80", "10.0.0.9:80", 0))
 		}, 200, 3 * time.Second, 3},
-		{"a heartbeat that renews is none", "index=4&wait=10s", func(r *roll) {
-			green := beat("data", "green", "10.0.0.8:8080", 3)
+		{"a renewed lease does not end the wait", "index=4&wait=10s", func(r *harness) {
+			green := heartbeat("data", "green", "10.0.0.8:8080", 3)
 			green.Zone, green.Weight, green.Tags = "b", 0, []string{"green"}
-			r.hear(9*time.Second, green)
+			r.deliver(9*time.Second, green)
 		}, 200, 10 * time.Second, 3},
-		{"nothing happens: the list at the end of the wait", "index=4&wait=10s", nil, 200, 10 * time.Second, 3},
+		{"no change: the list at the end of the wait", "index=4&wait=10s", nil, 200, 10 * time.Second, 3},
 		{"the default wait", "index=4", nil, 200, 30 * time.Second, 3},
 		{"the longest wait", "index=4&wait=5m", nil, 200, 5 * time.Minute, 3},
-		{"the registry stops", "index=4&wait=30s", func(r *roll) { r.stop() }, 503, 3 * time.Second, 0},
+		{"the registry stops", "index=4&wait=30s", func(r *harness) { r.stop() }, 503, 3 * time.Second, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := mustRoll(t)
+				r := mustHarness(t)
 				r.populate()
 				if tt.after != nil {
 					time.AfterFunc(3*time.Second, func() { tt.after(r) })
@@ -61,7 +61,7 @@ func TestLongPoll(t *testing.T) {
 
 func TestLongPollWithETagEndsWith304(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.populate()
 		tag := r.do("GET", "/v1/servers").Header().Get("ETag")
 		begun := time.Now()
@@ -72,9 +72,9 @@ func TestLongPollWithETagEndsWith304(t *testing.T) {
 	})
 }
 
-func TestLongPollEndsWithItsClient(t *testing.T) {
+func TestLongPollEndsWithClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.populate()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		time.AfterFunc(2*time.Second, cancel)
@@ -87,21 +87,21 @@ func TestLongPollEndsWithItsClient(t *testing.T) {
 	})
 }
 
-// deafListener accepts nobody.
-type deafListener chan struct{}
+// idleListener accepts no connection.
+type idleListener chan struct{}
 
-func (l deafListener) Accept() (net.Conn, error) { <-l; return nil, net.ErrClosed }
-func (l deafListener) Close() error              { close(l); return nil }
-func (l deafListener) Addr() net.Addr            { return &net.TCPAddr{} }
+func (l idleListener) Accept() (net.Conn, error) { <-l; return nil, net.ErrClosed }
+func (l idleListener) Close() error              { close(l); return nil }
+func (l idleListener) Addr() net.Addr            { return &net.TCPAddr{} }
 
-func TestDrainLetsLongPollsGoWithTheirAnswer(t *testing.T) {
+func TestStopEndsLongPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.populate()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		ran := make(chan error, 1)
-		go func() { ran <- r.server.Run(ctx, make(deafListener)) }()
+		go func() { ran <- r.server.Run(ctx, make(idleListener)) }()
 		begun := time.Now()
 		w := r.do("GET", "/v1/servers?index=4")
 		if took := time.Since(begun); w.Code != http.StatusOK || took != 3*time.Second || len(keys(t, w)) != 3 {

@@ -11,10 +11,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// ErrNotFound is what a *Problem of status 404 is to errors.Is.
+// ErrNotFound is matched, by errors.Is, by a *Problem with status 404.
 var ErrNotFound = errors.New("apiserver: not found")
 
-// Problem is the body of every error response of the API (RFC 9457). The Client also returns a Problem for an error response with another
+// Problem is the body of every error response of the API (RFC 9457). The Client returns one for any error response, whatever its
 // body.
 type Problem problem.Problem
 
@@ -22,7 +22,7 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("apiserver: %d %s: %s", p.Status, p.Title, p.Detail)
 }
 
-// Is makes errors.Is(err, ErrNotFound) true for a 404.
+// Is reports whether target is ErrNotFound and p is a 404.
 func (p *Problem) Is(target error) bool {
 	return target == ErrNotFound && p.Status == http.StatusNotFound
 }
@@ -34,12 +34,12 @@ var (
 	errNotReady = errors.New("not ready")
 )
 
-// parameterError names the query parameter that is wrong.
+// parameterError is an error in a query parameter.
 type parameterError struct{ name, reason string }
 
 func (e *parameterError) Error() string { return fmt.Sprintf("parameter %.64q %s", e.name, e.reason) }
 
-// problemOf is the table from errors to answers. What is not in it is our own failure.
+// problemOf maps an error to the problem that the client gets. An unknown error is a 500 without details.
 func problemOf(err error) *Problem {
 	var (
 		parameter *parameterError
@@ -57,9 +57,9 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, errBody):
 		return newProblem(http.StatusBadRequest, err.Error())
 	case errors.Is(err, context.Canceled):
-		return newProblem(problem.StatusClientGone, "the client is gone")
+		return newProblem(problem.StatusClientGone, "the client closed the connection")
 	case errors.Is(err, context.DeadlineExceeded):
-		return newProblem(http.StatusServiceUnavailable, "the registry did not answer in time")
+		return newProblem(http.StatusServiceUnavailable, "the registry did not respond in time")
 	case errors.Is(err, ErrPolicy):
 		return newProblem(http.StatusBadRequest, `parameter "policy": `+strings.TrimPrefix(err.Error(), "apiserver: "))
 	case errors.Is(err, ErrNoServer):
@@ -67,7 +67,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, registry.ErrStopped), errors.Is(err, errNotReady), errors.Is(err, errBusy):
 		return newProblem(http.StatusServiceUnavailable, err.Error())
 	}
-	return newProblem(http.StatusInternalServerError, "the API server failed; its log says how")
+	return newProblem(http.StatusInternalServerError, "internal error; the log of the API server has the details")
 }
 
 func newProblem(status int, detail string) *Problem { return (*Problem)(problem.New(status, detail)) }

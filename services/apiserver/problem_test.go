@@ -15,10 +15,10 @@ import (
 	"rollcall/services/registry"
 )
 
-var errDeaf = errors.New("no nsqd is connected")
+var errNoNSQD = errors.New("no nsqd is connected")
 
 func TestErrors(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	for _, tt := range []struct {
 		name, method, target string
@@ -41,11 +41,11 @@ func TestErrors(t *testing.T) {
 		{"unknown server", "GET", "/v1/servers/data/nobody", 404, "data/nobody: never heard of"},
 		{"unknown parameter", "GET", "/v1/servers?servce=data", 400, `"servce" is unknown`},
 		{"bad service", "GET", "/v1/servers?service=../x", 400, `"service"`},
-		{"bad state", "GET", "/v1/servers?state=dead", 400, `"state" is none of`},
+		{"bad state", "GET", "/v1/servers?state=dead", 400, `"state" is not one of`},
 		{"empty zone", "GET", "/v1/servers?zone=", 400, `"zone" is empty`},
 		{"empty among tags", "GET", "/v1/servers?tag=a&tag=", 400, `"tag" is empty`},
 		{"zone twice", "GET", "/v1/servers?zone=a&zone=b", 400, `"zone" is given more than once`},
-		{"meta without key", "GET", "/v1/servers?meta.=x", 400, `"meta." is unknown`},
+		{"meta without a key", "GET", "/v1/servers?meta.=x", 400, `"meta." is unknown`},
 		{"meta key twice", "GET", "/v1/servers?meta.a=x&meta.a=y", 400, `"meta.a"`},
 		{"index no number", "GET", "/v1/servers?index=x", 400, `"index"`},
 		{"index negative", "GET", "/v1/servers?index=-1", 400, `"index"`},
@@ -54,8 +54,8 @@ func TestErrors(t *testing.T) {
 		{"wait of zero", "GET", "/v1/servers?index=1&wait=0s", 400, `"wait"`},
 		{"wait negative", "GET", "/v1/servers?index=1&wait=-1s", 400, `"wait"`},
 		{"wait beyond 5m", "GET", "/v1/servers?index=1&wait=5m0.1s", 400, `"wait"`},
-		{"wait without index", "GET", "/v1/servers?wait=1s", 400, `"wait" goes with index`},
-		{"broken escape", "GET", "/v1/servers?zone=%zz", 400, "is not a query"},
+		{"wait without index", "GET", "/v1/servers?wait=1s", 400, `"wait" requires index`},
+		{"broken escape", "GET", "/v1/servers?zone=%zz", 400, "is not a valid query"},
 		{"parameter to explain", "GET", "/v1/servers/data/blue?verbose=1", 400, `"verbose" is unknown`},
 		{"parameter to services", "GET", "/v1/services?zone=a", 400, `"zone" is unknown`},
 		{"parameter to status", "GET", "/v1/status?x", 400, `"x" is unknown`},
@@ -73,8 +73,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestEndedServerTellsItsEnd(t *testing.T) {
-	r := mustRoll(t)
+func TestEndOfRemovedServer(t *testing.T) {
+	r := mustHarness(t)
 	r.populate()
 	r.tick(22 * time.Second)
 	w := r.do("GET", "/v1/servers/web/10.0.0.9:80")
@@ -83,8 +83,8 @@ func TestEndedServerTellsItsEnd(t *testing.T) {
 	}
 }
 
-func TestStoppedRegistryIs503(t *testing.T) {
-	r := mustRoll(t)
+func TestStoppedRegistry(t *testing.T) {
+	r := mustHarness(t)
 	r.populate()
 	r.stop()
 	for _, path := range []string{"/v1/servers", "/v1/servers?index=3", "/v1/servers/data/blue", "/v1/services", "/v1/status", "/v1/prometheus/targets"} {
@@ -96,8 +96,8 @@ func TestStoppedRegistryIs503(t *testing.T) {
 	}
 }
 
-// A registry whose goroutine hangs: nobody waits for it for ever.
-func TestHungRegistryIs503(t *testing.T) {
+// Requests do not wait forever for a registry whose goroutine is blocked.
+func TestBlockedRegistry(t *testing.T) {
 	for path, within := range map[string]time.Duration{
 		"/v1/servers":                  5 * time.Second,
 		"/v1/servers?index=1&wait=10s": 15 * time.Second,
@@ -109,13 +109,13 @@ func TestHungRegistryIs503(t *testing.T) {
 		"/readyz":                      time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			hung, err := registry.New(registry.Config{Observer: "api-1"}) // and never run
+			hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
 			if err != nil {
 				t.Fatal(err)
 			}
 			begun := time.Now()
-			w := do(mustRoll(t).mustServer(hung), "GET", path)
-			if p := mustProblem(t, w); w.Code != 503 || p.Detail != "the registry did not answer in time" {
+			w := do(mustHarness(t).mustServer(hung), "GET", path)
+			if p := mustProblem(t, w); w.Code != 503 || p.Detail != "the registry did not respond in time" {
 				t.Errorf("%s: status %d, detail %q", path, w.Code, p.Detail)
 			}
 			if took := time.Since(begun); took != within {
@@ -125,26 +125,26 @@ func TestHungRegistryIs503(t *testing.T) {
 	}
 }
 
-// broken fails in a way that the table does not know.
+// broken is a registry that returns unknown errors.
 type broken struct{ apiserver.Registry }
 
 func (broken) Members(context.Context, registry.Query) (*registry.Membership, error) {
-	return nil, errors.New("secret of the house")
+	return nil, errors.New("internal secret")
 }
 
 func (broken) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
-	return nil, errors.New("secret of the house")
+	return nil, errors.New("internal secret")
 }
 
-func TestUnknownErrorIs500AndKeepsItsSecret(t *testing.T) {
-	w := do(mustRoll(t).mustServer(broken{}), "GET", "/v1/servers")
+func TestUnknownErrorIs500WithoutDetails(t *testing.T) {
+	w := do(mustHarness(t).mustServer(broken{}), "GET", "/v1/servers")
 	if p := mustProblem(t, w); w.Code != 500 || strings.Contains(p.Detail, "secret") {
 		t.Errorf("status %d, detail %q", w.Code, p.Detail)
 	}
 }
 
 func TestBodies(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	const limit = 64 << 10
 	for _, tt := range []struct {
@@ -175,19 +175,19 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// unread fails the test if somebody reads it.
+// unread fails the test when it is read.
 type unread struct{ t *testing.T }
 
 func (u unread) Read([]byte) (int, error) {
-	u.t.Error("a body that is too large by its own word was read")
+	u.t.Error("a body was read although its Content-Length is too large")
 	return 0, io.EOF
 }
 
-func TestBodyThatSaysItIsTooLargeIsNotRead(t *testing.T) {
+func TestBodyWithLargeContentLengthIsNotRead(t *testing.T) {
 	req := httptest.NewRequest("GET", "/v1/status", unread{t})
 	req.ContentLength = 1 << 30
 	w := httptest.NewRecorder()
-	mustRoll(t).server.Handler().ServeHTTP(w, req)
+	mustHarness(t).server.Handler().ServeHTTP(w, req)
 	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", w.Code)
 	}

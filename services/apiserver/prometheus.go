@@ -11,54 +11,54 @@ import (
 	"rollcall/services/registry"
 )
 
-// targetGroup is what Prometheus' http_sd_configs reads a list of. Each server is a group of its own.
+// targetGroup is an element of the list that http_sd_configs of Prometheus reads. Each server is a group of its own.
 type targetGroup struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
 
-// metaLabel begins the name of every label. Prometheus drops those of __meta_ once it has relabeled a target, so that a
-// label which changes, as the state does, begins no new series for who does not ask for it.
+// metaLabel is the prefix of every label. Prometheus drops labels that begin with __meta_ after relabeling. So a label that changes,
+// such as the state, starts no new series unless the configuration of Prometheus uses it.
 const metaLabel = "__meta_rollcall_"
 
-// listTargets tells Prometheus whom to scrape. It takes a list as the whole truth, and at anything but a list keeps the
-// one that it has: so an answer that may lack servers is a 503.
+// listTargets lists the servers for Prometheus, which removes the targets that a list lacks and keeps its targets when it gets an
+// error. So the response is a 503 while servers may be missing.
 func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseFilter(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	roll, err := s.cfg.Registry.Members(ctx, q.selection())
+	members, err := s.cfg.Registry.Members(ctx, q.selection())
 	if err != nil {
 		return err
 	}
-	if err := s.listIsTrue(roll); err != nil {
+	if err := s.checkTargets(members); err != nil {
 		return err
 	}
-	return s.respondList(ctx, w, len(roll.Servers), func() (any, error) {
-		groups := make([]targetGroup, 0, len(roll.Servers))
-		for _, srv := range roll.Servers {
+	return s.respondList(ctx, w, len(members.Servers), func() (any, error) {
+		groups := make([]targetGroup, 0, len(members.Servers))
+		for _, srv := range members.Servers {
 			groups = append(groups, targetGroup{[]string{srv.Addr}, targetLabels(srv)})
 		}
 		return groups, nil
 	})
 }
 
-// listIsTrue says why a list may lack servers that are there, or nil.
-func (s *Server) listIsTrue(list *registry.Membership) error {
+// checkTargets returns an error if list may lack servers.
+func (s *Server) checkTargets(list *registry.Membership) error {
 	if list.Mode == registry.ModeWarming {
-		return fmt.Errorf("%w: nsqd has not been heard, or heard again, for long enough to know everybody", errNotReady)
+		return fmt.Errorf("%w: the mode is warming, so servers may be missing", errNotReady)
 	}
-	if err := s.emptyIsTrue(list); err != nil {
+	if err := s.checkEmpty(list); err != nil {
 		return err
 	}
 	return s.ready(list.Complete)
 }
 
-// targetLabels are what does not change with each heartbeat or restart. Prometheus knows no difference between an empty
-// label and none.
+// targetLabels returns the labels of a server: only members that do not change with each heartbeat. To Prometheus, an empty label is
+// the same as an absent one.
 func targetLabels(srv *events.Server) map[string]string {
 	labels := make(map[string]string)
 	add := func(name, value string) {
@@ -73,15 +73,15 @@ func targetLabels(srv *events.Server) map[string]string {
 	add("version", srv.Version)
 	add("weight", strconv.Itoa(srv.Weight))
 	if len(srv.Tags) > 0 {
-		add("tags", ","+strings.Join(srv.Tags, ",")+",") // so that .*,blue,.* is a regex for blue, wherever it stands
+		add("tags", ","+strings.Join(srv.Tags, ",")+",") // the regular expression .*,blue,.* finds blue at any position
 	}
-	for _, e := range srv.Meta { // in order of key: of two with one name the first is taken, at each answer
+	for _, e := range srv.Meta { // sorted by key, so that always the first of two keys with the same label name is used
 		add("meta_"+labelName(e.Key), e.Value)
 	}
 	return labels
 }
 
-// labelName is key with an underscore for each character that a label's name cannot have.
+// labelName replaces the characters of key that a label name cannot have by underscores.
 func labelName(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

@@ -15,30 +15,30 @@ import (
 
 const targetsPath = "/v1/prometheus/targets"
 
-// calm is populate, and the time after it until the mode is normal: blue alive, green draining, 10.0.0.9:80 suspect.
-func (r *roll) calm() {
+// settle calls populate and ticks until the mode is normal: blue is alive, green draining, 10.0.0.9:80 suspect.
+func (r *harness) settle() {
 	r.t.Helper()
 	r.populate()
-	bare := beat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
+	bare := heartbeat("web", "10.0.0.9:80", "10.0.0.9:80", 0)
 	bare.Incarnation = 0
-	r.hear(8600*time.Millisecond, bare)
+	r.deliver(8600*time.Millisecond, bare)
 	for _, id := range []string{"blue", "green"} {
 		r.renew(13*time.Second, id)
 	}
 	r.tick(16 * time.Second)
 }
 
-// renew has a server of populate say once more what it said of itself.
-func (r *roll) renew(after time.Duration, id string) {
+// renew delivers the next heartbeat of a server of populate, with the same content.
+func (r *harness) renew(after time.Duration, id string) {
 	r.t.Helper()
 	e, err := r.registry.Explain(r.t.Context(), "data", id, start())
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	s := e.Server
-	h := beat(s.Service, s.ID, s.Addr, s.Seq+1)
+	h := heartbeat(s.Service, s.ID, s.Addr, s.Seq+1)
 	h.Weight, h.Zone, h.Version, h.Tags, h.Meta = s.Weight, s.Zone, s.Version, s.Tags, s.Meta
-	r.hear(after, h)
+	r.deliver(after, h)
 }
 
 type target struct {
@@ -46,7 +46,7 @@ type target struct {
 	Labels  map[string]string
 }
 
-func mustTargets(t *testing.T, r *roll, query string) []target {
+func mustTargets(t *testing.T, r *harness, query string) []target {
 	t.Helper()
 	w := r.do("GET", targetsPath+query)
 	if w.Code != http.StatusOK {
@@ -57,12 +57,12 @@ func mustTargets(t *testing.T, r *roll, query string) []target {
 	return list
 }
 
-func TestTargetsAreTheGoldenFile(t *testing.T) {
-	r := mustRoll(t)
-	r.calm()
+func TestGoldenTargets(t *testing.T) {
+	r := mustHarness(t)
+	r.settle()
 	w := r.do("GET", targetsPath)
 	if got := w.Header()["Content-Type"]; !slices.Equal(got, []string{"application/json"}) {
-		t.Errorf("content type %q, of which Prometheus takes no other than application/json", got)
+		t.Errorf("content type %q, want application/json, which Prometheus requires", got)
 	}
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, w.Body.Bytes(), "", "  "); err != nil {
@@ -72,8 +72,8 @@ func TestTargetsAreTheGoldenFile(t *testing.T) {
 }
 
 func TestTargetsFilter(t *testing.T) {
-	r := mustRoll(t)
-	r.calm()
+	r := mustHarness(t)
+	r.settle()
 	for query, want := range map[string][]string{
 		"":                                {"10.0.0.7:8080", "10.0.0.8:8080", "10.0.0.9:80"},
 		"?service=data":                   {"10.0.0.7:8080", "10.0.0.8:8080"},
@@ -92,23 +92,23 @@ func TestTargetsFilter(t *testing.T) {
 		}
 	}
 	if w := r.do("GET", targetsPath+"?service=nobody"); w.Body.String() != "[]\n" {
-		t.Errorf("nobody: got %q, want []", w.Body)
+		t.Errorf("unknown service: got %q, want []", w.Body)
 	}
 }
 
-func TestTargetsThatAreRefused(t *testing.T) {
-	r := mustRoll(t)
-	r.calm()
+func TestTargetsErrors(t *testing.T) {
+	r := mustHarness(t)
+	r.settle()
 	for _, tt := range []struct {
 		name, method, query string
 		status              int
 		detail              string
 	}{
-		{"index is no filter", "GET", "?index=1", 400, `parameter "index" is no filter: this list is answered at once`},
-		{"nor is wait", "GET", "?wait=1s", 400, `parameter "wait" is no filter: this list is answered at once`},
+		{"index", "GET", "?index=1", 400, `parameter "index" is not supported: this list has no long poll`},
+		{"wait", "GET", "?wait=1s", 400, `parameter "wait" is not supported: this list has no long poll`},
 		{"unknown parameter", "GET", "?sevice=data", 400, `parameter "sevice" is unknown`},
-		{"bad state", "GET", "?state=dead", 400, `parameter "state" is none of [alive suspect draining]`},
-		{"broken escape", "GET", "?zone=%zz", 400, `parameter "zone=%zz" is not a query: invalid URL escape "%zz"`},
+		{"bad state", "GET", "?state=dead", 400, `parameter "state" is not one of [alive suspect draining]`},
+		{"broken escape", "GET", "?zone=%zz", 400, `parameter "zone=%zz" is not a valid query: invalid URL escape "%zz"`},
 		{"post", "POST", "", 405, "the API is read-only: use GET or HEAD"},
 		{"a path below", "GET", "/1", 404, "no such path"},
 	} {
@@ -121,9 +121,9 @@ func TestTargetsThatAreRefused(t *testing.T) {
 	}
 }
 
-// At a 503 Prometheus keeps the targets that it has.
-func TestTargetsAre503WhileSomebodyMayBeMissing(t *testing.T) {
-	r := mustRoll(t)
+// Prometheus keeps its targets when it gets a 503.
+func TestTargetsWhileServersMayBeMissing(t *testing.T) {
+	r := mustHarness(t)
 	check := func(when, query string, want int) {
 		t.Helper()
 		w := r.do("GET", targetsPath+query)
@@ -139,7 +139,7 @@ func TestTargetsAre503WhileSomebodyMayBeMissing(t *testing.T) {
 	}
 	check("at the start", "", 503)
 	r.populate()
-	check("warming, and the roll is complete", "", 503)
+	check("warming, and the registry is complete", "", 503)
 	for _, id := range []string{"blue", "green"} {
 		r.renew(13*time.Second, id)
 	}
@@ -147,29 +147,29 @@ func TestTargetsAre503WhileSomebodyMayBeMissing(t *testing.T) {
 	check("warming, one tick short", "", 503)
 	r.tick(15 * time.Second)
 	check("normal", "", 200)
-	check("normal, and nobody is selected", "?zone=nowhere", 200)
-	r.ready = errDeaf
+	check("normal, and no server is selected", "?zone=nowhere", 200)
+	r.ready = errNoNSQD
 	check("stopping", "", 503)
-	check("stopping, and nobody is selected", "?zone=nowhere", 503)
+	check("stopping, and no server is selected", "?zone=nowhere", 503)
 	r.ready = nil
-	r.deaf = true
+	r.silent = true
 	r.tick(40 * time.Second)
-	check("blind: whoever was there is kept", "", 200)
-	check("blind, and nobody is selected", "?zone=nowhere", 503)
-	r.deaf = false
+	check("blind: the known servers", "", 200)
+	check("blind, and no server is selected", "?zone=nowhere", 503)
+	r.silent = false
 	r.tick(41 * time.Second)
 	check("warming again", "", 503)
 }
 
-// A roll may be blind before it was ever complete.
-func TestTargetsAre503WhileTheRollIsIncomplete(t *testing.T) {
-	r := mustRoll(t)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+// The registry may be blind before it was ever complete.
+func TestTargetsWhileRegistryIsIncomplete(t *testing.T) {
+	r := mustHarness(t)
+	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
 	r.tick(time.Second)
-	r.deaf = true
+	r.silent = true
 	r.tick(5 * time.Second)
 	w := r.do("GET", targetsPath)
-	if p := mustProblem(t, w); w.Code != http.StatusServiceUnavailable || !strings.Contains(p.Detail, "the roll is not complete") {
+	if p := mustProblem(t, w); w.Code != http.StatusServiceUnavailable || !strings.Contains(p.Detail, "the registry is not complete") {
 		t.Errorf("status %d, detail %q", w.Code, p.Detail)
 	}
 }
@@ -177,33 +177,33 @@ func TestTargetsAre503WhileTheRollIsIncomplete(t *testing.T) {
 func TestTargetLabels(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		say  func(*events.Heartbeat)
-		want map[string]string // beside those that every server has
+		set  func(*events.Heartbeat)
+		want map[string]string // in addition to those that every server has
 	}{
-		{"what is empty is left out", func(h *events.Heartbeat) { h.Meta = events.NewMeta(map[string]string{"note": ""}) }, nil},
+		{"empty values have no label", func(h *events.Heartbeat) { h.Meta = events.NewMeta(map[string]string{"note": ""}) }, nil},
 		{"zone and version", func(h *events.Heartbeat) { h.Zone, h.Version = "ä", "1.4.2" }, map[string]string{"zone": "ä", "version": "1.4.2"}},
-		{"a comma at both ends of the tags", func(h *events.Heartbeat) { h.Tags = []string{"blue"} }, map[string]string{"tags": ",blue,"}},
-		{"tags as they are told", func(h *events.Heartbeat) { h.Tags = []string{"z", "a"} }, map[string]string{"tags": ",z,a,"}},
+		{"tags have a comma at both ends", func(h *events.Heartbeat) { h.Tags = []string{"blue"} }, map[string]string{"tags": ",blue,"}},
+		{"tags keep their order", func(h *events.Heartbeat) { h.Tags = []string{"z", "a"} }, map[string]string{"tags": ",z,a,"}},
 		{"drained", func(h *events.Heartbeat) { h.Weight = 0 }, map[string]string{"weight": "0", "state": "draining"}},
-		{"a key that is no name", func(h *events.Heartbeat) {
+		{"characters that a label name cannot have", func(h *events.Heartbeat) {
 			h.Meta = events.NewMeta(map[string]string{"app.io/rack-Ä_1": "r7"})
 		}, map[string]string{"meta_app_io_rack___1": "r7"}},
-		{"of keys with one name the first", func(h *events.Heartbeat) {
+		{"the first of several keys with the same label name", func(h *events.Heartbeat) {
 			h.Meta = events.NewMeta(map[string]string{"a_b": "3", "a.b": "2", "a-b": "1"})
 		}, map[string]string{"meta_a_b": "1"}},
-		{"of keys with one name the first that has a value", func(h *events.Heartbeat) {
+		{"the first of them with a value", func(h *events.Heartbeat) {
 			h.Meta = events.NewMeta(map[string]string{"a_b": "2", "a-b": ""})
 		}, map[string]string{"meta_a_b": "2"}},
-		{"a value that is no UTF-8", func(h *events.Heartbeat) {
+		{"a value that is not UTF-8", func(h *events.Heartbeat) {
 			h.Meta = events.NewMeta(map[string]string{"x": "a\xffb"})
 		}, map[string]string{"meta_x": "a\ufffdb"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := mustRoll(t)
+			r := mustHarness(t)
 			r.tick(12 * time.Second)
-			h := beat("data", "one", "[2001:db8::1]:80", 1)
-			tt.say(&h)
-			r.hear(12*time.Second, h)
+			h := heartbeat("data", "one", "[2001:db8::1]:80", 1)
+			tt.set(&h)
+			r.deliver(12*time.Second, h)
 			r.tick(15 * time.Second)
 			want := map[string]string{
 				"__meta_rollcall_service": "data", "__meta_rollcall_id": "one", "__meta_rollcall_state": "alive", "__meta_rollcall_weight": "100",
@@ -220,8 +220,8 @@ func TestTargetLabels(t *testing.T) {
 }
 
 func TestHeadOfTargets(t *testing.T) {
-	r := mustRoll(t)
-	r.calm()
+	r := mustHarness(t)
+	r.settle()
 	base, _ := r.mustRun()
 	resp, err := http.Head(base + targetsPath)
 	if err != nil {

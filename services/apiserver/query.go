@@ -16,7 +16,7 @@ import (
 
 // Bounds of a long poll.
 const (
-	DefaultWait = 30 * time.Second // where a request gives an index and no wait
+	DefaultWait = 30 * time.Second // of a request with an index and no wait
 	MaxWait     = 5 * time.Minute
 )
 
@@ -25,27 +25,26 @@ type Query struct {
 	Service string
 	State   events.State
 	Zone    string
-	Tags    []string          // each must be there
-	Meta    map[string]string // each entry must be there
+	Tags    []string          // the server has every tag
+	Meta    map[string]string // the server has every entry
 
-	Complete bool // a list that may lack servers is an error of status 503
+	Complete bool // request a 503 while the registry may lack servers
 
-	// A Wait makes it a long poll: the answer comes as soon as the revision is another than Index, or
-	// after Wait, at most MaxWait. The revision is that of the whole roll, so an answer may show
-	// no change in the servers selected here.
+	// Wait makes the request a long poll: the response is sent when the revision differs from Index, or after Wait. It is at most
+	// MaxWait. The revision counts changes of the whole registry, so the selected servers may be unchanged.
 	Wait  time.Duration
-	Index uint64 // revision of the list that the caller has
+	Index uint64 // revision of the list that the client has
 }
 
 const metaPrefix = "meta."
 
-const notService = "is no name of a service: want a DNS label in lower case"
+const notService = "is not a service name: want a DNS label in lower case"
 
-// parseQuery is the inverse of values. The error is a *parameterError.
+// parseQuery is the inverse of Query.values. The error is a *parameterError.
 func parseQuery(raw string) (Query, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return Query{}, &parameterError{raw, "is not a query: " + err.Error()}
+		return Query{}, &parameterError{raw, "is not a valid query: " + err.Error()}
 	}
 	var q Query
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -57,17 +56,17 @@ func parseQuery(raw string) (Query, error) {
 	case values.Has("index") && q.Wait == 0:
 		q.Wait = DefaultWait
 	case values.Has("wait") && !values.Has("index"):
-		return Query{}, &parameterError{"wait", "goes with index"}
+		return Query{}, &parameterError{"wait", "requires index"}
 	}
 	return q, nil
 }
 
-// parseFilter is parseQuery for a list that is answered at once.
+// parseFilter is parseQuery for a list that has no long poll.
 func parseFilter(raw string) (Query, error) {
-	values, _ := url.ParseQuery(raw) // parseQuery tells what is wrong with it
+	values, _ := url.ParseQuery(raw) // parseQuery reports the error
 	for _, name := range []string{"index", "wait"} {
 		if values.Has(name) {
-			return Query{}, &parameterError{name, "is no filter: this list is answered at once"}
+			return Query{}, &parameterError{name, "is not supported: this list has no long poll"}
 		}
 	}
 	return parseQuery(raw)
@@ -91,7 +90,7 @@ func (q *Query) set(name string, values []string) error {
 	case name == "state":
 		q.State = events.State(value)
 		if !slices.Contains(states(), q.State) {
-			return fmt.Errorf("is none of %v", states())
+			return fmt.Errorf("is not one of %v", states())
 		}
 	case name == "zone":
 		q.Zone = value
@@ -100,11 +99,11 @@ func (q *Query) set(name string, values []string) error {
 		return err
 	case name == "index":
 		if q.Index, err = strconv.ParseUint(value, 10, 64); err != nil {
-			return errors.New("is no revision: want a whole number")
+			return errors.New("is not a revision: want a whole number")
 		}
 	case name == "wait":
 		if q.Wait, err = time.ParseDuration(value); err != nil || q.Wait <= 0 || q.Wait > MaxWait {
-			return fmt.Errorf("is no duration above 0 and up to %v, such as 30s", MaxWait)
+			return fmt.Errorf("is not a duration above 0 and up to %v, such as 30s", MaxWait)
 		}
 	case isMeta && key != "":
 		if q.Meta == nil {
@@ -117,7 +116,7 @@ func (q *Query) set(name string, values []string) error {
 	return nil
 }
 
-// parseComplete is for routes that take no other parameter. The error is a *parameterError.
+// parseComplete parses the query of a route whose only parameter is complete. The error is a *parameterError.
 func parseComplete(raw string) (bool, error) {
 	q, err := parseFilter(raw)
 	if err != nil {
@@ -133,13 +132,13 @@ func parseComplete(raw string) (bool, error) {
 
 func isTrue(value string) error {
 	if value != "true" {
-		return errors.New("is not true, the only value that it has")
+		return errors.New("is not true, which is the only valid value")
 	}
 	return nil
 }
 
-// single is the value of a parameter that is given once. An empty value is a variable that was not set, and must not
-// select everybody.
+// single returns the value of a parameter that is given once. An empty value is an error: it probably comes from an unset variable
+// in a script, and must not select every server.
 func single(values []string) (string, error) {
 	if slices.Contains(values, "") {
 		return "", errors.New("is empty")
@@ -150,7 +149,7 @@ func single(values []string) (string, error) {
 	return values[0], nil
 }
 
-// noParameters is for routes that take none.
+// noParameters returns an error if a route without parameters got one.
 func noParameters(raw string) error {
 	if raw == "" {
 		return nil
@@ -185,7 +184,7 @@ func (q Query) values() url.Values {
 	return v
 }
 
-// selection is q as the registry takes it.
+// selection returns the filters of q as a query of the registry.
 func (q Query) selection() registry.Query {
 	return registry.Query{Service: q.Service, State: q.State, Zone: q.Zone, Tags: q.Tags, Meta: events.NewMeta(q.Meta)}
 }

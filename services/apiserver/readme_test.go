@@ -23,7 +23,7 @@ func mustReadme(t *testing.T) string {
 }
 
 func TestReadmeListsEveryPath(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	var listed []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `GET ([^`]+)` \\|").FindAllStringSubmatch(mustReadme(t), -1) {
 		listed = append(listed, row[1])
@@ -36,7 +36,7 @@ func TestReadmeListsEveryPath(t *testing.T) {
 
 // Each response in README.md is compared with openapi.yaml.
 func TestReadmeResponses(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	examples := regexp.MustCompile("(?s)```http\nGET ([^\n]+)\n```\n(?:.*?)```json\n(.*?)```").FindAllStringSubmatch(mustReadme(t), -1)
 	if len(examples) != 6 {
 		t.Errorf("README.md has %d requests with responses, want 6", len(examples))

@@ -5,10 +5,10 @@ import (
 	"path"
 )
 
-// handler answers a request, or returns what problemOf makes an answer of.
+// handler responds to a request, or returns an error, which becomes the response by problemOf.
 type handler func(http.ResponseWriter, *http.Request) error
 
-// routes is the whole API. All of it is read-only: HEAD comes with GET, every other method is a 405.
+// routes returns every route of the API. The API is read-only: each route has GET and HEAD, and other methods are a 405.
 func (s *Server) routes() map[string]handler {
 	routes := map[string]handler{
 		"/v1/servers":                s.listServers,
@@ -36,7 +36,7 @@ func (s *Server) router() http.Handler {
 	unknown := s.serve("other", notFound)
 	mux.Handle("/", unknown)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// ServeMux would redirect such a path in HTML, or refuse it without a word.
+		// ServeMux would redirect an unclean path with an HTML body, or reject it without a problem document.
 		if p := r.URL.EscapedPath(); path.Clean("/"+p) != p {
 			unknown.ServeHTTP(w, r)
 			return

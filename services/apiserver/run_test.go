@@ -20,22 +20,22 @@ import (
 
 func TestDrainOverSockets(t *testing.T) {
 	watched := &watches{entered: make(chan struct{}, 8)}
-	r := mustRoll(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
+	r := mustHarness(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
 	r.populate()
 	base, stop := r.mustRun()
 	c := mustClient(t, base)
-	answered := make(chan error, 1)
+	result := make(chan error, 1)
 	go func() {
 		list, err := c.Servers(context.Background(), apiserver.Query{Index: 4, Wait: time.Minute})
 		if err == nil && len(list.Servers) != 3 {
 			err = fmt.Errorf("got %d servers, want 3", len(list.Servers))
 		}
-		answered <- err
+		result <- err
 	}()
 	<-watched.entered
 	begun := time.Now()
 	stop()
-	if err := <-answered; err != nil {
+	if err := <-result; err != nil {
 		t.Errorf("long poll: %v", err)
 	}
 	if took := time.Since(begun); took > 3*time.Second {
@@ -46,9 +46,9 @@ func TestDrainOverSockets(t *testing.T) {
 	}
 }
 
-func TestClientsPollWhileTheRegistryStops(t *testing.T) {
+func TestLongPollsEndWithRegistry(t *testing.T) {
 	watched := &watches{entered: make(chan struct{}, 8)}
-	r := mustRoll(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
+	r := mustHarness(t, func(cfg *apiserver.Config) { watched.Registry, cfg.Registry = cfg.Registry, watched })
 	r.populate()
 	base, _ := r.mustRun()
 	var wg sync.WaitGroup
@@ -58,7 +58,7 @@ func TestClientsPollWhileTheRegistryStops(t *testing.T) {
 			_, err := c.Servers(context.Background(), apiserver.Query{Index: 4, Wait: time.Minute})
 			var p *apiserver.Problem
 			if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable || p.Detail != registry.ErrStopped.Error() {
-				t.Errorf("got %v, want a 503 that says that the registry stopped", err)
+				t.Errorf("got %v, want a 503 with the detail of ErrStopped", err)
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func TestClientsPollWhileTheRegistryStops(t *testing.T) {
 	wg.Wait()
 }
 
-// watches tells of each long poll that has begun to wait.
+// watches is a registry that signals each call of Watch on entered.
 type watches struct {
 	apiserver.Registry
 	entered chan struct{}
@@ -80,8 +80,8 @@ func (w *watches) Watch(ctx context.Context) <-chan *registry.Membership {
 	return ch
 }
 
-func TestRunTellsWhyItCannotServe(t *testing.T) {
-	r := mustRoll(t)
+func TestRunReturnsListenerError(t *testing.T) {
+	r := mustHarness(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestRunTellsWhyItCannotServe(t *testing.T) {
 }
 
 func TestHeaderLimit(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	base, _ := r.mustRun()
 	for size, want := range map[int]int{15 << 10: http.StatusOK, 17 << 10: http.StatusRequestHeaderFieldsTooLarge} {
 		transport := &http.Transport{}
@@ -118,7 +118,7 @@ func TestHeaderLimit(t *testing.T) {
 	}
 }
 
-// pipes is a listener without sockets, so that time is virtual.
+// pipes is a listener of net.Pipe connections, for tests in virtual time.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -142,20 +142,20 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.close(); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-func (p *pipes) mustDial(t *testing.T, say string) net.Conn {
+func (p *pipes) mustDial(t *testing.T, sent string) net.Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	p.conns <- theirs
-	if _, err := io.WriteString(ours, say); err != nil {
+	if _, err := io.WriteString(ours, sent); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ours.Close() })
 	return ours
 }
 
-func TestSlowClientsAreCutOff(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	const get = "GET /v1/status HTTP/1.1\r\nHost: api\r\n"
-	readAnswer := func(t *testing.T, c net.Conn) *http.Response {
+	readResponse := func(t *testing.T, c net.Conn) *http.Response {
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -166,36 +166,36 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		return resp
 	}
 	for _, tt := range []struct {
-		name, say string
-		first     func(*testing.T, net.Conn)
-		after     time.Duration
+		name, sent string
+		first      func(*testing.T, net.Conn)
+		after      time.Duration
 	}{
 		{"half a header", get, nil, 5 * time.Second},
-		{"idle after an answer", get + "\r\n", func(t *testing.T, c net.Conn) { readAnswer(t, c) }, 90 * time.Second},
+		{"idle after a response", get + "\r\n", func(t *testing.T, c net.Conn) { readResponse(t, c) }, 90 * time.Second},
 		{"half a body is a 400", get + "Transfer-Encoding: chunked\r\n\r\n5\r\nab", func(t *testing.T, c net.Conn) {
-			if resp := readAnswer(t, c); resp.StatusCode != http.StatusBadRequest {
+			if resp := readResponse(t, c); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("status %d", resp.StatusCode)
 			}
 		}, 10 * time.Second},
-		{"a body too large that never comes is a 413 at once", get + "Content-Length: 100000\r\n\r\n", func(t *testing.T, c net.Conn) {
+		{"a large Content-Length is a 413 at once", get + "Content-Length: 100000\r\n\r\n", func(t *testing.T, c net.Conn) {
 			begun := time.Now()
-			if resp := readAnswer(t, c); resp.StatusCode != http.StatusRequestEntityTooLarge || time.Since(begun) > 0 {
+			if resp := readResponse(t, c); resp.StatusCode != http.StatusRequestEntityTooLarge || time.Since(begun) > 0 {
 				t.Errorf("status %d after %v", resp.StatusCode, time.Since(begun))
 			}
 		}, 10 * time.Second},
-		{"does not read its answer", get + "\r\n", func(*testing.T, net.Conn) { time.Sleep(31 * time.Second) }, 31 * time.Second},
-		{"does not read its metrics", strings.Replace(get, "/v1/status", "/metrics", 1) + "\r\n",
+		{"does not read the response", get + "\r\n", func(*testing.T, net.Conn) { time.Sleep(31 * time.Second) }, 31 * time.Second},
+		{"does not read metrics", strings.Replace(get, "/v1/status", "/metrics", 1) + "\r\n",
 			func(*testing.T, net.Conn) { time.Sleep(31 * time.Second) }, 31 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := mustRoll(t)
+				r := mustHarness(t)
 				r.populate()
 				ctx, cancel := context.WithCancel(t.Context())
 				l, ran := newPipes(), make(chan error, 1)
 				go func() { ran <- r.server.Run(ctx, l) }()
 				begun := time.Now()
-				c := l.mustDial(t, tt.say)
+				c := l.mustDial(t, tt.sent)
 				if tt.first != nil {
 					tt.first(t, c)
 				}
@@ -203,7 +203,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 					t.Errorf("read %d more bytes, %v", n, err)
 				}
 				if took := time.Since(begun).Truncate(time.Second); took != tt.after {
-					t.Errorf("cut off after %v, want %v", took, tt.after)
+					t.Errorf("disconnected after %v, want %v", took, tt.after)
 				}
 				cancel()
 				if err := <-ran; err != nil {
@@ -214,14 +214,14 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 }
 
-func TestDrainIsBounded(t *testing.T) {
+func TestDrainHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.populate()
 		ctx, cancel := context.WithCancel(t.Context())
 		l, ran := newPipes(), make(chan error, 1)
 		go func() { ran <- r.server.Run(ctx, l) }()
-		c := l.mustDial(t, "GET /v1/servers HTTP/1.1\r\nHost: api\r\n\r\n") // and never reads the answer
+		c := l.mustDial(t, "GET /v1/servers HTTP/1.1\r\nHost: api\r\n\r\n") // never reads the response
 		synctest.Wait()
 		begun := time.Now()
 		cancel()
@@ -237,10 +237,10 @@ func TestDrainIsBounded(t *testing.T) {
 	})
 }
 
-// The time to read a request must not end its handler.
-func TestLongPollOutlivesTheReadTimeout(t *testing.T) {
+// The read timeout does not end a handler.
+func TestLongPollLongerThanReadTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustRoll(t)
+		r := mustHarness(t)
 		r.populate()
 		ctx, cancel := context.WithCancel(t.Context())
 		l, ran := newPipes(), make(chan error, 1)

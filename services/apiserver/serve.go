@@ -18,12 +18,12 @@ const (
 )
 
 const (
-	bodyLimit     = 64 << 10         // bytes
-	writeTimeout  = 30 * time.Second // for a client that does not read its answer
-	answerTimeout = 5 * time.Second  // of the registry
+	bodyLimit    = 64 << 10         // bytes
+	writeTimeout = 30 * time.Second // for a client to read the response
+	queryTimeout = 5 * time.Second  // for the registry to respond
 )
 
-// serve wraps h in what all routes have in common: the body's limit, problems, metrics.
+// serve adds to h what all routes have in common: the limit of the body, problems, and metrics.
 func (s *Server) serve(route string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
@@ -35,13 +35,13 @@ func (s *Server) serve(route string, h handler) http.Handler {
 			err = h(rec, r)
 		}
 		if err != nil {
-			s.refuse(rec, r, err)
+			s.fail(rec, r, err)
 		}
 		s.requests.observe(routeOf(route, r), rec.status, time.Since(begun))
 	})
 }
 
-// routeOf keeps long polls apart from requests that are answered at once.
+// routeOf returns the route in metrics, which counts long polls apart from other requests.
 func routeOf(route string, r *http.Request) string {
 	if r.URL.Query().Has("index") {
 		return route + "?index"
@@ -49,8 +49,8 @@ func routeOf(route string, r *http.Request) string {
 	return route
 }
 
-// refuse answers with the problem that err is.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+// fail responds with the problem of err.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
 		s.cfg.Log.Error("api: request failed", zap.String("path", r.URL.Path), zap.Error(err))
@@ -59,14 +59,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	(*problem.Problem)(p).Write(w)
 }
 
-// dropBody reads what a request carries and no route wants, because unread it costs the connection.
+// dropBody reads and discards the body, which no route uses. An unread body would cost the connection.
 func dropBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == http.NoBody {
 		return nil
 	}
 	err := readBody(w, r)
 	if err != nil {
-		w.Header().Set("Connection", "close") // or net/http would read on before it answers
+		w.Header().Set("Connection", "close") // otherwise net/http reads the rest of the body before it responds
 	}
 	return err
 }
@@ -81,8 +81,8 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func respondJSON(w http.ResponseWriter, answer any) error {
-	body, err := encodeJSON(answer)
+func respondJSON(w http.ResponseWriter, v any) error {
+	body, err := encodeJSON(v)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func respondJSON(w http.ResponseWriter, answer any) error {
 	return nil
 }
 
-// respond writes a whole answer. What fails here is the client's connection, so there is nobody to tell.
+// respond writes a complete response. It ignores errors of w, because they mean that the client's connection is broken.
 func respond(w http.ResponseWriter, status int, contentType string, body []byte) {
 	limitWrite(w)
 	w.Header().Set("Content-Type", contentType)
@@ -103,7 +103,7 @@ func limitWrite(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// recorder remembers the status for the metrics.
+// recorder records the status for the metrics.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -114,5 +114,5 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap returns the writer that http.ResponseController needs.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -15,31 +15,31 @@ import (
 	"rollcall/services/connlimit"
 )
 
-// What a client may take of a server that is open to many.
+// Limits for clients.
 const (
 	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second // of header and body together; the time of a handler does not count
+	readTimeout   = 10 * time.Second // for header and body together, without the time of the handler
 	idleTimeout   = 90 * time.Second
 	headerLimit   = 16 << 10 // bytes
 	drainTimeout  = 5 * time.Second
 )
 
-// Server answers the API's requests. It is also the prometheus.Collector of its requests, of the
-// registry's figures and of each nsqd.
+// Server serves the API. It is also a prometheus.Collector, which collects its own requests, the figures of the registry, and the
+// state of each nsqd.
 type Server struct {
 	cfg      Config
 	started  time.Time
-	boot     string // tells this process from the one before, in every ETag
+	boot     string // distinguishes this process from earlier ones in ETags
 	handler  http.Handler
 	requests *requestMetrics
 	figures  *figures
 	lists    *lists
 
-	draining chan struct{} // closed once Run's context has ended: long polls answer
+	draining chan struct{} // closed when the context of Run ends; ends long polls
 	drain    func()
 }
 
-// New starts nothing. The error is that of cfg.Validate.
+// New returns a Server for cfg. It starts nothing. The error is that of cfg.Validate.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -61,13 +61,11 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler serves the API without a listener of its own, and so without Run's limits and drain. It is safe
-// for concurrent use.
+// Handler returns the handler of the API, without the limits of Run. It is safe for concurrent use.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run serves on l, which it closes, until ctx ends. Then long polls get their answer at once, other
-// requests have 5 s to finish, and what is left is cut. Run is called once; it returns nil, or the
-// error that kept it from serving.
+// Run serves on l until ctx ends, and closes l. When ctx ends, long polls get their response at once, other requests have 5 s to
+// finish, and the remaining connections are closed. Run may be called once. It returns nil, or the error that ended it early.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	errorLog, err := zap.NewStdLogAt(s.cfg.Log, zap.WarnLevel)
 	if err != nil {
@@ -98,7 +96,7 @@ func (s *Server) stop(hs *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err != nil {
-		// A client that dawdles is no failure of ours.
-		s.cfg.Log.Warn("api: requests were cut off", zap.Duration("after", drainTimeout), zap.Error(errors.Join(err, hs.Close())))
+		// Slow clients are not an error of Run.
+		s.cfg.Log.Warn("api: closed connections with requests in flight", zap.Duration("after", drainTimeout), zap.Error(errors.Join(err, hs.Close())))
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"rollcall/services/registry"
 )
 
-// ServerList is the answer of GET /v1/servers: servers in order of service and id, at one revision.
+// ServerList is the response of GET /v1/servers.
 type ServerList struct {
 	Revision uint64           `json:"revision"`
 	Mode     registry.Mode    `json:"mode"`
-	Complete bool             `json:"complete"` // every server that publishes heartbeats is known; see Status
-	Time     time.Time        `json:"time"`     // of the API server, to which last_seen and last_probe compare
-	Servers  []*events.Server `json:"servers"`  // never null
+	Complete bool             `json:"complete"` // see Status
+	Time     time.Time        `json:"time"`     // clock of the API server; compare LastSeen and LastProbe with it
+	Servers  []*events.Server `json:"servers"`  // sorted by service and id; never null
 }
 
 func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
@@ -29,13 +29,13 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if q.Wait > 0 {
 		s.await(r.Context(), q.Index, q.Wait)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
-	if err := s.completeIfAsked(members, q.Complete); err != nil {
+	if err := s.checkComplete(members, q.Complete); err != nil {
 		return err
 	}
 	if s.unchanged(w, r, members, q) {
@@ -47,7 +47,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.emptyIsTrue(list); err != nil {
+		if err := s.checkEmpty(list); err != nil {
 			return nil, err
 		}
 		w.Header().Set("ETag", s.etag(list, q))
@@ -69,9 +69,9 @@ func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	return n
 }
 
-// await returns when the revision is another than index, when the membership changes without one (a restored server that
-// answers is no event), after wait, or when the server drains. An index ahead of the revision comes from before a restart,
-// and so is another one, too.
+// await waits until the revision differs from index, until the membership changes without a new revision (as when a restored
+// server answers a probe), for wait, or until the process stops. An index that is greater than the revision is from before a
+// restart, and differs too.
 func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -90,7 +90,7 @@ func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	}
 }
 
-// unchanged answers 304 if the client has the membership as it is.
+// unchanged responds with 304 and returns true if the client has the current membership.
 func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *registry.Membership, q Query) bool {
 	known := r.Header.Get("If-None-Match")
 	if known == "" {
@@ -107,11 +107,10 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 	return false
 }
 
-// etag names a membership: the process, its generation, and the filter. It is weak because the vitals (seq, age_ms,
-// last_seen, load, via) move on under the same tag. So a 304 says that nobody came, went or changed, and
-// not that the ages are those of then.
+// etag identifies a membership by the process, the generation, and the filter. It is weak, because seq, age_ms, last_seen, load and
+// via change while the tag stays. A 304 means that no server registered, changed or ended.
 func (s *Server) etag(of *registry.Membership, q Query) string {
-	q.Wait, q.Complete = 0, false // they select nothing
+	q.Wait, q.Complete = 0, false // these are no filters
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))
 	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())
@@ -121,7 +120,7 @@ func (s *Server) explainServer(w http.ResponseWriter, r *http.Request) error {
 	if err := noParameters(r.URL.RawQuery); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	e, err := s.cfg.Registry.Explain(ctx, r.PathValue("service"), r.PathValue("id"), s.cfg.Now())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestFilters(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	for _, tt := range []struct {
 		query string
@@ -37,14 +37,14 @@ func TestFilters(t *testing.T) {
 				t.Errorf("status %d, got %v, want %v", w.Code, got, tt.want)
 			}
 			if !strings.Contains(w.Body.String(), `"servers":[`) {
-				t.Errorf("servers is no array: %s", w.Body)
+				t.Errorf("servers is not an array: %s", w.Body)
 			}
 		})
 	}
 }
 
-func TestWarmingIsNeverAnEmptyList(t *testing.T) {
-	r := mustRoll(t)
+func TestEmptyListWhileRegistryIsIncomplete(t *testing.T) {
+	r := mustHarness(t)
 	status := func(path string, want int) {
 		t.Helper()
 		w := r.do("GET", path)
@@ -59,7 +59,7 @@ func TestWarmingIsNeverAnEmptyList(t *testing.T) {
 	status("/v1/services", 503)
 	status("/v1/servers/data/blue", 404)
 	status("/v1/status", 200)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
 	status("/v1/servers", 200)
 	status("/v1/services", 200)
 	status("/v1/servers?service=web", 503)
@@ -67,9 +67,9 @@ func TestWarmingIsNeverAnEmptyList(t *testing.T) {
 	status("/v1/servers?service=web", 200)
 }
 
-func TestETagIsThatOfTheMembership(t *testing.T) {
-	r := mustRoll(t)
-	r.hear(time.Second, beat("data", "blue", "10.0.0.7:8080", 1))
+func TestETag(t *testing.T) {
+	r := mustHarness(t)
+	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
 	tag := func(query string) string {
 		t.Helper()
 		return r.do("GET", "/v1/servers"+query).Header().Get("ETag")
@@ -83,37 +83,37 @@ func TestETagIsThatOfTheMembership(t *testing.T) {
 	}
 	warming := tag("")
 	if !strings.HasPrefix(warming, `W/"`) {
-		t.Errorf("ETag %s is not weak, though ages move on under it", warming)
+		t.Errorf("ETag %s is not weak, although ages change without it", warming)
 	}
 	matches(304, "", warming)
 	r.tick(6 * time.Second)
-	matches(200, "", warming) // the mode is another
+	matches(200, "", warming) // the mode has changed
 
 	first := tag("")
 	matches(304, "", strings.TrimPrefix(first, "W/"))
 	matches(304, "", `"x", `+first)
 	matches(200, "", `"x"`)
-	matches(200, "?zone=a", first) // the filter is another
-	r.hear(6*time.Second, beat("data", "blue", "10.0.0.7:8080", 2))
-	matches(304, "", first) // a heartbeat that renews changes no membership
-	r.hear(6*time.Second, beat("data", "green", "10.0.0.8:8080", 1))
+	matches(200, "?zone=a", first) // another filter
+	r.deliver(6*time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 2))
+	matches(304, "", first) // renewing a lease does not change the membership
+	r.deliver(6*time.Second, heartbeat("data", "green", "10.0.0.8:8080", 1))
 	matches(200, "", first)
 
 	if a, b := tag("?tag=a&zone=z"), tag("?zone=z&tag=a"); a != b {
-		t.Errorf("one filter, two tags: %s and %s", a, b)
+		t.Errorf("different tags for the same filter: %s and %s", a, b)
 	}
 	restarted := r.mustServer(r.registry)
 	if again := do(restarted, "GET", "/v1/servers").Header().Get("ETag"); again == tag("") {
-		t.Errorf("tag %s outlives the process", again)
+		t.Errorf("tag %s is the same after a restart", again)
 	}
 }
 
-func TestIDsWithOddCharacters(t *testing.T) {
-	r := mustRoll(t)
+func TestIDsWithSpecialCharacters(t *testing.T) {
+	r := mustHarness(t)
 	base, _ := r.mustRun()
 	c := mustClient(t, base)
 	for i, id := range []string{"10.0.0.7:8080", "[::1]:80", "a/b", "..", ".", "a b", "a%2Fb", "ä?#", "a//b", "+"} {
-		r.hear(time.Second, beat("data", id, "10.0.0.7:"+string(rune('1'+i)), 1))
+		r.deliver(time.Second, heartbeat("data", id, "10.0.0.7:"+string(rune('1'+i)), 1))
 		got, err := c.Server(t.Context(), "data", id)
 		if err != nil || got.Server.ID != id {
 			t.Errorf("%q: got %+v, %v", id, got, err)
@@ -124,19 +124,18 @@ func TestIDsWithOddCharacters(t *testing.T) {
 	}
 }
 
-// Who hears no nsqd cannot say that there is nobody.
-func TestAnEmptyListWhileNoNSQDIsHeardIs503(t *testing.T) {
-	r := mustRoll(t)
-	r.tick(5 * time.Second) // warm
+func TestEmptyListWhileNotReady(t *testing.T) {
+	r := mustHarness(t)
+	r.tick(5 * time.Second) // completes the registry
 	for _, path := range []string{"/v1/servers", "/v1/services"} {
 		r.ready = nil
 		if w := r.do("GET", path); w.Code != http.StatusOK {
-			t.Errorf("%s: status %d while nsqd is heard, want 200", path, w.Code)
+			t.Errorf("%s: status %d while ready, want 200", path, w.Code)
 		}
-		r.ready = errDeaf
+		r.ready = errNoNSQD
 		w := r.do("GET", path)
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: status %d and Retry-After %q, want 503 and some", path, w.Code, w.Header().Get("Retry-After"))
+			t.Errorf("%s: status %d, Retry-After %q, want 503 with Retry-After", path, w.Code, w.Header().Get("Retry-After"))
 		}
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"rollcall/services/registry"
 )
 
-// ServiceList is the answer of GET /v1/services, in order of name.
+// ServiceList is the response of GET /v1/services.
 type ServiceList struct {
 	Revision uint64        `json:"revision"`
 	Mode     registry.Mode `json:"mode"`
-	Complete bool          `json:"complete"` // every server that publishes heartbeats is known; see Status
-	Services []Service     `json:"services"` // never null
+	Complete bool          `json:"complete"` // see Status
+	Services []Service     `json:"services"` // sorted by name; never null
 }
 
-// Service is one service that has a server on the roll.
+// Service counts the servers of one service.
 type Service struct {
 	Name string `json:"service"`
 	Counts
@@ -45,25 +45,25 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	roll, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
-	if err := s.completeIfAsked(roll, complete); err != nil {
+	if err := s.checkComplete(members, complete); err != nil {
 		return err
 	}
-	if err := s.emptyIsTrue(roll); err != nil {
+	if err := s.checkEmpty(members); err != nil {
 		return err
 	}
-	services := countServices(roll.Servers)
+	services := countServices(members.Servers)
 	return s.respondList(ctx, w, len(services), func() (any, error) {
-		return ServiceList{roll.Revision, roll.Mode, roll.Complete, services}, nil
+		return ServiceList{members.Revision, members.Mode, members.Complete, services}, nil
 	})
 }
 
-// countServices relies on the order of a membership.
+// countServices counts servers by service. The servers must be sorted by service.
 func countServices(servers []*events.Server) []Service {
 	services := make([]Service, 0)
 	for _, srv := range servers {

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Status is the answer of GET /v1/status.
+// Status is the response of GET /v1/status.
 type Status struct {
 	ID        string        `json:"id"`
 	Version   string        `json:"version"`
@@ -17,8 +17,8 @@ type Status struct {
 	StartedAt time.Time     `json:"started_at"`
 	Mode      registry.Mode `json:"mode"`
 	ModeSince time.Time     `json:"mode_since,omitzero"`
-	Detail    string        `json:"detail"`   // what the mode means
-	Complete  bool          `json:"complete"` // heartbeats were heard on time for an interval, or the roll was restored: every server that publishes is known
+	Detail    string        `json:"detail"`   // what the mode means and what needs attention, in words
+	Complete  bool          `json:"complete"` // every server that publishes is known: heartbeats arrived on time for one interval, or a snapshot was restored
 	Revision  uint64        `json:"revision"`
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`
@@ -28,30 +28,30 @@ type Status struct {
 
 // Conflict is another API server with the same id.
 type Conflict struct {
-	StartedAt time.Time `json:"started_at"` // its process, by its own clock
-	Since     time.Time `json:"since"`      // when it was heard first
-	Ready     bool      `json:"ready"`      // this one stays ready, because it started earlier
+	StartedAt time.Time `json:"started_at"` // start of its process, by its own clock
+	Since     time.Time `json:"since"`      // when its first canary arrived
+	Ready     bool      `json:"ready"`      // this API server stays ready, because it started earlier
 	Detail    string    `json:"detail"`
 }
 
-// Outbox is what becomes of lifecycle events until a broker has them.
+// Outbox describes the lifecycle events that are not yet published.
 type Outbox struct {
 	Length  int    `json:"length"`  // events that wait
-	Dropped uint64 `json:"dropped"` // events that waited too long, since the start
-	Refused uint64 `json:"refused"` // events that nsqd refused for good, for their size or topic, since the start
+	Dropped uint64 `json:"dropped"` // events dropped since the start, because too many waited
+	Refused uint64 `json:"refused"` // events that nsqd refused since the start, for their size or topic
 
 	FailingSince time.Time `json:"failing_since,omitzero"` // since then no event could be published
-	Error        string    `json:"error,omitempty"`        // why
+	Error        string    `json:"error,omitempty"`        // why no event can be published
 }
 
-// EventsState is how lifecycle events are published.
+// EventsState is the state of publishing lifecycle events. Err is nil if the last event was published.
 type EventsState struct {
-	Refused      uint64 // as in Outbox
+	Refused      uint64 // see Outbox
 	FailingSince time.Time
 	Err          error
 }
 
-// describe is what becomes of the events, for people; empty if all is well.
+// describe describes an error of publishing, in words. It is empty if there is none.
 func (o Outbox) describe() string {
 	if o.FailingSince.IsZero() {
 		return ""
@@ -71,13 +71,13 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err := noParameters(r.URL.RawQuery); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
 	stats, err := s.cfg.Registry.Stats(ctx)
 	if err != nil {
 		return err
 	}
-	roll, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		ModeSince: stats.ModeSince.UTC().Truncate(time.Millisecond),
 		Detail:    stats.ModeDetail + lossDetail(s.cfg.Nodes()),
 		Complete:  stats.Complete,
-		Revision:  roll.Revision,
+		Revision:  members.Revision,
 		Outbox:    outboxOf(stats, s.cfg.Events()),
 		NSQD:      withReception(s.cfg.Nodes(), stats.NSQD),
 	}
@@ -98,7 +98,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if c := stats.Conflict; c != nil {
 		status.Conflict = &Conflict{c.Started, c.Since, !c.Yields, c.Detail}
 	}
-	for _, srv := range roll.Servers {
+	for _, srv := range members.Servers {
 		status.Servers.add(srv.State)
 	}
 	return respondJSON(w, status)

@@ -12,8 +12,8 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestAnswersAreTheGoldenFiles(t *testing.T) {
-	r := mustRoll(t)
+func TestGoldenResponses(t *testing.T) {
+	r := mustHarness(t)
 	r.populate()
 	for _, tt := range []struct{ path, file string }{
 		{"/v1/servers", "servers.json"},
@@ -35,7 +35,7 @@ func TestAnswersAreTheGoldenFiles(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	check := func(path string, want int) {
 		t.Helper()
 		w := r.do("GET", path)
@@ -50,11 +50,11 @@ func TestHealth(t *testing.T) {
 	check("/readyz", http.StatusServiceUnavailable) // warming
 	r.tick(5 * time.Second)
 	check("/readyz", http.StatusOK)
-	r.ready = errDeaf
+	r.ready = errNoNSQD
 	check("/livez", http.StatusOK)
 	check("/readyz", http.StatusServiceUnavailable)
 	if p := mustProblem(t, r.do("GET", "/readyz")); p.Detail != "not ready: no nsqd is connected" {
-		t.Errorf("detail %q does not tell the reason", p.Detail)
+		t.Errorf("detail %q does not state the reason", p.Detail)
 	}
 	r.stop()
 	check("/livez", http.StatusServiceUnavailable)
@@ -62,7 +62,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestHeadIsGetWithoutBody(t *testing.T) {
-	r := mustRoll(t)
+	r := mustHarness(t)
 	r.populate()
 	base, _ := r.mustRun()
 	for _, path := range []string{"/v1/servers", "/v1/services", "/v1/status", "/v1/servers/data/blue", "/livez", "/readyz", "/metrics"} {
@@ -80,13 +80,12 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// What an operator sees while no broker is heard: what it means, that the roll is kept, and that nobody takes this API
-// server out of use for it.
-func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
-	r := mustRoll(t)
+// While no message arrives through any nsqd, the status and the metrics say so, all servers are kept, and the API server stays ready.
+func TestNSQOutage(t *testing.T) {
+	r := mustHarness(t)
 	r.populate()
 	r.metrics.MustRegister(r.server)
-	r.deaf = true
+	r.silent = true
 	r.tick(time.Minute)
 	for _, path := range []string{"/livez", "/readyz", "/v1/servers", "/v1/services"} {
 		if w := r.do("GET", path); w.Code != http.StatusOK {
@@ -113,7 +112,7 @@ func TestAnOutageOfBrokersIsToldAndKeepsTheRoll(t *testing.T) {
 			t.Errorf("/metrics lacks %s", line)
 		}
 	}
-	// Of one that was never heard nobody can say that it is not there.
+	// The list of an unknown service would be empty, but its servers may just not have been received.
 	if w := r.do("GET", "/v1/servers?service=other"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("an empty list: status %d, want 503", w.Code)
 	}
