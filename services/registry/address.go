@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Servers of different services may have the same address: one process with several services, or a process that
-// took the address of a dead one. The order of their heartbeats tells which. A server is the successor of another on
-// the address if it was registered there after the other was heard last. In one process both go on being heard, so
-// neither is the successor of the other for longer than an interval.
+// Servers of different services may have the same address: they are one process, or a new process took the address of a
+// dead one. The order of their heartbeats shows which. A server is the successor of another one if it was registered at the
+// address after the last heartbeat of the other. If they are one process, both send heartbeats, so neither is the successor
+// of the other for longer than an interval.
 
-// claim makes r, which was heard just now for the first time at its address, one of the servers there. The older one
-// of r and the last server that was registered there is suspected if it has a successor now, so that it is probed. While
-// warming, the first heartbeat that this process hears is not the first one of the server, and nobody is suspected.
+// claim notes that r is registered at its address, after its first heartbeat from there. It compares r with the server that
+// was registered there last: if the older of the two now has a successor, it becomes suspect and is probed. Not in mode
+// warming, because the first heartbeat that this process receives is then not the first one of the server.
 func (s *state) claim(r *record, sent time.Duration, at time.Time, now time.Duration) {
 	r.claimed = sent
 	newer, older := r, s.latestAt(r.view.Addr)
@@ -24,11 +24,11 @@ func (s *state) claim(r *record, sent time.Duration, at time.Time, now time.Dura
 		return
 	}
 	d := older.doubted()
-	d.badAt = max(d.badAt, newer.claimed) // a heartbeat from before is no proof that it still has the address
+	d.badAt = max(d.badAt, newer.claimed) // a heartbeat from before does not prove that it still has the address
 	s.suspect(older, stepContested, at, now)
 }
 
-// disclaim takes r off its address.
+// disclaim removes r from the index of addresses.
 func (s *state) disclaim(r *record) {
 	if s.latestAt(r.view.Addr) == r {
 		delete(s.latest, addressHash(r.view.Addr))
@@ -45,10 +45,10 @@ func (s *state) latestAt(addr string) *record {
 	return r
 }
 
-// addressHash keeps the index of addresses small.
+// addressHash returns a hash as the key of the index of addresses, which saves memory.
 func addressHash(addr string) uint64 { return maphash.String(hashSeed, addr) }
 
-// successor returns the server that was registered at the address of r after r was heard last, or nil.
+// successor returns the server that was registered at the address of r after the last heartbeat of r, or nil.
 func (s *state) successor(r *record) *record {
 	if other := s.latestAt(r.view.Addr); other != nil && other != r && other.claimed > r.sent {
 		return other
@@ -56,13 +56,13 @@ func (s *state) successor(r *record) *record {
 	return nil
 }
 
-// contested reports whether r has a successor that has the same id in its own service.
+// contested reports whether r has a successor with the same id in another service.
 func (s *state) contested(r *record) bool {
 	other := s.successor(r)
 	return other != nil && other.view.ID == r.view.ID
 }
 
-// extensions is the number of intervals that r gains when a probe connects and nobody can tell to whom.
+// extensions returns the number of intervals by which probes that connect, but get no id, extend the lease of r.
 func (s *state) extensions(r *record) int {
 	if s.successor(r) != nil {
 		return shortened
@@ -70,9 +70,9 @@ func (s *state) extensions(r *record) int {
 	return extensions
 }
 
-// usurped reports whether the identity of another server at the address of r proves that r is gone. A process with
-// several servers may tell the identity of one of them alone. So it is no proof if r and another server there were
-// each heard after the other was registered, nor before the next heartbeat of r is overdue.
+// usurped reports whether the identity of another server at the address of r proves that r is gone. A process with several
+// servers may send the identity of only one of them. So the identity proves nothing if r and another server both sent
+// heartbeats after the other was registered, or before the next heartbeat of r is overdue.
 func (s *state) usurped(r *record, now time.Duration) bool {
 	if s.successor(r) != nil {
 		return now-r.sent >= r.overdue()

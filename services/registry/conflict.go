@@ -8,30 +8,31 @@ import (
 )
 
 const (
-	twinProof  = 2 * time.Second // for so long canaries of another process must come before they are proof
-	twinSilent = 5 * time.Second // without one for so long that process is gone
-	maxTwins   = 16              // processes with the same id that are told apart
+	twinProof  = 2 * time.Second // how long canaries of another process must arrive before they prove a conflict
+	twinSilent = 5 * time.Second // how long no canary may arrive before the other process counts as gone
+	maxTwins   = 16              // maximum number of other processes with the same id
 )
 
-// Conflict says that another API server has the id of this one: its canaries name another start of the process.
+// Conflict says that another API server has the same id: canaries with this id name another start of the process.
 type Conflict struct {
-	Started time.Time // the start of the other process, by its own clock; of several, the earliest one
-	Since   time.Time // when it was heard first
-	Yields  bool      // the other one started earlier, so this one is not ready
-	Detail  string    // a sentence for people
+	Started time.Time // start of the other process, by its own clock; of several, the earliest
+	Since   time.Time // when the conflict was detected
+	Yields  bool      // this process is not ready, because the other one started earlier
+	Detail  string    // in words
 }
 
-// twin is another process whose canaries have the id of this one.
+// twin is another process with the id of this one.
 type twin struct {
-	first, last time.Duration // receipts of the canaries: when the proof began, and the newest one
-	seq         uint64        // of the first one: microseconds since the start of the process
+	first, last time.Duration // when the first canary of the proof and the newest one were received
+	seq         uint64        // of the first canary of the proof, in microseconds since the start of the process
 	proven      bool
 }
 
-// meet notes a canary with the id of this API server and the start of another process. A canary from before the start of
-// this process is one of its predecessor, which NSQ has kept. The clock of nsqd is not known at first, so its stamp alone
-// is no proof: the canaries must come at the pace at which they are sent, and those of a backlog come faster.
-func (s *state) meet(h *events.Heartbeat, delay, now time.Duration) {
+// detectTwin notes a canary with the id of this API server and another start of the process. Canaries from before the start
+// of this process come from its predecessor, and were queued in NSQ. The stamp alone does not prove that a canary is new,
+// because the clock of nsqd is not known at first. So the canaries must arrive at the pace at which they are sent; those of a
+// backlog arrive faster.
+func (s *state) detectTwin(h *events.Heartbeat, delay, now time.Duration) {
 	if s.cfg.Started.IsZero() || h.ID != s.cfg.Observer || h.Incarnation == s.cfg.Started.UnixMilli() || now-delay < s.since(s.cfg.Started) {
 		return
 	}
@@ -52,7 +53,7 @@ func (s *state) meet(h *events.Heartbeat, delay, now time.Duration) {
 	t.last = now
 }
 
-// settleConflict finds out whether there is a conflict, and tells of a change.
+// settleConflict determines whether there is a conflict, and emits an event when that changes.
 func (s *state) settleConflict(at time.Time, now time.Duration) {
 	earliest := int64(0)
 	for start, t := range s.twins {
@@ -68,7 +69,7 @@ func (s *state) settleConflict(at time.Time, now time.Duration) {
 	case earliest == 0:
 		ended := *s.conflict
 		s.conflict = nil
-		ended.Detail = fmt.Sprintf("no other API server with the id %q is heard any more", s.cfg.Observer)
+		ended.Detail = fmt.Sprintf("no other API server has the id %q any more", s.cfg.Observer)
 		s.tellConflict(ended, false, at)
 	case s.conflict == nil || s.conflict.Started.UnixMilli() != earliest:
 		begins := s.conflict == nil
@@ -76,7 +77,7 @@ func (s *state) settleConflict(at time.Time, now time.Duration) {
 		if !begins {
 			c.Since = s.conflict.Since
 		}
-		c.Detail = fmt.Sprintf("another API server has the id %q; its process started at %s: give each API server an id of its own",
+		c.Detail = fmt.Sprintf("another API server has the id %q; its process started at %s: give each API server its own id",
 			s.cfg.Observer, c.Started.Format(time.RFC3339))
 		s.conflict, s.membership = &c, nil
 		if begins {

@@ -2,43 +2,43 @@ package registry
 
 import "time"
 
-// (incarnation, seq) orders the heartbeats of one id, but a sender may break that order and be the live one: its host
-// started with an earlier clock, its container has the same start time at each start, its clock was ahead and is put
-// right, or a single damaged message raised its seq. Such a heartbeat is a contender. It is ignored at first, because NSQ
-// delivers late and twice: it may also be the last word of a process that is gone.
+// (incarnation, seq) orders the heartbeats of one server, but a live process may break this order: its host started with an
+// earlier clock, its container has the same start time at each start, its clock was ahead and is corrected, or a damaged
+// message raised its seq. A heartbeat that breaks the order is a contender. It is ignored at first, because NSQ delivers late
+// and more than once: it may come from a process that is gone.
 //
-// What tells the two apart is when nsqd received the heartbeat: receipt minus delay, which pipeline.Skew makes free of the
-// skew between the clocks of several nsqd and this process. A heartbeat that waited in a queue was published before the
-// newest heartbeat of the record, and never wins. A contender takes the place of the record if
+// The time at which nsqd received the heartbeat distinguishes the two cases. It is the time of receipt minus the delay, from
+// which pipeline.Skew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a queue
+// was published before the newest heartbeat of the record, and never takes its place. A contender does if
 //
-//	it was published after the newest heartbeat of the record, and so was one before it,
-//	these two are half an interval apart, because an nsqd that was paused stamps all that it held at one moment, and
+//	it was published after the newest heartbeat of the record, and so was an earlier contender,
+//	the two are half an interval apart, because an nsqd that was paused gives one stamp to all messages that waited, and
 //	the next heartbeat of the record is overdue: see record.overdue.
 //
-// So of two live processes with one id the one on the roll stays there for as long as it is heard.
+// So of two live processes with one id, the registered one stays as long as its heartbeats arrive.
 
-// maxLeap is how far seq may run ahead between two heartbeats of a sender that counts, and twice the nanoseconds between
-// the two are for a sender whose seq is a clock. A larger step is damage.
+// maxLeap is the largest increase of seq between two heartbeats, plus twice the nanoseconds between them for senders that
+// use a clock as seq. A larger increase is the result of damage.
 const maxLeap = 1 << 20
 
-// leaps reports whether seq runs ahead of the record further than any sender comes.
+// leaps reports whether seq is further above that of the record than maxLeap allows.
 func (r *record) leaps(b *arrival) bool {
-	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.heard == 0 { // a restored record knows no time
+	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.heard == 0 { // the time of the last heartbeat is not known after a restart
 		return false
 	}
 	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))
 }
 
-// contend notes a heartbeat that is out of order and reports whether its sender takes the place of r.
+// contend notes a heartbeat that is out of order, and reports whether its sender takes the place of r.
 func (s *state) contend(b *arrival, r *record, why objection) bool {
 	silence := b.sent() - r.sent
 	again := b.Incarnation == r.incarnation && b.ordinal == r.ordinal
 	switch {
-	case silence <= 0: // an echo, as NSQ delivers them
+	case silence <= 0: // an echo
 		return false
-	case again && silence < r.interval()/2: // the same one, published through another nsqd when the first did not answer
+	case again && silence < r.interval()/2: // a copy, published through another nsqd when the first did not respond
 		return false
-	case again && r.rewound(): // this sender does not count
+	case again && r.rewound(): // this sender does not increment seq
 		return true
 	}
 	proven := s.heardTwice(b, r.sent) && silence >= r.overdue()
@@ -48,8 +48,8 @@ func (s *state) contend(b *arrival, r *record, why objection) bool {
 	return proven
 }
 
-// heardTwice notes a heartbeat that was published after since and reports whether it is at least half an interval younger
-// than the first such one. A gap of a TTL begins anew.
+// heardTwice notes a heartbeat that was published after since, and reports whether it is at least half an interval younger
+// than the first such heartbeat. After a gap of a TTL the next heartbeat counts as the first.
 func (s *state) heardTwice(b *arrival, since time.Duration) bool {
 	g := s.ignored.entry(b)
 	if g == nil {
@@ -63,16 +63,16 @@ func (s *state) heardTwice(b *arrival, since time.Duration) bool {
 	return b.sent()-g.first >= b.Interval()/2
 }
 
-// contended reports whether the id of r publishes although r is silent: then silence ends nobody. The contender takes its
-// place with its second heartbeat; one that cannot, for example because another server has its address, holds r for three
-// TTL at most.
+// contended reports whether a contender of r publishes while r is silent. Silence then does not expire r. The second
+// heartbeat of the contender takes the place of r. If it cannot, for example because another server has its address, r is
+// kept for at most three TTL.
 func (s *state) contended(r *record) bool {
 	g := s.ignored.entries[r.key()]
 	return g != nil && g.last > r.sent && s.clock.last-g.last < g.ttl && s.clock.last-r.sent < 3*r.ttl
 }
 
-// rewind begins to count r from a seq that is not above its ordinal. Its events get a round that no other life of this
-// incarnation has: otherwise a subscriber would take them for those of the first.
+// rewind makes r accept a seq that is not above its ordinal. It starts a round that no earlier process of this incarnation
+// had; otherwise later events would repeat the ids of earlier ones.
 func (r *record) rewind(b *arrival) {
 	d := r.doubted()
 	d.firstRound = uint64(max(0, b.PublishedAt.UnixNano()))
@@ -80,12 +80,12 @@ func (r *record) rewind(b *arrival) {
 	r.ordinal = 0
 }
 
-// rewound reports whether a process before that of r had the same incarnation and counted further.
+// rewound reports whether an earlier process had the same incarnation and a higher seq.
 func (r *record) rewound() bool { return r.doubt != nil && r.doubt.firstRound > 0 }
 
-// succeed decides on a heartbeat of another incarnation than that of r.
+// succeed applies a heartbeat of another incarnation than that of r.
 func (s *state) succeed(b *arrival, r *record) outcome {
-	stone := s.graves.find(r.key())
+	stone := s.tombstones.find(r.key())
 	why := objectionNone
 	switch {
 	case b.Incarnation < r.incarnation:
@@ -104,15 +104,15 @@ func (s *state) succeed(b *arrival, r *record) outcome {
 	return s.register(b, r, b.ordinal)
 }
 
-// admit decides on a heartbeat of a server that is not on the roll.
+// admit applies a heartbeat of a server that is not registered.
 func (s *state) admit(b *arrival) outcome {
-	stone := s.graves.find(key{b.Service, b.ID})
+	stone := s.tombstones.find(key{b.Service, b.ID})
 	first := uint64(0)
 	if stone == nil {
 		return s.register(b, nil, first)
 	}
-	// The first registration of an incarnation is one event, whichever heartbeat an API server heard first; one that
-	// follows an end that is remembered is another event each time.
+	// The first registration of an incarnation has one event id, whichever heartbeat an API server receives first. A
+	// registration after a removal has another id each time.
 	if stone.incarnation == b.Incarnation {
 		first = b.ordinal
 	}
@@ -123,7 +123,7 @@ func (s *state) admit(b *arrival) outcome {
 	if why == objectionEcho {
 		return outcomeOutdated
 	}
-	since := never // heartbeats beside one that was on the roll then count, too
+	since := never // heartbeats beside the process that was registered then count, too
 	if b.Incarnation == stone.incarnation {
 		since = stone.ended
 	}
@@ -137,13 +137,13 @@ func (s *state) admit(b *arrival) outcome {
 	return outcomeOutdated
 }
 
-// farAhead is how far the start of a process may lie in the future. A clock that is wrong by more gives an incarnation that
-// no later start reaches for a long time, so it must not end a server with an ordinary one that is heard.
+// farAhead is how far an incarnation may lie in the future. A clock that is further ahead gives an incarnation that later
+// processes do not reach for a long time, so it must not replace a live server with a correct one.
 const farAhead = 5 * time.Minute
 
-// aheadOf reports whether the incarnation of b is far in the future and that of r is not. The time is the latest that the
-// clocks around tell: ours, ours if nobody had set it since the start, and that of nsqd. So a clock that was set back makes
-// no start a thing of the future.
+// aheadOf reports whether the incarnation of b is far in the future and that of r is not. The present is the latest of three
+// clocks: our wall clock, our wall clock at the start plus the time since, and the clock of nsqd. So no incarnation is in the
+// future only because a clock was set back.
 func (s *state) aheadOf(b *arrival, r *record) bool {
 	latest := max(b.ReceivedAt.UnixMilli(), b.PublishedAt.UnixMilli(), s.epoch.UnixMilli()+b.now.Milliseconds()) + farAhead.Milliseconds()
 	return b.Incarnation > latest && r.incarnation <= latest

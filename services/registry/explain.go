@@ -69,7 +69,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 // absent says in words what is known of a server that is not on the roll.
 func (s *state) absent(k key, ignored *Ignored) string {
 	words := "never heard of"
-	if stone := s.graves.find(k); stone != nil {
+	if stone := s.tombstones.find(k); stone != nil {
 		typ, cause := stone.why.event()
 		words = fmt.Sprintf("%s (%s) at %s", typ, cause, wall(stone.at).Format(time.RFC3339Nano))
 	}

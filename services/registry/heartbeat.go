@@ -24,7 +24,7 @@ func (s *state) place(m message) outcome {
 	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
-		s.meet(h, m.receipt.Delay, now)
+		s.detectTwin(h, m.receipt.Delay, now)
 		return outcomeCanary
 	}
 	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]
@@ -87,7 +87,7 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 
 // livedBefore reports whether the incarnation of b ended with a seq that is not below that of b.
 func (s *state) livedBefore(b *arrival) bool {
-	stone := s.graves.find(key{b.Service, b.ID})
+	stone := s.tombstones.find(key{b.Service, b.ID})
 	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.ordinal <= stone.ordinal
 }
 
@@ -200,7 +200,7 @@ func (s *state) update(b *arrival, r *record) {
 func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
-		if stone := s.graves.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
+		if stone := s.tombstones.find(key{b.Service, b.ID}); stone == nil || b.Incarnation >= stone.highest {
 			s.rememberLeave(b)
 		}
 		return outcomeUnmatched
@@ -223,7 +223,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 
 // rememberLeave remembers the leave of an incarnation of which no heartbeat was taken.
 func (s *state) rememberLeave(b *arrival) {
-	s.graves.bury(tombstone{
+	s.tombstones.add(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,
 	}, b.now, b.TTL())
 }

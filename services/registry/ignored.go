@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ignored is what is known of the heartbeats of one service and id that were not taken.
+// ignored describes the heartbeats of one server that were ignored.
 type ignored struct {
 	key         key
 	why         objection
@@ -14,30 +14,30 @@ type ignored struct {
 	seq         uint64
 	addr, via   string
 	count       uint64
-	began, at   int64         // receipts of the first and the last, Unix nanoseconds
-	seen        time.Duration // the last one, by the state's own time
-	first, last time.Duration // when those were published that contend; see heardTwice
-	ttl         time.Duration // of that sender
+	began, at   int64         // when the first and the last were received, Unix nanoseconds
+	seen        time.Duration // when the last was received, by the time of state
+	first, last time.Duration // when contending heartbeats were published; see heardTwice
+	ttl         time.Duration // of the sender
 }
 
 const (
-	ignoredFor     = time.Minute // so long after the last one they are forgotten, or after a TTL that is longer
-	ignoredUnknown = 1000        // entries at most of ids that were never on the roll
+	ignoredFor     = time.Minute // an entry is dropped this long after its last heartbeat, or after the TTL if that is longer
+	ignoredUnknown = 1000        // maximum number of entries at which one for a server that was never registered is added
 )
 
-// ignoring remembers the senders that are ignored, for explain, for the log, and to tell a contender from an echo. Ids that
-// are on the roll or were are at most as many as the two have places; of others there is a bound.
+// ignoring remembers ignored heartbeats, for explain, for the log, and to tell a contender from an echo. Entries of
+// registered and removed servers are bounded by the number of these; ignoredUnknown bounds the others.
 type ignoring struct {
 	entries map[key]*ignored
 	max     int
 	sweepAt time.Duration
-	counts  [objections]uint64  // since the start
-	latest  [objections]ignored // the last one of each
+	counts  [objections]uint64  // since the start, by objection
+	latest  [objections]ignored // the last one, by objection
 }
 
 func newIgnoring(max int) ignoring { return ignoring{entries: make(map[key]*ignored), max: max} }
 
-// entry finds or makes the entry of the sender of b; nil if there is no room.
+// entry returns the entry of the sender of b, which it adds if necessary. It returns nil if there is no room.
 func (i *ignoring) entry(b *arrival) *ignored {
 	k := key{b.Service, b.ID}
 	g := i.entries[k]
@@ -48,7 +48,7 @@ func (i *ignoring) entry(b *arrival) *ignored {
 	return g
 }
 
-// sweep forgets at now who is not heard any more.
+// sweep drops the entries of senders that have stopped publishing.
 func (i *ignoring) sweep(now time.Duration) {
 	if now < i.sweepAt {
 		return
@@ -65,11 +65,11 @@ func newIgnored(b *arrival) *ignored {
 	return &ignored{key: key{strings.Clone(b.Service), strings.Clone(b.ID)}, first: never, last: never, began: b.ReceivedAt.UnixNano()}
 }
 
-// ignore remembers that a heartbeat or a leave was not taken, and why.
+// ignore remembers that a heartbeat or a leave was ignored, and why.
 func (s *state) ignore(b *arrival, why objection) {
 	i, k := &s.ignored, key{b.Service, b.ID}
 	g := i.entries[k]
-	known := s.servers[k] != nil || s.graves.find(k) != nil || len(i.entries) < ignoredUnknown
+	known := s.servers[k] != nil || s.tombstones.find(k) != nil || len(i.entries) < ignoredUnknown
 	if g == nil && known {
 		g = i.entry(b)
 	}
@@ -85,17 +85,17 @@ func (s *state) ignore(b *arrival, why objection) {
 	i.latest[why] = *g
 }
 
-// Ignored is what was not taken of one service and id, and why.
+// Ignored describes the ignored heartbeats and leaves of one server.
 type Ignored struct {
 	Count       uint64    `json:"count"`
-	Since       time.Time `json:"since"` // receipt of the first
-	Last        time.Time `json:"last"`  // receipt of the last; the rest is of this one
+	Since       time.Time `json:"since"` // when the first was received
+	Last        time.Time `json:"last"`  // when the last was received; the fields below describe this one
 	Incarnation int64     `json:"incarnation"`
 	Seq         uint64    `json:"seq"`
 	Addr        string    `json:"addr"`
 	Via         string    `json:"via"`
 	Cause       string    `json:"cause"`
-	Detail      string    `json:"detail"` // the same in words
+	Detail      string    `json:"detail"` // the cause as a sentence
 }
 
 func (g *ignored) explain() *Ignored {
@@ -105,8 +105,8 @@ func (g *ignored) explain() *Ignored {
 	}
 }
 
-// of is nil where nothing was ignored of that server lately. An entry that was made for a heartbeat which was taken counts
-// none.
+// of returns nil if nothing of that server was ignored lately. An entry that heardTwice added may have no ignored heartbeat
+// yet.
 func (i *ignoring) of(k key, now time.Duration) *Ignored {
 	g := i.entries[k]
 	if g == nil || g.count == 0 || now-g.seen >= max(ignoredFor, g.ttl) {
@@ -115,14 +115,14 @@ func (i *ignoring) of(k key, now time.Duration) *Ignored {
 	return g.explain()
 }
 
-// IgnoredCause is how many heartbeats and leaves were ignored for one cause, and the last one of them.
+// IgnoredCause counts the heartbeats and leaves that were ignored for one cause, and describes the last one.
 type IgnoredCause struct {
 	Count       uint64 // since the start
 	Service, ID string
 	Ignored
 }
 
-// Ignored tells by cause what was ignored since the start, for the log.
+// Ignored returns what was ignored since the start, by cause, for the log.
 func (r *Registry) Ignored(ctx context.Context) ([]IgnoredCause, error) {
 	return ask(ctx, r, func(s *state) []IgnoredCause {
 		var all []IgnoredCause

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// The loss of heartbeats shows in gaps of seq. Where it happened does not, because a server publishes each heartbeat to a
-// random nsqd; the canaries tell that. A heartbeat counts as lost when lossWindow later ones of its server have come and it
-// has not, so disorder is no loss. Senders without seq count for nothing.
+// Gaps in seq show how many heartbeats are lost. They do not show where, because a server publishes each heartbeat to a
+// random nsqd; canaries show the loss of each nsqd. A heartbeat counts as lost when lossWindow later ones of its server have
+// arrived and it has not, so a wrong order is no loss. Heartbeats without seq are not counted.
 const (
 	lossWindow = 8               // heartbeats, 40 s by default
-	lossPeriod = time.Minute     // the rate is over this period and the one before
-	lossLimit  = 0.01            // where a sentence tells of it
-	lossLeast  = 3               // heartbeats lost; fewer are no rate
-	lossJump   = 1 << lossWindow // a gap as long as this is no loss, but another sequence
+	lossPeriod = time.Minute     // the rate is that of this period and the one before
+	lossLimit  = 0.01            // rate above which the detail of the mode mentions it
+	lossLeast  = 3               // with fewer lost heartbeats the detail does not mention the rate
+	lossJump   = 1 << lossWindow // a gap of this length or more starts a new sequence
 )
 
-// tally is heartbeats that were due, by seq, and those of them that were lost.
+// tally counts heartbeats that were due, by seq, and how many of them were lost.
 type tally struct{ due, lost uint64 }
 
 func (t tally) add(u tally) tally { return tally{t.due + u.due, t.lost + u.lost} }
@@ -29,7 +29,7 @@ func (t tally) rate() float64 {
 	return float64(t.lost) / float64(t.due)
 }
 
-// losses are those since the start, of this period, and of the one before.
+// losses holds the tallies since the start, of this period, and of the period before.
 type losses struct {
 	all, now, before tally
 	since            time.Duration
@@ -39,7 +39,7 @@ func (l *losses) add(t tally) {
 	l.all, l.now = l.all.add(t), l.now.add(t)
 }
 
-// turn begins a new period when it is time.
+// turn begins a new period when the current one is over.
 func (l *losses) turn(now time.Duration) {
 	if now-l.since >= lossPeriod {
 		l.before, l.now, l.since = l.now, tally{}, now
@@ -48,29 +48,29 @@ func (l *losses) turn(now time.Duration) {
 
 func (l *losses) recent() tally { return l.now.add(l.before) }
 
-// remark says in words that heartbeats are lost; empty if it is not worth it.
+// remark returns a sentence about the loss, or nothing if it is low.
 func (l *losses) remark() string {
 	t := l.recent()
 	if t.lost < lossLeast || t.rate() <= lossLimit {
 		return ""
 	}
-	return fmt.Sprintf("%.1f %% of the heartbeats of the last minutes were lost (%d of %d, by gaps in seq): look at the loss of each nsqd and its --mem-queue-size",
+	return fmt.Sprintf("%.1f %% of the heartbeats of the last minutes were lost (%d of %d, by gaps in seq): check the loss of each nsqd, and its --mem-queue-size",
 		100*t.rate(), t.lost, t.due)
 }
 
-// arrived are the heartbeats before the newest one: bit i is set if the one i+1 before it came.
+// arrived describes the heartbeats before the newest one: bit i is set if the heartbeat i+1 before it has arrived.
 type arrived uint8
 
-// none is missing before the first heartbeat that came.
+// allArrived is the value after the first heartbeat: none is missing before it.
 const allArrived arrived = 1<<lossWindow - 1
 
-// advance moves on to a seq that is newer by step, and returns what leaves the window.
+// advance moves on to a seq that is higher by step, and returns the tally of the heartbeats that leave the window.
 func (a *arrived) advance(step uint64) tally {
 	if step >= lossJump {
 		*a = allArrived
 		return tally{}
 	}
-	window := uint(*a)<<1 | 1 // with the newest one
+	window := uint(*a)<<1 | 1 // add the newest heartbeat
 	out := window
 	if *a = 0; step <= lossWindow {
 		window <<= step
@@ -80,14 +80,14 @@ func (a *arrived) advance(step uint64) tally {
 	return tally{due: step, lost: step - uint64(bits.OnesCount(out))}
 }
 
-// late notes one that came behind the newest one, by so many.
+// late notes a heartbeat with a seq that is lower than the newest one by behind.
 func (a *arrived) late(behind uint64) {
 	if behind-1 < lossWindow {
 		*a |= 1 << (behind - 1)
 	}
 }
 
-// count notes a heartbeat in order: it is the first one that is known, or newer than the newest.
+// count notes a heartbeat that is the first one or the newest one of its server.
 func (l *losses) count(r *record, b *arrival) {
 	switch {
 	case b.Seq == 0:

@@ -67,7 +67,7 @@ func newPlay(t *rapid.T) *play {
 		max: cfg.MaxServers, probing: cfg.Probing, clock: &p.state.clock, mode: ModeWarming, warmAt: 15 * time.Second, allowance: 1, answered: never,
 		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone), latest: make(map[string]*naiveServer), contests: make(map[key]*naiveContest),
 	}
-	p.state.graves.max = 1 << 20                                  // the model forgets by time alone; TestGraveyardIsBounded has the rest
+	p.state.tombstones.max = 1 << 20                              // the model forgets by time alone; TestTombstonesAreBounded has the rest
 	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // TestIgnoredIsBounded has the rest
 	p.tick()                                                      // the state's own time starts here
 	return p
@@ -319,15 +319,15 @@ func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	t.Fatalf("no other incarnation of %s was registered after it was replaced", old.Key())
 }
 
-// Burials of any kind and order never make the graveyard larger than its bound, and time empties it.
-func TestGraveyardIsBounded(t *testing.T) {
+// Burials of any kind and order never make the tombstones larger than its bound, and time empties it.
+func TestTombstonesAreBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := newGraveyard(rapid.IntRange(1, 5).Draw(t, "max"))
+		g := newTombstones(rapid.IntRange(1, 5).Draw(t, "max"))
 		now := time.Duration(0)
 		t.Repeat(map[string]func(*rapid.T){
-			"bury": func(t *rapid.T) {
+			"add": func(t *rapid.T) {
 				k := key{"data", rapid.StringMatching("[a-h]").Draw(t, "id")}
-				g.bury(tombstone{key: k, incarnation: rapid.Int64Range(0, 2).Draw(t, "inc")}, now, time.Second)
+				g.add(tombstone{key: k, incarnation: rapid.Int64Range(0, 2).Draw(t, "inc")}, now, time.Second)
 				if g.find(k) == nil {
 					t.Fatalf("%v was forgotten at once", k)
 				}

@@ -7,44 +7,44 @@ type objection uint8
 
 const (
 	objectionNone        objection = iota
-	objectionEcho                  // published before the end of its server
-	objectionIncarnation           // an older incarnation than the one on the roll
-	objectionSeq                   // its seq is not above the newest one
-	objectionLeap                  // its seq is too far above the newest one
-	objectionAhead                 // its incarnation lies far in the future
-	objectionEnded                 // its incarnation was replaced, and another is on the roll
-	objectionLeft                  // its incarnation has left
-	objectionUnproven              // it has ended, and was heard once since
+	objectionEcho                  // published before its server was removed
+	objectionIncarnation           // the incarnation is older than the registered one
+	objectionSeq                   // the seq is not above the newest one
+	objectionLeap                  // the seq is too far above the newest one
+	objectionAhead                 // the incarnation is far in the future
+	objectionEnded                 // the incarnation was replaced, and another one is registered
+	objectionLeft                  // the incarnation has left
+	objectionUnproven              // the first heartbeat since its server was removed
 	objectionAddress               // another server has its address
-	objectionFull                  // the roll is full
+	objectionFull                  // the registry is full
 	objectionStale                 // it waited in NSQ for its TTL
-	objectionLeave                 // a leave of an older incarnation, or of an earlier process, or one without an incarnation that is late
+	objectionLeave                 // a leave of an older incarnation or process, or a late leave without incarnation
 	objections
 )
 
-// name is short, for logs.
+// name returns one word, for logs and the API.
 func (o objection) name() string {
 	return [objections]string{"", "echo", "incarnation", "seq", "leap", "ahead", "replaced", "left", "unproven", "address", "full", "stale", "leave"}[o]
 }
 
-// words say why, of a heartbeat of this incarnation and seq.
+// words returns a sentence about a heartbeat with this incarnation and seq.
 func (o objection) words(incarnation int64, seq uint64) string {
-	const until = "; it is taken when it is heard twice while the one on the roll is silent for 1.5 intervals"
+	const until = "; the server is accepted when two such heartbeats arrive while the registered process is silent for 1.5 intervals"
 	switch o {
 	case objectionIncarnation:
-		return fmt.Sprintf("its incarnation %d is lower than that of the server on the roll%s", incarnation, until)
+		return fmt.Sprintf("its incarnation %d is lower than the registered one%s", incarnation, until)
 	case objectionSeq:
 		return fmt.Sprintf("its seq %d is not above the newest one of this incarnation%s", seq, until)
 	case objectionLeap:
-		return fmt.Sprintf("its seq %d is further above the newest one than any sender counts%s", seq, until)
+		return fmt.Sprintf("its seq %d is too far above the newest one%s", seq, until)
 	case objectionAhead:
-		return fmt.Sprintf("its incarnation %d is more than %v in the future, as of a host whose clock is ahead%s", incarnation, farAhead, until)
+		return fmt.Sprintf("its incarnation %d is more than %v in the future, so the clock of its host may be ahead%s", incarnation, farAhead, until)
 	case objectionEnded:
-		return fmt.Sprintf("its incarnation %d was replaced, and another one is on the roll%s", incarnation, until)
+		return fmt.Sprintf("its incarnation %d was replaced, and another one is registered%s", incarnation, until)
 	case objectionLeft:
-		return fmt.Sprintf("its incarnation %d has left; one that goes on publishing is taken again a TTL after its leave", incarnation)
+		return fmt.Sprintf("its incarnation %d has left; if it goes on publishing, it is accepted a TTL after its leave", incarnation)
 	case objectionUnproven:
-		return "its server has ended, and one message may be an echo: it is registered when it is heard twice, half an interval apart"
+		return "its server was removed, and one message may be a late copy: it is registered when two heartbeats arrive, half an interval apart"
 	case objectionAddress:
 		return "its address belongs to another id with an incarnation that is not lower"
 	case objectionFull:
@@ -52,21 +52,21 @@ func (o objection) words(incarnation int64, seq uint64) string {
 	case objectionStale:
 		return "it waited in NSQ for its TTL or longer"
 	case objectionLeave:
-		return "it is a leave of an older incarnation, or one that was published before the newest heartbeat"
+		return "it is a leave of an older incarnation, or was published before the newest heartbeat"
 	}
-	return "it was published before the end of its server"
+	return "it was published before its server was removed"
 }
 
-// objection says what speaks against registering the sender of a heartbeat at once, after the end that the tombstone
-// remembers. What was published before the end is an echo, however long NSQ kept it. After the end
+// objection returns why the sender of a heartbeat is not registered at once, after the removal that the tombstone describes.
+// A heartbeat that was published before the removal is an echo, however long NSQ kept it. After the removal, a heartbeat of
 //
-//	a newer incarnation                              is another process: registered
-//	the incarnation that the ended one had replaced  was there before and lives: registered
-//	the incarnation that ended by a leave            is ignored for a TTL, then registered when it is heard twice
-//	that expired                                     is registered when it is heard twice
-//	that lost its address                            is registered if its seq goes on, else when it is heard twice
-//	another older one                                is registered when it is heard twice, or a TTL later at once
-//	no incarnation, as before                        is another process each time: registered
+//	a newer incarnation                            registers: it is another process
+//	the incarnation that the removed one replaced  registers: it was there before, and is alive
+//	an incarnation that left                       is ignored for a TTL, then the second heartbeat registers
+//	an incarnation that expired                    registers when it is the second one
+//	an incarnation that lost its address           registers if its seq goes on, otherwise the second heartbeat
+//	another older incarnation                      registers when it is the second one, or a TTL after the removal
+//	no incarnation, like the removed one           registers: it is another process each time
 func (t *tombstone) objection(b *arrival) objection {
 	over := b.now >= t.olderUntil
 	switch {

@@ -28,7 +28,7 @@ type Registry struct {
 	// Owned by Run's goroutine.
 	state    *state
 	watchers map[watcher]struct{}
-	told     *Membership // what the watchers know
+	notified *Membership // what the watchers received last
 }
 
 // New starts nothing. The error is that of cfg.Validate.

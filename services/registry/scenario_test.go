@@ -232,7 +232,7 @@ func (sc *scenario) show() {
 	if !s.complete {
 		mode += " incomplete"
 	}
-	sc.printf("revision=%d %s servers=%d tombstones=%d dropped=%d", s.revision, mode, len(s.servers), len(s.graves.stones), s.outbox.dropped)
+	sc.printf("revision=%d %s servers=%d tombstones=%d dropped=%d", s.revision, mode, len(s.servers), len(s.tombstones.stones), s.outbox.dropped)
 	vitals := s.currentVitals(s.age(sc.start.Add(sc.now)))
 	for i, srv := range s.members().Servers {
 		current := *srv

@@ -142,7 +142,7 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 			saved.Rounds[view.Key()] = n
 		}
 	}
-	for e := s.graves.order.Back(); e != nil && len(saved.Tombstones) < keptTombstones; e = e.Prev() {
+	for e := s.tombstones.order.Back(); e != nil && len(saved.Tombstones) < keptTombstones; e = e.Prev() {
 		t := e.Value.(*tombstone)
 		typ, cause := t.why.event()
 		saved.Tombstones = append(saved.Tombstones, Tombstone{t.key.service, t.key.id, t.incarnation, t.ordinal, typ, cause, wall(t.at)})
@@ -158,7 +158,7 @@ func (s *state) restore(saved *Snapshot) {
 	for i := len(saved.Tombstones) - 1; i >= 0; i-- { // oldest first
 		g := saved.Tombstones[i]
 		why, _ := stepOf(g.Type, g.Reason)
-		s.graves.bury(tombstone{
+		s.tombstones.add(tombstone{
 			key: key{g.Service, g.ID}, incarnation: g.Incarnation, ordinal: g.Ordinal, why: why, at: g.Time.UnixNano(),
 		}, 0, s.cfg.TTL)
 	}

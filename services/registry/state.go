@@ -18,15 +18,15 @@ type state struct {
 	credited time.Duration // in all
 	losses   losses
 
-	servers  map[key]*record
-	byAddr   map[key]*record    // key.id is an address here
-	latest   map[uint64]*record // by the hash of an address, the server that was registered there last
-	services map[string]int     // servers of each
-	order    []*record          // by service and id, as in Membership
-	wheel    wheel
-	graves   graveyard
-	ignored  ignoring
-	due      []*record // scratch of tick
+	servers    map[key]*record
+	byAddr     map[key]*record    // key.id is an address here
+	latest     map[uint64]*record // by the hash of an address, the server that was registered there last
+	services   map[string]int     // servers of each
+	order      []*record          // by service and id, as in Membership
+	wheel      wheel
+	tombstones tombstones
+	ignored    ignoring
+	due        []*record // scratch of tick
 
 	suspects  int
 	questions []*record     // to be asked, oldest first, each once; see question
@@ -78,19 +78,19 @@ type counts struct {
 
 func newState(cfg Config) *state {
 	s := &state{
-		cfg:      cfg,
-		clock:    newLeaseClock(cfg.Interval, cfg.Tick, cfg.CanaryInterval),
-		servers:  make(map[key]*record),
-		byAddr:   make(map[key]*record),
-		twins:    make(map[int64]*twin),
-		latest:   make(map[uint64]*record),
-		services: make(map[string]int),
-		wheel:    wheel{tick: cfg.Tick},
-		graves:   newGraveyard(cfg.MaxServers),
-		ignored:  newIgnoring(cfg.MaxServers),
-		outbox:   outbox{max: cfg.Outbox},
-		mode:     ModeWarming,
-		warmAt:   cfg.TTL + cfg.Interval,
+		cfg:        cfg,
+		clock:      newLeaseClock(cfg.Interval, cfg.Tick, cfg.CanaryInterval),
+		servers:    make(map[key]*record),
+		byAddr:     make(map[key]*record),
+		twins:      make(map[int64]*twin),
+		latest:     make(map[uint64]*record),
+		services:   make(map[string]int),
+		wheel:      wheel{tick: cfg.Tick},
+		tombstones: newTombstones(cfg.MaxServers),
+		ignored:    newIgnoring(cfg.MaxServers),
+		outbox:     outbox{max: cfg.Outbox},
+		mode:       ModeWarming,
+		warmAt:     cfg.TTL + cfg.Interval,
 
 		allowance: 1,
 		answered:  never,

@@ -7,34 +7,34 @@ import (
 	"rollcall/events"
 )
 
-// Stats are the registry's own figures, for metrics and status.
+// Stats holds figures of the registry for metrics and /v1/status.
 type Stats struct {
 	Revision    uint64
 	Mode        Mode
 	ModeSince   time.Time     // zero before the first tick
-	ModeDetail  string        // what it means, in words
+	ModeDetail  string        // what the mode means now, in words
 	Complete    bool          // see Membership
-	Conflict    *Conflict     // likewise
+	Conflict    *Conflict     // see Membership
 	NSQD        []NSQD        // each known nsqd, sorted by address
 	SilentRatio float64       // part of the reachable nsqd that is silent
 	Unreached   int           // nsqd that this process never reached; they slow no lease
-	Grace       time.Duration // how much younger every lease counts because messages are late
-	Due         uint64        // heartbeats that were to come, by their seq
-	Lost        uint64        // those of them that did not
-	LossRate    float64       // of the last one to two minutes
+	Grace       time.Duration // by which every lease is extended because messages are late
+	Due         uint64        // heartbeats that should have arrived, by their seq
+	Lost        uint64        // heartbeats of Due that did not arrive
+	LossRate    float64       // Lost/Due of the last one to two minutes
 	Suspects    int
-	Questions   int                                     // servers that wait to be asked
-	Lease       time.Duration                           // what the lease clock shows
-	Credited    time.Duration                           // what it has given back, in all
-	Heartbeats  map[string]uint64                       // by what became of them: taken, canary, unproven, outdated, stale, full, unmatched
-	Transitions map[events.Type]map[events.Cause]uint64 // since the start; whatever can happen is there, at 0
-	Mailbox     int                                     // heartbeats that wait
-	Outbox      int                                     // events that wait for a broker
-	Dropped     uint64                                  // events that waited too long; each is a gap in the revisions
+	Questions   int                                     // servers that wait for a probe
+	Lease       time.Duration                           // time of the lease clock
+	Credited    time.Duration                           // total of the credits of the lease clock
+	Heartbeats  map[string]uint64                       // by outcome: taken, canary, unproven, outdated, stale, full, unmatched
+	Transitions map[events.Type]map[events.Cause]uint64 // since the start; every possible transition has an entry
+	Mailbox     int                                     // heartbeats that wait for the registry
+	Outbox      int                                     // events that wait to be published
+	Dropped     uint64                                  // events that were dropped from a full outbox; each is a gap in the revisions
 	Tombstones  int
 }
 
-// Stats asks the registry for its figures.
+// Stats returns the current figures.
 func (r *Registry) Stats(ctx context.Context) (Stats, error) {
 	return ask(ctx, r, func(s *state) Stats {
 		st := s.stats()
@@ -66,7 +66,7 @@ func (s *state) stats() Stats {
 		Transitions: make(map[events.Type]map[events.Cause]uint64, steps),
 		Outbox:      len(s.outbox.queue),
 		Dropped:     s.outbox.dropped,
-		Tombstones:  len(s.graves.stones),
+		Tombstones:  len(s.tombstones.stones),
 	}
 	for v := range outcomes {
 		st.Heartbeats[v.String()] = s.counts.outcomes[v]

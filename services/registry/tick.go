@@ -17,7 +17,7 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	s.losses.turn(now)
 	s.settle(at, now, g)
 	s.settleConflict(at, now)
-	s.graves.expire(now)
+	s.tombstones.expire(now)
 	s.ignored.sweep(now)
 	s.due = s.wheel.collect(now, s.due[:0])
 	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines

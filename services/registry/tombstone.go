@@ -5,46 +5,47 @@ import (
 	"time"
 )
 
-// tombstoneLife is how long a server that is gone is remembered, or for its TTL where that is longer: for explain, and to
-// tell what was published before its end. A server that lives is kept off the roll for its TTL at most: see objection.
+// tombstoneLife is how long a removed server is remembered, or its TTL if that is longer. explain shows it, and heartbeats
+// that were published before the removal are recognized by it. A server that is alive is ignored for at most its TTL: see
+// objection.
 const tombstoneLife = time.Hour
 
-// tombstone remembers how the last incarnation of one id ended.
+// tombstone remembers the removal of the last incarnation of one server.
 type tombstone struct {
 	key         key
 	incarnation int64
 	ordinal     uint64 // of its last heartbeat
 	why         step
-	at          int64         // Unix nanoseconds
-	ended       time.Duration // the same
-	highest     int64         // incarnation of all that ended within their TTL
+	at          int64         // of the removal, Unix nanoseconds
+	ended       time.Duration // of the removal, by the time of state
+	highest     int64         // highest incarnation that was removed within the last TTL
 	before      int64         // incarnation that this one had replaced; -1: none
-	olderUntil  time.Duration // until then older incarnations may be echoes
-	until       time.Duration
+	olderUntil  time.Duration // until then, heartbeats of older incarnations may be late copies
+	until       time.Duration // when the tombstone is dropped
 }
 
-// graveyard holds the last max tombstones in the order of burial. One with a TTL longer than tombstoneLife
-// holds up the end of those behind it.
-type graveyard struct {
+// tombstones holds the last max tombstones in the order of removal. A tombstone that lives longer than tombstoneLife also
+// keeps those behind it.
+type tombstones struct {
 	stones map[key]*list.Element
 	order  *list.List // of *tombstone, oldest first
 	max    int
 }
 
-func newGraveyard(max int) graveyard {
-	return graveyard{stones: make(map[key]*list.Element), order: list.New(), max: max}
+func newTombstones(max int) tombstones {
+	return tombstones{stones: make(map[key]*list.Element), order: list.New(), max: max}
 }
 
-// find is nil if nothing is remembered.
-func (g *graveyard) find(k key) *tombstone {
+// find returns nil if there is no tombstone for k.
+func (g *tombstones) find(k key) *tombstone {
 	if e, ok := g.stones[k]; ok {
 		return e.Value.(*tombstone)
 	}
 	return nil
 }
 
-// bury remembers the end of an incarnation.
-func (g *graveyard) bury(t tombstone, now, ttl time.Duration) {
+// add remembers the removal of an incarnation.
+func (g *tombstones) add(t tombstone, now, ttl time.Duration) {
 	t.highest, t.before = t.incarnation, -1
 	if old := g.find(t.key); old != nil {
 		if now < old.olderUntil {
@@ -52,7 +53,7 @@ func (g *graveyard) bury(t tombstone, now, ttl time.Duration) {
 		}
 		switch {
 		case old.incarnation == t.incarnation:
-			t.ordinal, t.before = max(t.ordinal, old.ordinal), old.before // a leave may arrive after one that was sent later
+			t.ordinal, t.before = max(t.ordinal, old.ordinal), old.before // a leave may arrive after one with a higher seq
 		case old.why == stepRestarted:
 			t.before = old.incarnation
 		}
@@ -66,13 +67,13 @@ func (g *graveyard) bury(t tombstone, now, ttl time.Duration) {
 	}
 }
 
-// expire forgets what has ended at now.
-func (g *graveyard) expire(now time.Duration) {
+// expire drops the tombstones whose time is over at now.
+func (g *tombstones) expire(now time.Duration) {
 	for e := g.order.Front(); e != nil && e.Value.(*tombstone).until <= now; e = g.order.Front() {
 		g.forget(e)
 	}
 }
 
-func (g *graveyard) forget(e *list.Element) {
+func (g *tombstones) forget(e *list.Element) {
 	delete(g.stones, g.order.Remove(e).(*tombstone).key)
 }

@@ -59,7 +59,7 @@ func (s *state) end(r *record, why step, at time.Time, now time.Duration) {
 
 // bury is end without a word.
 func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
-	s.graves.bury(tombstone{
+	s.tombstones.add(tombstone{
 		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(), ended: now,
 	}, now, r.ttl)
 	if r.suspect {

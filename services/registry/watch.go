@@ -2,20 +2,19 @@ package registry
 
 import "context"
 
-// watcher gets each new membership. Its channel holds one membership, and Run is the only sender, so
-// taking the old one out makes room for the new one.
+// watcher receives each new membership. The channel has capacity 1 and Run is the only sender, so Run makes room for the new
+// membership by taking out the old one.
 type watcher chan *Membership
 
-// Watch returns a channel with the membership of now and then each new one; of several that nobody took
-// the latest stays. It is closed when ctx ends or the registry stops. Watch blocks until Run takes the
-// request, or ctx ends.
+// Watch returns a channel with the current membership and then each new one. If the reader is slow it receives only the
+// latest. The channel is closed when ctx ends or the registry stops. Watch blocks until Run accepts the request or ctx ends.
 func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
 	w := make(watcher, 1)
 	enter := func(s *state) {
-		r.notifyWatchers() // the others, so that nobody is told the same twice
+		r.notifyWatchers() // before w is added, so that no watcher receives a membership twice
 		r.watchers[w] = struct{}{}
-		r.told = s.members()
-		w <- r.told
+		r.notified = s.members()
+		w <- r.notified
 	}
 	select {
 	case r.calls <- enter:
@@ -35,20 +34,20 @@ func (r *Registry) unwatch(w watcher) {
 	}
 	select {
 	case r.calls <- leave:
-	case <-r.done: // Run has closed it
+	case <-r.done: // Run has closed w
 	}
 }
 
-// notifyWatchers sends the membership if it is not the one they know.
+// notifyWatchers sends the membership if it has changed since the last call.
 func (r *Registry) notifyWatchers() {
 	if len(r.watchers) == 0 {
 		return
 	}
 	latest := r.state.members()
-	if latest == r.told {
+	if latest == r.notified {
 		return
 	}
-	r.told = latest
+	r.notified = latest
 	for w := range r.watchers {
 		select {
 		case <-w:
