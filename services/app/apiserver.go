@@ -176,7 +176,7 @@ func (a *APIServer) pick(ctx context.Context, service, policy, key string) (*eve
 	case errors.Is(err, proxy.ErrNoServer):
 		return nil, apiserver.ErrNoServer
 	case errors.Is(err, balancer.ErrPolicy):
-		return nil, fmt.Errorf("%w: want one of %s", apiserver.ErrPolicy, config.PolicyNames())
+		return nil, fmt.Errorf("%w: want one of %s", apiserver.ErrPolicy, balancer.PolicyNames())
 	}
 	return s, err
 }

@@ -25,9 +25,8 @@ type Ejection struct {
 	Percent int           `koanf:"percent" doc:"percentage of a service's servers that may be ejected at once; at least one server may, but never the last usable one"` // default 30
 }
 
-// Default returns the configuration in which every default is filled in.
-func Default() Config {
-	var c Config
+// WithDefaults returns c in which every default is filled in.
+func (c Config) WithDefaults() Config {
 	c.setDefaults()
 	return c
 }
@@ -46,10 +45,15 @@ func (c *Config) setDefaults() {
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("balancer")
-	f.That(c.Policy.known(), "policy", "%q: want one of %s", c.Policy, policyNames())
+	c.Policy.Check(f, "policy")
 	f.That(c.Panic <= 100, "panic", "%d: want at most 100", c.Panic)
-	f.That(c.Eject.For > 0, "eject.for", "%v: want more than 0", c.Eject.For)
-	f.That(c.Eject.Longest >= c.Eject.For, "eject.longest", "%v: want at least the eject.for of %v", c.Eject.Longest, c.Eject.For)
-	f.That(c.Eject.Percent > 0 && c.Eject.Percent <= 100, "eject.percent", "%d: want 1 to 100", c.Eject.Percent)
+	c.Eject.Check(f, "eject")
 	return f.Err()
+}
+
+// Check adds an error for each field of e that is out of its bounds. key is the key of e.
+func (e Ejection) Check(f *check.Fields, key string) {
+	f.That(e.For > 0, key+".for", "%v: want more than 0", e.For)
+	f.That(e.Longest >= e.For, key+".longest", "%v: want at least the %s.for of %v", e.Longest, key, e.For)
+	f.That(e.Percent >= 0 && e.Percent <= 100, key+".percent", "%d: want 0 to 100", e.Percent)
 }

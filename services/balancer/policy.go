@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"rollcall/services/check"
 )
 
 // Policy is the name of a load balancing policy.
@@ -25,7 +27,13 @@ func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad, H
 
 func (p Policy) known() bool { return slices.Contains(Policies(), p) }
 
-func policyNames() string {
+// Check adds an error for key if p is not one of Policies.
+func (p Policy) Check(f *check.Fields, key string) {
+	f.That(p.known(), key, "%q: want one of %s", p, PolicyNames())
+}
+
+// PolicyNames returns the names of all policies, separated by commas.
+func PolicyNames() string {
 	var names []string
 	for _, p := range Policies() {
 		names = append(names, string(p))

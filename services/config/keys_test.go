@@ -8,6 +8,7 @@ import (
 
 	"rollcall/services/balancer"
 	"rollcall/services/config"
+	"rollcall/services/proxy"
 )
 
 func TestEveryFieldIsAKeyWithADoc(t *testing.T) {
@@ -65,8 +66,8 @@ func TestYAMLIsAFileThatLoads(t *testing.T) {
 	want.Proxy = config.Proxy{
 		Listen: "off", Routes: []string{"/a,b=data", "h=x"}, Trusted: []string{"10.0.0.0/8", "::1/128"}, TLS: config.ProxyTLS{Cert: "c", Key: "k"}, Policy: "hash",
 		Policies: map[string]string{"data": "random", "on": "leastload"}, Hash: "cookie:sid", Zone: "off", SlowStart: 1, Panic: 1,
-		Eject: balancer.Ejection{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: config.ProxyRetry{Attempts: 5, Percent: 6, PerSecond: 7},
-		Timeout:     config.ProxyTimeout{Connect: 1, Response: 2, Header: 3, Idle: 4, Stall: 5},
+		Eject: balancer.Ejection{After: 1, For: 2, Longest: 3, Percent: 4}, Retry: proxy.Retry{Attempts: 5, Percent: 6, PerSecond: 7},
+		Timeout:     proxy.Timeouts{ConnectTimeout: 1, ResponseTimeout: 2, HeaderTimeout: 3, IdleTimeout: 4, StallTimeout: 5},
 		HeaderLimit: 10_000, Drain: 6, Connections: 8,
 	}
 	want.DataServer.Weight = 0

@@ -3,10 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"rollcall/events"
@@ -30,8 +27,8 @@ type Proxy struct {
 	SlowStart time.Duration     `koanf:"slowstart" doc:"time in which the share of a new server grows to its full value; 0s: at once"`
 	Panic     int               `koanf:"panic" doc:"suspects are used too while less than this percentage of a service's servers is usable; 0: never"`
 	Eject     balancer.Ejection `koanf:"eject"`
-	Retry     ProxyRetry        `koanf:"retry"`
-	Timeout   ProxyTimeout      `koanf:"timeout"`
+	Retry     proxy.Retry       `koanf:"retry"`
+	Timeout   proxy.Timeouts    `koanf:"timeout"`
 
 	HeaderLimit int           `koanf:"headerlimit" doc:"maximum size of a request header in bytes, 8192 to 1048576; a larger header gets status 431"`
 	Connections int           `koanf:"connections" doc:"maximum number of client connections; at the maximum, new connections wait and idle ones are closed"`
@@ -47,40 +44,13 @@ type ProxyTLS struct {
 	Key  string `koanf:"key" doc:"PEM file of the key of the certificate"`
 }
 
-// ProxyRetry bounds the further attempts, each on another server.
-type ProxyRetry struct {
-	Attempts  int `koanf:"attempts" doc:"retries per request, each on another server"`
-	Percent   int `koanf:"percent" doc:"retries allowed, as a percentage of the requests of the last 10 s"`
-	PerSecond int `koanf:"persecond" doc:"retries allowed per second on top of the percentage"`
-}
-
-// ProxyTimeout is how long the proxy waits for others.
-type ProxyTimeout struct {
-	Connect  time.Duration `koanf:"connect" doc:"time limit for connecting to a server"`
-	Response time.Duration `koanf:"response" doc:"time limit until the header of the response, over all attempts of a request"`
-	Header   time.Duration `koanf:"header" doc:"time limit for a client to send the header of a request"`
-	Idle     time.Duration `koanf:"idle" doc:"time for which connections to clients and servers are kept without a request"`
-	Stall    time.Duration `koanf:"stall" doc:"time limit for the next byte of a request body, from the client or to the server, and for the next 64 KiB of a response to the client"`
-}
-
 func defaultProxy() Proxy {
+	d := proxy.Default()
 	return Proxy{
-		Listen: "127.0.0.1:8080", Connections: defaultConnections, Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(balancer.P2C), Policies: map[string]string{}, Hash: string(proxy.KeyClient),
-		SlowStart: 10 * time.Second, Panic: 50,
-		Eject: balancer.Default().Eject,
-		Retry: ProxyRetry{Attempts: 2, Percent: 20, PerSecond: 10},
-		Timeout: ProxyTimeout{
-			Connect: time.Second, Response: 30 * time.Second, Header: 5 * time.Second, Idle: 90 * time.Second, Stall: 30 * time.Second,
-		},
-		HeaderLimit: 16 << 10, Drain: 30 * time.Second,
+		Listen: "127.0.0.1:8080", Connections: defaultConnections, Routes: []string{}, Trusted: []string{}, Rewrite: true, Policy: string(d.Balancer.Policy), Policies: map[string]string{}, Hash: string(d.Hash.Source),
+		SlowStart: d.Balancer.SlowStart, Panic: d.Balancer.Panic, Eject: d.Balancer.Eject, Retry: d.Retry, Timeout: d.Timeouts, HeaderLimit: d.HeaderLimit, Drain: d.Drain,
 	}
 }
-
-// Bounds of proxy.headerlimit: below, browsers are refused; each connection may hold as much.
-const (
-	leastHeader = 8 << 10
-	mostHeader  = 1 << 20
-)
 
 func (x *Proxy) validate(p *check.Fields) {
 	p.That(x.Listen == Off || check.IsAddress(x.Listen), "proxy.listen", "%q: want host:port or off", x.Listen)
@@ -92,11 +62,8 @@ func (x *Proxy) validate(p *check.Fields) {
 	}
 	_, err = parsePrefixes("proxy.trusted", x.Trusted)
 	p.Add(err, x.validateTLS())
-	checkPolicy(p, "proxy.policy", x.Policy)
-	for _, service := range slices.Sorted(maps.Keys(x.Policies)) {
-		p.That(events.ValidService(service), "proxy.policies:", "service %q: want a DNS label in lower case", service)
-		checkPolicy(p, "proxy.policies: "+service, x.Policies[service])
-	}
+	balancer.Policy(x.Policy).Check(p, "proxy.policy")
+	proxy.CheckPolicies(p, "proxy.policies", x.policies())
 	_, err = proxy.ParseHashKey(x.Hash)
 	if err != nil {
 		p.Add(fmt.Errorf("proxy.hash %w", err))
@@ -105,18 +72,13 @@ func (x *Proxy) validate(p *check.Fields) {
 	checkAtLeast(p, "proxy.slowstart", x.SlowStart, 0)
 	checkPercent(p, "proxy.panic", x.Panic)
 	p.That(x.Eject.After >= 0, "proxy.eject.after", "%d: want 0 or more", x.Eject.After)
-	checkPositive(p, "proxy.eject.for", x.Eject.For)
-	p.That(x.Eject.Longest >= x.Eject.For, "proxy.eject.longest", "%v: want at least the proxy.eject.for of %v", x.Eject.Longest, x.Eject.For)
-	checkPercent(p, "proxy.eject.percent", x.Eject.Percent)
-	p.That(x.Retry.Attempts >= 0 && x.Retry.Attempts <= proxy.MaxRetries, "proxy.retry.attempts", "%d: want 0 to %d", x.Retry.Attempts, proxy.MaxRetries)
-	checkPercent(p, "proxy.retry.percent", x.Retry.Percent)
+	x.Eject.Check(p, "proxy.eject")
+	p.That(x.Retry.Attempts >= 0, "proxy.retry.attempts", "%d: want 0 or more", x.Retry.Attempts)
+	p.That(x.Retry.Percent >= 0, "proxy.retry.percent", "%d: want 0 or more", x.Retry.Percent)
 	p.That(x.Retry.PerSecond >= 0, "proxy.retry.persecond", "%d: want 0 or more", x.Retry.PerSecond)
-	checkPositive(p, "proxy.timeout.connect", x.Timeout.Connect)
-	checkPositive(p, "proxy.timeout.response", x.Timeout.Response)
-	checkPositive(p, "proxy.timeout.header", x.Timeout.Header)
-	checkPositive(p, "proxy.timeout.idle", x.Timeout.Idle)
-	checkPositive(p, "proxy.timeout.stall", x.Timeout.Stall)
-	p.That(x.HeaderLimit >= leastHeader && x.HeaderLimit <= mostHeader, "proxy.headerlimit", "%d: want %d to %d", x.HeaderLimit, leastHeader, mostHeader)
+	x.Retry.Check(p, "proxy.retry")
+	x.Timeout.Check(p, "proxy.timeout")
+	proxy.CheckHeaderLimit(p, "proxy.headerlimit", x.HeaderLimit)
 	checkAtLeast(p, "proxy.drain", x.Drain, 0)
 }
 
@@ -139,17 +101,4 @@ func (t ProxyTLS) config() (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: pair}, nil
-}
-
-// PolicyNames lists the policies of the balancer.
-func PolicyNames() string {
-	var names []string
-	for _, p := range balancer.Policies() {
-		names = append(names, string(p))
-	}
-	return strings.Join(names, ", ")
-}
-
-func checkPolicy(p *check.Fields, key, value string) {
-	p.That(slices.Contains(balancer.Policies(), balancer.Policy(value)), key, "%q: want one of %s", value, PolicyNames())
 }

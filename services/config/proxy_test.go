@@ -11,6 +11,7 @@ import (
 
 	"rollcall/services/balancer"
 	"rollcall/services/config"
+	"rollcall/services/proxy"
 )
 
 func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
@@ -50,7 +51,7 @@ func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
 		"a zone of 128 bytes":  {func(x *config.Proxy) { x.Zone = strings.Repeat("z", 128) }, nil},
 		"a zone of 129 bytes":  {func(x *config.Proxy) { x.Zone = strings.Repeat("z", 129) }, []string{"proxy.zone: 129 bytes"}},
 		"all that may be 0": {func(x *config.Proxy) {
-			x.SlowStart, x.Panic, x.Eject.After, x.Eject.Percent, x.Retry, x.Drain = 0, 0, 0, 0, config.ProxyRetry{}, 0
+			x.SlowStart, x.Panic, x.Eject.After, x.Eject.Percent, x.Retry, x.Drain = 0, 0, 0, 0, proxy.Retry{}, 0
 		}, nil},
 		"percents of 100":     {func(x *config.Proxy) { x.Panic, x.Eject.Percent, x.Retry.Percent = 100, 100, 100 }, nil},
 		"percents of 101":     {func(x *config.Proxy) { x.Panic, x.Eject.Percent, x.Retry.Percent = 101, 101, 101 }, []string{"proxy.panic 101", "proxy.eject.percent 101", "proxy.retry.percent 101"}},
@@ -67,7 +68,7 @@ func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
 		"all below 0": {func(x *config.Proxy) {
 			x.SlowStart, x.Panic, x.Drain = -1, -1, -1
 			x.Eject = balancer.Ejection{After: -1, For: -1, Longest: -1, Percent: -1}
-			x.Retry = config.ProxyRetry{Attempts: -1, Percent: -1, PerSecond: -1}
+			x.Retry = proxy.Retry{Attempts: -1, Percent: -1, PerSecond: -1}
 		}, []string{
 			"proxy.slowstart -1ns: want 0s or more", "proxy.panic -1: want 0 to 100", "proxy.eject.after -1", "proxy.eject.for -1ns: want more than 0",
 			"proxy.eject.percent -1", "proxy.retry.attempts -1", "proxy.retry.percent -1", "proxy.retry.persecond -1", "proxy.drain -1ns",

@@ -19,10 +19,6 @@ func (x *Proxy) Component() (proxy.Config, error) {
 	if err := errors.Join(routesErr, hashErr, trustedErr, tlsErr); err != nil {
 		return proxy.Config{}, err
 	}
-	policies := make(map[string]balancer.Policy, len(x.Policies))
-	for service, policy := range x.Policies {
-		policies[service] = balancer.Policy(policy)
-	}
 	return proxy.Config{
 		Routes:    routes,
 		Handlers:  x.Handlers,
@@ -37,19 +33,24 @@ func (x *Proxy) Component() (proxy.Config, error) {
 				After: disabledIfZero(x.Eject.After), For: x.Eject.For, Longest: x.Eject.Longest, Percent: max(1, x.Eject.Percent),
 			},
 		},
-		Policies:        policies,
-		Hash:            hash,
-		TLS:             tls,
-		ConnectTimeout:  x.Timeout.Connect,
-		ResponseTimeout: x.Timeout.Response,
-		HeaderTimeout:   x.Timeout.Header,
-		IdleTimeout:     x.Timeout.Idle,
-		StallTimeout:    x.Timeout.Stall,
-		HeaderLimit:     x.HeaderLimit,
-		Drain:           disabledIfZero(x.Drain),
-		Retries:         disabledIfZero(x.Retry.Attempts),
-		RetryBudget:     proxy.RetryBudget{Percent: disabledIfZero(x.Retry.Percent), PerSecond: disabledIfZero(x.Retry.PerSecond)},
+		Policies:    x.policies(),
+		Hash:        hash,
+		TLS:         tls,
+		Timeouts:    x.Timeout,
+		HeaderLimit: x.HeaderLimit,
+		Drain:       disabledIfZero(x.Drain),
+		Retry: proxy.Retry{
+			Attempts: disabledIfZero(x.Retry.Attempts), Percent: disabledIfZero(x.Retry.Percent), PerSecond: disabledIfZero(x.Retry.PerSecond),
+		},
 	}, nil
+}
+
+func (x *Proxy) policies() map[string]balancer.Policy {
+	policies := make(map[string]balancer.Policy, len(x.Policies))
+	for service, policy := range x.Policies {
+		policies[service] = balancer.Policy(policy)
+	}
+	return policies
 }
 
 // disabledIfZero maps 0, which turns a feature off in the configuration file, to -1, which turns it off in proxy.Config.

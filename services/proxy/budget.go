@@ -8,7 +8,7 @@ const budgetWindow = 10
 // budget counts requests and further attempts over a sliding window, as Finagle's RetryBudget does. Any goroutine may
 // count; one moves it on.
 type budget struct {
-	RetryBudget
+	Retry
 	requests, spent [budgetWindow]atomic.Int64 // by second
 	now             atomic.Int64               // the second that is counted
 }

@@ -11,16 +11,16 @@ func TestBudget(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name     string
-		budget   RetryBudget
+		budget   Retry
 		requests int
 		want     int
 	}{
-		{"so many a second without a request", RetryBudget{Percent: 20, PerSecond: 10}, 0, 100},
-		{"and a part of the requests", RetryBudget{Percent: 20, PerSecond: 10}, 1000, 300},
-		{"a part alone", RetryBudget{Percent: 20, PerSecond: -1}, 1000, 200},
-		{"none", RetryBudget{Percent: -1, PerSecond: -1}, 1000, 0},
+		{"so many a second without a request", Retry{Percent: 20, PerSecond: 10}, 0, 100},
+		{"and a part of the requests", Retry{Percent: 20, PerSecond: 10}, 1000, 300},
+		{"a part alone", Retry{Percent: 20, PerSecond: -1}, 1000, 200},
+		{"none", Retry{Percent: -1, PerSecond: -1}, 1000, 0},
 	} {
-		b := &budget{RetryBudget: row.budget}
+		b := &budget{Retry: row.budget}
 		b.move(1000)
 		for range row.requests {
 			b.request()
@@ -32,7 +32,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestBudgetSlides(t *testing.T) {
-	b := &budget{RetryBudget: RetryBudget{Percent: -1, PerSecond: 1}}
+	b := &budget{Retry: Retry{Percent: -1, PerSecond: 1}}
 	take := func(want bool, at int64) {
 		t.Helper()
 		b.move(at)

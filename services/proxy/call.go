@@ -9,7 +9,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// MaxRetries bounds Config.Retries.
+// MaxRetries bounds Retry.Attempts.
 const MaxRetries = 10
 
 // call is a request on its way to a server, and the response on its way back. It belongs to the goroutine of its handler.
@@ -91,7 +91,7 @@ func isIdempotent(method string) bool {
 // response in time is not repeated: the server may be executing it, and the next server would take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {
-	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retries || x.body.r.Context().Err() != nil:
+	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts || x.body.r.Context().Err() != nil:
 		return false
 	case f.Sent && (errors.Is(f.Err, upstream.ErrLate) || f.Received || !x.sent.Repeatable):
 		return false

@@ -26,7 +26,7 @@ func mustNew(t *testing.T, cfg Config) *Proxy {
 }
 
 func TestTheBudgetGoesOnWhenTheClockIsSetBack(t *testing.T) {
-	p := mustNew(t, Config{RetryBudget: RetryBudget{Percent: -1, PerSecond: 1}})
+	p := mustNew(t, Config{Retry: Retry{Percent: -1, PerSecond: 1}})
 	s, err := p.newService("data")
 	if err != nil {
 		t.Fatal(err)

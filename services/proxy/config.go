@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -18,72 +17,84 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/balancer"
+	"rollcall/services/check"
 	"rollcall/services/dial"
 	"rollcall/services/registry"
 )
 
-// Registry is what the proxy hears of the roll, and whom it tells what it met; *registry.Registry is one.
+// Registry is what the proxy needs of *registry.Registry: the membership, the reported loads, and a receiver of evidence.
 type Registry interface {
 	Watch(context.Context) <-chan *registry.Membership
 	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error)
 	Report(context.Context, registry.Evidence) error
 }
 
-// Config of a Proxy. The zero value is useful but for Registry.
+// Config of a Proxy. The zero value is useful except for Registry.
 type Config struct {
 	Registry Registry
-	Routes   []Route                 // beside /{service}/{path...}
-	Handlers map[string]http.Handler // inside the process, by the names that routes give them
+	Routes   []Route                 // in addition to /{service}/{path...}
+	Handlers map[string]http.Handler // handlers of this process, by the names that routes use
 
-	// NoRewrite turns off what makes a server below a stripped prefix look as if it was there: X-Forwarded-Prefix, the rewriting of Location,
+	// NoRewrite turns off what lets a server work below a prefix that it does not see: X-Forwarded-Prefix, the rewriting of Location,
 	// Content-Location, Refresh and the Path of cookies, and the redirect from /prefix to /prefix/.
 	NoRewrite bool
 
-	Balancer balancer.Config            // of every service
-	Policies map[string]balancer.Policy // of services that have another one than Balancer.Policy
-	Hash     HashKey                    // what the policy hash looks at; default the client's address
+	Balancer balancer.Config            // for every service
+	Policies map[string]balancer.Policy // for services with a policy other than Balancer.Policy
+	Hash     HashKey                    // key of the policy hash; default the client's address
 
-	Trusted []netip.Prefix // addresses of proxies in front whose X-Forwarded-*, Forwarded and X-Real-IP are kept; default none
+	Trusted []netip.Prefix // addresses of proxies in front, whose X-Forwarded-*, Forwarded and X-Real-IP are kept; default none
 
-	TLS  *tls.Config                                              // of the front, with its certificates; default none
-	Dial func(ctx context.Context, addr string) (net.Conn, error) // to a server; default dial.New, every address permitted
+	TLS  *tls.Config                                              // for clients, with the certificates; default plain HTTP/1.1
+	Dial func(ctx context.Context, addr string) (net.Conn, error) // connects to a server; default dial.New, which permits every address
 
-	ConnectTimeout  time.Duration // to a server; default 1 s
-	ResponseTimeout time.Duration // from the end of a request until the header of its answer; default 30 s
-	HeaderTimeout   time.Duration // for a client to send the header of a request; default 5 s
-	IdleTimeout     time.Duration // of a connection without a request, on both sides; default 90 s
-	StallTimeout    time.Duration // how long a client may send or take nothing of a body, and a server take nothing of one; default 30 s
-	HeaderLimit     int           // bytes of a request's header, 8 KiB to 1 MiB; default 16 KiB
-	Drain           time.Duration // how long the requests in hand of a server that left may go on; default 30 s, negative: not at all
+	Timeouts
+	HeaderLimit int           // maximum size of a request header in bytes, MinHeaderLimit to MaxHeaderLimit; default 16 KiB
+	Drain       time.Duration // time limit for requests in flight on a server that has left; default 30 s, negative: none
+	Linger      time.Duration // how long Serve accepts requests after its context has ended; default 500 ms
 
-	Linger time.Duration // how long Serve takes requests at its end, each answer ending its connection; default 500 ms
+	Retry Retry
 
-	Retries     int // further attempts, each on another server, at most MaxRetries; default 2, negative: none
-	RetryBudget RetryBudget
-
-	Tick    time.Duration         // precision of the timeouts towards servers, and of slow start and ejection; default 250 ms
+	Tick    time.Duration         // precision of timeouts for servers, slow start and ejection; default 250 ms
 	Metrics prometheus.Registerer // default none
 	Log     *zap.Logger           // default none
 }
 
-// RetryBudget bounds the further attempts of each service, counted over 10 s: so that servers that fail are not asked twice
-// as much for it.
-type RetryBudget struct {
-	Percent   int // of the requests; default 20, negative: none
-	PerSecond int // in any case; default 10, negative: none
+// Timeouts are the time limits for clients and servers. The tags are for the configuration file.
+type Timeouts struct {
+	ConnectTimeout  time.Duration `koanf:"connect" doc:"time limit for connecting to a server"`                                                                                               // default 1 s
+	ResponseTimeout time.Duration `koanf:"response" doc:"time limit until the header of the response, over all attempts of a request"`                                                        // default 30 s
+	HeaderTimeout   time.Duration `koanf:"header" doc:"time limit for a client to send the header of a request"`                                                                              // default 5 s
+	IdleTimeout     time.Duration `koanf:"idle" doc:"time for which connections to clients and servers are kept without a request"`                                                           // default 90 s
+	StallTimeout    time.Duration `koanf:"stall" doc:"time limit for the next byte of a request body, from the client or to the server, and for the next 64 KiB of a response to the client"` // default 30 s
 }
 
-// KeepAlive is how often the other end of a connection to a server should be asked whether it is there, while nothing comes: what
-// streams for long must not wait for a host that is gone.
+// Retry limits the retries of requests. Percent and PerSecond limit those of each service over 10 s, so that servers that fail do not get
+// twice the load. The tags are for the configuration file, in which 0 means none.
+type Retry struct {
+	Attempts  int `koanf:"attempts" doc:"retries per request, each on another server"`                      // at most MaxRetries; default 2, negative: none
+	Percent   int `koanf:"percent" doc:"retries allowed, as a percentage of the requests of the last 10 s"` // default 20, negative: none
+	PerSecond int `koanf:"persecond" doc:"retries allowed per second on top of the percentage"`             // default 10, negative: none
+}
+
+// KeepAlive is the interval of TCP keep-alive probes on connections to servers. A long stream must end if the server's host is gone.
 const KeepAlive = 15 * time.Second
 
-// Bounds of HeaderLimit in bytes. Browsers send headers of several KiB, and each connection may hold a header in memory.
+// Bounds of Config.HeaderLimit in bytes. Browsers send several KiB, and each connection may hold a header in memory.
 const (
-	minHeaderLimit = 8 << 10
-	maxHeaderLimit = 1 << 20
+	MinHeaderLimit = 8 << 10
+	MaxHeaderLimit = 1 << 20
 )
 
+// Default returns the configuration in which every default is filled in.
+func Default() Config {
+	var c Config
+	c.setDefaults()
+	return c
+}
+
 func (c *Config) setDefaults() {
+	c.Balancer = c.Balancer.WithDefaults()
 	c.Hash = cmp.Or(c.Hash, HashKey{Source: KeyClient})
 	if c.Hash.Source == KeyHeader {
 		c.Hash.Name = http.CanonicalHeaderKey(c.Hash.Name)
@@ -96,9 +107,9 @@ func (c *Config) setDefaults() {
 	c.HeaderLimit = cmp.Or(c.HeaderLimit, 16<<10)
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
 	c.Linger = cmp.Or(c.Linger, 500*time.Millisecond)
-	c.Retries = cmp.Or(c.Retries, 2)
-	c.RetryBudget.Percent = cmp.Or(c.RetryBudget.Percent, 20)
-	c.RetryBudget.PerSecond = cmp.Or(c.RetryBudget.PerSecond, 10)
+	c.Retry.Attempts = cmp.Or(c.Retry.Attempts, 2)
+	c.Retry.Percent = cmp.Or(c.Retry.Percent, 20)
+	c.Retry.PerSecond = cmp.Or(c.Retry.PerSecond, 10)
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	if c.Dial == nil {
 		c.Dial = dial.New(nil, KeepAlive)
@@ -108,44 +119,59 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate names every field that cannot work. Zero stands for the default.
+// Validate returns an error for every invalid field, a *check.FieldError where the field is a value of the configuration file.
 func (c Config) Validate() error {
 	c.setDefaults()
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("proxy: "+format, args...))
-		}
-	}
-	check(c.Registry != nil, "registry is nil")
-	timeouts := map[string]time.Duration{
-		"connect timeout": c.ConnectTimeout, "response timeout": c.ResponseTimeout, "header timeout": c.HeaderTimeout,
-		"idle timeout": c.IdleTimeout, "stall timeout": c.StallTimeout, "linger": c.Linger, "tick": c.Tick,
-	}
-	for _, name := range slices.Sorted(maps.Keys(timeouts)) {
-		check(timeouts[name] > 0, "%s %v is not positive", name, timeouts[name])
-	}
-	check(c.HeaderLimit >= minHeaderLimit && c.HeaderLimit <= maxHeaderLimit, "header limit %d, want %d to %d bytes", c.HeaderLimit, minHeaderLimit, maxHeaderLimit)
-	check(c.Retries <= MaxRetries, "retries %d, want at most %d", c.Retries, MaxRetries)
-	errs = append(errs, c.Hash.Validate(), c.Balancer.Validate())
-	for _, service := range slices.Sorted(maps.Keys(c.Policies)) {
-		check(events.ValidService(service), "policies: %q is no name of a service", service)
-		of := c.Balancer
-		of.Policy = c.Policies[service]
-		if err := of.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("proxy: policy of %s: %w", service, err))
-		}
-	}
+	f := check.Of("proxy")
+	f.That(c.Registry != nil, "registry", "is nil")
+	c.Timeouts.Check(f, "timeout")
+	f.That(c.Linger > 0, "linger", "%v: want more than 0", c.Linger)
+	f.That(c.Tick > 0, "tick", "%v: want more than 0", c.Tick)
+	CheckHeaderLimit(f, "headerlimit", c.HeaderLimit)
+	c.Retry.Check(f, "retry")
+	f.Add(c.Hash.Validate(), c.Balancer.Validate())
+	CheckPolicies(f, "policies", c.Policies)
 	for i, r := range c.Routes {
 		if err := r.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("proxy: route %d: %w", i+1, err))
+			f.Add(fmt.Errorf("proxy: route %d: %w", i+1, err))
 		}
-		check(r.Handler == "" || c.Handlers[r.Handler] != nil, "route %d: there is no handler %q", i+1, r.Handler)
+		f.That(r.Handler == "" || c.Handlers[r.Handler] != nil, "route", "%d: no handler %q", i+1, r.Handler)
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }
 
-// policyOf is the policy of a service.
+// Check adds an error for each timeout that is not positive. key is the key of t.
+func (t Timeouts) Check(f *check.Fields, key string) {
+	for _, of := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"connect", t.ConnectTimeout}, {"response", t.ResponseTimeout}, {"header", t.HeaderTimeout}, {"idle", t.IdleTimeout}, {"stall", t.StallTimeout},
+	} {
+		f.That(of.value > 0, key+"."+of.name, "%v: want more than 0", of.value)
+	}
+}
+
+// Check adds an error for each field of r that is above its bound. key is the key of r.
+func (r Retry) Check(f *check.Fields, key string) {
+	f.That(r.Attempts <= MaxRetries, key+".attempts", "%d: want at most %d", r.Attempts, MaxRetries)
+	f.That(r.Percent <= 100, key+".percent", "%d: want at most 100", r.Percent)
+}
+
+// CheckHeaderLimit adds an error for key if limit is out of its bounds.
+func CheckHeaderLimit(f *check.Fields, key string, limit int) {
+	f.That(limit >= MinHeaderLimit && limit <= MaxHeaderLimit, key, "%d: want %d to %d", limit, MinHeaderLimit, MaxHeaderLimit)
+}
+
+// CheckPolicies adds an error for each service with an invalid name or policy. key is the key of policies.
+func CheckPolicies(f *check.Fields, key string, policies map[string]balancer.Policy) {
+	for _, service := range slices.Sorted(maps.Keys(policies)) {
+		f.That(events.ValidService(service), key+":", "service %q: want a DNS label in lower case", service)
+		policies[service].Check(f, key+": "+service)
+	}
+}
+
+// policyOf returns the policy of a service.
 func (p *Proxy) policyOf(service string) balancer.Policy {
-	return cmp.Or(p.cfg.Policies[service], p.cfg.Balancer.Policy, balancer.P2C)
+	return cmp.Or(p.cfg.Policies[service], p.cfg.Balancer.Policy)
 }

@@ -176,7 +176,7 @@ func newFuzzed(t testing.TB) *fuzzed {
 		return nil
 	}))
 	cfg := proxy.Config{
-		Registry: registry, Log: log, Retries: -1,
+		Registry: registry, Log: log, Retry: proxy.Retry{Attempts: -1},
 		Dial: func(context.Context, string) (net.Conn, error) { return newFuzzServer(z), nil },
 	}
 	cfg.Balancer.Eject.After = -1

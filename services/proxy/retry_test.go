@@ -96,7 +96,7 @@ func TestRetriesEndWithTheBudget(t *testing.T) {
 	}
 	f := start(t, func(c *proxy.Config) {
 		c.Balancer.Eject.After = -1
-		c.RetryBudget = proxy.RetryBudget{Percent: 20, PerSecond: 1}
+		c.Retry.PerSecond = 1
 	}, server("a", breaks()), server("b", breaks()), server("c", breaks()))
 	for range 100 {
 		if a := f.get("/data/x"); a.status != http.StatusBadGateway {

@@ -147,12 +147,12 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 
 func TestRoutesThatNoTextSays(t *testing.T) {
 	for want, r := range map[string]proxy.Route{
-		`"A" is no name of a host`:               {Host: "A", Service: "x"},
-		`"x" is no path`:                         {Prefix: "x", Service: "x"},
-		`"/x/" has an element ""`:                {Prefix: "/x/", Service: "x"},
-		`want a service or a handler`:            {Prefix: "/x"},
-		`route 1: want a service or a handler`:   {Handler: "h", Service: "x"},
-		`route 1: there is no handler "unknown"`: {Handler: "unknown"},
+		`"A" is no name of a host`:             {Host: "A", Service: "x"},
+		`"x" is no path`:                       {Prefix: "x", Service: "x"},
+		`"/x/" has an element ""`:              {Prefix: "/x/", Service: "x"},
+		`want a service or a handler`:          {Prefix: "/x"},
+		`route 1: want a service or a handler`: {Handler: "h", Service: "x"},
+		`route 1: no handler "unknown"`:        {Handler: "unknown"},
 	} {
 		_, err := proxy.New(proxy.Config{Registry: newFakeRegistry(), Routes: []proxy.Route{r}})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -162,8 +162,8 @@ func TestRoutesThatNoTextSays(t *testing.T) {
 }
 
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
-	_, err := proxy.New(proxy.Config{ConnectTimeout: -1, HeaderLimit: 100, Retries: 100, Hash: proxy.HashKey{Source: "x"}})
-	for _, want := range []string{"registry is nil", "connect timeout -1ns", "header limit 100", "retries 100", "hash key"} {
+	_, err := proxy.New(proxy.Config{Timeouts: proxy.Timeouts{ConnectTimeout: -1}, HeaderLimit: 100, Retry: proxy.Retry{Attempts: 100}, Hash: proxy.HashKey{Source: "x"}})
+	for _, want := range []string{"registry is nil", "timeout.connect -1ns", "headerlimit 100", "retry.attempts 100", "hash"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want one with %q", err, want)
 		}

@@ -41,7 +41,7 @@ func (p *Proxy) newService(name string) (*service, error) {
 	}
 	value := p.metrics.labels.Of(name)
 	s := &service{
-		p: p, name: name, label: value, balancer: b, budget: budget{RetryBudget: p.cfg.RetryBudget},
+		p: p, name: name, label: value, balancer: b, budget: budget{Retry: p.cfg.Retry},
 		keyed:   cfg.Policy == balancer.Hash,
 		metrics: sync.OnceValue(func() *serviceMetrics { return p.metrics.service(value) }),
 	}

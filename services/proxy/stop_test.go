@@ -91,7 +91,7 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 func TestRequestsAfterTheEndOfRunEnd(t *testing.T) {
 	r := newFakeRegistry()
 	r.set(server("a", rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
-	p, err := proxy.New(proxy.Config{Registry: r, Tick: 10 * time.Millisecond, ResponseTimeout: 100 * time.Millisecond})
+	p, err := proxy.New(proxy.Config{Registry: r, Tick: 10 * time.Millisecond, Timeouts: proxy.Timeouts{ResponseTimeout: 100 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
