@@ -12,7 +12,7 @@ import (
 	"rollcall/services/config"
 )
 
-// composeFile is docker-compose.yml, as far as others speak of it.
+// composeFile is the part of docker-compose.yml that the documents describe.
 type composeFile struct {
 	Services map[string]struct {
 		Image       string
@@ -31,26 +31,24 @@ func mustCompose(t *testing.T) composeFile {
 	return c
 }
 
-// mustSection is the part of the README under a heading.
-func mustSection(t *testing.T, heading string) string {
-	t.Helper()
-	_, rest, ok := strings.Cut(string(fixture.File(t, "README.md")), "\n## "+heading+"\n")
-	if !ok {
-		t.Fatalf("README.md has no section %q", heading)
-	}
-	section, _, _ := strings.Cut(rest, "\n## ")
-	return section
-}
-
 var (
 	address = regexp.MustCompile(`127\.0\.0\.1:(\d+)`)
-	part    = regexp.MustCompile(`\b(nsqlookupd|nsqd|apiserver)\d`) // a name that only docker-compose.yml can give
+	part    = regexp.MustCompile(`\b(nsqlookupd|nsqd|apiserver)\d`) // a service of docker-compose.yml
 )
 
-func TestReadmeAndComposeFileAgree(t *testing.T) {
-	compose, section := mustCompose(t), mustSection(t, "The full stack in containers")
+// stackReadme describes docker-compose.yml.
+const stackReadme = "services/rollcall/README.md"
 
-	t.Run("each port", func(t *testing.T) {
+func TestReadmeLength(t *testing.T) {
+	if lines := strings.Count(string(fixture.File(t, "README.md")), "\n"); lines > 250 {
+		t.Errorf("README.md has %d lines, want at most 250", lines)
+	}
+}
+
+func TestReadmeAndComposeFileAgree(t *testing.T) {
+	compose, readme := mustCompose(t), string(fixture.File(t, stackReadme))
+
+	t.Run("each published port has a row", func(t *testing.T) {
 		var published []string
 		for name, s := range compose.Services {
 			for _, p := range s.Ports {
@@ -59,30 +57,30 @@ func TestReadmeAndComposeFileAgree(t *testing.T) {
 					t.Fatalf("%s publishes %s, want 127.0.0.1:PORT:PORT", name, p)
 				}
 				published = append(published, host[1])
-				if row := "`" + name + "` | http://127.0.0.1:" + host[1] + " |"; !strings.Contains(section, row) {
-					t.Errorf("the README has no row %q", row)
+				if row := "`" + name + "` | http://127.0.0.1:" + host[1] + " |"; !strings.Contains(readme, row) {
+					t.Errorf("%s has no row %q", stackReadme, row)
 				}
 			}
 		}
-		for _, a := range address.FindAllStringSubmatch(section, -1) {
+		for _, a := range address.FindAllStringSubmatch(readme, -1) {
 			if !slices.Contains(published, a[1]) {
-				t.Errorf("the README speaks of port %s, which nobody publishes", a[1])
+				t.Errorf("%s names port %s, which no service publishes", stackReadme, a[1])
 			}
 		}
 	})
-	t.Run("each name", func(t *testing.T) {
+	t.Run("each service is named", func(t *testing.T) {
 		for name := range compose.Services {
-			if !strings.Contains(section, "`"+name+"`") {
-				t.Errorf("the README does not speak of %s", name)
+			if !strings.Contains(readme, "`"+name+"`") {
+				t.Errorf("%s does not name %s", stackReadme, name)
 			}
 		}
-		for _, name := range part.FindAllString(section, -1) {
+		for _, name := range part.FindAllString(readme, -1) {
 			if _, ok := compose.Services[name]; !ok {
-				t.Errorf("the README speaks of %s, which is no service", name)
+				t.Errorf("%s names %s, which is not a service", stackReadme, name)
 			}
 		}
 	})
-	t.Run("each key", func(t *testing.T) {
+	t.Run("each environment variable is a key", func(t *testing.T) {
 		var keys []string
 		for _, k := range config.Keys() {
 			keys = append(keys, k.Env())
@@ -90,32 +88,45 @@ func TestReadmeAndComposeFileAgree(t *testing.T) {
 		for name, s := range compose.Services {
 			for key := range s.Environment {
 				if strings.HasPrefix(key, "ROLLCALL_") && !slices.Contains(keys, key) {
-					t.Errorf("%s sets %s, which is no key", name, key)
+					t.Errorf("%s sets %s, which is not a key", name, key)
 				}
 			}
 		}
-		for _, key := range regexp.MustCompile(`ROLLCALL_[A-Z_]+`).FindAllString(mustSection(t, "Run it")+section, -1) {
-			if !slices.Contains(keys, key) {
-				t.Errorf("the README speaks of %s, which is no key", key)
-			}
-		}
 	})
-	t.Run("each piece of YAML", func(t *testing.T) {
-		pieces := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(mustSection(t, "Run it")+section, -1)
-		for _, piece := range pieces {
-			if err := yaml.Unmarshal([]byte(piece[1]), new(map[string]any)); err != nil {
-				t.Errorf("%v in\n%s", err, piece[1])
-			}
-		}
-		if len(pieces) != 2 {
-			t.Errorf("there are %d, want the service of one's own and the manifest", len(pieces))
-		}
-	})
-	t.Run("each image is of an exact version", func(t *testing.T) {
+	t.Run("each image has an exact version", func(t *testing.T) {
 		for name, s := range compose.Services {
 			if !regexp.MustCompile(`^(rollcall:dev|[a-z/]+:v?\d+\.\d+\.\d+)$`).MatchString(s.Image) {
-				t.Errorf("%s is of %q", name, s.Image)
+				t.Errorf("%s has the image %q", name, s.Image)
 			}
 		}
 	})
+}
+
+func TestDocsEnvironmentVariablesAreKeys(t *testing.T) {
+	known := []string{"ROLLCALL_API"} // of the verbs that query an API server
+	for _, k := range config.Keys() {
+		known = append(known, k.Env())
+	}
+	for name, text := range mustDocuments(t) {
+		for _, key := range regexp.MustCompile(`\bROLLCALL_[A-Z_]+`).FindAllString(text, -1) {
+			if name != "CHANGELOG.md" && !slices.Contains(known, key) {
+				t.Errorf("%s names %s, which is not a key", name, key)
+			}
+		}
+	}
+}
+
+func TestDocsYAMLIsValid(t *testing.T) {
+	pieces := 0
+	for name, text := range mustDocuments(t) {
+		for _, piece := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			pieces++
+			if err := yaml.Unmarshal([]byte(piece[1]), new(map[string]any)); err != nil {
+				t.Errorf("%s: %v in\n%s", name, err, piece[1])
+			}
+		}
+	}
+	if pieces < 3 {
+		t.Errorf("found %d pieces of YAML, want that of the proxy, of Compose and of Kubernetes at least", pieces)
+	}
 }
