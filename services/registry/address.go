@@ -13,7 +13,7 @@ import (
 // claim notes that r is registered at its address, after its first heartbeat from there. It compares r with the server that
 // was registered there last: if the older of the two now has a successor, it becomes suspect and is probed. Not in mode
 // warming, because the first heartbeat that this process receives is then not the first one of the server.
-func (s *state) claim(r *record, sent time.Duration, at time.Time, now time.Duration) {
+func (s *state) claim(r *record, sent time.Duration, m moment) {
 	r.claimed = sent
 	newer, older := r, s.latestAt(r.view.Addr)
 	if older != nil && older.claimed > r.claimed {
@@ -23,9 +23,9 @@ func (s *state) claim(r *record, sent time.Duration, at time.Time, now time.Dura
 	if older == nil || s.mode == ModeWarming || s.successor(older) == nil {
 		return
 	}
-	d := older.doubted()
-	d.badAt = max(d.badAt, newer.claimed) // a heartbeat from before does not prove that it still has the address
-	s.suspect(older, stepContested, at, now)
+	q := older.openInquiry()
+	q.evidenceAt = max(q.evidenceAt, newer.claimed) // a heartbeat from before does not prove that it still has the address
+	s.suspect(older, stepContested, m)
 }
 
 // disclaim removes r from the index of addresses.

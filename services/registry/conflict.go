@@ -54,11 +54,11 @@ func (s *state) detectTwin(h *events.Heartbeat, delay, now time.Duration) {
 }
 
 // settleConflict determines whether there is a conflict, and emits an event when that changes.
-func (s *state) settleConflict(at time.Time, now time.Duration) {
+func (s *state) settleConflict(m moment) {
 	earliest := int64(0)
 	for start, t := range s.twins {
 		switch {
-		case now-t.last > twinSilent:
+		case m.now-t.last > twinSilent:
 			delete(s.twins, start)
 		case t.proven && (earliest == 0 || start < earliest):
 			earliest = start
@@ -70,10 +70,10 @@ func (s *state) settleConflict(at time.Time, now time.Duration) {
 		ended := *s.conflict
 		s.conflict = nil
 		ended.Detail = fmt.Sprintf("no other API server has the id %q any more", s.cfg.Observer)
-		s.tellConflict(ended, false, at)
+		s.tellConflict(ended, false, m)
 	case s.conflict == nil || s.conflict.Started.UnixMilli() != earliest:
 		begins := s.conflict == nil
-		c := Conflict{Started: time.UnixMilli(earliest).UTC(), Since: wall(at.UnixNano()), Yields: earliest < s.cfg.Started.UnixMilli()}
+		c := Conflict{Started: time.UnixMilli(earliest).UTC(), Since: m.wall(), Yields: earliest < s.cfg.Started.UnixMilli()}
 		if !begins {
 			c.Since = s.conflict.Since
 		}
@@ -81,12 +81,12 @@ func (s *state) settleConflict(at time.Time, now time.Duration) {
 			s.cfg.Observer, c.Started.Format(time.RFC3339))
 		s.conflict, s.membership = &c, nil
 		if begins {
-			s.tellConflict(c, true, at)
+			s.tellConflict(c, true, m)
 		}
 	}
 }
 
-func (s *state) tellConflict(c Conflict, begins bool, at time.Time) {
+func (s *state) tellConflict(c Conflict, begins bool, m moment) {
 	why := events.CauseCalm
 	if begins {
 		why = events.CauseDuplicate
@@ -95,8 +95,8 @@ func (s *state) tellConflict(c Conflict, begins bool, at time.Time) {
 	s.membership = nil
 	s.outbox.push(events.ConflictChanged{
 		Transition: events.Transition{
-			ID:   events.ConflictEventID(s.cfg.Observer, s.cfg.Started, at, s.revision),
-			Time: wall(at.UnixNano()), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
+			ID:   events.ConflictEventID(s.cfg.Observer, s.cfg.Started, m.at, s.revision),
+			Time: m.wall(), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
 		},
 		Conflict: begins, Started: c.Started, Detail: c.Detail,
 	})

@@ -74,14 +74,14 @@ func (s *state) contended(r *record) bool {
 // rewind makes r accept a seq that is not above its ordinal. It starts a round that no earlier process of this incarnation
 // had; otherwise later events would repeat the ids of earlier ones.
 func (r *record) rewind(b *arrival) {
-	d := r.doubted()
+	d := r.openInquiry()
 	d.firstRound = uint64(max(0, b.PublishedAt.UnixNano()))
 	d.round = d.firstRound
 	r.ordinal = 0
 }
 
 // rewound reports whether an earlier process had the same incarnation and a higher seq.
-func (r *record) rewound() bool { return r.doubt != nil && r.doubt.firstRound > 0 }
+func (r *record) rewound() bool { return r.inquiry != nil && r.inquiry.firstRound > 0 }
 
 // succeed applies a heartbeat of another incarnation than that of r.
 func (s *state) succeed(b *arrival, r *record) outcome {
@@ -123,7 +123,7 @@ func (s *state) admit(b *arrival) outcome {
 	if why == objectionEcho {
 		return outcomeOutdated
 	}
-	since := never // heartbeats beside the process that was registered then count, too
+	since := time.Duration(never) // heartbeats beside the process that was registered then count, too
 	if b.Incarnation == stone.incarnation {
 		since = stone.ended
 	}

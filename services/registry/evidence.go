@@ -54,109 +54,89 @@ func Findings() []Finding {
 }
 
 const (
-	probesAlone = 60 * time.Second // for so long after it was heard last an answer renews a lease, or for its TTL,
-	probesBeats = 12               // or for so many of its intervals
-	extensions  = 2                // intervals that a server gains of which nobody can tell whether it answers,
-	shortened   = 1                // or, of one that has a successor on its address: it outlives one lost heartbeat
+	extensions = 2 // intervals by which accepted connections extend the lease of a server that tells no id,
+	shortened  = 1 // or of a server with a successor on its address; enough to survive one lost heartbeat
 )
 
-// report applies what was found out about a server.
+// report applies evidence about a server.
 func (s *state) report(e Evidence) {
 	r := s.servers[key{e.Service, e.ID}]
 	if r == nil || r.incarnation != e.Incarnation || r.view.Addr != e.Addr {
 		return
 	}
-	now, began := s.since(e.Ended), s.since(e.Began)
-	d := r.doubted()
-	d.remember(e)
+	m, began := s.moment(e.Ended), s.since(e.Began)
+	q := r.openInquiry()
+	q.findings.add(e)
 	if e.Source == SourceProbe {
-		d.asking = false
-		d.askAt = began + r.pace() - s.cfg.Tick/2 // for the tick that comes then, not the one after it
-		if e.Finding != FindingSilent && e.Finding != FindingUnknown {
-			s.answered = max(s.answered, began)
-		}
+		s.probes.reported(r, e.Finding, began, s.cfg.Tick)
 	}
-	contested := s.contested(r)
 	switch {
-	case e.Finding == FindingIdentified && contested && !e.Contested:
+	case e.Finding == FindingIdentified && s.contested(r) && !e.Contested:
 		// The prober did not know that the id alone proves nothing. The next probe knows.
 	case e.Finding == FindingIdentified:
-		s.confirm(r, e.Ended, began, now)
-	case r.sent > began: // it was well after that
+		s.confirm(r, began, m)
+	case r.sent > began: // a newer heartbeat refutes the evidence
 	case e.Finding == FindingUnknown:
-		if s.exhausted(r) { // by then it is no excuse that nobody could ask
-			d.fail(began)
+		if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone { // then a probe that could not be sent counts, too
+			q.fail(began)
 		}
 	default:
-		d.badAt = max(d.badAt, began)
-		s.weigh(r, e, now)
+		q.evidenceAt = max(q.evidenceAt, began)
+		s.weigh(r, e, m)
 	}
 }
 
-// confirm renews the lease of a server that was asked and told its id, within bounds: one that goes on answering and is
-// not heard through nsqd that work has a fault that its users would find out.
-func (s *state) confirm(r *record, at time.Time, began, now time.Duration) {
-	d := r.doubt
-	d.failed, d.extended = 0, 0
-	if s.exhausted(r) {
+// confirm renews the lease of a server that told its id to a probe, unless it has lived on its answers for too long: see unheard.
+func (s *state) confirm(r *record, began time.Duration, m moment) {
+	q := r.inquiry
+	q.failed, q.extended = 0, 0
+	if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone {
 		return
 	}
-	d.refuted = d.refuted && began <= d.badAt
+	q.gone = q.gone && began <= q.evidenceAt
 	r.stamp = max(r.stamp, min(s.clock.at(began), s.clock.lease))
 	if !r.suspect {
 		return
 	}
 	if !r.provisional {
-		d.round++ // before it is told: a heartbeat with this ordinal may have told of a recovery already
+		q.round++ // a heartbeat with this ordinal may have caused a recovered event already
 	}
-	s.trust(r, stepConfirmed, at, now)
+	s.trust(r, stepConfirmed, m)
 }
 
-// exhausted reports whether r has lived on its answers for as long as it may. That begins anew when the nsqd is heard again
-// that it was heard through last, which may be the only one that it knows, as long as it answers until then.
-func (s *state) exhausted(r *record) bool {
-	since := r.beat
-	if way := s.clock.nsqds[r.via.Value()]; way != nil {
-		since = max(since, min(way.until, r.stamp))
-	}
-	alone := max(probesAlone, r.ttl, probesBeats*r.interval())
-	return s.clock.lease-since >= s.clock.withUnreached(alone)
-}
-
-// weigh applies what speaks against a server. What the proxy met makes it a suspect, that is asked; what came of asking may
-// end it.
-func (s *state) weigh(r *record, e Evidence, now time.Duration) {
+// weigh applies evidence against a server. A failure that the proxy met makes the server suspect, and so probed. Probes may end it.
+func (s *state) weigh(r *record, e Evidence, m moment) {
+	q := r.inquiry
 	switch {
 	case e.Source == SourceProxy:
-		s.suspect(r, stepUnreachable, e.Ended, now)
+		s.suspect(r, stepUnreachable, m)
 	case e.Finding == FindingRefused:
-		s.refute(r, stepRefused, e.Ended, now)
-	case e.Finding == FindingStranger && s.usurped(r, now):
-		s.refute(r, stepStranger, e.Ended, now)
-	case e.Finding != FindingSilent && r.doubt.extended < s.extensions(r):
-		r.doubt.extended++
+		s.refute(r, stepRefused, m)
+	case e.Finding == FindingStranger && s.usurped(r, m.now):
+		s.refute(r, stepStranger, m)
+	case e.Finding != FindingSilent && q.extended < s.extensions(r):
+		q.extended++
 	default:
-		r.doubt.fail(s.since(e.Began))
+		q.fail(s.since(e.Began))
 		if e.Finding == FindingAccepted {
-			r.doubt.accepted++
+			q.accepted++
 		}
 		if r.provisional {
-			s.emitSuspected(r, e.Ended, now)
+			s.emitSuspected(r, m)
 		}
 	}
 }
 
-// refute takes evidence that r is gone. One that was no suspect, but asked as a control or while nothing is heard, becomes
-// one, and is asked again.
-func (s *state) refute(r *record, why step, at time.Time, now time.Duration) {
-	if !r.suspect {
-		s.suspect(r, stepUnreachable, at, now)
+// refute takes evidence that r is gone. A server that is not suspect, which was probed as a control or in mode blind, becomes
+// suspect and is probed again.
+func (s *state) refute(r *record, why step, m moment) {
+	known := r.suspect
+	s.suspect(r, stepUnreachable, m)
+	if !known {
 		return
 	}
-	s.suspect(r, stepUnreachable, at, now) // if it is a restored one, of which nobody was told
-	r.doubt.refuted, r.doubt.why = true, why
+	r.inquiry.gone, r.inquiry.why = true, why
 	if s.allow() {
-		s.end(r, why, at, now)
-		s.strike(r)
+		s.remove(r, why, m)
 	}
 }

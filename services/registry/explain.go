@@ -56,8 +56,8 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		}
 		e.Beats = append(e.Beats, Beat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
 	}
-	if r.doubt != nil {
-		e.Probes = append(e.Probes, r.doubt.results()...)
+	if r.inquiry != nil {
+		e.Probes = r.inquiry.findings.results()
 	}
 	for _, c := range r.changes {
 		typ, cause := c.step.event()
@@ -84,54 +84,26 @@ func (i *Ignored) words() string {
 	return fmt.Sprintf("(incarnation %d, seq %d, %s, at %s) because %s", i.Incarnation, i.Seq, i.Addr, i.Last.Format(time.TimeOnly), i.Detail)
 }
 
-// summary says it in words.
+// summary is the state of a server in words.
 func (s *state) summary(r *record, now time.Duration) string {
 	ms := func(d time.Duration) time.Duration { return max(0, d).Round(time.Millisecond) }
-	silence, age := now-r.sent, s.clock.at(now)-s.clock.grace-r.stamp
+	v, silence := s.verdict(r, s.clock.at(now), s.mode), now-r.sent
 	words := fmt.Sprintf("%s: ", r.view.State)
 	if r.view.State == events.StateDraining {
 		words = "draining: its weight is 0, so it takes nothing new: "
 	}
 	if r.heard == 0 {
-		words += "not heard since this API server started, which knows it from before"
+		words += "no heartbeat has arrived since this API server started, which restored it from its snapshot"
 	} else {
 		words += fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", ms(silence), r.via.Value())
 	}
 	switch {
 	case r.stamp > r.beat:
-		words += fmt.Sprintf("; since then it was asked, and told its id %v ago", ms(age))
-	case silence-age >= time.Second:
-		words += fmt.Sprintf("; of that only %v counts against it, because this API server could not hear for the rest", ms(age))
+		words += fmt.Sprintf("; it told its id to a probe %v ago", ms(v.age))
+	case silence-v.age >= time.Second:
+		words += fmt.Sprintf("; only %v of that count against it, because this API server could receive nothing for the rest", ms(v.age))
 	}
-	if !r.suspect {
-		return fmt.Sprintf("%s; it is suspect after %v of silence and expires after %v", words, r.suspectAfter(), r.ttl)
-	}
-	return words + "; " + s.outlook(r, age)
-}
-
-// outlook is what becomes of a suspect.
-func (s *state) outlook(r *record, age time.Duration) string {
-	d := r.doubted()
-	end := r.ttl + time.Duration(d.extended)*r.interval()
-	left := max(0, end-age).Round(time.Millisecond)
-	asked := d.answers()
-	if !s.cfg.Probing {
-		asked = "probes are off"
-	}
-	switch {
-	case d.refuted:
-		_, cause := d.why.event()
-		return fmt.Sprintf("it is gone (%s) and expires as soon as the limit on expiries allows", cause)
-	case s.mode == ModeBlind:
-		return "while nothing comes through any nsqd it is kept, unless it is found to be gone"
-	case s.mode == ModeWarming:
-		return "while warming nobody expires by silence, only if it is found to be gone"
-	case d.failed >= failures && !s.reached(r):
-		return "no other server answers either, so its silence says nothing: it is kept for a minute unless it is heard"
-	case s.mode == ModeHolding:
-		return fmt.Sprintf("too many are suspect at once, so it is kept until three probes fail: %s", asked)
-	}
-	return fmt.Sprintf("it expires in %v unless it is heard or answers: %s", left, asked)
+	return words + "; " + v.String()
 }
 
 // ProbeResult is one piece of evidence in an Explanation.
@@ -140,13 +112,4 @@ type ProbeResult struct {
 	Finding Finding   `json:"finding"`
 	Source  Source    `json:"source"`
 	TookMS  int64     `json:"took_ms"`
-}
-
-func (d *doubt) results() []ProbeResult {
-	var all []ProbeResult
-	for i := d.answered - min(d.answered, keptProbes); i < d.answered; i++ {
-		p := d.probes[i%keptProbes]
-		all = append(all, ProbeResult{wall(p.at), p.finding, p.source, p.took.Milliseconds()})
-	}
-	return all
 }

@@ -12,11 +12,11 @@ func TestAnAcceptedProbeIsNotToldAsFailed(t *testing.T) {
 		findings []Finding // of one question a second
 		want     string
 	}{
-		{"all silent", []Finding{FindingSilent, FindingSilent}, "2 probes in a row failed"},
-		{"those that gained an interval", []Finding{FindingAccepted, FindingAccepted}, "0 probes in a row failed"},
-		{"all accepted", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingAccepted}, "2 probes in a row were accepted and told no id"},
-		{"one of each", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingSilent}, "of 2 probes in a row 1 were accepted and told no id, and 1 failed"},
-		{"before it told its id", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingIdentified, FindingSilent}, "1 probes in a row failed"},
+		{"all silent", []Finding{FindingSilent, FindingSilent}, "so far 2 failed"},
+		{"those that gained an interval", []Finding{FindingAccepted, FindingAccepted}, "none so far"},
+		{"all accepted", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingAccepted}, "so far 2 accepted without an id"},
+		{"one of each", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingSilent}, "so far 1 failed, 1 accepted without an id"},
+		{"before it told its id", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingIdentified, FindingSilent}, "so far 1 failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mustState(t, Config{Probing: true})
@@ -30,11 +30,11 @@ func TestAnAcceptedProbeIsNotToldAsFailed(t *testing.T) {
 				at := start.Add(7*time.Second + time.Duration(i)*time.Second)
 				s.report(Evidence{Probe: Probe{Service: r.view.Service, ID: r.view.ID, Addr: r.view.Addr, Incarnation: r.incarnation}, Finding: f, Source: SourceProbe, Began: at, Ended: at})
 			}
-			if r.doubt.answers() != tt.want {
-				t.Errorf("got %q, want %q", r.doubt.answers(), tt.want)
+			if r.inquiry.probes() != tt.want {
+				t.Errorf("got %q, want %q", r.inquiry.probes(), tt.want)
 			}
 			s.mode = ModeNormal
-			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "1 probes in a row failed" && !strings.Contains(e.Summary, tt.want) { // that one is alive again
+			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "so far 1 failed" && !strings.Contains(e.Summary, tt.want) { // that one is alive again
 				t.Errorf("got %q, want it with %q", e.Summary, tt.want)
 			}
 		})

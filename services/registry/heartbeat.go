@@ -53,7 +53,9 @@ func newArrival(m message, now time.Duration) *arrival {
 	return &arrival{m.heartbeat, m.receipt, m.fingerprint, now, ordinal(m.heartbeat, m.receipt)}
 }
 
-// sent is when nsqd got it.
+func (b *arrival) moment() moment { return moment{b.ReceivedAt, b.now} }
+
+// sent is when nsqd received it.
 func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
 // register puts an incarnation on the roll, in place of older (which may be nil), unless its address belongs to a newer
@@ -80,8 +82,8 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	}
 	s.insert(r)
 	s.hear(b, r)
-	s.emitAs(r, stepRegistered, first, r.round(), b.ReceivedAt, b.now)
-	s.claim(r, b.sent(), b.ReceivedAt, b.now)
+	s.emitAs(r, stepRegistered, edition{first, r.round()}, b.moment())
+	s.claim(r, b.sent(), b.moment())
 	return outcomeTaken
 }
 
@@ -105,9 +107,7 @@ func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	if r == nil {
 		return
 	}
-	s.bury(r, why, b.ReceivedAt, b.now)
-	s.emitAs(r, why, uint64(b.Incarnation), round, b.ReceivedAt, b.now)
-	s.strike(r)
+	s.removeAs(r, why, edition{uint64(b.Incarnation), round}, b.moment())
 }
 
 // renew applies a heartbeat of the incarnation that is on the roll.
@@ -136,11 +136,11 @@ func (s *state) renew(b *arrival, r *record) outcome {
 	s.hear(b, r)
 	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now, nor of what was
 	// found out since.
-	if r.suspect && s.clock.at(b.now)-s.clock.grace-r.stamp < r.suspectAfter() && r.unrefutedAt(b.sent()) {
+	if r.suspect && s.clock.at(b.now).sub(r.stamp)-s.clock.grace < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
-			r.doubted().round++ // its ordinal may have told of a recovery already
+			r.openInquiry().round++ // an event may have reported a recovery at its ordinal already
 		}
-		s.trust(r, stepRecovered, b.ReceivedAt, b.now)
+		s.trust(r, stepRecovered, b.moment())
 	}
 	if changed {
 		s.update(b, r)
@@ -153,7 +153,7 @@ func (s *state) hear(b *arrival, r *record) {
 		r.via = unique.Make(b.Via)
 	}
 	at := b.ReceivedAt.UnixNano()
-	if stamp := s.clock.at(b.now) - b.Delay; stamp > r.beat {
+	if stamp := s.clock.at(b.now).add(-b.Delay); stamp > r.beat {
 		r.beat, r.lastSeen = stamp, at-int64(b.Delay)
 		r.stamp = max(r.stamp, stamp)
 	}
@@ -162,8 +162,8 @@ func (s *state) hear(b *arrival, r *record) {
 	if r.advance(b.ordinal) {
 		r.load = b.Load
 	}
-	if r.doubt != nil {
-		r.doubt.heard(b.sent())
+	if r.inquiry != nil {
+		r.inquiry.heard(b.sent())
 	}
 	r.remember(beat{at: at, ordinal: b.ordinal, delay: b.Delay, via: r.via})
 	s.schedule(r, b.now)
@@ -181,16 +181,16 @@ func (s *state) update(b *arrival, r *record) {
 	if r.suspect {
 		view.State = events.StateSuspect
 	}
-	if moved && r.doubt != nil { // nothing is known of the new one
-		r.doubt.dispel()
-		r.doubt.badAt, r.doubt.askAt = never, 0
+	if moved && r.inquiry != nil { // nothing is known about the new address
+		r.inquiry.clear()
+		r.inquiry.evidenceAt, r.inquiry.probe.notBefore = never, 0
 	}
 	r.view, r.fingerprint, r.ttl = view, b.fingerprint, b.TTL()
 	s.byAddr[key{view.Service, view.Addr}] = r
 	s.schedule(r, b.now)
-	s.emit(r, stepUpdated, b.ReceivedAt, b.now)
+	s.emit(r, stepUpdated, b.moment())
 	if moved {
-		s.claim(r, b.sent(), b.ReceivedAt, b.now)
+		s.claim(r, b.sent(), b.moment())
 	}
 }
 
@@ -213,8 +213,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	case b.Incarnation == r.incarnation:
 		r.advance(b.ordinal)
 	}
-	s.end(r, stepLeft, b.ReceivedAt, b.now)
-	s.strike(r)
+	s.remove(r, stepLeft, b.moment())
 	if b.Incarnation > r.incarnation {
 		s.rememberLeave(b)
 	}

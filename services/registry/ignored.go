@@ -124,7 +124,7 @@ type IgnoredCause struct {
 
 // Ignored returns what was ignored since the start, by cause, for the log.
 func (r *Registry) Ignored(ctx context.Context) ([]IgnoredCause, error) {
-	return ask(ctx, r, func(s *state) []IgnoredCause {
+	return query(ctx, r, func(s *state) []IgnoredCause {
 		var all []IgnoredCause
 		for why, n := range s.ignored.counts {
 			if n > 0 {

@@ -45,9 +45,6 @@ func (c *leaseClock) explains(s *nsqd) time.Duration {
 // tooLate reports whether messages through an nsqd are so old that it counts as silent.
 func (c *leaseClock) tooLate(s *nsqd) bool { return s.lag > c.interval+lagLimit }
 
-// judged returns the time of the lease clock at which leases are judged.
-func (c *leaseClock) judged() time.Duration { return c.lease - c.grace }
-
 // explained returns how long a message may have waited in the mailbox at a tick that comes g after the tick before.
 func (c *leaseClock) explained(g time.Duration) time.Duration {
 	if c.grace == 0 {

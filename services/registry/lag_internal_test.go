@@ -46,7 +46,7 @@ func TestLagExtendsLeases(t *testing.T) {
 			if c.grace != tt.grace {
 				t.Errorf("grace %v, want %v", c.grace, tt.grace)
 			}
-			if speed := (c.lease - before).Seconds() / 10; math.Abs(speed-tt.speed) > 0.01 {
+			if speed := c.lease.sub(before).Seconds() / 10; math.Abs(speed-tt.speed) > 0.01 {
 				t.Errorf("L runs at %v, want %v", speed, tt.speed)
 			}
 			flow(&c, 2*testTick, map[string]time.Duration{"a": 0, "b": 0})

@@ -38,5 +38,5 @@ func (s *state) whole(at time.Time) bool {
 	if s.clock.late() {
 		s.lateAt = s.clock.lease
 	}
-	return s.clock.lease-s.lateAt >= s.cfg.Interval || s.cfg.Restore.fresh(at)
+	return s.clock.lease.sub(s.lateAt) >= s.cfg.Interval || s.cfg.Restore.fresh(at)
 }

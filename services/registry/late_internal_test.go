@@ -94,8 +94,8 @@ func TestTheLastProbeIsThatSinceTheLastHeartbeat(t *testing.T) {
 	for now := time.Duration(0); now <= 9*time.Second; now += testTick {
 		at := start.Add(now)
 		s.tick(at, nil)
-		if q, ok := s.question(); ok {
-			s.asked()
+		if q, ok := s.nextProbe(); ok {
+			s.probes.taken(s.clock.last)
 			s.report(Evidence{Probe: q, Finding: FindingIdentified, Source: SourceProbe, Began: at, Ended: at})
 			probed = at
 		}

@@ -47,7 +47,7 @@ type leaseClock struct {
 	interval, tick time.Duration // h and d
 	canaries       time.Duration // interval of the canaries through each nsqd
 
-	lease       time.Duration // L at the last tick
+	lease       leaseTime     // L at the last tick
 	creditLimit time.Duration // what may be given back now
 	last        time.Duration // when that was
 	receiving   int64         // s = receiving/known until the next tick
@@ -79,7 +79,7 @@ func (c *leaseClock) silentAfter() time.Duration { return c.canaries * 5 / 2 }
 
 // at is what L may be at most at a moment near to the last tick: the next one will tell how much of the time counts, and
 // a heartbeat must not be older then than it is.
-func (c *leaseClock) at(now time.Duration) time.Duration { return c.lease + min(now-c.last, 2*c.tick) }
+func (c *leaseClock) at(now time.Duration) leaseTime { return c.lease.add(min(now-c.last, 2*c.tick)) }
 
 func (c *leaseClock) share(g time.Duration) time.Duration {
 	if c.receiving == c.known {
@@ -132,7 +132,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 		c.receiving, c.known = 0, 1
 	}
 	passed := c.share(min(g, 2*c.tick))
-	c.lease += passed
+	c.lease = c.lease.add(passed)
 	c.creditLimit = min(c.maxCreditLimit(), c.creditLimit+passed/2)
 	credit = min(credit, c.creditLimit)
 	c.creditLimit -= credit
@@ -217,7 +217,7 @@ func (s *state) credit(c time.Duration) {
 	s.credited += c
 	l := s.clock.lease
 	for _, r := range s.order {
-		r.stamp = max(r.stamp, min(r.stamp+c, l))
-		r.beat = max(r.beat, min(r.beat+c, l))
+		r.stamp = max(r.stamp, min(r.stamp.add(c), l))
+		r.beat = max(r.beat, min(r.beat.add(c), l))
 	}
 }

@@ -69,7 +69,7 @@ func TestLeaseClockRunsAsFarAsWeHear(t *testing.T) {
 				c.saw("a", c.last-tt.lag, 0)
 			}
 			c.advance(now, tt.known)
-			if got := c.lease - before; got != tt.want {
+			if got := c.lease.sub(before); got != tt.want {
 				t.Errorf("L went on by %v, want %v", got, tt.want)
 			}
 		})
@@ -147,7 +147,7 @@ func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
 	before := c.lease
 	c.saw("a", c.last+testTick, 0)
 	c.advance(c.last+testTick, []string{"a"})
-	if got := c.lease - before; got != testTick {
+	if got := c.lease.sub(before); got != testTick {
 		t.Errorf("L went on by %v, want %v", got, testTick)
 	}
 	if got := fmt.Sprint(c.list()); got != "[{a receiving 0s}]" {
@@ -176,13 +176,13 @@ func TestLeaseClockIsNeverFast(t *testing.T) {
 				before, at := c.lease, c.at(now+g)
 				now += g
 				credit := c.advance(now, nsqd[:rapid.IntRange(0, 3).Draw(t, "known")])
-				if c.lease < before || c.lease-before > g || at-before > g {
+				if c.lease < before || c.lease.sub(before) > g || at.sub(before) > g {
 					t.Fatalf("L went from %v to %v (%v before the tick) in %v", before, c.lease, at, g)
 				}
 				if credit < 0 || credit > testInterval {
 					t.Fatalf("credit %v", credit)
 				}
-				if credited += credit; credited > c.maxCreditLimit()+c.lease/2 {
+				if credited += credit; credited > c.maxCreditLimit()+time.Duration(c.lease)/2 {
 					t.Fatalf("%v were given back while L went to %v", credited, c.lease)
 				}
 			},

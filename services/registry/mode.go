@@ -26,30 +26,30 @@ const (
 //	warming  until TTL + interval after a start, or after blind
 //	holding  more than 15 % of the roll is suspect (under 10 servers half), until it is at most 10 % (a third)
 //	normal   else
-func (s *state) settle(at time.Time, now, g time.Duration) {
+func (s *state) settle(m moment, g time.Duration) {
 	s.refill(g)
-	if !s.complete && s.whole(at) {
+	if !s.complete && s.whole(m.at) {
 		s.complete, s.membership = true, nil
 	}
 	if silent := s.clock.silentNSQD(); !slices.Equal(silent, s.silent) {
 		s.silent, s.membership = silent, nil
 	}
 	if s.modeSince.IsZero() {
-		s.modeSince = at
+		s.modeSince = m.at
 	}
 	deaf := s.clock.deaf()
 	if deaf {
-		s.warmAt = now + s.cfg.TTL + s.cfg.Interval
+		s.warmAt = m.now + s.cfg.TTL + s.cfg.Interval
 	}
 	switch {
 	case deaf:
-		s.change(ModeBlind, events.CauseBlind, at)
-	case now < s.warmAt:
-		s.change(ModeWarming, events.CauseReceiving, at)
+		s.change(ModeBlind, events.CauseBlind, m)
+	case m.now < s.warmAt:
+		s.change(ModeWarming, events.CauseReceiving, m)
 	case s.mass():
-		s.change(ModeHolding, events.CauseMass, at)
+		s.change(ModeHolding, events.CauseMass, m)
 	default:
-		s.change(ModeNormal, events.CauseCalm, at)
+		s.change(ModeNormal, events.CauseCalm, m)
 	}
 }
 
@@ -89,17 +89,17 @@ func (s *state) allow() bool {
 }
 
 // change enters a mode and tells of it.
-func (s *state) change(to Mode, why events.Cause, at time.Time) {
+func (s *state) change(to Mode, why events.Cause, m moment) {
 	if to == s.mode {
 		return
 	}
 	from := s.mode
-	s.mode, s.modeSince, s.membership = to, at, nil
+	s.mode, s.modeSince, s.membership = to, m.at, nil
 	s.revision++
 	s.outbox.push(events.ModeChanged{
 		Transition: events.Transition{
-			ID:   events.ModeEventID(s.cfg.Observer, at, s.revision),
-			Time: wall(at.UnixNano()), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
+			ID:   events.ModeEventID(s.cfg.Observer, m.at, s.revision),
+			Time: m.wall(), Cause: why, Revision: s.revision, Observer: s.cfg.Observer,
 		},
 		Mode: to, Previous: from, Detail: s.detail(to),
 	})
@@ -113,7 +113,11 @@ func (s *state) modeDetail(m Mode) string {
 	case ModeWarming:
 		return fmt.Sprintf("nobody expires by silence until nsqd has been heard, or heard again, for %v; nothing needs to be done", s.cfg.TTL+s.cfg.Interval)
 	case ModeHolding:
-		return fmt.Sprintf("%d of %d servers are suspect at once: all are asked, and at most a tenth of the roll expires in a second", s.suspects, len(s.servers))
+		probed := ""
+		if s.cfg.Probing {
+			probed = "each suspect is probed, and "
+		}
+		return fmt.Sprintf("%d of %d servers are suspect at once: %sat most a tenth of all servers expires in a second", s.suspects, len(s.servers), probed)
 	}
 	return fmt.Sprintf("%d of %d servers are suspect", s.suspects, len(s.servers))
 }

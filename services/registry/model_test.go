@@ -195,7 +195,7 @@ func (p *play) roll() []string {
 	for _, r := range p.state.order {
 		v := r.view
 		lines = append(lines, fmt.Sprintf("%s inc=%d newest=%d %s zone=%s weight=%d suspect=%v stamp=%v",
-			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect, r.stamp))
+			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect, time.Duration(r.stamp)))
 	}
 	return lines
 }
@@ -221,7 +221,7 @@ func checkState(t *rapid.T, s *state) {
 		if r.suspect {
 			suspects++
 		}
-		if r.stamp > s.clock.lease+2*s.cfg.Tick {
+		if r.stamp > s.clock.lease.add(2*s.cfg.Tick) {
 			t.Fatalf("%s has a lease that begins in the future", r.view.Key())
 		}
 	}

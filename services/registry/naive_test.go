@@ -213,7 +213,7 @@ func (n *naive) enter(w word, now time.Duration) {
 	case "":
 		n.register(w, nil, now)
 	case "no", "twice":
-		since := never
+		since := time.Duration(never)
 		if n.stones[w.key].incarnation == w.incarnation {
 			since = n.stones[w.key].ended
 		}
@@ -259,7 +259,7 @@ func (n *naive) register(w word, older *naiveServer, now time.Duration) {
 		n.end(rival, "displaced", now)
 	}
 	s := &naiveServer{key: w.key, addr: w.addr, zone: w.zone, incarnation: w.incarnation, newest: w.ordinal,
-		badAt: never, stamp: n.clock.at(now) - w.delay, beat: n.clock.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight, rewound: rewound}
+		badAt: never, stamp: n.at(now) - w.delay, beat: n.at(now) - w.delay, sent: now - w.delay, ttl: w.ttl, weight: w.weight, rewound: rewound}
 	n.servers[w.key] = s
 	n.emit(s, "registered")
 	n.claim(s, w, now)
@@ -306,8 +306,8 @@ func (n *naive) renew(w word, s *naiveServer, now time.Duration) {
 	if changed && rival != nil && rival.incarnation >= w.incarnation {
 		return
 	}
-	s.renew(w, n.clock.at(now), now)
-	if s.suspect && n.clock.at(now)-n.clock.grace-s.stamp < s.ttl*7/10 && now-w.delay > s.badAt {
+	s.renew(w, n.at(now), now)
+	if s.suspect && n.at(now)-n.clock.grace-s.stamp < s.ttl*7/10 && now-w.delay > s.badAt {
 		s.suspect = false
 		n.emit(s, "recovered")
 	}
@@ -352,7 +352,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 		if began > s.badAt {
 			s.refuted = false
 		}
-		s.stamp = max(s.stamp, min(n.clock.at(began), n.clock.lease))
+		s.stamp = max(s.stamp, min(n.at(began), n.lease()))
 		if s.suspect {
 			s.suspect = false
 			n.emit(s, "recovered")
@@ -394,9 +394,9 @@ func (s *naiveServer) fail(began time.Duration) {
 func (n *naive) exhausted(s *naiveServer) bool {
 	since := s.beat
 	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all are heard through it
-		since = max(since, min(way.until, s.stamp))
+		since = max(since, min(time.Duration(way.until), s.stamp))
 	}
-	return n.clock.lease-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
+	return n.lease()-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
 }
 
 func (n *naive) usurped(s *naiveServer, now time.Duration) bool {
@@ -469,7 +469,7 @@ func (n *naive) settle(now, g time.Duration) {
 // tick sweeps, when the clock has moved. Those whose silence is over a threshold come in the order in which they crossed
 // it, then by key.
 func (n *naive) tick(now, g, credit time.Duration) {
-	lease := n.clock.lease
+	lease := n.lease()
 	for _, s := range n.servers {
 		s.stamp = max(s.stamp, min(s.stamp+credit, lease))
 		s.beat = max(s.beat, min(s.beat+credit, lease))
@@ -486,7 +486,7 @@ func (n *naive) tick(now, g, credit time.Duration) {
 		return cmp.Or(cmp.Compare(crossing(a), crossing(b)), cmp.Compare(a.service, b.service), cmp.Compare(a.id, b.id))
 	})
 	for _, s := range due {
-		if n.clock.judged()-s.stamp >= s.ttl*7/10 {
+		if n.lease()-n.clock.grace-s.stamp >= s.ttl*7/10 {
 			n.suspect(s)
 		}
 		if s.suspect && n.lapsed(s, now) && n.allow() {
@@ -496,7 +496,7 @@ func (n *naive) tick(now, g, credit time.Duration) {
 }
 
 func (n *naive) lapsed(s *naiveServer, now time.Duration) bool {
-	age := n.clock.judged() - s.stamp
+	age := n.lease() - n.clock.grace - s.stamp
 	over := age >= s.ttl+time.Duration(s.extended)*naiveInterval
 	switch {
 	case s.refuted:
@@ -519,6 +519,10 @@ func (n *naive) contested(s *naiveServer, now time.Duration) bool {
 	c := n.contests[s.key]
 	return c != nil && c.last > s.sent && now-c.last < c.ttl && now-s.sent < 3*s.ttl
 }
+
+// The model does not tell lease time from other times.
+func (n *naive) at(now time.Duration) time.Duration { return time.Duration(n.clock.at(now)) }
+func (n *naive) lease() time.Duration               { return time.Duration(n.clock.lease) }
 
 // naiveInterval is that of all servers here.
 const naiveInterval = 50 * time.Millisecond

@@ -1,169 +1,118 @@
 package registry
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 const (
-	probeEvery = time.Second      // a suspect is asked so often,
-	probeTries = 10               // so many times, and then once an interval until it is heard
-	probeLost  = 10 * time.Second // a question without an answer is asked again
-	keptProbes = 5
+	probeEvery = time.Second      // between two probes of a suspect,
+	probeTries = 10               // for this number of probes; then one per interval until a heartbeat arrives
+	probeLost  = 10 * time.Second // after this time without a report a probe is sent again
 )
 
-// doubt is what is known of a server beyond its heartbeats. Most servers have none.
-type doubt struct {
-	badAt      time.Duration // when somebody last began to call it in vain
-	refuted    bool          // there is evidence that it is gone, told by why
-	why        step
-	failed     int           // questions in a row that did not show that it is well,
-	accepted   int           // of them those where somebody listened and told no id,
-	silentAt   time.Duration // since then
-	extended   int           // intervals gained
-	round      uint64        // see events.EventID
-	firstRound uint64        // after each new ordinal; see rewind
-
-	asked  int           // questions since the last heartbeat
-	askAt  time.Duration // not before
-	asking bool          // somebody has the question
-	wanted bool          // it is to be asked,
-	listed bool          // and stands in state.questions
-
-	probes   [keptProbes]probed // a ring
-	answered uint64
+// probeState is when one server is probed.
+type probeState struct {
+	sent      int           // probes since the last heartbeat
+	notBefore time.Duration // earliest time of the next probe
+	pending   bool          // a prober has a probe and has not reported yet
+	wanted    bool          // the server is to be probed
+	queued    bool          // the server is in the queue
 }
 
-// probed is one piece of evidence, as small as it can be.
-type probed struct {
-	at      int64 // when it was found out, Unix nanoseconds
-	took    time.Duration
-	finding Finding
-	source  Source
+// probeScheduler decides which servers are probed, and when.
+type probeScheduler struct {
+	enabled   bool
+	queue     []*record     // oldest first, each server at most once
+	answered  time.Duration // start of the newest probe that a server answered
+	controlAt time.Duration // earliest time of the next control probe
 }
 
-// doubted is r's doubt, made where there is none.
-func (r *record) doubted() *doubt {
-	if r.doubt == nil {
-		r.doubt = &doubt{badAt: never}
+// want queues a probe of r, if probes are enabled and the last one is long enough ago.
+func (p *probeScheduler) want(r *record, now time.Duration) {
+	if !p.enabled || now < r.openInquiry().probe.notBefore {
+		return
 	}
-	return r.doubt
-}
-
-// heard ends every doubt that is older than a heartbeat sent then.
-func (d *doubt) heard(sent time.Duration) {
-	d.asked = 0
-	if sent > d.badAt {
-		d.dispel()
+	q := &r.inquiry.probe
+	q.wanted = true
+	if !q.queued {
+		q.queued = true
+		p.queue = append(p.queue, r)
 	}
 }
 
-// fail counts a question without an answer.
-func (d *doubt) fail(began time.Duration) {
-	if d.failed++; d.failed == 1 {
-		d.silentAt, d.accepted = began, 0
-	}
-}
-
-func (d *doubt) dispel() { d.refuted, d.failed, d.extended, d.wanted = false, 0, 0, false }
-
-// answers says in words what came of the last questions in a row.
-func (d *doubt) answers() string {
-	accepted := 0
-	if d.failed > 0 {
-		accepted = d.accepted
-	}
-	switch {
-	case accepted == 0:
-		return fmt.Sprintf("%d probes in a row failed", d.failed)
-	case accepted == d.failed:
-		return fmt.Sprintf("%d probes in a row were accepted and told no id", accepted)
-	}
-	return fmt.Sprintf("of %d probes in a row %d were accepted and told no id, and %d failed", d.failed, accepted, d.failed-accepted)
-}
-
-func (d *doubt) remember(e Evidence) {
-	d.probes[d.answered%keptProbes] = probed{e.Ended.UnixNano(), max(0, e.Ended.Sub(e.Began)), e.Finding, e.Source}
-	d.answered++
-}
-
-// identified is when the server told its id last, as far as it is remembered.
-func (d *doubt) identified() time.Time {
-	for i := d.answered; i > d.answered-min(d.answered, keptProbes); i-- {
-		if p := d.probes[(i-1)%keptProbes]; p.finding == FindingIdentified {
-			return wall(p.at)
+// next returns the next server to probe, or nil. It drops servers that need no probe any more.
+func (p *probeScheduler) next() *record {
+	for len(p.queue) > 0 {
+		if r := p.queue[0]; r.inquiry.probe.wanted && !r.gone() {
+			return r
 		}
+		p.pop()
 	}
-	return time.Time{}
+	p.queue = nil // frees the memory of a burst
+	return nil
 }
 
-// pace is the time between two questions about r.
-func (r *record) pace() time.Duration {
-	if !r.suspect || r.doubt.asked >= probeTries {
+// taken notes that a prober has taken the next probe.
+func (p *probeScheduler) taken(now time.Duration) {
+	q := &p.queue[0].inquiry.probe
+	q.wanted, q.pending = false, true
+	q.sent++
+	q.notBefore = now + probeLost
+	p.pop()
+}
+
+func (p *probeScheduler) pop() {
+	p.queue[0].inquiry.probe.queued = false
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+}
+
+// reported notes the result of a probe of r that began at a moment.
+func (p *probeScheduler) reported(r *record, f Finding, began, tick time.Duration) {
+	q := &r.inquiry.probe
+	q.pending = false
+	q.notBefore = began + r.probeInterval() - tick/2 // for the tick at that time, not the one after it
+	if f != FindingSilent && f != FindingUnknown {
+		p.answered = max(p.answered, began)
+	}
+}
+
+// probeInterval is the time between two probes of r.
+func (r *record) probeInterval() time.Duration {
+	if !r.suspect || r.inquiry.probe.sent >= probeTries {
 		return max(probeEvery, r.interval())
 	}
 	return probeEvery
 }
 
-// ask queues a question about r, if probes are wanted and it is time for one.
-func (s *state) ask(r *record, now time.Duration) {
-	d := r.doubted()
-	if !s.cfg.Probing || now < d.askAt {
-		return
-	}
-	d.wanted = true
-	if !d.listed {
-		d.listed = true
-		s.questions = append(s.questions, r)
-	}
+// answersElsewhere reports whether a server has answered a probe since the probes of r began to fail, or r is the only server.
+// Otherwise the failures may be caused by the network of this process.
+func (s *state) answersElsewhere(failedAt time.Duration) bool {
+	return s.probes.answered >= failedAt || len(s.order) == 1
 }
 
-// reached reports whether the silence of r says something of r: whether a server has answered since it began, or there is
-// no other to ask.
-func (s *state) reached(r *record) bool { return s.answered >= r.doubt.silentAt || len(s.order) == 1 }
-
-// control asks another server when r is silent and nobody has answered since, so that its silence can be told from ours:
-// the one that was heard last of those that are not suspect and may be asked by now. At most one is asked in a second.
-func (s *state) control(r *record, now time.Duration) {
-	if r.doubt.failed == 0 || s.reached(r) || now < s.controlAt {
+// probeControl probes another server while no probe of r succeeds and no server has answered since. It chooses the server
+// with the newest heartbeat that is not suspect, at most once a second.
+func (s *state) probeControl(r *record, now time.Duration) {
+	if known := r.suspicion(); known.failed == 0 || s.answersElsewhere(known.failedAt) || now < s.probes.controlAt {
 		return
 	}
-	s.controlAt = now + probeEvery
+	s.probes.controlAt = now + probeEvery
 	var latest *record
 	for _, other := range s.order {
-		due := other.doubt == nil || other.doubt.askAt <= now
+		due := other.inquiry == nil || other.inquiry.probe.notBefore <= now
 		if !other.suspect && due && (latest == nil || other.sent > latest.sent) {
 			latest = other
 		}
 	}
 	if latest != nil {
-		s.ask(latest, now)
+		s.probes.want(latest, now)
 	}
 }
 
-// question is the next one to ask, if any. Those that have become pointless are left out.
-func (s *state) question() (Probe, bool) {
-	for len(s.questions) > 0 {
-		if r := s.questions[0]; r.doubt.wanted && !r.gone() {
-			return Probe{r.view.Service, r.view.ID, r.view.Addr, r.incarnation, s.contested(r)}, true
-		}
-		s.popQuestion()
+// nextProbe returns the next probe to send, if there is one.
+func (s *state) nextProbe() (Probe, bool) {
+	r := s.probes.next()
+	if r == nil {
+		return Probe{}, false
 	}
-	s.questions = nil // lets go of what a burst needed
-	return Probe{}, false
-}
-
-// asked notes that somebody has taken the question.
-func (s *state) asked() {
-	d := s.questions[0].doubt
-	d.wanted, d.asking = false, true
-	d.asked++
-	d.askAt = s.clock.last + probeLost
-	s.popQuestion()
-}
-
-func (s *state) popQuestion() {
-	s.questions[0].doubt.listed = false
-	s.questions[0] = nil
-	s.questions = s.questions[1:]
+	return Probe{r.view.Service, r.view.ID, r.view.Addr, r.incarnation, s.contested(r)}, true
 }

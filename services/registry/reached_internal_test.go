@@ -19,7 +19,7 @@ func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 			c.saw("heard", c.last+testTick, 0)
 			c.advance(c.last+testTick, known)
 		}
-		return (c.lease - before).Round(time.Millisecond)
+		return c.lease.sub(before).Round(time.Millisecond)
 	}
 	run(10 * time.Second)
 	if got := fmt.Sprint(c.list()); got != "[{heard receiving 0s} {late unreached 0s} {never unreached 0s} {silent silent 0s}]" {

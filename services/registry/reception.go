@@ -36,7 +36,7 @@ type nsqd struct {
 	delay       time.Duration // how long that message waited in NSQ
 	silent      bool
 	silentSince time.Duration
-	until       time.Duration // L when the nsqd was last silent or too late
+	until       leaseTime // L when the nsqd was last silent or too late
 
 	reach time.Duration // the newest stamp that came through it, by our clock
 	newer bool          // reach has moved since the tick before

@@ -27,16 +27,16 @@ type record struct {
 	arrived     arrived
 	fingerprint uint64 // of the heartbeat that the view was made of
 
-	stamp       time.Duration         // the lease runs from here, by the lease clock: a heartbeat, or an answer
-	beat        time.Duration         // by the lease clock, when the newest heartbeat was sent
+	stamp       leaseTime             // the lease runs from here, by the lease clock: a heartbeat, or an answer
+	beat        leaseTime             // by the lease clock, when the newest heartbeat was sent
 	sent        time.Duration         // the same moment, by the state's own time
 	claimed     time.Duration         // when its first heartbeat at its address was sent
 	lastSeen    int64                 // the same moment on the wall, Unix nanoseconds
 	ordinal     uint64                // of the newest heartbeat; see ordinal
 	via         unique.Handle[string] // nsqd it came through
 	load        *events.Load
-	doubt       *doubt // nil: none
-	provisional bool   // suspect as a precaution since a restart, of which nobody was told
+	inquiry     *inquiry // nil: none
+	provisional bool     // suspect as a precaution since a restart, of which nobody was told
 
 	due        time.Duration // next look at the lease; kept by the wheel, like slot, next and prev
 	slot       int64
@@ -67,7 +67,7 @@ const (
 )
 
 // never is before every moment, and not so far that a difference to it overflows.
-const never = time.Duration(-1 << 62)
+const never = -1 << 62
 
 // forever is after every moment, likewise.
 const forever = -never
@@ -86,22 +86,24 @@ func (r *record) suspectAfter() time.Duration {
 func (r *record) overdue() time.Duration { return min(r.suspectAfter(), r.interval()*3/2) }
 
 // deadline is when, by the lease clock, the server would be suspect, or expire.
-func (r *record) deadline() time.Duration {
+func (r *record) deadline() leaseTime {
 	if r.suspect {
-		return r.stamp + r.ttl
+		return r.stamp.add(r.ttl)
 	}
-	return r.stamp + r.suspectAfter()
+	return r.stamp.add(r.suspectAfter())
 }
 
 // unrefutedAt reports whether a heartbeat that was sent then is newer than all that speaks against the server.
-func (r *record) unrefutedAt(sent time.Duration) bool { return r.doubt == nil || sent > r.doubt.badAt }
+func (r *record) unrefutedAt(sent time.Duration) bool {
+	return r.inquiry == nil || sent > r.inquiry.evidenceAt
+}
 
 // round is that of the next event.
 func (r *record) round() uint64 {
-	if r.doubt == nil {
+	if r.inquiry == nil {
 		return 0
 	}
-	return r.doubt.round
+	return r.inquiry.round
 }
 
 // gone reports whether the server is off the roll: only then it is not in the wheel.
@@ -113,8 +115,8 @@ func (r *record) advance(ordinal uint64) bool {
 		return false
 	}
 	r.ordinal = ordinal
-	if r.doubt != nil {
-		r.doubt.round = r.doubt.firstRound
+	if r.inquiry != nil {
+		r.inquiry.round = r.inquiry.firstRound
 	}
 	return true
 }
@@ -140,12 +142,12 @@ func (r *record) seq() uint64 {
 }
 
 // vitals are those at a moment of the lease clock.
-func (r *record) vitals(lease time.Duration) vitals {
+func (r *record) vitals(lease leaseTime) vitals {
 	return vitals{
 		Seq:       r.seq(),
 		LastSeen:  wall(r.lastSeen),
 		LastProbe: r.lastProbe(),
-		Age:       max(0, lease-r.stamp),
+		Age:       max(0, lease.sub(r.stamp)),
 		Load:      r.load,
 		Via:       r.via.Value(),
 	}
@@ -153,14 +155,11 @@ func (r *record) vitals(lease time.Duration) vitals {
 
 // lastProbe is when the server told its id last, and zero if a heartbeat is newer.
 func (r *record) lastProbe() time.Time {
-	if r.doubt == nil || r.stamp <= r.beat {
+	if r.inquiry == nil || r.stamp <= r.beat {
 		return time.Time{}
 	}
-	return r.doubt.identified()
+	return r.inquiry.findings.identified()
 }
-
-// wall is the form of a moment in views and events: UTC, to the millisecond.
-func wall(unixNano int64) time.Time { return time.Unix(0, unixNano).UTC().Truncate(time.Millisecond) }
 
 // newView makes the view of a server from a heartbeat that was checked. Strings are copied: those of
 // a heartbeat hold its whole body.

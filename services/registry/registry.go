@@ -77,7 +77,7 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 // and expiry by silence come from it alone. It returns when every heartbeat that was in the mailbox before is applied
 // and every lease is judged. The registry keeps nsqd; nobody may change it from then on.
 func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error {
-	_, err := ask(ctx, r, func(s *state) struct{} {
+	_, err := query(ctx, r, func(s *state) struct{} {
 		s.tick(now, nsqd)
 		return struct{}{}
 	})
@@ -104,7 +104,7 @@ func (r *Registry) Report(ctx context.Context, e Evidence) error {
 // Members returns the membership that q selects. It costs the registry the same whatever the size of
 // the roll, as long as the membership does not change; the selection is done by the caller's goroutine.
 func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
-	membership, err := ask(ctx, r, (*state).members)
+	membership, err := query(ctx, r, (*state).members)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membershi
 		membership *Membership
 		vitals     []vitals
 	}
-	a, err := ask(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.age(now))} })
+	a, err := query(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.age(now))} })
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (r *Registry) Explain(ctx context.Context, service, id string, now time.Tim
 		found *Explanation
 		gone  string
 	}
-	a, err := ask(ctx, r, func(s *state) answer {
+	a, err := query(ctx, r, func(s *state) answer {
 		found, gone := s.explain(key{service, id}, s.age(now))
 		return answer{found, gone}
 	})
@@ -180,10 +180,10 @@ func (r *Registry) Run(ctx context.Context) error {
 		if len(s.outbox.queue) > 0 {
 			out, next = r.events, s.outbox.queue[0]
 		}
-		var ask chan Probe // likewise
-		question, open := s.question()
-		if open {
-			ask = r.probes
+		var probes chan Probe // likewise
+		probe, wanted := s.nextProbe()
+		if wanted {
+			probes = r.probes
 		}
 		select {
 		case m := <-r.mailbox:
@@ -194,8 +194,8 @@ func (r *Registry) Run(ctx context.Context) error {
 			call(s)
 		case out <- next:
 			s.outbox.pop()
-		case ask <- question:
-			s.asked()
+		case probes <- probe:
+			s.probes.taken(s.clock.last)
 		case <-ctx.Done():
 			r.drain(s) // they are acked
 			return nil
@@ -216,8 +216,8 @@ func (r *Registry) drain(s *state) {
 	}
 }
 
-// ask runs f in the registry's goroutine and brings its answer back.
-func ask[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error) {
+// query runs f in the registry's goroutine and brings its answer back.
+func query[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error) {
 	reply := make(chan T, 1)
 	var none T
 	select {

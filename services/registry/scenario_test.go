@@ -151,9 +151,9 @@ func (sc *scenario) run(t *testing.T, a *arguments) error {
 	case "probe", "proxy":
 		sc.report(a)
 	case "asks":
-		for q, ok := sc.state.question(); ok; q, ok = sc.state.question() {
+		for q, ok := sc.state.nextProbe(); ok; q, ok = sc.state.nextProbe() {
 			sc.printf("%s/%s inc=%d %s", q.Service, q.ID, q.Incarnation, q.Addr)
-			sc.state.asked()
+			sc.state.probes.taken(sc.state.clock.last)
 		}
 	case "show":
 		sc.show()

@@ -41,7 +41,7 @@ type Tombstone struct {
 
 // Snapshot returns the content of the registry at now.
 func (r *Registry) Snapshot(ctx context.Context, now time.Time) (*Snapshot, error) {
-	return ask(ctx, r, func(s *state) *Snapshot { return s.snapshot(now) })
+	return query(ctx, r, func(s *state) *Snapshot { return s.snapshot(now) })
 }
 
 // maxSnapshot is the largest number of servers in a Snapshot.
@@ -188,7 +188,7 @@ func (s *state) restored(server *events.Server, round uint64) *record {
 		r.ordinal = uint64(max(0, r.lastSeen))
 	}
 	if round > 0 {
-		r.doubted().round = round
+		r.openInquiry().round = round
 	}
 	r.fingerprint = fingerprintOf(heartbeatFrom(&view))
 	s.suspects++

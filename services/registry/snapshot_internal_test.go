@@ -72,9 +72,9 @@ func statesOf(s *state) []events.State {
 
 func takeProbes(s *state) []string {
 	var ids []string
-	for q, ok := s.question(); ok; q, ok = s.question() {
+	for q, ok := s.nextProbe(); ok; q, ok = s.nextProbe() {
 		ids = append(ids, q.ID)
-		s.asked()
+		s.probes.taken(s.clock.last)
 	}
 	return ids
 }
@@ -178,8 +178,8 @@ func TestTwoObserversEmitTheSameEventIDs(t *testing.T) {
 				s.observe(newMessage(plainBeat(1, 1+uint64(at/(5*time.Second))), events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
 			}
 			s.tick(now, nil)
-			for q, ok := s.question(); ok; q, ok = s.question() {
-				s.asked()
+			for q, ok := s.nextProbe(); ok; q, ok = s.nextProbe() {
+				s.probes.taken(s.clock.last)
 				found := FindingIdentified
 				if at > 25*time.Second {
 					found = FindingRefused

@@ -27,18 +27,17 @@ type state struct {
 	tombstones tombstones
 	ignored    ignoring
 	due        []*record // scratch of tick
+	ticking    bool      // see removeAs
 
 	suspects  int
-	questions []*record     // to be asked, oldest first, each once; see question
-	answered  time.Duration // when a server that answered was asked last
-	controlAt time.Duration // when the next control may be asked
+	probes    probeScheduler
 	mode      Mode
 	modeSince time.Time
 	warmAt    time.Duration // when warming ends
 	allowance float64       // how many may expire now, while the mode is not normal
 	fleet     int           // of which that is a part
 	complete  bool          // see whole; stays true
-	lateAt    time.Duration // by the lease clock, when messages were late last
+	lateAt    leaseTime     // by the lease clock, when messages were late last
 	silent    []string      // nsqd; replaced, never changed
 
 	twins    map[int64]*twin // by the start of the process
@@ -93,7 +92,7 @@ func newState(cfg Config) *state {
 		warmAt:     cfg.TTL + cfg.Interval,
 
 		allowance: 1,
-		answered:  never,
+		probes:    probeScheduler{enabled: cfg.Probing, answered: never},
 	}
 	s.clock.reached = cfg.Reached
 	if cfg.Restore != nil {

@@ -36,7 +36,7 @@ type Stats struct {
 
 // Stats returns the current figures.
 func (r *Registry) Stats(ctx context.Context) (Stats, error) {
-	return ask(ctx, r, func(s *state) Stats {
+	return query(ctx, r, func(s *state) Stats {
 		st := s.stats()
 		st.Mailbox = len(r.mailbox)
 		return st
@@ -59,8 +59,8 @@ func (s *state) stats() Stats {
 		Lost:        s.losses.all.lost,
 		LossRate:    s.losses.recent().rate(),
 		Suspects:    s.suspects,
-		Questions:   len(s.questions),
-		Lease:       s.clock.lease,
+		Questions:   len(s.probes.queue),
+		Lease:       time.Duration(s.clock.lease),
 		Credited:    s.credited,
 		Heartbeats:  make(map[string]uint64, outcomes),
 		Transitions: make(map[events.Type]map[events.Cause]uint64, steps),

@@ -6,27 +6,30 @@ import (
 	"time"
 )
 
-// tick moves the lease clock, then looks at the servers that are due for it, and only at those.
+// tick advances the lease clock and judges the servers that are due. It looks at no other server.
 func (s *state) tick(at time.Time, nsqd []string) {
-	now := s.since(at)
+	m := s.moment(at)
+	now := m.now
 	s.vitals = nil
 	g := now - s.clock.last
 	if credit := s.clock.advance(now, nsqd); credit > 0 {
 		s.credit(credit)
 	}
 	s.losses.turn(now)
-	s.settle(at, now, g)
-	s.settleConflict(at, now)
+	s.settle(m, g)
+	s.settleConflict(m)
 	s.tombstones.expire(now)
 	s.ignored.sweep(now)
 	s.due = s.wheel.collect(now, s.due[:0])
 	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines
 		return cmp.Or(cmp.Compare(a.deadline(), b.deadline()), byKey(a, b))
 	})
+	s.ticking = true
 	for _, r := range s.due {
-		s.judge(r, at, now)
+		s.judge(r, m)
 	}
-	if slices.ContainsFunc(s.due, (*record).gone) { // once for all: half of the fleet may go in one tick
+	s.ticking = false
+	if slices.ContainsFunc(s.due, (*record).gone) { // see removeAs
 		s.order = slices.DeleteFunc(s.order, (*record).gone)
 	}
 	clear(s.due)
@@ -35,12 +38,12 @@ func (s *state) tick(at time.Time, nsqd []string) {
 // schedule sets the next look at a server: each tick at a suspect, at others when they would be suspect, by the lease
 // clock or by the plain one. The lease clock is never the faster one, so no look is late.
 func (s *state) schedule(r *record, now time.Duration) {
-	due := now + r.suspectAfter() - (s.clock.at(now) - r.stamp)
+	due := now + r.suspectAfter() - s.clock.at(now).sub(r.stamp)
 	switch {
 	case r.suspect:
 		due = now
-	case r.doubt != nil && now-r.sent >= r.suspectAfter():
-		due = min(due, max(r.doubt.askAt, now+s.cfg.Tick))
+	case r.inquiry != nil && now-r.sent >= r.suspectAfter():
+		due = min(due, max(r.inquiry.probe.notBefore, now+s.cfg.Tick))
 	}
 	s.wheel.place(r, due)
 }

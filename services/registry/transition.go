@@ -2,39 +2,38 @@ package registry
 
 import (
 	"slices"
-	"time"
 
 	"rollcall/events"
 )
 
-// suspect makes r suspect, if it is not, and has it asked at once.
-func (s *state) suspect(r *record, why step, at time.Time, now time.Duration) {
+// suspect makes r suspect, if it is not, and has it probed at once.
+func (s *state) suspect(r *record, why step, m moment) {
 	if !r.suspect {
-		if d := r.doubted(); !d.asking {
-			d.askAt = min(d.askAt, now) // the pace of one that is well does not count any more
+		if q := &r.openInquiry().probe; !q.pending {
+			q.notBefore = min(q.notBefore, m.now) // the slower pace of a server that is not suspect ends
 		}
 		s.enter(r, events.StateSuspect)
-		s.emit(r, why, at, now)
+		s.emit(r, why, m)
 	} else if r.provisional {
-		s.emitSuspected(r, at, now)
+		s.emitSuspected(r, m)
 	}
-	s.ask(r, now)
+	s.probes.want(r, m.now)
 }
 
-// trust ends a suspicion. Of a server that was restored nobody was told that it was suspect.
-func (s *state) trust(r *record, why step, at time.Time, now time.Duration) {
+// trust ends a suspicion. If no event reported the suspicion, as of a restored server, none reports its end.
+func (s *state) trust(r *record, why step, m moment) {
 	s.enter(r, aliveState(r.view.Weight))
 	if r.provisional {
 		r.provisional = false
 		return
 	}
-	s.emit(r, why, at, now)
+	s.emit(r, why, m)
 }
 
-// emitSuspected emits the suspicion of a server that was restored as a suspect, once it is more than a precaution.
-func (s *state) emitSuspected(r *record, at time.Time, now time.Duration) {
+// emitSuspected emits the suspicion of a server that was restored as a suspect, once there is evidence for it.
+func (s *state) emitSuspected(r *record, m moment) {
 	r.provisional = false
-	s.emit(r, stepUnreachable, at, now)
+	s.emit(r, stepUnreachable, m)
 }
 
 // enter changes the state in which readers see the server.
@@ -51,17 +50,23 @@ func (s *state) enter(r *record, to events.State) {
 	s.schedule(r, s.clock.last)
 }
 
-// end takes a server off the roll and tells why. The caller takes it out of the order.
-func (s *state) end(r *record, why step, at time.Time, now time.Duration) {
-	s.bury(r, why, at, now)
-	s.emit(r, why, at, now)
+// insert adds a server.
+func (s *state) insert(r *record) {
+	s.servers[r.key()] = r
+	s.services[r.view.Service]++
+	s.byAddr[key{r.view.Service, r.view.Addr}] = r
+	i, _ := slices.BinarySearchFunc(s.order, r, byKey)
+	s.order = slices.Insert(s.order, i, r)
 }
 
-// bury is end without a word.
-func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
+// remove takes a server out of the registry, leaves a tombstone and emits why.
+func (s *state) remove(r *record, why step, m moment) { s.removeAs(r, why, r.edition(), m) }
+
+// removeAs is remove with the edition of the event.
+func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	s.tombstones.add(tombstone{
-		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: at.UnixNano(), ended: now,
-	}, now, r.ttl)
+		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: m.at.UnixNano(), ended: m.now,
+	}, m.now, r.ttl)
 	if r.suspect {
 		s.suspects--
 	}
@@ -71,46 +76,42 @@ func (s *state) bury(r *record, why step, at time.Time, now time.Duration) {
 		delete(s.services, r.view.Service)
 	}
 	s.disclaim(r)
-}
-
-// strike takes a server that is buried out of the order.
-func (s *state) strike(r *record) {
+	s.emitAs(r, why, e, m)
+	if s.ticking { // half of the fleet may end in one tick, which then takes all of them out of the order at once
+		return
+	}
 	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
 		s.order = slices.Delete(s.order, i, i+1)
 	}
 }
 
-func (s *state) insert(r *record) {
-	s.servers[r.key()] = r
-	s.services[r.view.Service]++
-	s.byAddr[key{r.view.Service, r.view.Addr}] = r
-	i, _ := slices.BinarySearchFunc(s.order, r, byKey)
-	s.order = slices.Insert(s.order, i, r)
-}
+// edition tells two events of one type and incarnation apart: see events.EventID.
+type edition struct{ ordinal, round uint64 }
 
-// emit makes the event of a step, and with it a new revision.
-func (s *state) emit(r *record, why step, at time.Time, now time.Duration) {
-	s.emitAs(r, why, r.ordinal, r.round(), at, now)
-}
+// edition of an event at the newest heartbeat.
+func (r *record) edition() edition { return edition{r.ordinal, r.round()} }
 
-// emitAs is emit for a step that did not happen at the newest heartbeat: see events.EventID.
-func (s *state) emitAs(r *record, why step, ordinal, round uint64, at time.Time, now time.Duration) {
+// emit puts the event of a step into the outbox, at a new revision.
+func (s *state) emit(r *record, why step, m moment) { s.emitAs(r, why, r.edition(), m) }
+
+// emitAs is emit for a step that did not happen at the newest heartbeat.
+func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++
 	s.membership, s.vitals = nil, nil
 	view := *r.view
-	r.vitals(s.clock.at(now)).apply(&view)
+	r.vitals(s.clock.at(m.now)).apply(&view)
 	r.view = &view
-	r.changed(change{at.UnixNano(), why})
+	r.changed(change{m.at.UnixNano(), why})
 	typ, cause := why.event()
-	e, _ := events.New(typ, events.Transition{
-		ID:       events.EventID(typ, view.Service, view.ID, view.Incarnation, ordinal, round),
-		Time:     wall(at.UnixNano()),
+	event, _ := events.New(typ, events.Transition{
+		ID:       events.EventID(typ, view.Service, view.ID, view.Incarnation, e.ordinal, e.round),
+		Time:     m.wall(),
 		Server:   view,
 		Cause:    cause,
 		Revision: s.revision,
 		LastSeen: view.LastSeen,
 		Observer: s.cfg.Observer,
 	})
-	s.outbox.push(e)
+	s.outbox.push(event)
 }

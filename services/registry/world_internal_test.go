@@ -80,8 +80,8 @@ func (w *world) run(d time.Duration) {
 			}
 		}
 		w.state.tick(w.at(), w.nsqd)
-		for q, ok := w.state.question(); ok; q, ok = w.state.question() {
-			w.state.asked()
+		for q, ok := w.state.nextProbe(); ok; q, ok = w.state.nextProbe() {
+			w.state.probes.taken(w.state.clock.last)
 			e := Evidence{Probe: q, Finding: w.servers[number(q.ID)].answer, Source: SourceProbe, Began: w.at(), Ended: w.at()}
 			w.state.report(e)
 		}

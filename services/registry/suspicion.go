@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"fmt"
+	"time"
+)
+
+// suspicion is what is known against a server. A heartbeat clears it unless the evidence is newer.
+type suspicion struct {
+	evidenceAt time.Duration // start of the newest probe or request that failed
+	gone       bool          // evidence proves that the server is gone; why is the step of its end
+	why        step
+	failed     int           // probes in a row that did not confirm the server
+	accepted   int           // how many of them found a listener without an identity
+	failedAt   time.Duration // start of the first of them
+	extended   int           // intervals by which accepted connections have extended the lease
+}
+
+// fail counts a probe that did not confirm the server.
+func (s *suspicion) fail(began time.Duration) {
+	if s.failed++; s.failed == 1 {
+		s.failedAt, s.accepted = began, 0
+	}
+}
+
+func (s *suspicion) clear() { s.gone, s.failed, s.extended = false, 0, 0 }
+
+// probes counts the probes in a row that did not confirm the server, in words.
+func (s *suspicion) probes() string {
+	accepted := min(s.accepted, s.failed)
+	switch {
+	case s.failed == 0:
+		return "none so far"
+	case accepted == 0:
+		return fmt.Sprintf("so far %d failed", s.failed)
+	case accepted == s.failed:
+		return fmt.Sprintf("so far %d accepted without an id", accepted)
+	}
+	return fmt.Sprintf("so far %d failed, %d accepted without an id", s.failed-accepted, accepted)
+}
+
+// inquiry is what the registry knows of a server beyond its heartbeats. Most servers have none.
+type inquiry struct {
+	suspicion
+	probe    probeState
+	findings findings
+
+	round      uint64 // of the next event; see events.EventID
+	firstRound uint64 // the round after each new ordinal; see rewind
+}
+
+// openInquiry returns the inquiry of r and makes it if there is none.
+func (r *record) openInquiry() *inquiry {
+	if r.inquiry == nil {
+		r.inquiry = &inquiry{suspicion: suspicion{evidenceAt: never}}
+	}
+	return r.inquiry
+}
+
+// suspicion returns a copy of what is known against r.
+func (r *record) suspicion() suspicion {
+	if r.inquiry == nil {
+		return suspicion{evidenceAt: never}
+	}
+	return r.inquiry.suspicion
+}
+
+// heard clears what is older than a heartbeat that was sent at a moment.
+func (q *inquiry) heard(sent time.Duration) {
+	q.probe.sent = 0
+	if sent > q.evidenceAt {
+		q.clear()
+	}
+}
+
+// clear also cancels a probe that no prober has taken.
+func (q *inquiry) clear() {
+	q.suspicion.clear()
+	q.probe.wanted = false
+}
+
+// findings is the evidence that explain shows.
+type findings struct {
+	ring  [keptFindings]finding
+	count uint64 // evidence so far
+}
+
+const keptFindings = 5
+
+// finding is one piece of evidence, as small as possible.
+type finding struct {
+	at      int64 // Unix nanoseconds
+	took    time.Duration
+	finding Finding
+	source  Source
+}
+
+func (f *findings) add(e Evidence) {
+	f.ring[f.count%keptFindings] = finding{e.Ended.UnixNano(), max(0, e.Ended.Sub(e.Began)), e.Finding, e.Source}
+	f.count++
+}
+
+// identified returns when the server last told its id, or the zero time if that is not among the findings.
+func (f *findings) identified() time.Time {
+	for i := f.count; i > f.count-min(f.count, keptFindings); i-- {
+		if p := f.ring[(i-1)%keptFindings]; p.finding == FindingIdentified {
+			return wall(p.at)
+		}
+	}
+	return time.Time{}
+}
+
+// results returns the findings, oldest first.
+func (f *findings) results() []ProbeResult {
+	all := []ProbeResult{}
+	for i := f.count - min(f.count, keptFindings); i < f.count; i++ {
+		p := f.ring[i%keptFindings]
+		all = append(all, ProbeResult{wall(p.at), p.finding, p.source, p.took.Milliseconds()})
+	}
+	return all
+}

@@ -1,0 +1,66 @@
+package registry
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// suspectFor returns a warm state with one server that published at start and is silent since, and the time of the last tick.
+func suspectFor(t *testing.T, cfg Config, silent time.Duration) (*state, time.Time) {
+	t.Helper()
+	s := mustState(t, cfg)
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	warm(s, start)
+	heartbeatVia("a", 0)(s, 0, start)
+	at := start
+	for ; at.Sub(start) < silent; at = at.Add(testTick) {
+		s.tick(at.Add(testTick), nil)
+	}
+	return s, at
+}
+
+func summaryOf(s *state) string {
+	e, _ := s.explain(s.order[0].key(), s.clock.last)
+	return e.Summary
+}
+
+func TestExplainStatesTheRuleThatApplies(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		probing bool
+		set     func(s *state, r *record, at time.Time)
+		want    string
+		not     string
+	}{
+		{"holding without probes ends a server after a second TTL", false, func(s *state, _ *record, _ time.Time) { s.mode = ModeHolding },
+			"it expires in 12s", "three probes"},
+		{"an exhausted server no longer lives on its answers", true, func(s *state, r *record, at time.Time) {
+			r.beat = s.clock.lease - 61*leaseSecond
+		}, "no heartbeat has arrived for more than 1m0s", "three probes"},
+		{"a server whose id still publishes is kept", true, func(s *state, r *record, at time.Time) {
+			s.ignored.entries[r.key()] = &ignored{key: r.key(), last: s.clock.last, seen: s.clock.last, ttl: 10 * time.Second}
+		}, "it is kept", "it expires in"},
+		{"a server that cannot be probed outlives its TTL", true, func(s *state, r *record, at time.Time) {
+			r.stamp -= 20 * leaseSecond
+		}, "it expires when 3 probes", "expires in 0s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, at := suspectFor(t, Config{Probing: tt.probing}, 8*time.Second)
+			tt.set(s, s.order[0], at)
+			got := summaryOf(s)
+			if !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
+				t.Errorf("got %q, want %q in it and not %q", got, tt.want, tt.not)
+			}
+		})
+	}
+}
+
+func TestDetailOfHoldingWithoutProbesNamesNoProbes(t *testing.T) {
+	s := mustState(t, Config{})
+	if got := s.modeDetail(ModeHolding); strings.Contains(got, "asked") || strings.Contains(got, "probed") {
+		t.Errorf("got %q although probes are off", got)
+	}
+}
+
+const leaseSecond = leaseTime(time.Second)
