@@ -69,7 +69,7 @@ func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.registry, err = registry.New(registry.Config{Observer: observer, Tick: tickInterval, Probing: !a.w.network.unprobed, Restore: saved})
 	fixture.Must(a.w.t, err)
 	a.chain = stages.Heartbeats(a.registry, stages.Decode{}, stages.Canary{ID: observer, Started: a.started, Skew: a.skew}, stages.Validate{})
-	asking, err := prober.New(prober.Config{Registry: a, Ask: a.probe})
+	asking, err := prober.New(prober.Config{Registry: a, Probe: a.probe})
 	fixture.Must(a.w.t, err)
 	a.nextTick, a.nextCanary = a.w.now, a.w.now
 

@@ -1,5 +1,4 @@
-// Package dial connects to servers by the addresses that they told of themselves, and judges what a failed connection
-// says of the server.
+// Package dial connects to servers, and determines from a failed connection what is known about the server.
 package dial
 
 import (
@@ -10,17 +9,17 @@ import (
 	"time"
 )
 
-// unanswered is how many keepalive probes in a row end a connection.
+// unanswered is the number of TCP keepalive probes in a row without a response after which a connection fails.
 const unanswered = 3
 
-// New returns a dialer for addresses of the form IP:port. It ends when ctx does, knows no proxy, and sends small writes at
-// once (TCP_NODELAY). It is safe for concurrent use.
+// New returns a dialer for addresses of the form IP:port. The dialer returns when ctx ends, uses no proxy, and sets TCP_NODELAY.
+// It is safe for concurrent use.
 //
-// permit is asked with the address that the socket is about to connect to, where nothing can change it any more; what it
-// refuses fails with its error. With nil all are permitted.
+// permit is called with the address of the socket, after name resolution; if it returns an error, the dialer returns this
+// error. If permit is nil, all addresses are permitted.
 //
-// A connection on which nothing comes is asked each keepAlive whether its other end is there, and fails when that was
-// not answered three times in a row. With 0 or less nobody asks.
+// keepAlive is the interval of TCP keepalive probes on an idle connection, which fails after three probes without a response.
+// If keepAlive is 0 or less, there are no probes.
 func New(permit func(netip.AddrPort) error, keepAlive time.Duration) func(ctx context.Context, addr string) (net.Conn, error) {
 	d := &net.Dialer{KeepAlive: -1}
 	if keepAlive > 0 {

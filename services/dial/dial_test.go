@@ -22,10 +22,10 @@ func mustListen(t testing.TB) net.Listener {
 	return l
 }
 
-func TestPermitIsAskedOfTheAddressItself(t *testing.T) {
+func TestPermitGetsTheAddressOfTheSocket(t *testing.T) {
 	addr := mustListen(t).Addr().String()
 	_, port, _ := net.SplitHostPort(addr)
-	for name, called := range map[string]string{"an address": addr, "a name": net.JoinHostPort("localhost", port)} {
+	for name, called := range map[string]string{"an address": addr, "a host name": net.JoinHostPort("localhost", port)} {
 		t.Run(name, func(t *testing.T) {
 			var asked []netip.AddrPort
 			conn, err := dial.New(func(ap netip.AddrPort) error {
@@ -37,23 +37,23 @@ func TestPermitIsAskedOfTheAddressItself(t *testing.T) {
 			}
 			_ = conn.Close()
 			if !slices.Contains(asked, netip.MustParseAddrPort(addr)) {
-				t.Errorf("asked of %v, want %s", asked, addr)
+				t.Errorf("Permit was called with %v, want %s", asked, addr)
 			}
 		})
 	}
 }
 
-func TestWhatIsNotPermittedIsNotCalled(t *testing.T) {
+func TestDeniedAddressIsNotConnectedTo(t *testing.T) {
 	l := mustListen(t)
 	denied := errors.New("denied")
 	_, err := dial.New(func(netip.AddrPort) error { return denied }, 0)(t.Context(), l.Addr().String())
 	if !errors.Is(err, denied) {
-		t.Errorf("got %v, want that it is denied", err)
+		t.Errorf("got %v, want the error of permit", err)
 	}
 	if got := dial.Finding(err); got != registry.FindingUnknown {
-		t.Errorf("a call that was not made found %s", got)
+		t.Errorf("finding of a denied address is %s, want unknown", got)
 	}
-	// The next to connect is the first that is accepted.
+	// The next connection is the first one that the listener accepts.
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestWhatIsNotPermittedIsNotCalled(t *testing.T) {
 	}
 	defer first.Close()
 	if first.RemoteAddr().String() != conn.LocalAddr().String() {
-		t.Errorf("%s called, want nobody before %s", first.RemoteAddr(), conn.LocalAddr())
+		t.Errorf("connection from %s, want none before that from %s", first.RemoteAddr(), conn.LocalAddr())
 	}
 }
 
@@ -73,15 +73,15 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := dial.New(nil, 0)(ctx, mustListen(t).Addr().String()); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want that it was canceled", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
-func TestARefusalIsFound(t *testing.T) {
+func TestRefusedConnectionIsFindingRefused(t *testing.T) {
 	l := mustListen(t)
 	_ = l.Close()
 	_, err := dial.New(nil, 0)(t.Context(), l.Addr().String())
 	if got := dial.Finding(err); got != registry.FindingRefused {
-		t.Errorf("got %s of %v, want refused", got, err)
+		t.Errorf("got %s for %v, want refused", got, err)
 	}
 }

@@ -9,15 +9,15 @@ import (
 	"rollcall/services/dial"
 )
 
-func TestOptionsOfTheSocket(t *testing.T) {
+func TestSocketOptions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		keepAlive time.Duration
 		want      map[string]int
 	}{
-		{"nobody asks", 0, map[string]int{"keepalive": 0, "nodelay": 1}},
-		{"below zero, too", -1, map[string]int{"keepalive": 0, "nodelay": 1}},
-		{"each 7 s, three times", 7 * time.Second, map[string]int{"keepalive": 1, "nodelay": 1, "idle": 7, "interval": 7, "count": 3}},
+		{"without keepalive", 0, map[string]int{"keepalive": 0, "nodelay": 1}},
+		{"without keepalive, negative", -1, map[string]int{"keepalive": 0, "nodelay": 1}},
+		{"keepalive every 7 s, three times", 7 * time.Second, map[string]int{"keepalive": 1, "nodelay": 1, "idle": 7, "interval": 7, "count": 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conn := mustDial(t, tt.keepAlive)
@@ -30,7 +30,7 @@ func TestOptionsOfTheSocket(t *testing.T) {
 	}
 }
 
-// mustDial connects to a listener of its own, without asking anybody.
+// mustDial connects to a new listener, without permit.
 func mustDial(t testing.TB, keepAlive time.Duration) *net.TCPConn {
 	t.Helper()
 	conn, err := dial.New(nil, keepAlive)(t.Context(), mustListen(t).Addr().String())
@@ -60,7 +60,7 @@ func mustOption(t testing.TB, conn *net.TCPConn, name string) (value int) {
 		t.Fatal(err, failed)
 	}
 	if name == "keepalive" || name == "nodelay" {
-		return min(value, 1) // any value but 0 is on
+		return min(value, 1) // any value except 0 means on
 	}
 	return value
 }

@@ -15,42 +15,41 @@ import (
 	"rollcall/services/registry"
 )
 
-// Registry is who suspects servers; *registry.Registry is one.
+// Registry requests probes and receives their findings; *registry.Registry implements it.
 type Registry interface {
 	Probes() <-chan registry.Probe
 	Report(context.Context, registry.Evidence) error
 }
 
-// Mode is how a server is asked.
+// Mode is how a server is probed.
 type Mode string
 
 const (
-	ModeHTTP Mode = "http" // for its id, by HTTP
-	ModeTCP  Mode = "tcp"  // whether it accepts a connection
+	ModeHTTP Mode = "http" // with an HTTP request for its identity
+	ModeTCP  Mode = "tcp"  // by a connection only
 )
 
-// Config of a Prober. The zero value is useful but for Registry.
+// Config configures a Prober. Only Registry is required.
 type Config struct {
 	Registry Registry
 	Mode     Mode // default ModeHTTP
 
-	// Permit refuses addresses that must not be called. It is asked before the call and again by the dialer with the
-	// address that it is about to connect to, from many goroutines. Default: all are permitted.
+	// Permit returns an error for addresses that must not be connected to. It is called before the probe, and again by the
+	// dialer with the address of the socket, from many goroutines. Default: all addresses are permitted.
 	Permit func(netip.AddrPort) error
 
-	Timeout     time.Duration // for the connection and the answer together; default 500 ms
-	Again       time.Duration // before an address that refused is called once more; default 250 ms
-	Concurrency int           // servers asked at once; default 256, each with a goroutine and a file
+	Timeout     time.Duration // for the connection and the response together; default 500 ms
+	Again       time.Duration // wait before the second attempt after a refusal; default 250 ms
+	Concurrency int           // probes at the same time; default 256, each with a goroutine and a socket
 
-	// Metrics is where the metrics are registered, if given.
-	Metrics prometheus.Registerer
+	Metrics prometheus.Registerer // default none
 
-	// Dial connects to an IP:port and ends when ctx does. Default: dial.To, with Permit.
+	// Dial connects to an IP:port, and returns when ctx ends. Default: dial.New, with Permit.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
-	// Ask finds out about one server and ends when ctx does; what it says then is not reported. It is called from many
-	// goroutines. Default: over the network, by the rules of the package comment.
-	Ask func(ctx context.Context, p registry.Probe) registry.Finding
+	// Probe probes one server, and returns when ctx ends; the finding is then not reported. It is called from many
+	// goroutines. Default: a probe over the network as the package comment describes it.
+	Probe func(ctx context.Context, p registry.Probe) registry.Finding
 }
 
 func (c *Config) setDefaults() {
@@ -62,14 +61,14 @@ func (c *Config) setDefaults() {
 		c.Permit = func(netip.AddrPort) error { return nil }
 	}
 	if c.Dial == nil {
-		c.Dial = dial.New(c.Permit, 0) // a connection ends before it would be asked for
+		c.Dial = dial.New(c.Permit, 0) // without keepalive, because connections are short
 	}
-	if c.Ask == nil {
-		c.Ask = (&network{*c}).ask
+	if c.Probe == nil {
+		c.Probe = (&network{*c}).probe
 	}
 }
 
-// Validate names every field that cannot work. Zero stands for the default.
+// Validate returns one error for each invalid field. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error

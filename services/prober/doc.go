@@ -1,23 +1,23 @@
-// Package prober asks servers whether they are there, for the registry that suspects them.
+// Package prober probes servers for the registry.
 //
-// A finding says only what is certain. What may be the fault of this process is FindingUnknown, which nobody is
-// expired by:
+// A finding states only what is certain. If the failure may be the fault of this process, the finding is FindingUnknown,
+// which expires no server:
 //
 //	connect ──refused──▶ wait 250 ms, connect ──refused──▶ refused
-//	   │ │ └─no answer in time, no route to the host─────▶ silent
-//	   │ └───this process cannot, or may not─────────────▶ unknown
+//	   │ │ └─no response in time, no route to the host───▶ silent
+//	   │ └───this process cannot or may not connect──────▶ unknown
 //	   ▼
 //	connected ──mode tcp─────────────────────────────────▶ accepted
 //	   │ mode http: GET /healthz
-//	   ├──a header, with the identity of the server──────▶ identified   whatever the status
-//	   ├──a header, with another id or service───────────▶ stranger
-//	   ├──a header, with another incarnation─────────────▶ accepted     the server restarted
-//	   ├──a header without, no HTTP, closed, reset───────▶ accepted     somebody lives there
-//	   └──no whole header in time────────────────────────▶ silent       a stopped process is still connected to
+//	   ├──header with the identity of the server─────────▶ identified   for any status
+//	   ├──header with another id or service──────────────▶ stranger
+//	   ├──header with another incarnation────────────────▶ accepted     the server restarted
+//	   ├──header without identity, no HTTP, closed, reset▶ accepted     some process listens
+//	   └──no complete header in time─────────────────────▶ silent       the kernel connects even to a stopped process
 //
-// The identity is X-Rollcall-Id, and X-Rollcall-Service and X-Rollcall-Incarnation where they are told. The id alone is
-// enough, unless a newer server with the same id claims the address (Probe.Contested); then it counts as accepted.
+// The identity consists of X-Rollcall-Id and, if present, X-Rollcall-Service and X-Rollcall-Incarnation. The id alone is
+// enough, unless a newer server with the same id claims the address (Probe.Contested); then the finding is accepted.
 //
-// A server that speaks something else than HTTP and waits for its client to begin looks silent to a question in
-// HTTP. It is for mode tcp.
+// A server whose protocol is not HTTP, and which waits for the client to speak first, appears silent in mode http. Mode tcp is
+// for such servers.
 package prober

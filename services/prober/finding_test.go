@@ -37,7 +37,7 @@ func TestFindings(t *testing.T) {
 		name   string
 		server func(t *testing.T) (addr string)
 		want   registry.Finding
-		tcp    registry.Finding // in mode tcp; accepted if not said
+		tcp    registry.Finding // in mode tcp; default accepted
 	}{
 		{name: "its own id", want: registry.FindingIdentified,
 			server: func(t *testing.T) string { return mustHTTP(t, identify("a", 200)) }},
@@ -47,62 +47,62 @@ func TestFindings(t *testing.T) {
 			server: func(t *testing.T) string { return mustHTTP(t, identify("a", 302)) }},
 		{name: "its own id by HTTP/1.0, with a body that does not end", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return fixture.Serve(t, says("HTTP/1.0 200 OK\r\nx-rollcall-id: a\r\n\r\nbody"))
+				return fixture.Serve(t, respond("HTTP/1.0 200 OK\r\nx-rollcall-id: a\r\n\r\nbody"))
 			}},
 		{name: "its own id after an informational response", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return fixture.Serve(t, says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok+"X-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, respond("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok+"X-Rollcall-Id: a\r\n\r\n"))
 			}},
-		{name: "its own id where protocols are switched", want: registry.FindingIdentified,
+		{name: "its own id with status 101", want: registry.FindingIdentified,
 			server: func(t *testing.T) string {
-				return fixture.Serve(t, says("HTTP/1.1 101 Switching Protocols\r\nX-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, respond("HTTP/1.1 101 Switching Protocols\r\nX-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "another id", want: registry.FindingStranger,
 			server: func(t *testing.T) string { return mustHTTP(t, identify("b", 200)) }},
-		{name: "an id in capitals is another", want: registry.FindingStranger,
+		{name: "an id with other capitals is another id", want: registry.FindingStranger,
 			server: func(t *testing.T) string { return mustHTTP(t, identify("A", 200)) }},
 		{name: "HTTP without an id", want: registry.FindingAccepted,
 			server: func(t *testing.T) string { return mustHTTP(t, func(http.ResponseWriter, *http.Request) {}) }},
-		{name: "an empty id is none", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says(ok+"X-Rollcall-Id:  \r\n\r\n")) }},
-		{name: "a server of TLS", want: registry.FindingAccepted, server: mustTLS},
-		{name: "an alert of TLS", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("\x15\x03\x01\x00\x02\x02\x28")) }},
+		{name: "an empty id counts as none", want: registry.FindingAccepted,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond(ok+"X-Rollcall-Id:  \r\n\r\n")) }},
+		{name: "a TLS server", want: registry.FindingAccepted, server: mustTLS},
+		{name: "a TLS alert", want: registry.FindingAccepted,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("\x15\x03\x01\x00\x02\x02\x28")) }},
 		{name: "a greeting in text", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("220 mail.example ESMTP\r\n")) }},
-		{name: "a greeting that is no line", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("\x00\x01\x02\x03\x04\x05")) }},
-		{name: "a short greeting that is no line", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("+OK")) }},
-		{name: "what begins as HTTP and is none", want: registry.FindingAccepted,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("HTTP/1.1 fine\r\n\r\n")) }},
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("220 mail.example ESMTP\r\n")) }},
+		{name: "a greeting without a line break", want: registry.FindingAccepted,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("\x00\x01\x02\x03\x04\x05")) }},
+		{name: "a short greeting without a line break", want: registry.FindingAccepted,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("+OK")) }},
+		{name: "an invalid response that begins like HTTP", want: registry.FindingAccepted,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("HTTP/1.1 fine\r\n\r\n")) }},
 		{name: "a header of 1 MiB", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
-				return fixture.Serve(t, says(ok+strings.Repeat("X-Long: "+strings.Repeat("x", 1014)+"\r\n", 1024)+"X-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, respond(ok+strings.Repeat("X-Long: "+strings.Repeat("x", 1014)+"\r\n", 1024)+"X-Rollcall-Id: a\r\n\r\n"))
 			}},
 		{name: "an id beyond the first 16 KiB", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
-				return fixture.Serve(t, says(ok+"X-Long: "+strings.Repeat("x", 16<<10)+"\r\nX-Rollcall-Id: a\r\n\r\n"))
+				return fixture.Serve(t, respond(ok+"X-Long: "+strings.Repeat("x", 16<<10)+"\r\nX-Rollcall-Id: a\r\n\r\n"))
 			}},
-		{name: "closed at once", want: registry.FindingAccepted,
+		{name: "a connection that is closed at once", want: registry.FindingAccepted,
 			server: func(t *testing.T) string { return fixture.Serve(t, func(net.Conn) {}) }},
-		{name: "closed within the header", want: registry.FindingAccepted,
+		{name: "a connection that is closed in the header", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
 				return fixture.Serve(t, func(c net.Conn) { _, _ = io.WriteString(c, ok+"X-Rollcall-Id: a\r\n") })
 			}},
-		{name: "reset at once", want: registry.FindingAccepted,
+		{name: "a connection that is reset at once", want: registry.FindingAccepted,
 			server: func(t *testing.T) string {
 				return fixture.Serve(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
 			}},
-		{name: "nobody listens", want: registry.FindingRefused, tcp: registry.FindingRefused, server: mustFreeOf},
-		{name: "a connection that nobody accepts", want: registry.FindingSilent,
+		{name: "no listener", want: registry.FindingRefused, tcp: registry.FindingRefused, server: mustFreeAddr},
+		{name: "a connection that no process accepts", want: registry.FindingSilent,
 			server: func(t *testing.T) string { return mustListen(t).Addr().String() }},
-		{name: "a server that waits for other words", want: registry.FindingSilent,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("")) }},
-		{name: "a header that is not whole in time", want: registry.FindingSilent,
+		{name: "a server of another protocol that waits for its client", want: registry.FindingSilent,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("")) }},
+		{name: "a header that is not complete in time", want: registry.FindingSilent,
 			server: func(t *testing.T) string { return fixture.Serve(t, drip) }},
-		{name: "a header that stops within its first word", want: registry.FindingSilent,
-			server: func(t *testing.T) string { return fixture.Serve(t, says("HTT")) }},
+		{name: "a header that stops in its first word", want: registry.FindingSilent,
+			server: func(t *testing.T) string { return fixture.Serve(t, respond("HTT")) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -116,10 +116,10 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func mustFreeOf(t *testing.T) string { return fixture.FreeAddr(t) }
+func mustFreeAddr(t *testing.T) string { return fixture.FreeAddr(t) }
 
-// checkFinding has silence end soon. On a busy machine that end may be noticed too late to mean anything, and is
-// waited for again.
+// checkFinding probes addr. For FindingSilent it uses a short timeout, and retries: on a busy machine the prober may notice
+// the timeout too late, which gives FindingUnknown.
 func checkFinding(t *testing.T, mode prober.Mode, addr string, want registry.Finding) {
 	t.Helper()
 	cfg := patient
@@ -128,7 +128,7 @@ func checkFinding(t *testing.T, mode prober.Mode, addr string, want registry.Fin
 		if want == registry.FindingSilent {
 			cfg.Timeout = 200 * time.Millisecond
 		}
-		got := mustAsk(t, cfg, probeOf(addr)).Finding
+		got := mustProbe(t, cfg, probeOf(addr)).Finding
 		if got == want {
 			return
 		}
@@ -136,7 +136,7 @@ func checkFinding(t *testing.T, mode prober.Mode, addr string, want registry.Fin
 			t.Fatalf("mode %s: got %s, want %s", mode, got, want)
 		}
 	}
-	t.Fatalf("mode %s: got unknown each time, want %s", mode, want)
+	t.Fatalf("mode %s: got unknown every time, want %s", mode, want)
 }
 
 func mustTLS(t *testing.T) string {
@@ -159,100 +159,100 @@ func drip(conn net.Conn) {
 	}
 }
 
-// A header has no spaces around a value, and any bytes within.
-func TestIdentityOfAnyID(t *testing.T) {
+// An id in a header has no spaces around it, but may contain any bytes.
+func TestIdentityOfUnusualIDs(t *testing.T) {
 	for _, id := range []string{"a b", " a ", "größer", "10.0.0.7:8080", "[::1]:80", `a"b,c;d`, strings.Repeat("x", 128)} {
 		t.Run(fmt.Sprintf("%.16q", id), func(t *testing.T) {
 			probe := probeOf(mustHTTP(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Rollcall-Id", id) }))
 			probe.ID = id
-			if got := mustAsk(t, patient, probe).Finding; got != registry.FindingIdentified {
+			if got := mustProbe(t, patient, probe).Finding; got != registry.FindingIdentified {
 				t.Errorf("got %s, want identified", got)
 			}
 		})
 	}
 }
 
-func TestEvidenceIsOfTheProbe(t *testing.T) {
+func TestEvidenceDescribesTheProbe(t *testing.T) {
 	probe := probeOf(mustHTTP(t, func(http.ResponseWriter, *http.Request) {}))
 	before := time.Now()
-	got := mustAsk(t, patient, probe)
+	got := mustProbe(t, patient, probe)
 	if got.Probe != probe || got.Source != registry.SourceProbe {
 		t.Errorf("got %+v, want the probe %+v and the source probe", got, probe)
 	}
 	if got.Began.Before(before) || got.Ended.Before(got.Began) || time.Now().Before(got.Ended) {
-		t.Errorf("got %v to %v, want both since %v and in turn", got.Began, got.Ended, before)
+		t.Errorf("got %v to %v, want both after %v and in order", got.Began, got.Ended, before)
 	}
 }
 
-func TestQuestion(t *testing.T) {
-	asked := make(chan *http.Request, 1)
+func TestRequest(t *testing.T) {
+	requests := make(chan *http.Request, 1)
 	addr := fixture.Serve(t, func(conn net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
 			t.Error(err)
 		}
-		asked <- r
+		requests <- r
 	})
-	mustAsk(t, patient, probeOf(addr))
-	r := <-asked
+	mustProbe(t, patient, probeOf(addr))
+	r := <-requests
 	if r.Method != "GET" || r.RequestURI != "/healthz" || r.Proto != "HTTP/1.1" || r.Host != addr || !r.Close ||
 		r.UserAgent() != "rollcall-prober" || len(r.Header) != 2 {
 		t.Errorf("got %+v", r)
 	}
 }
 
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestRedirectIsNotFollowed(t *testing.T) {
 	var followed atomic.Int64
 	other := mustHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		followed.Add(1)
 		w.Header().Set("X-Rollcall-Id", "a")
 	})
 	addr := mustHTTP(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+other, http.StatusFound) })
-	if got := mustAsk(t, patient, probeOf(addr)).Finding; got != registry.FindingAccepted {
+	if got := mustProbe(t, patient, probeOf(addr)).Finding; got != registry.FindingAccepted {
 		t.Errorf("got %s, want accepted", got)
 	}
 	if n := followed.Load(); n != 0 {
-		t.Errorf("asked where it was sent to %d times", n)
+		t.Errorf("followed the redirect %d times", n)
 	}
 }
 
-// refusal is the error of a dialer to which errno happened.
+// refusal returns the error of a dialer for errno.
 func refusal(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
 
-func TestAfterARefusal(t *testing.T) {
+func TestSecondAttemptAfterARefusal(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		dials []error // one for each call
+		dials []error // result of each attempt
 		want  registry.Finding
 	}{
 		{"refused twice", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.ECONNREFUSED)}, registry.FindingRefused},
-		{"what the second call gives", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.EHOSTUNREACH)}, registry.FindingSilent},
-		{"although it says nothing", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.EMFILE)}, registry.FindingUnknown},
-		{"what is not refused is not asked again", []error{refusal(syscall.EHOSTUNREACH)}, registry.FindingSilent},
+		{"the second attempt decides", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.EHOSTUNREACH)}, registry.FindingSilent},
+		{"the second attempt decides, also if its finding is unknown", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.EMFILE)}, registry.FindingUnknown},
+		{"no second attempt without a refusal", []error{refusal(syscall.EHOSTUNREACH)}, registry.FindingSilent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				var at []time.Duration
-				got := mustAsk(t, prober.Config{Dial: func(context.Context, string) (net.Conn, error) {
+				got := mustProbe(t, prober.Config{Dial: func(context.Context, string) (net.Conn, error) {
 					at = append(at, time.Since(start))
 					return nil, tt.dials[len(at)-1]
 				}}, probeOf("10.0.0.7:80"))
 				if got.Finding != tt.want || len(at) != len(tt.dials) || len(at) > 1 && at[1]-at[0] != 250*time.Millisecond {
-					t.Errorf("got %s of calls at %v, want %s of %d, 250 ms apart", got.Finding, at, tt.want, len(tt.dials))
+					t.Errorf("got %s of attempts at %v, want %s of %d, 250 ms apart", got.Finding, at, tt.want, len(tt.dials))
 				}
 				if took := got.Ended.Sub(got.Began); took != at[len(at)-1] {
-					t.Errorf("the evidence is of %v, want %v", took, at[len(at)-1])
+					t.Errorf("the evidence covers %v, want %v", took, at[len(at)-1])
 				}
 			})
 		})
 	}
 }
 
-// A server that restarts refuses for a moment.
-func TestAServerThatListensAgain(t *testing.T) {
+// A server refuses connections for a moment while it restarts.
+func TestServerThatRestartsIsIdentified(t *testing.T) {
 	addr := fixture.FreeAddr(t)
 	again := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Rollcall-Id", "a")
@@ -272,13 +272,13 @@ func TestAServerThatListensAgain(t *testing.T) {
 		}
 		return conn, err
 	}
-	if got := mustAsk(t, cfg, probeOf(addr)).Finding; got != registry.FindingIdentified || calls != 2 {
-		t.Errorf("got %s after %d calls, want identified after 2", got, calls)
+	if got := mustProbe(t, cfg, probeOf(addr)).Finding; got != registry.FindingIdentified || calls != 2 {
+		t.Errorf("got %s after %d attempts, want identified after 2", got, calls)
 	}
 }
 
-// A process that was stopped finds its timeout over when it goes on, and the answer perhaps unread.
-func TestSilenceThatIsOurOwn(t *testing.T) {
+// After this process was paused, the timeout may be over although the response has arrived.
+func TestTimeoutThatIsNoticedLateIsUnknown(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		late time.Duration
@@ -290,7 +290,7 @@ func TestSilenceThatIsOurOwn(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got := mustAsk(t, prober.Config{Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+				got := mustProbe(t, prober.Config{Dial: func(ctx context.Context, _ string) (net.Conn, error) {
 					<-ctx.Done()
 					time.Sleep(tt.late)
 					return nil, ctx.Err()
@@ -306,14 +306,13 @@ func TestSilenceThatIsOurOwn(t *testing.T) {
 	}
 }
 
-// The timeout is for the connection and the answer together.
-func TestTimeout(t *testing.T) {
+func TestTimeoutCoversConnectionAndResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		got := mustAsk(t, prober.Config{Dial: func(context.Context, string) (net.Conn, error) {
+		got := mustProbe(t, prober.Config{Dial: func(context.Context, string) (net.Conn, error) {
 			time.Sleep(400 * time.Millisecond)
 			ours, theirs := net.Pipe()
 			go func() {
-				_, _ = io.Copy(io.Discard, theirs) // and answers nothing
+				_, _ = io.Copy(io.Discard, theirs) // without a response
 			}()
 			return ours, nil
 		}}, probeOf("10.0.0.7:80"))
@@ -323,7 +322,7 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-func TestAddressesThatAreNotCalled(t *testing.T) {
+func TestAddressesThatAreNotConnectedTo(t *testing.T) {
 	var called atomic.Int64
 	addr := fixture.Serve(t, func(net.Conn) { called.Add(1) })
 	deny := func(netip.AddrPort) error { return errors.New("denied") }
@@ -333,28 +332,28 @@ func TestAddressesThatAreNotCalled(t *testing.T) {
 		permit     func(netip.AddrPort) error
 	}{
 		{"not permitted", addr, deny},
-		{"no more permitted when the dialer has it", addr, func(ap netip.AddrPort) error {
+		{"not permitted for the dialer", addr, func(ap netip.AddrPort) error {
 			if calls++; calls > 1 {
 				return deny(ap)
 			}
 			return nil
 		}},
-		{"a name", strings.Replace(addr, "127.0.0.1", "localhost", 1), nil},
+		{"a host name", strings.Replace(addr, "127.0.0.1", "localhost", 1), nil},
 		{"no port", "127.0.0.1", nil},
-		{"nothing", "", nil},
+		{"an empty address", "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := patient
 			cfg.Permit = tt.permit
-			if got := mustAsk(t, cfg, probeOf(tt.addr)).Finding; got != registry.FindingUnknown {
+			if got := mustProbe(t, cfg, probeOf(tt.addr)).Finding; got != registry.FindingUnknown {
 				t.Errorf("got %s, want unknown", got)
 			}
 			if n := called.Load(); n != 0 {
-				t.Errorf("called %d times", n)
+				t.Errorf("connected %d times", n)
 			}
 		})
 	}
 	if calls != 2 {
-		t.Errorf("the policy was asked %d times, want before the call and at the dialer", calls)
+		t.Errorf("Permit was called %d times, want once before the probe and once by the dialer", calls)
 	}
 }

@@ -9,18 +9,18 @@ import (
 	"rollcall/services/registry"
 )
 
-// identity is what one server tells in the header of a response.
+// identity is the identity of one server in the header of a response.
 type identity struct {
-	id, service string // service may be empty: not told
-	incarnation int64  // 0: not told
+	id, service string // service is empty if the header is missing
+	incarnation int64  // 0 if the header is missing
 }
 
-// identities reads the identities in a header: several if a process has several servers. The headers of service and
-// incarnation count only if there is one for each id, because otherwise nobody knows which one belongs to which id.
+// identities returns the identities in a header. There are several if a process has several servers. The headers of service
+// and incarnation count only if there is one for each id; otherwise it is not clear to which id they belong.
 func identities(h http.Header) []identity {
 	ids := h.Values(events.IdentityHeader)
 	services, incarnations := h.Values(events.ServiceHeader), h.Values(events.IncarnationHeader)
-	var told []identity
+	var all []identity
 	for i, id := range ids {
 		if id == "" {
 			continue
@@ -32,19 +32,19 @@ func identities(h http.Header) []identity {
 		if len(incarnations) == len(ids) {
 			one.incarnation, _ = strconv.ParseInt(incarnations[i], 10, 64) // 0 on an error
 		}
-		told = append(told, one)
+		all = append(all, one)
 	}
-	return told
+	return all
 }
 
-// identify compares the identities in a header with the server that p asks for.
+// identify compares the identities in a header with the server of p.
 func identify(h http.Header, p registry.Probe) registry.Finding {
-	told := identities(h)
-	if len(told) == 0 {
+	all := identities(h)
+	if len(all) == 0 {
 		return registry.FindingAccepted
 	}
 	found := registry.FindingStranger
-	for _, one := range told {
+	for _, one := range all {
 		switch one.compare(p) {
 		case registry.FindingIdentified:
 			return registry.FindingIdentified
@@ -55,12 +55,11 @@ func identify(h http.Header, p registry.Probe) registry.Finding {
 	return found
 }
 
-// compare compares what both sides know. The id alone is proof unless the address is contested. A process of another
-// incarnation is neither the process that p asks for nor a stranger: it is the same server, and its own heartbeat
-// tells the registry about the restart.
+// compare compares the values that both sides have. The id alone is enough, unless the address is contested. A process of
+// another incarnation is the same server after a restart, so it is not a stranger; its heartbeat will replace the old one.
 func (i identity) compare(p registry.Probe) registry.Finding {
 	switch {
-	case i.id != textproto.TrimString(p.ID): // a header has no spaces around a value
+	case i.id != textproto.TrimString(p.ID): // HTTP removes spaces around a value
 		return registry.FindingStranger
 	case i.service != "" && i.service != p.Service:
 		return registry.FindingStranger

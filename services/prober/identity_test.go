@@ -8,7 +8,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// The probe is for data/a, incarnation 7.
+// Each probe is for data/a, incarnation 7.
 func TestIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		name                       string
@@ -17,20 +17,20 @@ func TestIdentity(t *testing.T) {
 		want                       registry.Finding
 	}{
 		{"id, service and incarnation", []string{"a"}, []string{"data"}, []string{"7"}, false, registry.FindingIdentified},
-		{"the id alone", []string{"a"}, nil, nil, false, registry.FindingIdentified},
+		{"id only", []string{"a"}, nil, nil, false, registry.FindingIdentified},
 		{"id and service", []string{"a"}, []string{"data"}, nil, false, registry.FindingIdentified},
-		{"the service alone", nil, []string{"data"}, []string{"7"}, false, registry.FindingAccepted},
+		{"service only", nil, []string{"data"}, []string{"7"}, false, registry.FindingAccepted},
 		{"the same id of another service", []string{"a"}, []string{"other"}, []string{"7"}, false, registry.FindingStranger},
 		{"another id of the same service", []string{"b"}, []string{"data"}, []string{"7"}, false, registry.FindingStranger},
 		{"a newer incarnation", []string{"a"}, []string{"data"}, []string{"8"}, false, registry.FindingAccepted},
 		{"an older incarnation", []string{"a"}, []string{"data"}, []string{"6"}, false, registry.FindingAccepted},
 		{"no incarnation", []string{"a"}, []string{"data"}, []string{"0"}, false, registry.FindingIdentified},
-		{"an incarnation that is no number", []string{"a"}, []string{"data"}, []string{"x"}, false, registry.FindingIdentified},
-		{"two servers, the second one asked for", []string{"b", "a"}, []string{"other", "data"}, []string{"9", "7"}, false, registry.FindingIdentified},
+		{"an incarnation that is not a number", []string{"a"}, []string{"data"}, []string{"x"}, false, registry.FindingIdentified},
+		{"two servers, the second one is probed", []string{"b", "a"}, []string{"other", "data"}, []string{"9", "7"}, false, registry.FindingIdentified},
 		{"two services with one id", []string{"a", "a"}, []string{"other", "data"}, []string{"9", "7"}, false, registry.FindingIdentified},
-		{"two servers, none of them asked for", []string{"b", "a"}, []string{"data", "other"}, []string{"7", "7"}, false, registry.FindingStranger},
-		{"two ids and one service: it tells nothing", []string{"b", "a"}, []string{"other"}, nil, false, registry.FindingIdentified},
-		{"contested, the id alone", []string{"a"}, nil, nil, true, registry.FindingAccepted},
+		{"two other servers", []string{"b", "a"}, []string{"data", "other"}, []string{"7", "7"}, false, registry.FindingStranger},
+		{"two ids and one service, which is ignored", []string{"b", "a"}, []string{"other"}, nil, false, registry.FindingIdentified},
+		{"contested, id only", []string{"a"}, nil, nil, true, registry.FindingAccepted},
 		{"contested, id and service", []string{"a"}, []string{"data"}, nil, true, registry.FindingIdentified},
 		{"contested, id and incarnation", []string{"a"}, nil, []string{"7"}, true, registry.FindingIdentified},
 		{"contested, another service", []string{"a"}, []string{"other"}, nil, true, registry.FindingStranger},
@@ -41,10 +41,10 @@ func TestIdentity(t *testing.T) {
 				h := w.Header()
 				h["X-Rollcall-Id"], h["X-Rollcall-Service"], h["X-Rollcall-Incarnation"] = tt.ids, tt.services, tt.incarnation
 			})
-			if got := mustAsk(t, patient, probe).Finding; got != tt.want {
+			if got := mustProbe(t, patient, probe).Finding; got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
-			if got := mustAsk(t, prober.Config{Mode: prober.ModeTCP, Timeout: patient.Timeout}, probe).Finding; got != registry.FindingAccepted {
+			if got := mustProbe(t, prober.Config{Mode: prober.ModeTCP, Timeout: patient.Timeout}, probe).Finding; got != registry.FindingAccepted {
 				t.Errorf("mode tcp: got %s, want accepted", got)
 			}
 		})

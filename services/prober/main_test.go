@@ -17,19 +17,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// suspecting is a registry that asks what it is given to ask.
-type suspecting struct {
+// fakeRegistry requests the probes that a test sends to its channel.
+type fakeRegistry struct {
 	probes  chan registry.Probe
 	reports chan registry.Evidence
 }
 
-func newSuspecting() *suspecting {
-	return &suspecting{make(chan registry.Probe), make(chan registry.Evidence)}
+func newFakeRegistry() *fakeRegistry {
+	return &fakeRegistry{make(chan registry.Probe), make(chan registry.Evidence)}
 }
 
-func (s *suspecting) Probes() <-chan registry.Probe { return s.probes }
+func (s *fakeRegistry) Probes() <-chan registry.Probe { return s.probes }
 
-func (s *suspecting) Report(ctx context.Context, e registry.Evidence) error {
+func (s *fakeRegistry) Report(ctx context.Context, e registry.Evidence) error {
 	select {
 	case s.reports <- e:
 		return nil
@@ -47,10 +47,10 @@ func mustNew(t testing.TB, cfg prober.Config) *prober.Prober {
 	return p
 }
 
-// mustRun starts a prober and gives what ends it and waits for it.
-func mustRun(t testing.TB, cfg prober.Config) (r *suspecting, stop func()) {
+// mustRun starts a prober. stop stops it, and waits until it has ended.
+func mustRun(t testing.TB, cfg prober.Config) (r *fakeRegistry, stop func()) {
 	t.Helper()
-	r = newSuspecting()
+	r = newFakeRegistry()
 	cfg.Registry = r
 	p := mustNew(t, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -69,12 +69,12 @@ func mustRun(t testing.TB, cfg prober.Config) (r *suspecting, stop func()) {
 	return r, stop
 }
 
-// probeOf asks about the server with the id a.
+// probeOf returns a probe of the server with the id a at addr.
 func probeOf(addr string) registry.Probe {
 	return registry.Probe{Service: "data", ID: "a", Addr: addr, Incarnation: 1763812345678}
 }
 
-func mustAsk(t testing.TB, cfg prober.Config, probe registry.Probe) registry.Evidence {
+func mustProbe(t testing.TB, cfg prober.Config, probe registry.Probe) registry.Evidence {
 	t.Helper()
 	r, stop := mustRun(t, cfg)
 	defer stop()
@@ -92,8 +92,8 @@ func mustListen(t testing.TB) net.Listener {
 	return l
 }
 
-// says is a server that reads the question and answers with text, and waits for the client to go.
-func says(text string) func(net.Conn) {
+// respond returns a handler that sends text and waits until the client closes the connection.
+func respond(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
 		_, _ = io.Copy(io.Discard, conn)
@@ -107,5 +107,5 @@ func mustHTTP(t testing.TB, h http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// patient is for a test whose server answers: a busy machine takes its time.
+// patient has a long timeout, for tests whose server responds: a busy machine may be slow.
 var patient = prober.Config{Timeout: 30 * time.Second}

@@ -17,15 +17,15 @@ import (
 	"rollcall/services/registry"
 )
 
-// maxHeader bounds what is read of an answer.
+// maxHeader is the largest number of bytes that is read of a response.
 const maxHeader = 16 << 10
 
-// network asks by the rules of the package comment.
+// network probes as the package comment describes it.
 type network struct{ Config }
 
-func (n *network) ask(ctx context.Context, p registry.Probe) registry.Finding {
+func (n *network) probe(ctx context.Context, p registry.Probe) registry.Finding {
 	found := n.try(ctx, p)
-	if found != registry.FindingRefused { // a server that restarts refuses for a moment
+	if found != registry.FindingRefused { // a server refuses for a moment while it restarts
 		return found
 	}
 	select {
@@ -36,21 +36,21 @@ func (n *network) ask(ctx context.Context, p registry.Probe) registry.Finding {
 	}
 }
 
-// try calls once.
+// try makes one attempt.
 func (n *network) try(ctx context.Context, p registry.Probe) registry.Finding {
 	addr, err := events.ParseAddr(p.Addr)
 	if err != nil || n.Permit(addr) != nil {
 		return registry.FindingUnknown
 	}
 	deadline := time.Now().Add(n.Timeout)
-	found := n.call(ctx, addr.String(), p, deadline)
+	found := n.request(ctx, addr.String(), p, deadline)
 	if ctx.Err() != nil {
 		return registry.FindingUnknown
 	}
 	return dial.By(deadline, found)
 }
 
-func (n *network) call(ctx context.Context, addr string, p registry.Probe, deadline time.Time) registry.Finding {
+func (n *network) request(ctx context.Context, addr string, p registry.Probe, deadline time.Time) registry.Finding {
 	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	conn, err := n.Dial(dialing, addr)
@@ -75,19 +75,19 @@ func (n *network) call(ctx context.Context, addr string, p registry.Probe, deadl
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return registry.FindingSilent
 		}
-		return registry.FindingAccepted // it closed, or what it speaks is no HTTP
+		return registry.FindingAccepted // the server closed the connection, or does not speak HTTP
 	}
 	return identify(header, p)
 }
 
-var errNoHTTP = errors.New("prober: no HTTP")
+var errNoHTTP = errors.New("prober: response is not HTTP")
 
-// readHeader reads the header of the final response, and no more than maxHeader.
+// readHeader reads the header of the final response, at most maxHeader bytes.
 func readHeader(conn io.Reader) (http.Header, error) {
-	broken := &remembering{Reader: conn}
+	broken := &errorReader{Reader: conn}
 	r := bufio.NewReader(io.LimitReader(broken, maxHeader))
 	const proto = "HTTP/"
-	for n := range len(proto) { // a greeting that begins otherwise need not be a line that ends
+	for n := range len(proto) { // other protocols may send a greeting without a line break, for which ReadResponse would wait
 		if start, _ := r.Peek(n + 1); !strings.HasPrefix(proto, string(start)) {
 			return nil, errNoHTTP
 		}
@@ -103,20 +103,20 @@ func readHeader(conn io.Reader) (http.Header, error) {
 	}
 }
 
-// remembering keeps the error of a Reader: http.ReadResponse takes what came before it for a line, and tells of that.
-type remembering struct {
+// errorReader keeps the last error of a Reader. http.ReadResponse hides it behind an error about an incomplete line.
+type errorReader struct {
 	io.Reader
 	err error
 }
 
-func (r *remembering) Read(p []byte) (int, error) {
+func (r *errorReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.err = err
 	return n, err
 }
 
-// closeAtEnd closes conn when ctx ends, so that nobody waits for it. What it returns ends that, and returns when no
-// goroutine of it is left.
+// closeAtEnd closes conn when ctx ends, so that reads and writes return. The caller must call release, which returns when no
+// goroutine is left.
 func closeAtEnd(ctx context.Context, conn net.Conn) (release func()) {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

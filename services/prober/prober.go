@@ -11,14 +11,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// Prober answers the registry's questions.
+// Prober runs the probes that the registry requests.
 type Prober struct {
 	cfg      Config
 	findings map[registry.Finding]prometheus.Counter // not changed after New
 	seconds  prometheus.Histogram
 }
 
-// New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
+// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
 func New(cfg Config) (*Prober, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -27,14 +27,14 @@ func New(cfg Config) (*Prober, error) {
 	p := &Prober{cfg: cfg, findings: make(map[registry.Finding]prometheus.Counter)}
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_probes_total",
-		Help: "Probes of suspected servers, by what was found.",
+		Help: "Probes of servers, by finding.",
 	}, []string{"finding"})
 	for _, f := range registry.Findings() {
 		p.findings[f] = total.WithLabelValues(string(f))
 	}
 	p.seconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "rollcall_probe_seconds",
-		Help:    "How long a probe took, with the wait after a refusal.",
+		Help:    "Duration of probes, with the wait after a refusal.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 	})
 	if cfg.Metrics != nil {
@@ -47,9 +47,9 @@ func New(cfg Config) (*Prober, error) {
 	return p, nil
 }
 
-// Run answers the probes, each in a goroutine of its own, until ctx ends or the channel of probes is closed, and returns
-// nil when its goroutines have. The end of ctx cuts off the probes under way, and they are not reported; at the end of
-// the channel they are finished, which takes at most two timeouts and the wait between them.
+// Run runs each probe in its own goroutine until ctx ends or the channel of probes is closed. It returns nil when all its
+// goroutines have ended. When ctx ends, running probes are aborted and not reported. When the channel is closed, they are
+// completed, which takes at most two timeouts and the wait between them.
 func (p *Prober) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(p.cfg.Concurrency)
@@ -59,7 +59,7 @@ func (p *Prober) Run(ctx context.Context) error {
 			if !open {
 				return g.Wait()
 			}
-			g.Go(func() error { // waits for one that ends
+			g.Go(func() error { // blocks while Concurrency probes are running
 				p.probe(ctx, probe)
 				return nil
 			})
@@ -71,7 +71,7 @@ func (p *Prober) Run(ctx context.Context) error {
 
 func (p *Prober) probe(ctx context.Context, probe registry.Probe) {
 	began := time.Now()
-	found := p.cfg.Ask(ctx, probe)
+	found := p.cfg.Probe(ctx, probe)
 	ended := time.Now()
 	if ctx.Err() != nil {
 		return
@@ -80,7 +80,7 @@ func (p *Prober) probe(ctx context.Context, probe registry.Probe) {
 		c.Inc()
 	}
 	p.seconds.Observe(ended.Sub(began).Seconds())
-	// An error says that the registry or this prober is at its end: nobody asks any more.
+	// An error means that the registry or this prober stops: the finding is no longer needed.
 	_ = p.cfg.Registry.Report(ctx, registry.Evidence{
 		Probe: probe, Finding: found, Source: registry.SourceProbe, Began: began, Ended: ended,
 	})

@@ -21,19 +21,19 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestConfigNamesWhatIsWrong(t *testing.T) {
-	r := newSuspecting()
+func TestConfigValidation(t *testing.T) {
+	r := newFakeRegistry()
 	for _, tt := range []struct {
 		name string
 		cfg  prober.Config
-		want []string // in the error; none if there is none
+		want []string // in the error; empty if there is no error
 	}{
-		{"the zero value is useful but for the registry", prober.Config{}, []string{"registry is nil"}},
+		{"the zero value lacks only the registry", prober.Config{}, []string{"registry is nil"}},
 		{"a registry is enough", prober.Config{Registry: r}, nil},
 		{"mode tcp", prober.Config{Registry: r, Mode: "tcp"}, nil},
 		{"mode http", prober.Config{Registry: r, Mode: "http"}, nil},
 		{"another mode", prober.Config{Registry: r, Mode: "udp"}, []string{`mode "udp"`}},
-		{"all that is wrong at once", prober.Config{Mode: "HTTP", Timeout: -1, Again: -1, Concurrency: -1},
+		{"all errors are reported at once", prober.Config{Mode: "HTTP", Timeout: -1, Again: -1, Concurrency: -1},
 			[]string{"registry is nil", `mode "HTTP"`, "timeout -1ns", "again -1ns", "concurrency -1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,14 +50,14 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// As many are asked at once as Concurrency says, and the others wait with the registry.
+// At most Concurrency probes run at the same time; the others wait in the registry.
 func TestConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit, all = 10, 100
 		var running, most atomic.Int64
 		r, stop := mustRun(t, prober.Config{
 			Concurrency: limit,
-			Ask: func(context.Context, registry.Probe) registry.Finding {
+			Probe: func(context.Context, registry.Probe) registry.Finding {
 				most.Store(max(most.Load(), running.Add(1)))
 				defer running.Add(-1)
 				time.Sleep(time.Second)
@@ -73,8 +73,8 @@ func TestConcurrency(t *testing.T) {
 			case <-time.After(time.Millisecond):
 			}
 		}
-		if given != limit+1 || running.Load() != limit { // one waits for its turn with the prober
-			t.Errorf("%d taken and %d asked, want %d and %d", given, running.Load(), limit+1, limit)
+		if given != limit+1 || running.Load() != limit { // the prober holds one that waits
+			t.Errorf("%d probes accepted and %d running, want %d and %d", given, running.Load(), limit+1, limit)
 		}
 		start, reported := time.Now(), 0
 		for reported < all {
@@ -90,17 +90,16 @@ func TestConcurrency(t *testing.T) {
 			}
 		}
 		if took := time.Since(start); most.Load() != limit || took > all/limit*time.Second {
-			t.Errorf("%d at once and %v for all, want %d and at most %d s", most.Load(), took, limit, all/limit)
+			t.Errorf("%d probes at the same time and %v for all, want %d and at most %d s", most.Load(), took, limit, all/limit)
 		}
 		stop()
 	})
 }
 
-// At the end of the channel the probes under way are finished.
-func TestEndOfTheProbes(t *testing.T) {
+func TestRunCompletesProbesWhenTheChannelIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newSuspecting()
-		p := mustNew(t, prober.Config{Registry: r, Ask: func(context.Context, registry.Probe) registry.Finding {
+		r := newFakeRegistry()
+		p := mustNew(t, prober.Config{Registry: r, Probe: func(context.Context, registry.Probe) registry.Finding {
 			time.Sleep(time.Second)
 			return registry.FindingAccepted
 		}})
@@ -121,12 +120,11 @@ func TestEndOfTheProbes(t *testing.T) {
 	})
 }
 
-// A registry that takes no more reports does not hold the prober up.
-func TestReportsThatFailAreDropped(t *testing.T) {
+func TestFailedReportsAreDropped(t *testing.T) {
 	probes := make(chan registry.Probe)
 	p := mustNew(t, prober.Config{
 		Registry: stopped{probes},
-		Ask:      func(context.Context, registry.Probe) registry.Finding { return registry.FindingSilent },
+		Probe:    func(context.Context, registry.Probe) registry.Finding { return registry.FindingSilent },
 	})
 	go func() {
 		defer close(probes)
@@ -144,8 +142,8 @@ type stopped struct{ probes chan registry.Probe }
 func (s stopped) Probes() <-chan registry.Probe                   { return s.probes }
 func (s stopped) Report(context.Context, registry.Evidence) error { return registry.ErrStopped }
 
-// Wherever a probe is, the end of the context ends it and all its goroutines, and nothing is reported.
-func TestEndOfTheContext(t *testing.T) {
+// When the context ends, a probe is aborted in any phase, without a report and without a goroutine left.
+func TestContextEndsAProbeInAnyPhase(t *testing.T) {
 	const never = time.Hour
 	refused := func(context.Context, string) (net.Conn, error) { return nil, refusal(syscall.ECONNREFUSED) }
 	silent := func(t *testing.T) string { return mustListen(t).Addr().String() }
@@ -154,19 +152,19 @@ func TestEndOfTheContext(t *testing.T) {
 		name string
 		cfg  prober.Config
 		addr func(t *testing.T) string
-		dial int // how far it got
+		dial int // state of the dialer when the context ends
 	}{
 		{"no probe", prober.Config{}, silent, none},
 		{"connecting", prober.Config{Timeout: never}, func(t *testing.T) string { return fixture.BlackHole(t) }, begun},
-		{"waiting for the answer", prober.Config{Timeout: never}, silent, ended},
-		{"within the answer", prober.Config{Timeout: never}, func(t *testing.T) string { return fixture.Serve(t, drip) }, ended},
+		{"waiting for the response", prober.Config{Timeout: never}, silent, ended},
+		{"reading the response", prober.Config{Timeout: never}, func(t *testing.T) string { return fixture.Serve(t, drip) }, ended},
 		{"waiting after a refusal", prober.Config{Again: never, Dial: refused}, silent, ended},
 		{"waiting for its turn", prober.Config{Timeout: never, Concurrency: 1}, silent, ended},
-		{"nobody takes the report", prober.Config{Mode: prober.ModeTCP, Timeout: never}, silent, ended},
+		{"reporting", prober.Config{Mode: prober.ModeTCP, Timeout: never}, silent, ended},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			probe := probeOf(tt.addr(t))
-			before := goleak.IgnoreCurrent() // of the servers
+			before := goleak.IgnoreCurrent() // goroutines of the servers
 			dial := tt.cfg.Dial
 			if dial == nil {
 				dial = func(ctx context.Context, addr string) (net.Conn, error) {
@@ -204,11 +202,11 @@ func TestEndOfTheContext(t *testing.T) {
 	}
 }
 
-// What was asked of the network when the context ended is not reported, though it may have been answered.
-func TestACutOffProbeIsNotReported(t *testing.T) {
+// A probe that returns a finding after the context ended is not reported.
+func TestAbortedProbeIsNotReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &counting{probes: make(chan registry.Probe)}
-		p := mustNew(t, prober.Config{Registry: r, Ask: func(ctx context.Context, _ registry.Probe) registry.Finding {
+		p := mustNew(t, prober.Config{Registry: r, Probe: func(ctx context.Context, _ registry.Probe) registry.Finding {
 			<-ctx.Done()
 			time.Sleep(time.Second)
 			return registry.FindingRefused
@@ -224,7 +222,7 @@ func TestACutOffProbeIsNotReported(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 		if took := time.Since(begun); took != time.Second {
-			t.Errorf("Run ended after %v, want when its probe has, after 1 s", took)
+			t.Errorf("Run ended after %v, want 1 s, when its probe ended", took)
 		}
 		if n := r.reports.Load(); n != 0 {
 			t.Errorf("reported %d times", n)
@@ -249,7 +247,7 @@ func TestMetrics(t *testing.T) {
 	metrics := prometheus.NewRegistry()
 	r, stop := mustRun(t, prober.Config{
 		Metrics: metrics,
-		Ask:     func(context.Context, registry.Probe) registry.Finding { return <-found },
+		Probe:   func(context.Context, registry.Probe) registry.Finding { return <-found },
 	})
 	checkProbes(t, metrics, nil)
 	for _, f := range []registry.Finding{registry.FindingSilent, registry.FindingRefused, registry.FindingSilent} {
@@ -262,11 +260,11 @@ func TestMetrics(t *testing.T) {
 
 	var taken prometheus.AlreadyRegisteredError
 	if _, err := prober.New(prober.Config{Registry: r, Metrics: metrics}); !errors.As(err, &taken) {
-		t.Errorf("got %v, want an error about metrics that are registered already", err)
+		t.Errorf("got %v, want AlreadyRegisteredError", err)
 	}
 }
 
-// checkProbes wants a series of each finding, and a duration of each probe.
+// checkProbes checks that there is a series for each finding, and a duration for each probe.
 func checkProbes(t *testing.T, g prometheus.Gatherer, want map[registry.Finding]float64) {
 	t.Helper()
 	families, err := g.Gather()
@@ -286,7 +284,7 @@ func checkProbes(t *testing.T, g prometheus.Gatherer, want map[registry.Finding]
 		}
 	}
 	if len(got) != len(registry.Findings()) || float64(durations) != sum {
-		t.Errorf("got %v and %d durations, want each finding and as many durations", got, durations)
+		t.Errorf("got %v and %d durations, want a series for each finding and a duration for each probe", got, durations)
 	}
 	for _, f := range registry.Findings() {
 		if got[f] != want[f] {
@@ -295,7 +293,7 @@ func checkProbes(t *testing.T, g prometheus.Gatherer, want map[registry.Finding]
 	}
 }
 
-// Probes of a healthy server on the same host, which takes part of the time.
+// BenchmarkProbe probes a healthy server in the same process, whose time is included.
 func BenchmarkProbe(b *testing.B) {
 	for _, mode := range []prober.Mode{prober.ModeHTTP, prober.ModeTCP} {
 		b.Run("mode="+string(mode), func(b *testing.B) {
