@@ -15,7 +15,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// batches runs a consumer of topic t whose handler is told of every batch.
+// batches runs a consumer of topic t with the batch handler h until the test ends.
 func batches(t *testing.T, cfg nsqpubsub.ConsumerConfig, h nsqpubsub.BatchHandler) {
 	t.Helper()
 	cfg.Topic, cfg.Channel = "t", "c"
@@ -34,7 +34,7 @@ func batches(t *testing.T, cfg nsqpubsub.ConsumerConfig, h nsqpubsub.BatchHandle
 	})
 }
 
-func TestABatchIsWhatHasComeAndNoMore(t *testing.T) {
+func TestBatchOfArrivedMessages(t *testing.T) {
 	const messages, most = 200, 16
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
@@ -60,7 +60,7 @@ func TestABatchIsWhatHasComeAndNoMore(t *testing.T) {
 	select {
 	case <-all:
 	case <-time.After(5 * time.Second):
-		t.Fatalf("%d of %d messages came", len(seen), messages)
+		t.Fatalf("%d of %d messages arrived", len(seen), messages)
 	}
 	if largest < 2 || largest > most {
 		t.Errorf("the largest batch has %d messages, want 2 to %d", largest, most)
@@ -69,22 +69,22 @@ func TestABatchIsWhatHasComeAndNoMore(t *testing.T) {
 	defer mu.Unlock()
 	for body, times := range seen {
 		if times != 1 {
-			t.Errorf("%s came %d times", body, times)
+			t.Errorf("%s arrived %d times", body, times)
 		}
 	}
 }
 
-func TestRetryHasOneOfABatchComeAgain(t *testing.T) {
+func TestRetryRedeliversOneMessageOfABatch(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	for _, body := range []string{"a", "b", "c"} {
 		mustPublish(t, p, body)
 	}
-	came := make(chan string, 100)
+	arrived := make(chan string, 100)
 	batches(t, nsqpubsub.ConsumerConfig{Cluster: cluster, MaxInFlight: 8, Batch: 8}, func(_ context.Context, batch []nsqpubsub.Delivery) error {
 		for i := range batch {
-			came <- string(batch[i].Body)
+			arrived <- string(batch[i].Body)
 			if d := &batch[i]; string(d.Body) == "b" && d.Attempts == 1 {
 				d.Retry()
 			}
@@ -94,21 +94,21 @@ func TestRetryHasOneOfABatchComeAgain(t *testing.T) {
 	var got []string
 	for range 4 {
 		select {
-		case body := <-came:
+		case body := <-arrived:
 			got = append(got, body)
-		case <-time.After(10 * time.Second): // nsqd looks at a new channel after up to 5 s
-			t.Fatalf("got %q, want b to come again", got)
+		case <-time.After(10 * time.Second): // nsqd first checks a new channel after up to 5 s
+			t.Fatalf("got %q, want b twice", got)
 		}
 	}
 	if last := got[3]; last != "b" {
-		t.Errorf("%q came again, want b", last)
+		t.Errorf("%q was delivered again, want b", last)
 	}
 	if slices.Sort(got[:3]); !slices.Equal(got[:3], []string{"a", "b", "c"}) {
 		t.Errorf("got %q first", got[:3])
 	}
 }
 
-func TestAMessageStandsForItsBatch(t *testing.T) {
+func TestWatermillMessageOfABatch(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
@@ -117,7 +117,7 @@ func TestAMessageStandsForItsBatch(t *testing.T) {
 		mustPublish(t, p, body)
 	}
 	cfg := subscriberConfig(cluster)
-	cfg.MaxInFlight, cfg.Batch = 8, 8 // one goroutine: what it does not have in hand waits for it
+	cfg.MaxInFlight, cfg.Batch = 8, 8 // one goroutine handles all messages
 	messages := mustSubscribe(t, mustSubscriber(t, cfg), t.Context())
 	var got []string
 	take := func(m *message.Message) {
@@ -138,10 +138,10 @@ func TestAMessageStandsForItsBatch(t *testing.T) {
 	}
 }
 
-func TestABatchGoesWithPlainOnly(t *testing.T) {
+func TestBatchRequiresPlain(t *testing.T) {
 	cfg := subscriberConfig(nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:4150"}})
-	cfg.Batch, cfg.Unmarshaler = 2, nsqpubsub.Envelope{}
+	cfg.Batch, cfg.Unmarshaler = 2, envelope{}
 	if _, err := nsqpubsub.NewSubscriber(cfg); err == nil {
-		t.Error("a batch of envelopes was accepted")
+		t.Error("NewSubscriber accepts a Batch with another Unmarshaler than Plain")
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Each benchmark consumes b.N messages of 250 bytes from an nsqd in another process and tells the CPU
-// that this process spent on each, user and system, in microseconds. BenchmarkHandler is the floor: a
-// handler on go-nsq's Consumer. Compare within one run: go test -run=^$ -bench=. -benchtime=200000x.
+// Each benchmark consumes b.N messages of 250 bytes from an nsqd in another process and reports the CPU time of this process for
+// a message, user and system, in microseconds. BenchmarkHandler is the baseline: a handler of go-nsq's Consumer. Compare the
+// results of one run: go test -run=^$ -bench=. -benchtime=200000x.
 
 const benchInFlight = 256
 
@@ -125,7 +125,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
 }
 
-// benchmark fills nsqd with b.N messages and measures while start consumes them.
+// benchmark publishes b.N messages and measures while the consumer that start starts receives them.
 func benchmark(b *testing.B, start func(addr string, consumed func()) (stop func())) {
 	n := mustNSQDProcessWithQueue(b, "", b.N+1)
 	fill(b, n.TCPAddr(), b.N)
@@ -167,7 +167,7 @@ func fill(b *testing.B, addr string, n int) {
 	}
 }
 
-// cpu is what this process has used so far.
+// cpu returns the CPU time that this process has used.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

@@ -13,9 +13,10 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
-// Compression of the connection to nsqd.
+// Compression is the compression of a connection to nsqd.
 type Compression int
 
+// Compressions that nsqd supports.
 const (
 	None Compression = iota
 	Snappy
@@ -34,22 +35,22 @@ func (c Compression) String() string {
 	return fmt.Sprintf("Compression(%d)", int(c))
 }
 
-// Cluster says which nsqd there are and how to talk to them. NSQD and Lookupd are used together; one of
-// them must be given.
+// Cluster describes the nsqd of a cluster and how to connect to them. At least one of NSQD and Lookupd must be set; if both are,
+// the cluster has the nsqd of both.
 type Cluster struct {
-	NSQD    []string // TCP addresses, host:port; always part of the cluster
+	NSQD    []string // TCP addresses, host:port: the static nsqd
 	Lookupd []string // HTTP addresses of nsqlookupd, host:port or URL
 
-	TLS         *tls.Config // nil is plain TCP; else an nsqd that does not offer TLS is not used: ErrNoTLS
-	AuthSecret  string      // for an nsqd with an auth server; with TLS sent only inside of it
-	Compression Compression // none is used, with a warning, if nsqd does not offer it
+	TLS         *tls.Config // nil: plain TCP; else an nsqd that does not offer TLS is not used: ErrNoTLS
+	AuthSecret  string      // for an nsqd with an auth server; if TLS is set, only sent over TLS
+	Compression Compression // if nsqd does not offer it, messages are not compressed, and that is logged
 
-	LookupdPollInterval time.Duration // default 1 s, jittered by a tenth
+	LookupdPollInterval time.Duration // default 1 s, plus or minus a tenth
 	LookupdPollTimeout  time.Duration // default 2 s
-	ForgetAfter         time.Duration // an nsqd neither named nor connected is dropped then, default 60 s
+	ForgetAfter         time.Duration // when an nsqd that is neither named nor connected is forgotten, default 60 s
 
-	UserAgent string // default go-nsq's
-	ClientID  string // default the short host name
+	UserAgent string // default: go-nsq's
+	ClientID  string // default: the short host name
 }
 
 func (c *Cluster) setDefaults() {
@@ -58,7 +59,7 @@ func (c *Cluster) setDefaults() {
 	c.ForgetAfter = cmp.Or(c.ForgetAfter, time.Minute)
 }
 
-// Validate names the first field that cannot work.
+// Validate returns an error that names the first invalid field.
 func (c *Cluster) Validate() error {
 	if len(c.NSQD)+len(c.Lookupd) == 0 {
 		return errors.New("nsqpubsub: NSQD and Lookupd: both empty")
@@ -83,7 +84,7 @@ func (c *Cluster) Validate() error {
 	)
 }
 
-// Addresses are those of each nsqd, and then of each nsqlookupd, as host:port. What Validate refuses is left out.
+// Addresses returns the addresses in NSQD and then those in Lookupd, as host:port, without invalid ones.
 func (c *Cluster) Addresses() []string {
 	var addrs []string
 	for _, addr := range c.NSQD {
@@ -128,7 +129,7 @@ func notNegative(field string, d time.Duration) error {
 	return nil
 }
 
-// connection is the part of go-nsq's configuration that producers and consumers have in common.
+// connection returns the part of go-nsq's configuration that producers and consumers share.
 func (c *Cluster) connection(heartbeat, read time.Duration) (*nsq.Config, error) {
 	conf := nsq.NewConfig()
 	conf.DialTimeout = time.Second

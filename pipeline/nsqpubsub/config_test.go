@@ -9,23 +9,23 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-func TestValidateNamesTheField(t *testing.T) {
+func TestValidateNamesTheInvalidField(t *testing.T) {
 	rows := map[string]struct {
-		field string
-		spoil func(*nsqpubsub.ConsumerConfig)
+		field   string
+		breakIt func(*nsqpubsub.ConsumerConfig)
 	}{
-		"no nsqd and no nsqlookupd":        {"NSQD and Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.NSQD, c.Lookupd = nil, nil }},
-		"an nsqd without port":             {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{"nsqd"} }},
-		"an nsqd without host":             {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{":4150"} }},
-		"a nsqlookupd without port":        {"Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.Lookupd = []string{"http://lookupd"} }},
-		"an unknown compression":           {"Compression", func(c *nsqpubsub.ConsumerConfig) { c.Compression = 3 }},
-		"a negative interval":              {"LookupdPollInterval", func(c *nsqpubsub.ConsumerConfig) { c.LookupdPollInterval = -1 }},
-		"a topic with a slash":             {"Topic", func(c *nsqpubsub.ConsumerConfig) { c.Topic = "a/b" }},
-		"no channel":                       {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = "" }},
-		"a channel of 65 characters":       {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = strings.Repeat("x", 55) + "#ephemeral" }},
-		"negative messages in flight":      {"MaxInFlight", func(c *nsqpubsub.ConsumerConfig) { c.MaxInFlight = -1 }},
-		"a read timeout below a heartbeat": {"ReadTimeout", func(c *nsqpubsub.ConsumerConfig) { c.ReadTimeout = time.Second }},
-		"a negative delay":                 {"RequeueDelay", func(c *nsqpubsub.ConsumerConfig) { c.RequeueDelay = -1 }},
+		"no nsqd and no nsqlookupd":                 {"NSQD and Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.NSQD, c.Lookupd = nil, nil }},
+		"nsqd without port":                         {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{"nsqd"} }},
+		"nsqd without host":                         {"NSQD", func(c *nsqpubsub.ConsumerConfig) { c.NSQD = []string{":4150"} }},
+		"nsqlookupd without port":                   {"Lookupd", func(c *nsqpubsub.ConsumerConfig) { c.Lookupd = []string{"http://lookupd"} }},
+		"unknown compression":                       {"Compression", func(c *nsqpubsub.ConsumerConfig) { c.Compression = 3 }},
+		"negative interval":                         {"LookupdPollInterval", func(c *nsqpubsub.ConsumerConfig) { c.LookupdPollInterval = -1 }},
+		"topic with a slash":                        {"Topic", func(c *nsqpubsub.ConsumerConfig) { c.Topic = "a/b" }},
+		"no channel":                                {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = "" }},
+		"channel of 65 characters":                  {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = strings.Repeat("x", 55) + "#ephemeral" }},
+		"negative MaxInFlight":                      {"MaxInFlight", func(c *nsqpubsub.ConsumerConfig) { c.MaxInFlight = -1 }},
+		"read timeout below the heartbeat interval": {"ReadTimeout", func(c *nsqpubsub.ConsumerConfig) { c.ReadTimeout = time.Second }},
+		"negative delay":                            {"RequeueDelay", func(c *nsqpubsub.ConsumerConfig) { c.RequeueDelay = -1 }},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -35,9 +35,9 @@ func TestValidateNamesTheField(t *testing.T) {
 				Channel: strings.Repeat("x", 54) + "#ephemeral",
 			}
 			if _, err := nsqpubsub.NewConsumer(cfg); err != nil {
-				t.Fatalf("unspoilt: %v", err)
+				t.Fatalf("valid configuration: %v", err)
 			}
-			row.spoil(&cfg)
+			row.breakIt(&cfg)
 			if _, err := nsqpubsub.NewConsumer(cfg); err == nil || !strings.Contains(err.Error(), row.field+":") {
 				t.Errorf("got %v, want an error that names %s", err, row.field)
 			}
@@ -45,7 +45,7 @@ func TestValidateNamesTheField(t *testing.T) {
 	}
 }
 
-func TestSubscriberTakesItsTopicFromSubscribe(t *testing.T) {
+func TestSubscriberConfigWithTopic(t *testing.T) {
 	cfg := subscriberConfig(nsqpubsub.Cluster{NSQD: []string{"127.0.0.1:4150"}})
 	cfg.Topic = "t"
 	if _, err := nsqpubsub.NewSubscriber(cfg); err == nil || !strings.Contains(err.Error(), "Topic:") {
@@ -53,7 +53,7 @@ func TestSubscriberTakesItsTopicFromSubscribe(t *testing.T) {
 	}
 }
 
-func TestAddressesOfACluster(t *testing.T) {
+func TestClusterAddresses(t *testing.T) {
 	c := nsqpubsub.Cluster{
 		NSQD:    []string{"10.0.0.1:4150", "nsqd2:4150", "10.0.0.3"},
 		Lookupd: []string{"nsqlookupd1:4161", "http://10.0.0.4:4161/", "https://[2001:db8::1]:443", "://"},

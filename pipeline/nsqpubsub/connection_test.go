@@ -25,29 +25,29 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestRoundTripOverEachKindOfConnection(t *testing.T) {
+func TestRoundTripByConnectionSettings(t *testing.T) {
 	certFile, keyFile, pool := mustCertificate(t)
-	secure := func(o *nsqd.Options) {
+	withTLS := func(o *nsqd.Options) {
 		o.TLSCert, o.TLSKey, o.TLSRequired = certFile, keyFile, nsqd.TLSRequiredExceptHTTP
 		o.TLSMinVersion = tls.VersionTLS12
 	}
 	auth := mustAuthServer(t, "s3cret")
-	guarded := func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }
-	both := func(o *nsqd.Options) { secure(o); guarded(o) }
+	withAuth := func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }
+	both := func(o *nsqd.Options) { withTLS(o); withAuth(o) }
 
 	rows := map[string]struct {
 		tune    func(*nsqd.Options)
 		cluster nsqpubsub.Cluster
-		stats   string // what nsqd says of the connection
+		stats   string // in nsqd's statistics of the connection
 	}{
-		"plain":           {nil, nsqpubsub.Cluster{}, `"tls":false`},
-		"TLS":             {secure, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}}, `"tls":true`},
-		"auth secret":     {guarded, nsqpubsub.Cluster{AuthSecret: "s3cret"}, `"authed":true`},
-		"snappy":          {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Snappy}, `"snappy":true`},
-		"deflate":         {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Deflate}, `"deflate":true`},
-		"names":           {nil, nsqpubsub.Cluster{ClientID: "me", UserAgent: "mine/1"}, `"user_agent":"mine/1"`},
-		"all of it":       {both, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret", Compression: nsqpubsub.Snappy}, `"snappy":true`},
-		"TLS and deflate": {secure, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, Compression: nsqpubsub.Deflate}, `"deflate":true`},
+		"plain":                {nil, nsqpubsub.Cluster{}, `"tls":false`},
+		"TLS":                  {withTLS, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}}, `"tls":true`},
+		"auth secret":          {withAuth, nsqpubsub.Cluster{AuthSecret: "s3cret"}, `"authed":true`},
+		"snappy":               {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Snappy}, `"snappy":true`},
+		"deflate":              {nil, nsqpubsub.Cluster{Compression: nsqpubsub.Deflate}, `"deflate":true`},
+		"client names":         {nil, nsqpubsub.Cluster{ClientID: "me", UserAgent: "mine/1"}, `"user_agent":"mine/1"`},
+		"TLS, auth and snappy": {both, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret", Compression: nsqpubsub.Snappy}, `"snappy":true`},
+		"TLS and deflate":      {withTLS, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}, Compression: nsqpubsub.Deflate}, `"deflate":true`},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -61,32 +61,32 @@ func TestRoundTripOverEachKindOfConnection(t *testing.T) {
 			fixture.Eventually(t, 2*time.Second, "both messages arrive", func() bool { return c.has(body) && c.has("y") })
 			stats := mustGet(t, n.HTTPAddr(), "/stats?format=json")
 			if got := strings.Count(stats, row.stats); got != 2 {
-				t.Errorf("%s holds for %d connections, want the producer's and the consumer's", row.stats, got)
+				t.Errorf("%s is true for %d connections, want 2: the producer's and the consumer's", row.stats, got)
 			}
 		})
 	}
 }
 
-func TestAWrongSecretIsToldByBothSides(t *testing.T) {
+func TestWrongAuthSecret(t *testing.T) {
 	auth := mustAuthServer(t, "s3cret")
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.AuthHTTPAddresses = []string{auth} }})
-	for name, secret := range map[string]string{"a wrong one": "guess", "none": "", "one for another topic": "other"} {
+	for name, secret := range map[string]string{"wrong": "guess", "none": "", "valid for another topic": "other"} {
 		t.Run(name, func(t *testing.T) {
 			cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, AuthSecret: secret}
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
-				t.Error("published without the secret")
+				t.Error("Publish succeeded without the secret")
 			}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 			fixture.Eventually(t, 3*time.Second, "the error is reported", func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
 			if c.connected(n.TCPAddr()) {
-				t.Error("the consumer counts as connected")
+				t.Error("the consumer reports the nsqd as connected")
 			}
 		})
 	}
 }
 
-func TestAnUnknownCertificateIsRefused(t *testing.T) {
+func TestUntrustedCertificate(t *testing.T) {
 	certFile, keyFile, _ := mustCertificate(t)
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
@@ -98,8 +98,8 @@ func TestAnUnknownCertificateIsRefused(t *testing.T) {
 	}
 }
 
-// mustAuthServer returns the address of a server that allows everything to those with the secret, and
-// another topic only to the secret "other".
+// mustAuthServer returns the address of an auth server that allows every topic to clients with the secret, and only the topic
+// "other" to clients with the secret "other".
 func mustAuthServer(t *testing.T, secret string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

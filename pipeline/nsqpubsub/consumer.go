@@ -19,27 +19,26 @@ import (
 type ConsumerConfig struct {
 	Cluster
 	Topic   string
-	Channel string // consumers of one channel share its messages; "…#ephemeral" goes with its last consumer
+	Channel string // consumers of one channel share its messages; "…#ephemeral" is deleted with its last consumer
 
-	// MaxInFlight bounds the messages handled at once. It is spread evenly over the nsqd, at least one to
-	// each. Default 256 or 64 for each nsqd, whichever is more.
+	// MaxInFlight limits the messages handled at once. Each nsqd gets an equal share, at least one. Default 256, or 64 for each
+	// nsqd if that is more.
 	MaxInFlight int
 
-	// Batch is how many messages, of those that have come, one goroutine handles together. Default 1; with
-	// more there are fewer goroutines, as many as have MaxInFlight in hand, and one slow message holds up
-	// its batch. Nothing waits for a batch to fill.
+	// Batch is the maximum number of messages that one goroutine handles together; it does not wait for a batch to fill.
+	// Default 1. There are MaxInFlight/Batch goroutines, and a slow message delays its batch.
 	Batch int
 
-	// Initialize consumes from every nsqd, which creates topic and channel there; otherwise from those
-	// that have the topic. Static nsqd are always consumed from.
+	// Initialize consumes from every nsqd, which creates topic and channel there. Otherwise the Consumer uses the static nsqd
+	// and those that have the topic.
 	Initialize bool
 
-	// RequeueDelay is how long a failed message stays away, default 100 ms. Nsqd looks every 100 ms, but
-	// at a channel it has just made only after up to 5 s.
+	// RequeueDelay is the time before a failed message is delivered again, default 100 ms. nsqd checks for such messages every
+	// 100 ms, but in a new channel only after up to 5 s.
 	RequeueDelay time.Duration
 
-	HeartbeatInterval time.Duration // default 5 s; 1 s loses messages of an ephemeral channel in a pause of 6 s
-	ReadTimeout       time.Duration // silence that ends a connection, default 12 s
+	HeartbeatInterval time.Duration // default 5 s; with 1 s a pause of 6 s loses messages of an ephemeral channel
+	ReadTimeout       time.Duration // silence after which a connection is lost, default 12 s
 	Logger            watermill.LoggerAdapter
 }
 
@@ -54,7 +53,7 @@ func (c *ConsumerConfig) setDefaults() {
 	}
 }
 
-// Validate names the first field that cannot work.
+// Validate returns an error that names the first invalid field.
 func (c *ConsumerConfig) Validate() error {
 	if !nsq.IsValidTopicName(c.Topic) {
 		return fmt.Errorf("nsqpubsub: Topic: %w: %q", ErrTopic, c.Topic)
@@ -82,20 +81,19 @@ func (c *ConsumerConfig) validateAnyTopic() error {
 	)
 }
 
-// Handler handles a message and ends with ctx. It owns d until it returns; d.Body it may keep.
+// Handler handles a message. It must return when ctx ends. It may use d until it returns, and d.Body afterwards.
 type Handler func(ctx context.Context, d *Delivery) error
 
-// BatchHandler handles the messages that have come, from one to ConsumerConfig.Batch, and ends with ctx.
-// Its nil finishes them, but for those that it called Retry on; its error has all of them delivered again.
+// BatchHandler handles between one and ConsumerConfig.Batch messages. It must return when ctx ends. If it returns nil, the
+// messages are finished, except those on which it called Retry; if it returns an error, all are delivered again.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// queued is how many messages may wait for a handler. It exceeds what nsqd sends before it is told that
-// messages are handled, so that go-nsq goes on answering heartbeats while every handler is busy.
-const queued = 4096
+// queueSize is the number of messages that may wait for a handler. It is larger than the number that may be in flight, so that
+// go-nsq responds to nsqd's heartbeats while all handlers are busy.
+const queueSize = 4096
 
-// Consumer receives a topic's messages from the nsqd of a cluster. It keeps one connection to each,
-// supervised on its own: go-nsq's own Consumer waits for one nsqd before it tries the next, moves RDY
-// between them, and may panic if it is stopped while it connects.
+// Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutine, unlike
+// in go-nsq's Consumer, which waits for one nsqd before it tries the next.
 type Consumer struct {
 	cfg       ConsumerConfig
 	conf      *nsq.Config
@@ -103,17 +101,17 @@ type Consumer struct {
 
 	ran      atomic.Bool
 	queue    chan *nsq.Message
-	links    sync.WaitGroup // supervisors and open connections: all that sends on queue
+	running  sync.WaitGroup // goroutines of conns and open connections, which send on queue
 	handlers sync.WaitGroup
-	handling int // handlers started; discovery's goroutine alone uses it
+	handling int // number of handlers; only used by the goroutine of discovery
 
-	settled    chan struct{} // closed when discovery has settled
+	settled    chan struct{} // closed when every nsqlookupd has responded or failed
 	settleOnce sync.Once
 
-	mu      sync.Mutex
-	linked  map[string]*link // by address
-	waiting int              // nsqd known that are not tried now
-	turn    string           // the address that was admitted last
+	mu       sync.Mutex
+	conns    map[string]*consumerConn // by address
+	waiting  int                      // number of known nsqd that are not tried now
+	lastTurn string                   // the address that was admitted last
 }
 
 // NewConsumer starts nothing.
@@ -130,9 +128,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c := &Consumer{
 		cfg:     cfg,
 		conf:    conf,
-		queue:   make(chan *nsq.Message, max(queued, 2*cfg.MaxInFlight)),
+		queue:   make(chan *nsq.Message, max(queueSize, 2*cfg.MaxInFlight)),
 		settled: make(chan struct{}),
-		linked:  make(map[string]*link),
+		conns:   make(map[string]*consumerConn),
 	}
 	if c.discovery = nodesOf(&c.cfg.Cluster, cfg.Topic); cfg.Initialize {
 		c.discovery = allNodes(&c.cfg.Cluster)
@@ -141,10 +139,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// Run consumes until ctx ends, and then returns nil once its goroutines and handlers have; what they had
-// in hand is delivered again. A handler's nil finishes the message; its error has it delivered again after
-// RequeueDelay, without slowing down the others. A connection attempt to a hung nsqd may outlast Run,
-// and ends by itself within ReadTimeout. Run can be called once.
+// Run consumes until ctx ends, and returns nil when its goroutines and handlers have ended; messages that they have not
+// finished are delivered again. If a handler returns nil, the message is finished; if it returns an error, the message is
+// delivered again after RequeueDelay, which does not delay others. An attempt to connect to a hung nsqd may continue after Run
+// has returned, for at most ReadTimeout. Run can be called once.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	return c.RunBatches(ctx, func(ctx context.Context, batch []Delivery) error {
 		for i := range batch {
@@ -156,60 +154,60 @@ func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	})
 }
 
-// RunBatches is Run for a handler of batches.
+// RunBatches is like Run, with a handler of batches.
 func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	if c.ran.Swap(true) {
-		return errors.New("nsqpubsub: consumer ran already")
+		return errors.New("nsqpubsub: Run was called before")
 	}
 	c.discovery.run(ctx, func(addrs []string, settled bool) { c.found(ctx, h, addrs, settled) })
 
-	c.links.Wait()
+	c.running.Wait()
 	close(c.queue)
 	c.handlers.Wait()
 	return nil
 }
 
-// found brings links and handlers in line with what discovery knows.
+// found starts and ends connections and starts handlers according to the addresses that discovery knows.
 func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, settled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for addr, l := range c.linked {
-		if _, ok := slices.BinarySearch(addrs, addr); !ok && !l.connected() {
-			c.unlink(addr)
+	for addr, n := range c.conns {
+		if _, ok := slices.BinarySearch(addrs, addr); !ok && !n.connected() {
+			c.removeConn(addr)
 		}
 	}
 	for _, addr := range c.admit(addrs, time.Now()) {
-		c.linked[addr] = c.startLink(ctx, addr)
+		c.conns[addr] = c.startConn(ctx, addr)
 	}
-	total := cmp.Or(c.cfg.MaxInFlight, max(256, 64*len(c.linked)))
+	total := cmp.Or(c.cfg.MaxInFlight, max(256, 64*len(c.conns)))
 	for ; c.handling < max(1, total/c.cfg.Batch); c.handling++ {
 		c.handlers.Go(func() { c.handle(ctx, h) })
 	}
-	for _, l := range c.linked {
-		l.allow(max(1, total/len(c.linked)))
+	for _, n := range c.conns {
+		n.setMaxInFlight(max(1, total/len(c.conns)))
 	}
 	if settled {
 		c.settleOnce.Do(func() { close(c.settled) })
 	}
 }
 
-func (c *Consumer) unlink(addr string) {
-	c.linked[addr].end()
-	delete(c.linked, addr)
+func (c *Consumer) removeConn(addr string) {
+	c.conns[addr].end()
+	delete(c.conns, addr)
 }
 
-func (c *Consumer) startLink(ctx context.Context, addr string) *link {
-	l := newLink(ctx, c, addr)
-	c.links.Go(l.run)
-	return l
+func (c *Consumer) startConn(ctx context.Context, addr string) *consumerConn {
+	n := newConsumerConn(ctx, c, addr)
+	c.running.Go(n.run)
+	return n
 }
 
-// handle answers messages until the queue is closed. After ctx it only gives them back.
+// handle handles messages until the queue is closed. After ctx has ended, it requeues them.
 func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
 	messages := make([]*nsq.Message, 0, c.cfg.Batch)
 	for m := range c.queue {
 		messages = c.fill(append(messages[:0], m))
-		batch := make([]Delivery, len(messages)) // anew: a message's context may outlive its handling
+		batch := make([]Delivery, len(messages)) // not reused: the context of a message may be used after its handling
 		for i, m := range messages {
 			batch[i] = Delivery{
 				ID:        m.ID,
@@ -236,7 +234,7 @@ func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
 	}
 }
 
-// fill adds what waits in the queue, up to a batch.
+// fill appends messages from the queue, up to the size of a batch.
 func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
 	for len(messages) < c.cfg.Batch {
 		select {
@@ -252,30 +250,31 @@ func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
 	return messages
 }
 
-// awaitLinks returns when each nsqd known has been tried once, at the latest when ctx ends.
-func (c *Consumer) awaitLinks(ctx context.Context) {
+// awaitConns waits until each known nsqd has been tried once or ctx ends.
+func (c *Consumer) awaitConns(ctx context.Context) {
 	select {
 	case <-c.settled:
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	links := slices.Collect(maps.Values(c.linked))
+	conns := slices.Collect(maps.Values(c.conns))
 	c.mu.Unlock()
-	for _, l := range links {
+	for _, n := range conns {
 		select {
-		case <-l.tried:
+		case <-n.tried:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// Reconnect gives up the connection to the nsqd that Nodes names so, or the attempt at one, and makes it anew at once,
-// beside the old one if that hangs. What is in flight on the old one is finished there if it can be, or delivered again:
-// what never arrived here only after nsqd's message timeout. It does not block, and does nothing for an unknown nsqd.
+// Reconnect replaces the connection to one nsqd, given by its address as Nodes lists it, or ends the attempt to connect. The new
+// connection does not wait for the old one to close. Messages in flight on the old connection are finished on it if possible,
+// or delivered again; those that never arrived are delivered again after nsqd's message timeout. Reconnect does not block, and
+// does nothing for an nsqd that is not known.
 func (c *Consumer) Reconnect(nsqd string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.linked[nsqd]; l != nil {
-		l.reconnect()
+	if n := c.conns[nsqd]; n != nil {
+		n.reconnect()
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestAHungNSQDListedFirstDelaysNoOther(t *testing.T) {
+func TestHungNSQDDoesNotDelayOthers(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	hung := fixture.Silent(t)
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, n.TCPAddr()}}})
@@ -25,19 +25,19 @@ func TestAHungNSQDListedFirstDelaysNoOther(t *testing.T) {
 	mustPublish(t, p, "x")
 	fixture.Eventually(t, time.Second, "the message arrives", func() bool { return c.has("x") })
 	if c.connected(hung) {
-		t.Error("the hung nsqd counts as connected")
+		t.Error("the hung nsqd is reported as connected")
 	}
 	start := time.Now()
 	if err := c.stop(); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > time.Second {
-		t.Errorf("the hung nsqd held up the stop for %v", took)
+		t.Errorf("the stop took %v because of the hung nsqd", took)
 	}
 }
 
-func TestANewNSQDIsHeardIn1500ms(t *testing.T) {
-	for name, initialize := range map[string]bool{"every nsqd": true, "those with the topic": false} {
+func TestConsumeFromNewNSQDWithin1500ms(t *testing.T) {
+	for name, initialize := range map[string]bool{"consuming from every nsqd": true, "consuming from nsqd with the topic": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := fixture.Lookupd(t)
@@ -51,12 +51,12 @@ func TestANewNSQDIsHeardIn1500ms(t *testing.T) {
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{joined.TCPAddr()}}})
 			mustPublish(t, p, "x")
 			took := fixture.Eventually(t, 1500*time.Millisecond, "the message arrives", func() bool { return c.has("x") })
-			t.Logf("heard after %v", took)
+			t.Logf("received after %v", took)
 		})
 	}
 }
 
-func TestInitializeMakesTopicAndChannelOnEveryNSQD(t *testing.T) {
+func TestInitializeCreatesTopicAndChannelOnEveryNSQD(t *testing.T) {
 	l := fixture.Lookupd(t)
 	var addrs []string
 	for range 2 {
@@ -71,7 +71,7 @@ func TestInitializeMakesTopicAndChannelOnEveryNSQD(t *testing.T) {
 	}
 }
 
-func TestTheConsumerIsBackIn3sAfterARestart(t *testing.T) {
+func TestConsumerReconnectsWithin3sAfterRestart(t *testing.T) {
 	n := mustNSQDProcess(t, "")
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
@@ -85,10 +85,10 @@ func TestTheConsumerIsBackIn3sAfterARestart(t *testing.T) {
 		_ = p.Publish(t.Context(), "t", []byte("after"))
 		return c.has("after")
 	})
-	t.Logf("back after %v", took)
+	t.Logf("reconnected after %v", took)
 }
 
-func TestAHungConnectionIsGivenUpAndMadeAgain(t *testing.T) {
+func TestReconnectToHungNSQD(t *testing.T) {
 	n := mustNSQDProcess(t, "")
 	c := mustRun(t, nsqpubsub.ConsumerConfig{
 		Cluster:           nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
@@ -99,13 +99,13 @@ func TestAHungConnectionIsGivenUpAndMadeAgain(t *testing.T) {
 	n.mustHang(t)
 	fixture.Eventually(t, 2*time.Second, "disconnected", func() bool { return !c.connected(n.TCPAddr()) })
 	if c.Nodes()[0].Err == nil {
-		t.Error("nothing tells why")
+		t.Error("the node has no error")
 	}
 	n.mustResume(t)
 	fixture.Eventually(t, 3*time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 }
 
-func TestConsumingGoesOnWithoutLookupd(t *testing.T) {
+func TestConsumeWithoutLookupd(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, Lookupd: []string{fixture.FreeAddr(t), fixture.Silent(t)}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true})
@@ -118,7 +118,7 @@ func TestConsumingGoesOnWithoutLookupd(t *testing.T) {
 	}
 }
 
-func TestAFailedMessageComesAgainAndSlowsDownNoOther(t *testing.T) {
+func TestFailedMessageIsRedeliveredWithoutDelayingOthers(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.QueueScanRefreshInterval = 100 * time.Millisecond }})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	var good atomic.Int32
@@ -143,11 +143,11 @@ func TestAFailedMessageComesAgainAndSlowsDownNoOther(t *testing.T) {
 		mustPublish(t, p, "good")
 	}
 	fixture.Eventually(t, 2*time.Second, "the good messages are handled", func() bool { return good.Load() == 500 })
-	// Past five attempts, after which go-nsq's default gives up.
+	// More than the five attempts after which go-nsq gives up by default.
 	fixture.Eventually(t, 10*time.Second, "message 7 is retried more often than five times", func() bool { _, ok := attempts.Load(7); return ok })
 }
 
-func TestDeliveryTellsWhereFromAndWhen(t *testing.T) {
+func TestDeliveryFields(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	got := make(chan nsqpubsub.Delivery, 1)
@@ -177,7 +177,7 @@ func TestDeliveryTellsWhereFromAndWhen(t *testing.T) {
 	}
 }
 
-func TestMaxInFlightIsSharedByTheNSQD(t *testing.T) {
+func TestMaxInFlightIsSharedByAllNSQD(t *testing.T) {
 	var addrs []string
 	for range 2 {
 		addrs = append(addrs, fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())
@@ -212,12 +212,12 @@ func TestMaxInFlightIsSharedByTheNSQD(t *testing.T) {
 	}
 }
 
-func TestRunRunsOnce(t *testing.T) {
+func TestRunTwice(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	fixture.Eventually(t, time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 	if err := c.Run(t.Context(), c.receive); err == nil {
-		t.Error("a second run was accepted")
+		t.Error("the second Run returned no error")
 	}
 }
 

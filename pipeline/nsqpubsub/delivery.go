@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Delivery is a message as nsqd handed it over.
+// Delivery is a message that nsqd has delivered.
 type Delivery struct {
-	ID        [16]byte // nsqd's, in ASCII; the same when delivered again
+	ID        [16]byte // nsqd's message ID in ASCII, equal for all deliveries of a message
 	Body      []byte
-	Timestamp time.Time // when nsqd got the message, by its clock
-	Attempts  uint16    // deliveries so far, this one included
+	Timestamp time.Time // when nsqd received the message, by its clock
+	Attempts  uint16    // number of deliveries, including this one
 	NSQD      string    // TCP address of the nsqd it came through
 
 	retry bool
 }
 
-// Retry has this message of a batch delivered again, though the handler finishes the batch.
+// Retry requests that this message of a batch is delivered again, even if the handler returns nil for the batch.
 func (d *Delivery) Retry() { d.retry = true }
 
-// messageContext is the context of one message: that of the subscription, with the delivery, and ended
-// by the goroutine that waits for the message's ack. A context.WithCancel for each message would put
-// them all into one locked map in the subscription's context.
+// messageContext is the context of one message: the subscription's context with the deliveries. The goroutine that waits for
+// the message's ack ends it. A context.WithCancel for each message would be slower: all of them would share one locked map
+// in the subscription's context.
 type messageContext struct {
 	context.Context
 	batch []Delivery
@@ -48,9 +48,9 @@ func (c *messageContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// BatchFromContext returns the messages of NSQ that a message that Subscriber emitted stands for, given the
-// message's context or one derived from it: one, or up to ConsumerConfig.Batch. Before the message is acked
-// Retry may be called on them; nothing else may be changed. It is empty for a context of another kind.
+// BatchFromContext returns the NSQ messages behind a Watermill message from Subscriber: one, or up to ConsumerConfig.Batch. Ctx
+// is the message's context or derived from it; for other contexts the result is empty. Retry may be called on the result
+// until the message is acked; nothing else in it may be changed.
 func BatchFromContext(ctx context.Context) []Delivery {
 	batch, _ := ctx.Value(deliveryKey{}).([]Delivery)
 	return batch

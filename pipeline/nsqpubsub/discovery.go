@@ -19,21 +19,21 @@ import (
 	"rollcall/pipeline/outage"
 )
 
-// maxAnswer bounds what is read from nsqlookupd; a node takes about 300 bytes.
-const maxAnswer = 16 << 20
+// maxResponse is the maximum size of a response of nsqlookupd, in which an nsqd takes about 300 bytes.
+const maxResponse = 16 << 20
 
-// discovery finds the nsqd of a cluster: the static ones and those that nsqlookupd names.
+// discovery finds the nsqd of a cluster: the static ones, and those that an nsqlookupd names.
 type discovery struct {
 	cluster *Cluster
-	path    string // asked of each nsqlookupd
+	path    string // of the queries
 	query   string
-	logger  watermill.LoggerAdapter // nil: silent
+	logger  watermill.LoggerAdapter // may be nil
 
 	mu   sync.Mutex
 	last []LookupState // of each nsqlookupd, in the order of Cluster.Lookupd; empty before run
 }
 
-// allNodes finds every nsqd, whatever topics it has.
+// allNodes finds every nsqd.
 func allNodes(c *Cluster) *discovery { return &discovery{cluster: c, path: "/nodes"} }
 
 // nodesOf finds the nsqd that have the topic.
@@ -41,58 +41,58 @@ func nodesOf(c *Cluster, topic string) *discovery {
 	return &discovery{cluster: c, path: "/lookup", query: url.Values{"topic": {topic}}.Encode()}
 }
 
-// run tells found the nsqd known, first the static ones at once and then after each answer, until ctx
-// ends. Settled says that each nsqlookupd has answered or failed. Found is never called concurrently.
+// run calls found with the addresses of the known nsqd until ctx ends: at once with the static ones, and then after each query
+// of an nsqlookupd. Settled reports whether every nsqlookupd has responded or failed. The calls are sequential.
 func (d *discovery) run(ctx context.Context, found func(addrs []string, settled bool)) {
-	answers := make(chan answer)
+	results := make(chan lookupResult)
 	client := d.client()
 	var polls sync.WaitGroup
 	d.mu.Lock()
 	d.last = make([]LookupState, len(d.cluster.Lookupd))
 	d.mu.Unlock()
 	for i, addr := range d.cluster.Lookupd {
-		d.note(answer{lookupd: i, err: errNoAnswer})
-		polls.Go(func() { d.poll(ctx, client, i, addr, answers) })
+		d.record(lookupResult{lookupd: i, err: errNotQueried})
+		polls.Go(func() { d.poll(ctx, client, i, addr, results) })
 	}
 	defer polls.Wait()
 
-	r := newRoster(d.cluster)
+	known := newKnownNodes(d.cluster)
 	for {
-		found(r.at(time.Now()), r.settled())
+		found(known.at(time.Now()), known.settled())
 		select {
-		case a := <-answers:
-			d.note(a)
-			r.answered(a)
+		case r := <-results:
+			d.record(r)
+			known.add(r)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// once asks each nsqlookupd one time.
+// once queries each nsqlookupd once and returns the addresses of all nsqd.
 func (d *discovery) once(ctx context.Context) []string {
 	client := d.client()
-	answers := make(chan answer, len(d.cluster.Lookupd))
+	results := make(chan lookupResult, len(d.cluster.Lookupd))
 	for i, addr := range d.cluster.Lookupd {
-		go func() { answers <- d.ask(ctx, client, i, addr) }()
+		go func() { results <- d.lookup(ctx, client, i, addr) }()
 	}
-	r := newRoster(d.cluster)
+	known := newKnownNodes(d.cluster)
 	for range d.cluster.Lookupd {
-		r.answered(<-answers)
+		known.add(<-results)
 	}
-	return r.at(time.Now())
+	return known.at(time.Now())
 }
 
-// poll asks one nsqlookupd for ever. Each has a loop of its own, so that a hung one delays no other.
-func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr string, answers chan<- answer) {
+// poll queries one nsqlookupd repeatedly. Each has its own goroutine, so that a hung one does not delay the others.
+func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr string, results chan<- lookupResult) {
 	var failing outage.Log
 	for {
-		a := d.ask(ctx, client, i, addr)
+		r := d.lookup(ctx, client, i, addr)
 		if ctx.Err() == nil {
-			d.report(&failing, addr, a.err)
+			d.logOutage(&failing, addr, r.err)
 		}
 		select {
-		case answers <- a:
+		case results <- r:
 		case <-ctx.Done():
 			return
 		}
@@ -102,20 +102,20 @@ func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr s
 	}
 }
 
-func (d *discovery) report(failing *outage.Log, addr string, err error) {
+func (d *discovery) logOutage(failing *outage.Log, addr string, err error) {
 	fields := watermill.LogFields{"nsqlookupd": addr}
 	if err != nil {
 		if failing.Failed(time.Now(), err) && d.logger != nil {
-			d.logger.Error("nsqlookupd does not answer; asking on", err, fields)
+			d.logger.Error("nsqlookupd does not respond; retrying", err, fields)
 		}
 		return
 	}
 	if since, failed := failing.Succeeded(); failed && d.logger != nil {
-		d.logger.Info("nsqlookupd answers again", fields.Add(watermill.LogFields{"since": since}))
+		d.logger.Info("nsqlookupd responds again", fields.Add(watermill.LogFields{"since": since}))
 	}
 }
 
-// client makes a connection for each question: one kept open may lead to a nsqlookupd that is gone.
+// client uses a new connection for each query: an idle one may lead to an nsqlookupd that is gone.
 func (d *discovery) client() *http.Client {
 	return &http.Client{
 		Timeout:   d.cluster.LookupdPollTimeout,
@@ -123,9 +123,9 @@ func (d *discovery) client() *http.Client {
 	}
 }
 
-func (d *discovery) ask(ctx context.Context, client *http.Client, i int, addr string) answer {
+func (d *discovery) lookup(ctx context.Context, client *http.Client, i int, addr string) lookupResult {
 	addrs, err := d.get(ctx, client, addr)
-	return answer{lookupd: i, addrs: addrs, err: err}
+	return lookupResult{lookupd: i, addrs: addrs, err: err}
 }
 
 func (d *discovery) get(ctx context.Context, client *http.Client, addr string) ([]string, error) {
@@ -144,7 +144,7 @@ func (d *discovery) get(ctx context.Context, client *http.Client, addr string) (
 		return nil, explainFailure(err)
 	}
 	defer resp.Body.Close()
-	body := io.LimitReader(resp.Body, maxAnswer)
+	body := io.LimitReader(resp.Body, maxResponse)
 	if resp.StatusCode != http.StatusOK {
 		return nil, explainStatus(u.Path, resp, body)
 	}
@@ -159,10 +159,10 @@ func decodeNodes(r io.Reader) ([]string, error) {
 		} `json:"producers"`
 	}
 	if err := json.NewDecoder(r).Decode(&body); err != nil {
-		return nil, fmt.Errorf("decode the answer: %w; %s", err, notLookupd)
+		return nil, fmt.Errorf("decode response: %w; %s", err, notLookupd)
 	}
 	if body.Producers == nil {
-		return nil, errors.New("the answer has no producers; " + notLookupd)
+		return nil, errors.New("response has no producers; " + notLookupd)
 	}
 	addrs := make([]string, 0, len(*body.Producers))
 	for _, p := range *body.Producers {
@@ -171,7 +171,7 @@ func decodeNodes(r io.Reader) ([]string, error) {
 	return addrs, nil
 }
 
-// pause waits for d and tells whether ctx still holds.
+// pause waits for d. It reports false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -183,7 +183,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// jitter is d and up to a tenth of it more or less.
+// jitter returns d plus or minus up to a tenth.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
 }

@@ -3,8 +3,8 @@
 //	Publisher ---- Marshaler ---> Producer -- one connection per nsqd, a random one per message --> nsqd
 //	Subscriber <- Unmarshaler <-- Consumer <- one connection per nsqd, each supervised on its own <- nsqd
 //
-// Producer and Consumer know nothing of Watermill's messages and can be used alone. All four share
-// Cluster, which says where nsqd is: a static list, nsqlookupd, or both.
+// Producer and Consumer do not depend on Watermill's messages and can be used alone. All four share Cluster, which has the
+// addresses of nsqd, of nsqlookupd, or both.
 //
-// Delivery is at least once and in no order, as NSQ's is. No nsqd, hung or gone, holds up another.
+// As in NSQ, delivery is at least once and unordered. An nsqd that hangs or is gone does not delay the others.
 package nsqpubsub

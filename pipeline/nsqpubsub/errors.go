@@ -6,25 +6,26 @@ import (
 	"strings"
 )
 
+// Errors of Publisher, Producer, Subscriber and Consumer.
 var (
 	ErrClosed   = errors.New("nsqpubsub: closed")
 	ErrNoNSQD   = errors.New("nsqpubsub: no nsqd known")
 	ErrEmpty    = errors.New("nsqpubsub: empty body")
 	ErrTooLarge = errors.New("nsqpubsub: body too large")
 	ErrTopic    = errors.New("nsqpubsub: invalid topic name")
-	ErrTimeout  = errors.New("nsqpubsub: no answer from nsqd in time")
+	ErrTimeout  = errors.New("nsqpubsub: no response from nsqd in time")
 
-	// ErrRefused says that nsqd refuses a message for good: for its size or for the name of its topic.
-	ErrRefused = errors.New("nsqpubsub: refused by nsqd")
+	// ErrUnpublishable is nsqd's response to a message that it will never accept: it is too large, or its topic name is invalid.
+	ErrUnpublishable = errors.New("nsqpubsub: rejected by nsqd")
 
-	// ErrNoTLS says that TLS is configured and that nsqd does not offer it. Nothing but IDENTIFY was sent to that nsqd.
+	// ErrNoTLS is returned if TLS is configured and nsqd does not offer it. Only IDENTIFY was sent to that nsqd.
 	ErrNoTLS = errors.New("nsqpubsub: nsqd does not offer TLS")
 )
 
-// Refused reports whether an nsqd, or the Producer before it, refuses a message for good, so that it is of no use to publish
-// it again. With several nsqd it is true as well if one refuses the message and the others cannot be reached.
-func Refused(err error) bool {
-	for _, target := range []error{ErrRefused, ErrEmpty, ErrTooLarge, ErrTopic} {
+// Unpublishable reports whether err means that the message can never be published, so that retrying is useless: the Producer or
+// an nsqd rejected it. It is also true if one of several nsqd rejected the message and the others could not be reached.
+func Unpublishable(err error) bool {
+	for _, target := range []error{ErrUnpublishable, ErrEmpty, ErrTooLarge, ErrTopic} {
 		if errors.Is(err, target) {
 			return true
 		}
@@ -32,18 +33,18 @@ func Refused(err error) bool {
 	return false
 }
 
-// answerError is the error that nsqd answered a command with.
-func answerError(answer string) error {
-	if refusesMessage(answer) {
-		return fmt.Errorf("%w: %s", ErrRefused, answer)
+// responseError returns the error for an error response of nsqd.
+func responseError(response string) error {
+	if isUnpublishable(response) {
+		return fmt.Errorf("%w: %s", ErrUnpublishable, response)
 	}
-	return errors.New(answer)
+	return errors.New(response)
 }
 
-// refusesMessage tells the refusals of a message from those of the moment, such as E_PUB_FAILED. E_BAD_MESSAGE is also the
-// answer to a message of which nsqd did not receive the whole.
-func refusesMessage(answer string) bool {
-	switch code, what, _ := strings.Cut(answer, " "); code {
+// isUnpublishable reports whether a response is about the message itself, unlike a temporary error such as E_PUB_FAILED. nsqd
+// responds E_BAD_MESSAGE also if it has received only a part of the message.
+func isUnpublishable(response string) bool {
+	switch code, what, _ := strings.Cut(response, " "); code {
 	case "E_BAD_TOPIC":
 		return true
 	case "E_BAD_MESSAGE":

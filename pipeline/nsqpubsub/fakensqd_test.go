@@ -11,11 +11,11 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// fakeNSQD answers IDENTIFY as it is told and records what it receives.
+// fakeNSQD sends a fixed response to IDENTIFY and records what it receives afterwards.
 type fakeNSQD struct {
-	addr   string
-	answer []byte // to IDENTIFY, a frame
-	refuse []byte // answer to what comes then, which ends the connection; nil: none
+	addr     string
+	identify []byte // response to IDENTIFY, a frame
+	reject   []byte // response to the next command, after which the connection is closed; nil: none
 
 	mu       sync.Mutex
 	received []string // on each connection, after IDENTIFY
@@ -31,11 +31,13 @@ func frame(kind uint32, data string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, kind), data...)
 }
 
-func mustFakeNSQD(t testing.TB, answer []byte) *fakeNSQD { return mustRefusingNSQD(t, answer, nil) }
+func mustFakeNSQD(t testing.TB, identify []byte) *fakeNSQD {
+	return mustRejectingNSQD(t, identify, nil)
+}
 
-func mustRefusingNSQD(t testing.TB, answer, refuse []byte) *fakeNSQD {
+func mustRejectingNSQD(t testing.TB, identify, reject []byte) *fakeNSQD {
 	t.Helper()
-	f := &fakeNSQD{answer: answer, refuse: refuse}
+	f := &fakeNSQD{identify: identify, reject: reject}
 	f.addr = fixture.Serve(t, f.serve)
 	return f
 }
@@ -59,7 +61,7 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 	if _, err := io.CopyN(io.Discard, r, int64(size)); err != nil {
 		return
 	}
-	if _, err := conn.Write(f.answer); err != nil {
+	if _, err := conn.Write(f.identify); err != nil {
 		return
 	}
 	buf := make([]byte, 4096)
@@ -71,14 +73,14 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		if f.refuse != nil {
-			_, _ = conn.Write(f.refuse)
+		if f.reject != nil {
+			_, _ = conn.Write(f.reject)
 			return
 		}
 	}
 }
 
-// connections is how many there were, and everything that came after IDENTIFY.
+// connections returns the number of connections, and all that they received after IDENTIFY.
 func (f *fakeNSQD) connections() (n int, after string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

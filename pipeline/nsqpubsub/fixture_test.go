@@ -52,7 +52,7 @@ func mustPublish(t testing.TB, p *nsqpubsub.Producer, body string) {
 	}
 }
 
-// running is a consumer under Run, and what it has received.
+// running is a consumer under Run with the bodies that it has received.
 type running struct {
 	*nsqpubsub.Consumer
 	stop func() error // ends Run and waits for it
@@ -61,7 +61,7 @@ type running struct {
 	bodies []string
 }
 
-// mustRun runs a consumer of topic t, on channel c by default.
+// mustRun runs a consumer of topic t, on channel c by default, until the test ends.
 func mustRun(t testing.TB, cfg nsqpubsub.ConsumerConfig) *running {
 	t.Helper()
 	cfg.Topic, cfg.Channel = "t", cmp.Or(cfg.Channel, "c")
@@ -117,13 +117,13 @@ func (r *running) connected(addr string) bool {
 func awaitNodes(t testing.TB, l *embednsq.Lookupd, want int) {
 	t.Helper()
 	fixture.Eventually(t, 5*time.Second, "nsqlookupd lists the nsqd", func() bool {
-		var answer struct {
+		var nodes struct {
 			Producers []json.RawMessage `json:"producers"`
 		}
-		if err := json.Unmarshal([]byte(mustGet(t, l.HTTPAddr(), "/nodes")), &answer); err != nil {
+		if err := json.Unmarshal([]byte(mustGet(t, l.HTTPAddr(), "/nodes")), &nodes); err != nil {
 			t.Fatal(err)
 		}
-		return len(answer.Producers) == want
+		return len(nodes.Producers) == want
 	})
 }
 

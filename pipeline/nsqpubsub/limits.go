@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	minHeartbeat = time.Second // nsqd allows none that are shorter
+	minHeartbeat = time.Second // the minimum of nsqd
 	maxBuffering = 200 * time.Millisecond
 
-	// idleReadTimeout is for an nsqd that allows no heartbeat interval at all: it then sends its own, each 30 s by default.
+	// idleReadTimeout is for the heartbeat interval that nsqd uses by default, 30 s.
 	idleReadTimeout = 65 * time.Second
 )
 
-// lower replaces the setting that nsqd refuses in err by the next one that nsqd may allow, and reports false if err is about
-// something else or nothing is left to try. A setting of 0 leaves the value to nsqd, which allows that in any case.
-func (g *greeter) lower(err error) bool {
-	answer := err.Error()
-	if !strings.Contains(answer, "E_BAD_BODY") {
+// lower lowers the setting that nsqd does not allow, according to err. It reports false if err is another error or the setting
+// cannot be lowered further. A setting of 0 means nsqd's default, which every nsqd allows.
+func (d *dialer) lower(err error) bool {
+	text := err.Error()
+	if !strings.Contains(text, "E_BAD_BODY") {
 		return false
 	}
 	lowered := false
@@ -29,36 +29,36 @@ func (g *greeter) lower(err error) bool {
 		"output buffer timeout": lowerBufferTimeout,
 		"output buffer size":    lowerBufferSize,
 	} {
-		lowered = lowered || strings.Contains(answer, what) && lower(&g.conf)
+		lowered = lowered || strings.Contains(text, what) && lower(&d.conf)
 	}
 	if lowered {
-		g.refused = err
+		d.disallowed = err
 	}
 	return lowered
 }
 
-// warnOfLimits says once for each connection that needed it with which settings nsqd was satisfied.
-func (g *greeter) warnOfLimits() {
-	if g.refused == nil {
+// logLowered logs the settings of a connection if they were lowered.
+func (d *dialer) logLowered() {
+	if d.disallowed == nil {
 		return
 	}
-	g.logger.Error("nsqd does not allow the usual settings of a connection; others are used", g.refused, watermill.LogFields{
-		"nsqd": g.addr, "heartbeat_interval": orNSQDs(g.conf.HeartbeatInterval),
-		"output_buffer_timeout": orNSQDs(g.conf.OutputBufferTimeout), "output_buffer_size": g.conf.OutputBufferSize,
+	d.logger.Error("nsqd does not allow the default settings of a connection; lower ones are used", d.disallowed, watermill.LogFields{
+		"nsqd": d.addr, "heartbeat_interval": nsqdDefaultIfZero(d.conf.HeartbeatInterval),
+		"output_buffer_timeout": nsqdDefaultIfZero(d.conf.OutputBufferTimeout), "output_buffer_size": d.conf.OutputBufferSize,
 	})
-	g.refused = nil
+	d.disallowed = nil
 }
 
-func orNSQDs(d time.Duration) string {
+func nsqdDefaultIfZero(d time.Duration) string {
 	if d == 0 {
 		return "nsqd's default"
 	}
 	return d.String()
 }
 
-// lowerHeartbeat goes down by a second from 5 s, so that it stays within a second of what nsqd allows. Nsqd gives up a
-// connection after two intervals without an answer: with a short interval, a shorter pause of this process costs it the
-// messages of an ephemeral channel.
+// lowerHeartbeat lowers the interval in steps of a second from 5 s on, so that it ends within a second of nsqd's maximum. nsqd
+// closes a connection after two intervals without a response: the longer the interval, the longer a pause of this process
+// that loses no messages of an ephemeral channel.
 func lowerHeartbeat(conf *nsq.Config) bool {
 	switch h := conf.HeartbeatInterval; {
 	case h <= 0:
@@ -73,7 +73,7 @@ func lowerHeartbeat(conf *nsq.Config) bool {
 	return true
 }
 
-// lowerBufferTimeout doubles the time for which nsqd may hold messages back, up to 200 ms; nsqd's own default is 250 ms.
+// lowerBufferTimeout doubles the time for which nsqd may buffer messages, up to 200 ms. nsqd's default is 250 ms.
 func lowerBufferTimeout(conf *nsq.Config) bool {
 	switch t := conf.OutputBufferTimeout; {
 	case t <= 0:

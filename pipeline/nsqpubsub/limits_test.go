@@ -13,11 +13,11 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestLimitsOfNSQD(t *testing.T) {
+func TestConnectWithinLimitsOfNSQD(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tune  func(*nsqd.Options)
-		quiet bool   // no limit is met
-		want  string // of the log line
+		quiet bool   // the default settings are within the limits
+		want  string // in the log message
 	}{
 		"none":                              {tune: func(*nsqd.Options) {}, quiet: true},
 		"--min-output-buffer-timeout=100ms": {tune: func(o *nsqd.Options) { o.MinOutputBufferTimeout = 100 * time.Millisecond }, want: "output buffer timeout"},
@@ -27,7 +27,7 @@ func TestLimitsOfNSQD(t *testing.T) {
 		"--max-heartbeat-interval=500ms":    {tune: func(o *nsqd.Options) { o.MaxHeartbeatInterval = 500 * time.Millisecond }, want: "heartbeat interval"},
 		"--max-output-buffer-size=1024":     {tune: func(o *nsqd.Options) { o.MaxOutputBufferSize = 1024 }, want: "output buffer size"},
 		"--max-output-buffer-size=32":       {tune: func(o *nsqd.Options) { o.MaxOutputBufferSize = 32 }, want: "output buffer size"},
-		"all of them": {tune: func(o *nsqd.Options) {
+		"three limits together": {tune: func(o *nsqd.Options) {
 			o.MinOutputBufferTimeout, o.MaxHeartbeatInterval, o.MaxOutputBufferSize = 100*time.Millisecond, 3*time.Second, 1024
 		}, want: "output buffer"},
 	} {
@@ -41,7 +41,7 @@ func TestLimitsOfNSQD(t *testing.T) {
 			fixture.Eventually(t, 3*time.Second, "the message arrives", func() bool { return c.has("a") })
 			c.Reconnect(n.TCPAddr())
 			fixture.Eventually(t, 3*time.Second, "both connections are logged", func() bool { return log.count("connected to nsqd") == 2 })
-			const warning = "nsqd does not allow the usual settings"
+			const warning = "nsqd does not allow the default settings"
 			if tt.quiet {
 				if got := log.count(warning); got != 0 {
 					t.Errorf("%d warnings, want none: %q", got, log.all())
@@ -55,7 +55,7 @@ func TestLimitsOfNSQD(t *testing.T) {
 	}
 }
 
-func TestHeartbeatsStayNearWhatNSQDAllows(t *testing.T) {
+func TestHeartbeatIntervalIsLoweredToLimit(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{
 		60 * time.Second: 5 * time.Second, 4 * time.Second: 4 * time.Second, 3900 * time.Millisecond: 3 * time.Second,
 		time.Second: time.Second,
@@ -68,29 +68,29 @@ func TestHeartbeatsStayNearWhatNSQDAllows(t *testing.T) {
 			sent, mark := p.Sent(), `"heartbeat_interval":`
 			last := sent[strings.LastIndex(sent, mark)+len(mark):]
 			if !strings.HasPrefix(last, fmt.Sprint(want.Milliseconds())+",") {
-				t.Errorf("asked for %.6s ms, want %v", last, want)
+				t.Errorf("requested %.6s ms, want %v", last, want)
 			}
 		})
 	}
 }
 
-func TestAnAnswerOutsideOfTheProtocol(t *testing.T) {
-	for name, answer := range map[string][]byte{
-		"an empty answer":       frame(responseFrame, ""),
-		"a negative size":       {0xff, 0xff, 0xff, 0xff},
-		"a frame without type":  {0, 0, 0, 2, 0, 0},
-		"an unknown complaint":  frame(errorFrame, "E_BAD_BODY IDENTIFY colour (red) is invalid"),
-		"no JSON":               frame(responseFrame, "{"),
-		"HTTP":                  []byte("HTTP"),
-		"the same limit always": frame(errorFrame, "E_BAD_BODY IDENTIFY heartbeat interval (5000) is invalid"),
+func TestInvalidResponseToIdentify(t *testing.T) {
+	for name, response := range map[string][]byte{
+		"empty response":                 frame(responseFrame, ""),
+		"negative size":                  {0xff, 0xff, 0xff, 0xff},
+		"frame without type":             {0, 0, 0, 2, 0, 0},
+		"unknown error":                  frame(errorFrame, "E_BAD_BODY IDENTIFY colour (red) is invalid"),
+		"truncated JSON":                 frame(responseFrame, "{"),
+		"HTTP":                           []byte("HTTP"),
+		"the same limit for every value": frame(errorFrame, "E_BAD_BODY IDENTIFY heartbeat interval (5000) is invalid"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := mustFakeNSQD(t, answer)
+			f := mustFakeNSQD(t, response)
 			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}}
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
-				t.Error("published")
+				t.Error("Publish returned no error")
 			}
 			fixture.Eventually(t, 2*time.Second, "a connection is tried", func() bool {
 				n, _ := f.connections()

@@ -5,8 +5,7 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
-// clientLog takes what go-nsq logs. Nothing of it is an error here: what matters is returned to the
-// caller or logged by this package.
+// clientLog receives go-nsq's log messages. None is logged as an error: this package returns or logs the errors itself.
 type clientLog func(msg string, fields watermill.LogFields)
 
 func (l clientLog) Output(_ int, line string) error {
@@ -14,7 +13,7 @@ func (l clientLog) Output(_ int, line string) error {
 	return nil
 }
 
-// clientLogs is how go-nsq's levels map to Watermill's. Its debug level tells of each message and is off.
+// clientLogs maps go-nsq's levels to Watermill's. go-nsq's debug level, which has a line for each message, is disabled.
 func clientLogs(logger watermill.LoggerAdapter) map[nsq.LogLevel]clientLog {
 	return map[nsq.LogLevel]clientLog{
 		nsq.LogLevelDebug:   logger.Trace,

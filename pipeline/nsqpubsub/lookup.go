@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// LookupState is the result of the last question to one nsqlookupd.
+// LookupState is the result of the last query of one nsqlookupd.
 type LookupState struct {
-	Address string // as Cluster.Lookupd has it
-	Named   int    // nsqd in its answer
-	Err     error  // nil if it answered
+	Address string // as in Cluster.Lookupd
+	Named   int    // number of nsqd in the response
+	Err     error  // nil if it responded
 }
 
-var errNoAnswer = errors.New("no answer yet")
+var errNotQueried = errors.New("no response yet")
 
-func (d *discovery) note(a answer) {
+func (d *discovery) record(r lookupResult) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.last[a.lookupd] = LookupState{Address: d.cluster.Lookupd[a.lookupd], Named: len(a.addrs), Err: a.err}
+	d.last[r.lookupd] = LookupState{Address: d.cluster.Lookupd[r.lookupd], Named: len(r.addrs), Err: r.err}
 }
 
 func (d *discovery) lookups() []LookupState {
@@ -32,8 +32,8 @@ func (d *discovery) lookups() []LookupState {
 	return slices.Clone(d.last)
 }
 
-// because adds to err what each nsqlookupd answered.
-func because(err error, lookups []LookupState) error {
+// withLookups wraps err with the state of each nsqlookupd.
+func withLookups(err error, lookups []LookupState) error {
 	if len(lookups) == 0 {
 		return err
 	}
@@ -53,7 +53,7 @@ func (l LookupState) String() string {
 
 const notLookupd = "is this nsqlookupd's HTTP address? Its default port is 4161; 4160 is its TCP port"
 
-// explainFailure shortens the error of a request, and adds what it means if something other than HTTP answered.
+// explainFailure removes the URL from the error of a request, and adds a hint if the server does not speak HTTP.
 func explainFailure(err error) error {
 	if request := (*url.Error)(nil); errors.As(err, &request) {
 		err = request.Err
@@ -67,7 +67,7 @@ func explainFailure(err error) error {
 	return err
 }
 
-// explainStatus returns nil if the answer says that no nsqd has the topic yet.
+// explainStatus returns the error for a response status, or nil if the response states that no nsqd has the topic yet.
 func explainStatus(path string, resp *http.Response, body io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(body, 1024))
 	if err == nil && resp.StatusCode == http.StatusNotFound && bytes.Contains(text, []byte("TOPIC_NOT_FOUND")) {

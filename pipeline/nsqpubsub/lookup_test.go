@@ -13,8 +13,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestWhyNoNSQDIsKnown(t *testing.T) {
-	answering := func(status int, body string) string {
+func TestErrorStatesWhyNoNSQDIsKnown(t *testing.T) {
+	responding := func(status int, body string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(body))
@@ -28,15 +28,15 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 		addr string
 		want []string
 	}{
-		"nobody listens":            {fixture.FreeAddr(t), []string{"connection refused"}},
-		"nsqlookupd's TCP port":     {lookupd.TCPAddr(), []string{hint}},
-		"nsqd's TCP port":           {nsqd.TCPAddr(), []string{hint}},
-		"nsqd's HTTP port":          {nsqd.HTTPAddr(), []string{"404 Not Found", hint}},
-		"a page for people":         {answering(http.StatusOK, "<html>"), []string{hint}},
-		"JSON of something else":    {answering(http.StatusOK, "{}"), []string{"no producers", hint}},
-		"it wants to know who asks": {answering(http.StatusForbidden, ""), []string{"403 Forbidden"}},
-		"nsqlookupd that has none":  {lookupd.HTTPAddr(), []string{"names 0 nsqd"}},
-		"a hung one":                {fixture.Silent(t), []string{"Timeout"}},
+		"connection refused":      {fixture.FreeAddr(t), []string{"connection refused"}},
+		"nsqlookupd's TCP port":   {lookupd.TCPAddr(), []string{hint}},
+		"nsqd's TCP port":         {nsqd.TCPAddr(), []string{hint}},
+		"nsqd's HTTP port":        {nsqd.HTTPAddr(), []string{"404 Not Found", hint}},
+		"HTML":                    {responding(http.StatusOK, "<html>"), []string{hint}},
+		"other JSON":              {responding(http.StatusOK, "{}"), []string{"no producers", hint}},
+		"forbidden":               {responding(http.StatusForbidden, ""), []string{"403 Forbidden"}},
+		"nsqlookupd without nsqd": {lookupd.HTTPAddr(), []string{"names 0 nsqd"}},
+		"hung nsqlookupd":         {fixture.Silent(t), []string{"Timeout"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -49,21 +49,21 @@ func TestWhyNoNSQDIsKnown(t *testing.T) {
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true})
 			fixture.Eventually(t, 2*time.Second, "nsqlookupd was queried", func() bool {
 				l := c.Lookups()
-				return len(l) == 1 && !strings.Contains(l[0].String(), "no answer yet")
+				return len(l) == 1 && !strings.Contains(l[0].String(), "no response yet")
 			})
 			for _, want := range append(tt.want, tt.addr) {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("Publish says %q, want %q", err, want)
+					t.Errorf("Publish returned %q, want %q in it", err, want)
 				}
 				if got := c.Lookups()[0].String(); !strings.Contains(got, want) {
-					t.Errorf("the consumer says %q, want %q", got, want)
+					t.Errorf("Lookups returned %q, want %q in it", got, want)
 				}
 			}
 		})
 	}
 }
 
-func TestWhichLookupdDoesNotKnowOfAnyNSQD(t *testing.T) {
+func TestErrorStatesEachLookupd(t *testing.T) {
 	refusing, empty := fixture.FreeAddr(t), fixture.Lookupd(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{refusing, empty.HTTPAddr()}}})
 	err := p.Publish(t.Context(), "t", []byte("x"))

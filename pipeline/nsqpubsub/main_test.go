@@ -14,8 +14,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// The test binary is also two small programs: an nsqd that can be restarted, and the command that asks
-// for it.
+// The test binary has two more modes: it runs an nsqd that can be restarted, or requests such a restart.
 const (
 	nsqdVerb    = "nsqd"
 	restartVerb = "restart"
@@ -26,14 +25,14 @@ func TestMain(m *testing.M) {
 		os.Exit(runNSQD(os.Args[2], os.Args[3], os.Args[4], os.Args[5]))
 	}
 	if len(os.Args) == 3 && os.Args[1] == restartVerb {
-		os.Exit(askForRestart(os.Args[2]))
+		os.Exit(requestRestart(os.Args[2]))
 	}
 	goleak.VerifyTestMain(m, append(fixture.LeakOptions(),
-		// Watermill's suite ranges over a channel that it never closes.
+		// Watermill's suite receives from a channel that it never closes.
 		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))...)
 }
 
-// runNSQD tells its address on stdout and stops when stdin is closed.
+// runNSQD prints its address and stops when stdin is closed.
 func runNSQD(tcpAddr, lookupd, dataPath, memQueue string) int {
 	size, _ := strconv.ParseInt(memQueue, 10, 64)
 	cfg := embednsq.NSQDConfig{TCPAddress: tcpAddr, DataPath: dataPath, MemQueueSize: size}
@@ -54,7 +53,7 @@ func runNSQD(tcpAddr, lookupd, dataPath, memQueue string) int {
 	return 0
 }
 
-func askForRestart(url string) int {
+func requestRestart(url string) int {
 	resp, err := http.Post(url, "text/plain", nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

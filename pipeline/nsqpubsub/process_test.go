@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// nsqdProcess is an nsqd in a process of its own, which can be stopped, started again on the same port
-// with the same data, and paused. It is no part of this process because nsqd's Exit races with its own
-// clients, which the race detector would hold against the test.
+// nsqdProcess is an nsqd in another process, which can be stopped, started again on the same port with the same data, and
+// paused. It is not in the test process because nsqd's Exit has a data race with its clients, which the race detector would
+// report.
 type nsqdProcess struct {
 	lookupd  string
 	data     string
@@ -104,7 +104,7 @@ func (p *nsqdProcess) mustStop(t testing.TB) {
 	}
 }
 
-// mustHang has nsqd accept and never answer, as one whose machine swaps or whose disk is stuck.
+// mustHang makes nsqd accept connections and never respond, as on a machine whose disk hangs.
 func (p *nsqdProcess) mustHang(t testing.TB) {
 	t.Helper()
 	p.mu.Lock()
@@ -123,7 +123,7 @@ func (p *nsqdProcess) mustResume(t testing.TB) {
 	}
 }
 
-// restartCommand is a command line that restarts nsqd, for Watermill's suite.
+// restartCommand returns a command line that restarts nsqd, for Watermill's suite.
 func (p *nsqdProcess) restartCommand(t testing.TB) []string {
 	t.Helper()
 	self, err := os.Executable()

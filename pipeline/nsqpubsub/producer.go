@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// nsqd accepts no shorter heartbeats. Three missed ones end the connection to a hung nsqd.
+	// The minimum that nsqd allows. Three missed heartbeats end the connection to a hung nsqd.
 	producerHeartbeat   = time.Second
 	producerReadTimeout = 3 * time.Second
 )
@@ -23,12 +23,12 @@ const (
 // ProducerConfig describes a Producer.
 type ProducerConfig struct {
 	Cluster
-	PublishTimeout time.Duration // for one nsqd to answer, then the next is tried; default 1 s
-	SetAside       time.Duration // how long an nsqd that failed is avoided, default 5 s
-	MaxMessageSize int           // bytes, not above nsqd's --max-msg-size; default 1 MiB, as nsqd's
+	PublishTimeout time.Duration // for the response of one nsqd; then the next one is tried; default 1 s
+	PenaltyTime    time.Duration // how long an nsqd that failed stays in the penalty box, default 5 s
+	MaxMessageSize int           // bytes, at most nsqd's --max-msg-size; default 1 MiB, as nsqd's
 
-	// Ordered keeps to one nsqd, chosen at random for each Producer, and leaves it only while it fails: a
-	// consumer of one message at a time then gets them in the order of Publish, but for those around a failure.
+	// Ordered publishes through one nsqd, which each Producer chooses at random, and through others only while that one fails. A
+	// consumer with one message in flight receives the messages in the order of Publish, except around a failure.
 	Ordered bool
 
 	Logger watermill.LoggerAdapter
@@ -37,14 +37,14 @@ type ProducerConfig struct {
 func (c *ProducerConfig) setDefaults() {
 	c.Cluster.setDefaults()
 	c.PublishTimeout = cmp.Or(c.PublishTimeout, time.Second)
-	c.SetAside = cmp.Or(c.SetAside, 5*time.Second)
+	c.PenaltyTime = cmp.Or(c.PenaltyTime, 5*time.Second)
 	c.MaxMessageSize = cmp.Or(c.MaxMessageSize, 1<<20)
 	if c.Logger == nil {
 		c.Logger = watermill.NopLogger{}
 	}
 }
 
-// Validate names the first field that cannot work.
+// Validate returns an error that names the first invalid field.
 func (c *ProducerConfig) Validate() error {
 	if c.MaxMessageSize < 0 {
 		return errors.New("nsqpubsub: MaxMessageSize: negative")
@@ -52,24 +52,23 @@ func (c *ProducerConfig) Validate() error {
 	return errors.Join(
 		c.Cluster.Validate(),
 		notNegative("PublishTimeout", c.PublishTimeout),
-		notNegative("SetAside", c.SetAside),
+		notNegative("PenaltyTime", c.PenaltyTime),
 	)
 }
 
-// Producer publishes to the nsqd of a cluster, to a random one each time or in order through one, over one
-// connection to each.
-// It is safe for concurrent use.
+// Producer publishes each message to one nsqd of a cluster: to a random one, or always to the same one. It has one connection
+// to each nsqd. It is safe for concurrent use.
 type Producer struct {
 	cfg  ProducerConfig
 	conf *nsq.Config
 
 	alive context.Context // ends with Close
 	end   context.CancelFunc
-	tasks sync.WaitGroup // discovery and a worker for each nsqd
-	seed  maphash.Seed   // of the order for Ordered
+	tasks sync.WaitGroup // discovery, and a goroutine for each nsqd
+	seed  maphash.Seed   // for the order of nsqd if Ordered is set
 
 	start   sync.Once
-	usable  chan struct{} // closed when an nsqd is known, or is known not to be
+	usable  chan struct{} // closed when an nsqd is known, or every nsqlookupd has responded or failed
 	opened  sync.Once
 	closing sync.Once
 
@@ -78,10 +77,10 @@ type Producer struct {
 	mu         sync.Mutex
 	closed     bool
 	publishing sync.WaitGroup // grows under mu and while not closed
-	nodes      map[string]*producerNode
+	nodes      map[string]*producerConn
 }
 
-// NewProducer starts nothing: the first Publish or PublishTo looks for nsqd and connects.
+// NewProducer starts nothing: the first Publish or PublishTo finds the nsqd and connects.
 func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -96,7 +95,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 		conf:   conf,
 		seed:   maphash.MakeSeed(),
 		usable: make(chan struct{}),
-		nodes:  make(map[string]*producerNode),
+		nodes:  make(map[string]*producerConn),
 	}
 	p.discovery = allNodes(&p.cfg.Cluster)
 	p.discovery.logger = p.cfg.Logger
@@ -104,14 +103,13 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	return p, nil
 }
 
-// Publish returns nil once an nsqd has the message. It tries the nsqd in random order, each once and for
-// at most PublishTimeout, and those set aside last; the message may arrive more than once. Without any
-// nsqd it waits for the first answer of nsqlookupd. It ends with ctx.
+// Publish returns nil once an nsqd has the message. It tries the nsqd in random order, those in the penalty box last, each once
+// and for at most PublishTimeout, until ctx ends. The message may be delivered more than once. If no nsqd is known, Publish
+// waits until every nsqlookupd has responded or failed.
 //
-// An empty or oversized body and a bad topic are refused with ErrEmpty, ErrTooLarge and ErrTopic before
-// anything is sent, since nsqd would drop the connection. What nsqd itself refuses for good is an
-// ErrRefused; Refused tells all of these from failures that may pass. Body must not change afterwards,
-// even if Publish failed.
+// An empty body, a body that is too large and an invalid topic return ErrEmpty, ErrTooLarge and ErrTopic, and nothing is sent,
+// because nsqd would close the connection. A message that nsqd rejects returns ErrUnpublishable. Unpublishable is true for all
+// of these. The caller must not change body afterwards, even if Publish returns an error.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -120,9 +118,9 @@ func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error
 	return p.publish(ctx, topic, body)
 }
 
-// PublishTo is Publish through the one nsqd that Nodes names so, whether it is set aside or not, which it leaves as it
-// is. It waits for that nsqd's answer for at most PublishTimeout, and for no other. An unknown one is an ErrNoNSQD; one
-// that nsqlookupd names becomes known some time after the others.
+// PublishTo publishes to one nsqd, given by its address as Nodes lists it. It works for an nsqd that is in the penalty box and
+// does not change that. It waits for the response for at most PublishTimeout. It returns ErrNoNSQD if the nsqd is not known; an
+// nsqd that only nsqlookupd names becomes known when nsqlookupd has responded.
 func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -134,14 +132,14 @@ func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byt
 	if n == nil {
 		return fmt.Errorf("%w: %s", ErrNoNSQD, nsqd)
 	}
-	p.begun(n)
+	p.startConn(n)
 	if err := n.publish(ctx, p.cfg.PublishTimeout, topic, body); err != nil {
 		return fmt.Errorf("nsqpubsub: publish: %s: %w", nsqd, err)
 	}
 	return nil
 }
 
-// begin checks the message and waits until nsqd are known. If it returns nil, publishing.Done is due.
+// begin checks the message and waits for p.usable. If it returns nil, the caller must call publishing.Done.
 func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err error) {
 	if err := p.check(topic, body); err != nil {
 		return err
@@ -161,7 +159,7 @@ func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err er
 	case <-p.alive.Done():
 		return ErrClosed
 	case <-ctx.Done():
-		return because(fmt.Errorf("nsqpubsub: find nsqd: %w", ctx.Err()), p.discovery.lookups())
+		return withLookups(fmt.Errorf("nsqpubsub: find nsqd: %w", ctx.Err()), p.discovery.lookups())
 	}
 }
 
@@ -187,13 +185,13 @@ func (p *Producer) enter() bool {
 }
 
 func (p *Producer) publish(ctx context.Context, topic string, body []byte) error {
-	nodes := p.candidates(time.Now())
+	nodes := p.publishOrder(time.Now())
 	if len(nodes) == 0 {
-		return because(ErrNoNSQD, p.discovery.lookups())
+		return withLookups(ErrNoNSQD, p.discovery.lookups())
 	}
 	var failures []error
 	for _, n := range nodes {
-		p.begun(n)
+		p.startConn(n)
 		err := n.publish(ctx, p.cfg.PublishTimeout, topic, body)
 		if err == nil {
 			n.succeeded()
@@ -203,8 +201,8 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 		if ctx.Err() != nil || p.alive.Err() != nil {
 			break
 		}
-		if !Refused(err) { // else it is the message's fault
-			n.failed(err, time.Now(), p.cfg.SetAside)
+		if !Unpublishable(err) { // else the message is the cause
+			n.failed(err, time.Now(), p.cfg.PenaltyTime)
 		}
 	}
 	return fmt.Errorf("nsqpubsub: publish: %w", errors.Join(failures...))
@@ -214,7 +212,7 @@ func (p *Producer) startDiscovery() {
 	p.tasks.Go(func() { p.discovery.run(p.alive, p.found) })
 }
 
-// found brings the nodes in line with what discovery knows.
+// found adds and removes nodes according to the addresses that discovery knows.
 func (p *Producer) found(addrs []string, settled bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -223,8 +221,7 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 	for _, addr := range addrs {
 		if p.nodes[addr] == nil {
-			n := newProducerNode(p.alive, addr, p.conf, p.cfg.Logger)
-			p.nodes[addr] = n
+			p.nodes[addr] = newProducerConn(p.alive, addr, p.conf, p.cfg.Logger)
 		}
 	}
 	for addr, n := range p.nodes {
@@ -238,9 +235,8 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 }
 
-// Close lets each Publish under way end its current attempt, and closes the connections. It returns
-// within PublishTimeout and a second; what a hung nsqd still holds then ends by itself within four.
-// Further calls do nothing.
+// Close waits until each running Publish has finished its current attempt, and closes the connections. It returns within
+// PublishTimeout and a second; goroutines that wait for a hung nsqd end within four more seconds. Further calls do nothing.
 func (p *Producer) Close() error {
 	p.closing.Do(func() {
 		p.mu.Lock()
@@ -248,14 +244,14 @@ func (p *Producer) Close() error {
 		p.mu.Unlock()
 		waitFor(&p.publishing, p.cfg.PublishTimeout)
 		p.mu.Lock()
-		p.end() // from here on begun starts no goroutine
+		p.end() // from here on startConn starts no goroutine
 		p.mu.Unlock()
 		waitFor(&p.tasks, time.Second)
 	})
 	return nil
 }
 
-// waitFor waits for wg, at most for limit.
+// waitFor waits for wg, but at most for limit.
 func waitFor(wg *sync.WaitGroup, limit time.Duration) {
 	done := make(chan struct{})
 	go func() {

@@ -13,16 +13,16 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// hungDelay is what a publish may take when the first nsqd it tries hangs.
+// hungDelay is the maximum duration of a publish that tries a hung nsqd first.
 const hungDelay = 1200 * time.Millisecond
 
-func TestAHungNSQDDelaysOnePublishAndIsSetAside(t *testing.T) {
+func TestHungNSQDDelaysOnePublishAndIsPenalized(t *testing.T) {
 	hang := map[string]func(t *testing.T) (addr string, hang func()){
-		"that hangs while connected": func(t *testing.T) (string, func()) {
+		"hangs while connected": func(t *testing.T) (string, func()) {
 			n := mustNSQDProcess(t, "")
 			return n.TCPAddr(), func() { n.mustHang(t) }
 		},
-		"that never answers a connection": func(t *testing.T) (string, func()) {
+		"accepts connections and never responds": func(t *testing.T) (string, func()) {
 			return fixture.Silent(t), func() {}
 		},
 	}
@@ -52,8 +52,8 @@ func TestAHungNSQDDelaysOnePublishAndIsSetAside(t *testing.T) {
 				t.Errorf("%d publishes waited for the hung nsqd, want at most one", slow)
 			}
 			for _, n := range p.Nodes() {
-				if n.SetAside != (n.Address == hung) {
-					t.Errorf("%s: set aside %v", n.Address, n.SetAside)
+				if n.Penalized != (n.Address == hung) {
+					t.Errorf("%s: penalized %v", n.Address, n.Penalized)
 				}
 				if n.Address == hung && !errors.Is(n.Err, nsqpubsub.ErrTimeout) {
 					t.Errorf("%s: error %v, want a timeout", n.Address, n.Err)
@@ -65,25 +65,25 @@ func TestAHungNSQDDelaysOnePublishAndIsSetAside(t *testing.T) {
 	}
 }
 
-func TestANSQDSetAsideIsUsedIfNoOtherIsLeft(t *testing.T) {
+func TestPenalizedNSQDIsUsedIfThereIsNoOther(t *testing.T) {
 	n := mustNSQDProcess(t, "")
 	p := mustProducer(t, nsqpubsub.ProducerConfig{
-		Cluster:  nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
-		SetAside: time.Hour,
+		Cluster:     nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
+		PenaltyTime: time.Hour,
 	})
 	mustPublish(t, p, "x")
 	n.mustStop(t)
 	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
-		t.Fatal("published to an nsqd that is gone")
+		t.Fatal("Publish to a stopped nsqd returned no error")
 	}
 	n.mustStart(t)
 	fixture.Eventually(t, 3*time.Second, "a message is published", func() bool { return p.Publish(t.Context(), "t", []byte("x")) == nil })
-	if n := p.Nodes()[0]; n.SetAside || n.Err != nil {
+	if n := p.Nodes()[0]; n.Penalized || n.Err != nil {
 		t.Errorf("after a success: %+v", n)
 	}
 }
 
-func TestPublishRefusesWhatNSQDWouldDropTheConnectionFor(t *testing.T) {
+func TestPublishRejectsInvalidMessagesBeforeSending(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{
 		Cluster:        nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}},
@@ -95,11 +95,11 @@ func TestPublishRefusesWhatNSQDWouldDropTheConnectionFor(t *testing.T) {
 		topic, body string
 		want        error
 	}{
-		"an empty body":                {"t", "", nsqpubsub.ErrEmpty},
-		"a byte above the limit":       {"t", "12345678901", nsqpubsub.ErrTooLarge},
-		"an empty topic":               {"", "x", nsqpubsub.ErrTopic},
-		"a topic of 65 characters":     {strings.Repeat("x", 65), "x", nsqpubsub.ErrTopic},
-		"a topic with a forbidden one": {"a/b", "x", nsqpubsub.ErrTopic},
+		"empty body":                          {"t", "", nsqpubsub.ErrEmpty},
+		"body one byte longer than the limit": {"t", "12345678901", nsqpubsub.ErrTooLarge},
+		"empty topic":                         {"", "x", nsqpubsub.ErrTopic},
+		"topic of 65 characters":              {strings.Repeat("x", 65), "x", nsqpubsub.ErrTopic},
+		"topic with an invalid character":     {"a/b", "x", nsqpubsub.ErrTopic},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestPublishRefusesWhatNSQDWouldDropTheConnectionFor(t *testing.T) {
 		})
 	}
 	if err := p.Publish(t.Context(), "t", []byte("1234567890")); err != nil {
-		t.Errorf("a body at the limit: %v", err)
+		t.Errorf("body as long as the limit: %v", err)
 	}
 	after := mustGet(t, n.HTTPAddr(), "/stats?format=json")
 	if a, b := remoteAddress(before), remoteAddress(after); a == "" || a != b {
@@ -117,7 +117,7 @@ func TestPublishRefusesWhatNSQDWouldDropTheConnectionFor(t *testing.T) {
 	}
 }
 
-// remoteAddress is the first one in nsqd's statistics.
+// remoteAddress returns the first remote address in nsqd's statistics.
 func remoteAddress(stats string) string {
 	_, rest, _ := strings.Cut(stats, `"remote_address":"`)
 	addr, _, _ := strings.Cut(rest, `"`)
@@ -126,7 +126,7 @@ func remoteAddress(stats string) string {
 
 func TestPublishWithoutNSQD(t *testing.T) {
 	lookupd := fixture.Lookupd(t)
-	for name, addr := range map[string]string{"nsqlookupd knows none": lookupd.HTTPAddr(), "nsqlookupd is down": fixture.FreeAddr(t)} {
+	for name, addr := range map[string]string{"nsqlookupd names no nsqd": lookupd.HTTPAddr(), "nsqlookupd is down": fixture.FreeAddr(t)} {
 		t.Run(name, func(t *testing.T) {
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{Lookupd: []string{addr}}})
 			if err := p.Publish(t.Context(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
@@ -147,12 +147,12 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	if took := time.Since(start); took > 500*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
-	if p.Nodes()[0].SetAside {
-		t.Error("an nsqd was set aside because the caller was in a hurry")
+	if p.Nodes()[0].Penalized {
+		t.Error("the nsqd is penalized although the caller's context ended")
 	}
 }
 
-func TestPublishGoesOnWhenLookupdDies(t *testing.T) {
+func TestPublishContinuesWithoutLookupd(t *testing.T) {
 	l := fixture.Lookupd(t)
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	awaitNodes(t, l, 1)
@@ -173,10 +173,10 @@ func TestPublishGoesOnWhenLookupdDies(t *testing.T) {
 	}
 }
 
-func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
+func TestNSQDNoLongerNamedIsForgotten(t *testing.T) {
 	l := fixture.Lookupd(t)
 	stays := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
-	goes := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
+	leaves := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{l.TCPAddr()}})
 	awaitNodes(t, l, 2)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{
 		Lookupd:             []string{l.HTTPAddr()},
@@ -189,7 +189,7 @@ func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
 	if len(p.Nodes()) != 2 {
 		t.Fatalf("got nodes %v, want two", p.Nodes())
 	}
-	if err := goes.Stop(); err != nil {
+	if err := leaves.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	fixture.Eventually(t, 3*time.Second, "every nsqd is listed", func() bool { return len(p.Nodes()) == 1 })
@@ -199,7 +199,7 @@ func TestAnNSQDThatLookupdNoLongerNamesIsDropped(t *testing.T) {
 	mustPublish(t, p, "x")
 }
 
-func TestPublishSpreadsOverAllNSQD(t *testing.T) {
+func TestPublishUsesAllNSQDEvenly(t *testing.T) {
 	var addrs []string
 	for range 3 {
 		addrs = append(addrs, fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())
@@ -212,7 +212,7 @@ func TestPublishSpreadsOverAllNSQD(t *testing.T) {
 	fixture.Eventually(t, 5*time.Second, "every message arrives", func() bool { return c.count("x") == 300 })
 	for _, n := range c.Nodes() {
 		if n.Received < 50 || n.Received > 150 {
-			t.Errorf("%s got %d of 300", n.Address, n.Received)
+			t.Errorf("%s received %d of 300", n.Address, n.Received)
 		}
 	}
 }
@@ -232,14 +232,14 @@ func TestProducerCloseIsBoundedAndIdempotent(t *testing.T) {
 		t.Errorf("close took %v", took)
 	}
 	if err := <-result; err == nil {
-		t.Error("published to an nsqd that never answered")
+		t.Error("Publish to a hung nsqd returned no error")
 	}
 	if err := p.Publish(t.Context(), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrClosed) {
 		t.Errorf("publish after close: got %v, want ErrClosed", err)
 	}
 }
 
-func TestAnOrderedProducerKeepsToOneNSQD(t *testing.T) {
+func TestOrderedProducerUsesOneNSQD(t *testing.T) {
 	const messages = 50
 	var cluster nsqpubsub.Cluster
 	for range 3 {
@@ -262,6 +262,6 @@ func TestAnOrderedProducerKeepsToOneNSQD(t *testing.T) {
 		}
 	}
 	if len(r.bodies) != messages {
-		t.Errorf("%d of %d messages came", len(r.bodies), messages)
+		t.Errorf("%d of %d messages arrived", len(r.bodies), messages)
 	}
 }

@@ -12,7 +12,7 @@ type PublisherConfig struct {
 	Marshaler Marshaler // default Plain
 }
 
-// Publisher is a message.Publisher on a Producer.
+// Publisher is a message.Publisher that uses a Producer.
 type Publisher struct {
 	producer  *Producer
 	marshaler Marshaler
@@ -20,7 +20,7 @@ type Publisher struct {
 
 var _ message.Publisher = (*Publisher)(nil)
 
-// NewPublisher starts nothing: the first Publish looks for nsqd and connects.
+// NewPublisher starts nothing: the first Publish finds the nsqd and connects.
 func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	producer, err := NewProducer(cfg.ProducerConfig)
 	if err != nil {
@@ -32,8 +32,8 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	return &Publisher{producer: producer, marshaler: cfg.Marshaler}, nil
 }
 
-// Publish publishes one message after the other, each as Producer.Publish does and within its own
-// context, and stops at the first that fails; those before it are published.
+// Publish publishes the messages in order, each with Producer.Publish and the message's own context. It stops at the first
+// error; the messages before that one are published.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	for _, msg := range messages {
 		body, err := p.marshaler.Marshal(topic, msg)
@@ -47,8 +47,5 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	return nil
 }
 
-// Nodes returns the nsqd known, sorted by address.
-func (p *Publisher) Nodes() []ProducerNode { return p.producer.Nodes() }
-
-// Close does what Producer.Close does.
+// Close closes the Producer: see Producer.Close.
 func (p *Publisher) Close() error { return p.producer.Close() }

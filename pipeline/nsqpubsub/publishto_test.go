@@ -12,10 +12,10 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
+func TestPublishToUsesTheGivenNSQD(t *testing.T) {
 	one, other := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{one.TCPAddr(), other.TCPAddr()}}
-	for name, ordered := range map[string]bool{"of a random one": false, "of the same one": true} {
+	for name, ordered := range map[string]bool{"random": false, "ordered": true} {
 		t.Run(name, func(t *testing.T) {
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster, Ordered: ordered})
@@ -31,23 +31,23 @@ func TestPublishToReachesTheOneNSQDAndNoOther(t *testing.T) {
 					want = 20
 				}
 				if n.Received != want {
-					t.Errorf("%d came through %s, want %d", n.Received, n.Address, want)
+					t.Errorf("%d arrived through %s, want %d", n.Received, n.Address, want)
 				}
 			}
 		})
 	}
 }
 
-func TestPublishToGoesToNoOtherIfItFails(t *testing.T) {
+func TestPublishToTriesNoOtherNSQD(t *testing.T) {
 	healthy, gone := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.FreeAddr(t)
 	cluster := nsqpubsub.Cluster{NSQD: []string{gone, healthy.TCPAddr()}}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	if err := p.PublishTo(t.Context(), gone, "t", []byte("x")); err == nil {
-		t.Error("published through an nsqd that is gone")
+		t.Error("PublishTo a stopped nsqd returned no error")
 	}
 	if err := p.PublishTo(t.Context(), fixture.FreeAddr(t), "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrNoNSQD) {
-		t.Errorf("through one that is not known: got %v, want ErrNoNSQD", err)
+		t.Errorf("unknown nsqd: got %v, want ErrNoNSQD", err)
 	}
 	mustPublish(t, p, "last")
 	fixture.Eventually(t, 5*time.Second, "the message arrives", func() bool { return c.has("last") })
@@ -56,22 +56,22 @@ func TestPublishToGoesToNoOtherIfItFails(t *testing.T) {
 	}
 }
 
-func TestPublishToTriesAnNSQDThatIsSetAside(t *testing.T) {
+func TestPublishToPenalizedNSQD(t *testing.T) {
 	n := mustNSQDProcess(t, "")
-	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, SetAside: time.Hour})
+	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, PenaltyTime: time.Hour})
 	mustPublish(t, p, "x")
 	n.mustStop(t)
-	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || !p.Nodes()[0].SetAside {
-		t.Fatalf("got %v, %+v; want it set aside", err, p.Nodes())
+	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || !p.Nodes()[0].Penalized {
+		t.Fatalf("got %v, %+v; want it penalized", err, p.Nodes())
 	}
 	n.mustStart(t)
 	fixture.Eventually(t, 5*time.Second, "a message is published", func() bool { return p.PublishTo(t.Context(), n.TCPAddr(), "t", []byte("x")) == nil })
-	if !p.Nodes()[0].SetAside {
-		t.Error("it is no longer set aside")
+	if !p.Nodes()[0].Penalized {
+		t.Error("it is no longer penalized")
 	}
 }
 
-func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
+func TestHungNSQDDoesNotDelayPublishToOthers(t *testing.T) {
 	healthy, hung := fixture.NSQD(t, embednsq.NSQDConfig{}), fixture.Silent(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung, healthy.TCPAddr()}}})
 	if err := p.PublishTo(t.Context(), healthy.TCPAddr(), "t", []byte("x")); err != nil {
@@ -82,10 +82,10 @@ func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
 	for range 4 {
 		waiting.Go(func() {
 			if err := p.PublishTo(context.Background(), hung, "t", []byte("x")); !errors.Is(err, nsqpubsub.ErrTimeout) {
-				t.Errorf("through the hung one: got %v, want ErrTimeout", err)
+				t.Errorf("hung nsqd: got %v, want ErrTimeout", err)
 			}
 			if took := time.Since(start); took < time.Second || took > 2*time.Second {
-				t.Errorf("through the hung one: took %v, want PublishTimeout", took)
+				t.Errorf("hung nsqd: took %v, want PublishTimeout", took)
 			}
 		})
 	}
@@ -93,12 +93,12 @@ func TestAHungNSQDHoldsUpNoOtherPublishTo(t *testing.T) {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > 500*time.Millisecond {
-		t.Errorf("through the healthy one: took %v", took)
+		t.Errorf("healthy nsqd: took %v", took)
 	}
 	waiting.Wait()
 }
 
-func TestPublishToEndsAndRefusesAsPublishDoes(t *testing.T) {
+func TestPublishToErrors(t *testing.T) {
 	hung := fixture.Silent(t)
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{hung}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -107,7 +107,7 @@ func TestPublishToEndsAndRefusesAsPublishDoes(t *testing.T) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 	if err := p.PublishTo(t.Context(), hung, "t", nil); !errors.Is(err, nsqpubsub.ErrEmpty) {
-		t.Errorf("an empty body: got %v, want ErrEmpty", err)
+		t.Errorf("empty body: got %v, want ErrEmpty", err)
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)

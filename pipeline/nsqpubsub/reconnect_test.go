@@ -15,7 +15,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// node is the only nsqd's.
+// node returns the state of the only nsqd.
 func (r *running) node() nsqpubsub.ConsumerNode {
 	if nodes := r.Nodes(); len(nodes) == 1 {
 		return nodes[0]
@@ -23,8 +23,8 @@ func (r *running) node() nsqpubsub.ConsumerNode {
 	return nsqpubsub.ConsumerNode{}
 }
 
-// The consumer alone would find out after ReadTimeout, 12 s.
-func TestReconnectReplacesAConnectionThatFellSilent(t *testing.T) {
+// Without Reconnect, the consumer would detect the failure after ReadTimeout, 12 s.
+func TestReconnectReplacesSilentConnection(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) {
 		o.MsgTimeout, o.QueueScanRefreshInterval = time.Second, 100*time.Millisecond
 	}})
@@ -44,7 +44,7 @@ func TestReconnectReplacesAConnectionThatFellSilent(t *testing.T) {
 	start := time.Now()
 	c.Reconnect(through.Addr)
 	if took := time.Since(start); took > 100*time.Millisecond {
-		t.Errorf("the caller was blocked for %v", took)
+		t.Errorf("Reconnect blocked for %v", took)
 	}
 	mustPublish(t, p, "after")
 	took := fixture.Eventually(t, 2*time.Second, "connected again", func() bool { return c.node().ConnectedAt.After(old.ConnectedAt) })
@@ -52,7 +52,7 @@ func TestReconnectReplacesAConnectionThatFellSilent(t *testing.T) {
 	fixture.Eventually(t, 5*time.Second, "both messages arrive", func() bool { return c.has("after") && c.has("in flight") })
 }
 
-func TestReconnectLosesNothingOfAnEphemeralChannel(t *testing.T) {
+func TestReconnectLosesNoMessagesOfEphemeralChannel(t *testing.T) {
 	const messages = 100
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	through := fixture.NewLink(t, n.TCPAddr())
@@ -61,7 +61,7 @@ func TestReconnectLosesNothingOfAnEphemeralChannel(t *testing.T) {
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
 	c.Reconnect(through.Addr)
-	for i := range messages { // before and after the new connection stands
+	for i := range messages { // before and after the new connection is ready
 		mustPublish(t, p, fmt.Sprint(i))
 		<-time.After(5 * time.Millisecond)
 	}
@@ -72,33 +72,33 @@ func TestReconnectLosesNothingOfAnEphemeralChannel(t *testing.T) {
 	})
 	for i := range messages {
 		if !c.has(fmt.Sprint(i)) {
-			t.Errorf("message %d did not come", i)
+			t.Errorf("message %d did not arrive", i)
 		}
 	}
-	// What was given up ends.
+	// The old connection is closed.
 	fixture.Eventually(t, 5*time.Second, "nsqd has one client", func() bool {
 		return strings.Contains(mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"client_count":1`)
 	})
 	if !c.connected(through.Addr) {
-		t.Error("not connected in the end")
+		t.Error("not connected")
 	}
 }
 
-func TestReconnectGivesUpAnAttemptThatHangs(t *testing.T) {
+func TestReconnectEndsHungAttempt(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	through := fixture.NewLink(t, n.TCPAddr())
 	through.SilenceNew(true)
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}})
 	fixture.Eventually(t, 2*time.Second, "the connection is open", func() bool { return through.Conns() == 1 })
 	if c.connected(through.Addr) || !c.node().ConnectedAt.IsZero() {
-		t.Fatalf("connected without an answer: %+v", c.node())
+		t.Fatalf("connected without a response: %+v", c.node())
 	}
 	through.SilenceNew(false)
 	c.Reconnect(through.Addr)
 	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
 }
 
-func TestReconnectLeavesOthersAlone(t *testing.T) {
+func TestReconnectDoesNotAffectOthers(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr(), fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 	fixture.Eventually(t, 2*time.Second, "connected to both", func() bool { return c.connected(cluster.NSQD[0]) && c.connected(cluster.NSQD[1]) })
@@ -114,11 +114,11 @@ func TestReconnectLeavesOthersAlone(t *testing.T) {
 	c.Reconnect(cluster.NSQD[0])
 	fixture.Eventually(t, 2*time.Second, "connected again", func() bool { return since()[cluster.NSQD[0]].After(before[cluster.NSQD[0]]) })
 	if after := since(); len(after) != 2 || !after[cluster.NSQD[1]].Equal(before[cluster.NSQD[1]]) {
-		t.Errorf("connected since %v, then %v: the other one was touched", before, after)
+		t.Errorf("connected since %v, then %v: Reconnect affected the other nsqd", before, after)
 	}
 }
 
-func TestASilentConnectionGivenUpHoldsUpNoStop(t *testing.T) {
+func TestSilentConnectionDoesNotDelayStop(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	through := fixture.NewLink(t, n.TCPAddr())
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{through.Addr}}})
@@ -142,7 +142,7 @@ func TestSubscriberReconnect(t *testing.T) {
 	s := mustSubscriber(t, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
 		Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, Channel: "c#ephemeral",
 	}})
-	s.Reconnect(n.TCPAddr()) // of no subscription
+	s.Reconnect(n.TCPAddr()) // without subscriptions
 	for _, topic := range []string{"t", "u"} {
 		messages, err := s.Subscribe(context.Background(), topic)
 		if err != nil {
@@ -164,7 +164,7 @@ func ackAll(messages <-chan *message.Message) {
 	}
 }
 
-func TestANodeTellsSinceWhen(t *testing.T) {
+func TestNodeTimes(t *testing.T) {
 	n := mustNSQDProcess(t, "")
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	start := time.Now()
@@ -173,21 +173,21 @@ func TestANodeTellsSinceWhen(t *testing.T) {
 	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(n.TCPAddr()) })
 	connected := c.node()
 	if at := connected.ConnectedAt; at.Before(start) || at.After(time.Now()) || !connected.LastMessage.IsZero() {
-		t.Errorf("connected after %v: got %+v", start, connected)
+		t.Errorf("started at %v: got %+v", start, connected)
 	}
 	published := time.Now()
 	mustPublish(t, p, "x")
 	fixture.Eventually(t, 2*time.Second, "the message arrives", func() bool { return c.has("x") })
-	heard := c.node()
-	if at := heard.LastMessage; at.Before(published) || at.After(time.Now()) || !heard.ConnectedAt.Equal(connected.ConnectedAt) {
-		t.Errorf("a message published at %v: got %+v", published, heard)
+	received := c.node()
+	if at := received.LastMessage; at.Before(published) || at.After(time.Now()) || !received.ConnectedAt.Equal(connected.ConnectedAt) {
+		t.Errorf("a message published at %v: got %+v", published, received)
 	}
-	if at := heard.LastMessage; !strings.Contains(at.String(), "m=") {
-		t.Error("the last message has no monotonic reading: a jump of the wall clock makes it old")
+	if at := received.LastMessage; !strings.Contains(at.String(), "m=") {
+		t.Error("LastMessage has no monotonic reading, so setting the wall clock would change its age")
 	}
 	n.mustStop(t)
 	fixture.Eventually(t, 2*time.Second, "disconnected", func() bool { return !c.connected(n.TCPAddr()) })
 	if at := c.node().ConnectedAt; !at.IsZero() {
-		t.Errorf("connected since %v though it is not", at)
+		t.Errorf("ConnectedAt is %v while not connected", at)
 	}
 }

@@ -20,17 +20,17 @@ const (
 	initializeTimeout = 5 * time.Second
 )
 
-// SubscriberConfig describes a Subscriber. Topic stays empty: Subscribe names it.
+// SubscriberConfig describes a Subscriber. Topic must be empty: it is an argument of Subscribe.
 //
-// With a Batch above 1 a Watermill message stands for all that BatchFromContext has, because most of what
-// Watermill costs is paid for each of its messages. Its UUID and payload are those of the first; its nack has
-// all of them delivered again. That goes with Plain only.
+// If Batch is above 1, a Watermill message represents several NSQ messages, which BatchFromContext returns: most of the cost
+// of Watermill is per Watermill message. Its UUID and payload are those of the first NSQ message. Its nack makes NSQ deliver
+// all of them again. The Unmarshaler must then be Plain.
 type SubscriberConfig struct {
 	ConsumerConfig
 	Unmarshaler Unmarshaler // default Plain
 }
 
-// Subscriber is a message.Subscriber with a Consumer for each subscription, all on one channel.
+// Subscriber is a message.Subscriber with one Consumer for each subscription. All use the same channel name.
 type Subscriber struct {
 	cfg     SubscriberConfig
 	closing context.Context
@@ -50,7 +50,7 @@ var (
 func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 	cfg.setDefaults()
 	if cfg.Topic != "" {
-		return nil, errors.New("nsqpubsub: Topic: Subscribe names it")
+		return nil, errors.New("nsqpubsub: Topic: must be empty; it is an argument of Subscribe")
 	}
 	if err := cfg.validateAnyTopic(); err != nil {
 		return nil, err
@@ -59,19 +59,19 @@ func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 		cfg.Unmarshaler = Plain{}
 	}
 	if _, ok := cfg.Unmarshaler.(Plain); !ok && cfg.Batch > 1 {
-		return nil, errors.New("nsqpubsub: Batch: above 1 with an Unmarshaler other than Plain")
+		return nil, errors.New("nsqpubsub: Batch: above 1 requires the Unmarshaler Plain")
 	}
 	s := &Subscriber{cfg: cfg, subscriptions: make(map[*subscription]struct{})}
 	s.closing, s.close = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// Subscribe returns once each nsqd known has been subscribed to or has failed, at most after a second,
-// and goes on connecting to those that come later. The channel is not buffered. It is closed after ctx
-// ends or Close is called, when every message handed out is acked, nacked or given back to nsqd.
+// Subscribe returns when each known nsqd has been subscribed to or has failed, at most after a second. The subscription then
+// also connects to nsqd that become known later. The returned channel is not buffered. It is closed after ctx has ended or
+// Close was called, when every message is acked, nacked or requeued.
 //
-// A message's context is ctx with BatchFromContext; it ends when the message is acked or nacked and
-// when the subscription ends.
+// The context of a message is derived from ctx; BatchFromContext returns its NSQ messages. It ends when the message is acked
+// or nacked, or when the subscription ends.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	cfg := s.cfg.ConsumerConfig
 	cfg.Topic = topic
@@ -92,7 +92,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	wait, cancel := context.WithTimeout(ctx, subscribeTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
-	consumer.awaitLinks(wait)
+	consumer.awaitConns(wait)
 	return sub.out, nil
 }
 
@@ -119,9 +119,9 @@ func (s *Subscriber) forget(sub *subscription) {
 	delete(s.subscriptions, sub)
 }
 
-// SubscribeInitialize creates topic and channel on every nsqd that nsqlookupd names or that is static, so
-// that what is published before Subscribe is kept for it. It fails if one of them does, at the latest
-// after five seconds. A channel that is ephemeral is gone again when it returns.
+// SubscribeInitialize creates topic and channel on every nsqd, so that NSQ keeps messages that are published before Subscribe.
+// It returns an error if one nsqd fails, at the latest after five seconds. An ephemeral channel is deleted again before it
+// returns.
 func (s *Subscriber) SubscribeInitialize(topic string) error {
 	if !nsq.IsValidTopicName(topic) {
 		return fmt.Errorf("%w: %q", ErrTopic, topic)
@@ -143,7 +143,7 @@ func (s *Subscriber) SubscribeInitialize(topic string) error {
 	return errors.Join(errs...)
 }
 
-// initialize subscribes and leaves, which creates topic and channel and needs no HTTP address of nsqd.
+// initialize subscribes and disconnects, which creates topic and channel without nsqd's HTTP address.
 func (s *Subscriber) initialize(ctx context.Context, addr, topic string) error {
 	err := subscribeOnce(ctx, addr, topic, &s.cfg.ConsumerConfig)
 	if err != nil {
@@ -157,33 +157,33 @@ func subscribeOnce(ctx context.Context, addr, topic string, cfg *ConsumerConfig)
 	if err != nil {
 		return err
 	}
-	answers := make(chan error, 1)
-	s := newSession(func(*nsq.Message) {}, func(err error) {
+	responses := make(chan error, 1)
+	d := newDelegate(func(*nsq.Message) {}, func(err error) {
 		select {
-		case answers <- err:
+		case responses <- err:
 		default:
 		}
 	})
-	conn, err := newGreeter(addr, conf, cfg.Logger).connect(ctx, s)
+	conn, err := newDialer(addr, conf, cfg.Logger).connect(ctx, d)
 	if err != nil {
 		return err
 	}
-	defer func() { <-s.closed }()
+	defer func() { <-d.closed }()
 	defer conn.Close()
 	if err := conn.WriteCommand(nsq.Subscribe(topic, cfg.Channel)); err != nil {
 		return err
 	}
 	select {
-	case err := <-answers:
+	case err := <-responses:
 		return err
-	case err := <-s.lost:
+	case err := <-d.lost:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Nodes returns the nsqd of each subscription that still runs, sorted by topic and address.
+// Nodes returns the nsqd of each running subscription, sorted by topic and address.
 func (s *Subscriber) Nodes() []ConsumerNode {
 	var nodes []ConsumerNode
 	s.mu.Lock()
@@ -197,7 +197,7 @@ func (s *Subscriber) Nodes() []ConsumerNode {
 	return nodes
 }
 
-// Reached reports whether a subscription that still runs was connected to an nsqd at some time since it became known.
+// Reached reports whether a running subscription was connected to the nsqd at some time since it became known.
 func (s *Subscriber) Reached(nsqd string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,17 +209,17 @@ func (s *Subscriber) Reached(nsqd string) bool {
 	return false
 }
 
-// Lookups returns the state of each nsqlookupd as the subscriptions that still run know it.
+// Lookups returns the state of each nsqlookupd, or nil if no subscription is running.
 func (s *Subscriber) Lookups() []LookupState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sub := range s.subscriptions {
-		return sub.consumer.Lookups() // all subscriptions ask the same nsqlookupd
+		return sub.consumer.Lookups() // all subscriptions query the same nsqlookupd
 	}
 	return nil
 }
 
-// Reconnect does what Consumer.Reconnect does, for each subscription that still runs.
+// Reconnect calls Consumer.Reconnect for each running subscription.
 func (s *Subscriber) Reconnect(nsqd string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,8 +228,8 @@ func (s *Subscriber) Reconnect(nsqd string) {
 	}
 }
 
-// Close ends all subscriptions and returns when their channels are closed. It waits neither for acks nor
-// for readers: what is not acked is delivered again. Further calls wait likewise.
+// Close ends all subscriptions and returns when their channels are closed. It does not wait for acks or for readers of the
+// channels: messages that are not acked are delivered again. Further calls wait as well.
 func (s *Subscriber) Close() error {
 	s.mu.Lock()
 	s.close()
@@ -238,7 +238,7 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// subscription emits what one consumer receives.
+// subscription passes the messages of one Consumer to its channel.
 type subscription struct {
 	topic       string
 	consumer    *Consumer
@@ -249,19 +249,19 @@ type subscription struct {
 
 func (s *subscription) run(ctx context.Context) {
 	defer close(s.out)
-	if err := s.consumer.RunBatches(ctx, s.emit); err != nil {
+	if err := s.consumer.RunBatches(ctx, s.deliver); err != nil {
 		s.logger.Error("subscription ended", err, watermill.LogFields{"topic": s.topic})
 	}
 }
 
 var errNacked = errors.New("nsqpubsub: nacked")
 
-// emit hands a message out and returns when it is acked, nacked or ctx ends.
-func (s *subscription) emit(ctx context.Context, batch []Delivery) error {
+// deliver sends a message to the channel and returns when it is acked or nacked, or when ctx ends.
+func (s *subscription) deliver(ctx context.Context, batch []Delivery) error {
 	msg, err := s.unmarshaler.Unmarshal(s.topic, &batch[0])
 	if err != nil {
 		s.logger.Error("message dropped", err, watermill.LogFields{"topic": s.topic, "nsqd": batch[0].NSQD})
-		return nil // it would be as bad when delivered again
+		return nil // delivering it again would fail again
 	}
 	mc := &messageContext{Context: ctx, batch: batch, done: make(chan struct{})}
 	defer close(mc.done)

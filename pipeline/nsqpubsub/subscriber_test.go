@@ -17,13 +17,13 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// closeLimit is what Close of a Subscriber may take; no ack and no reader are waited for.
+// closeLimit is the maximum duration of Close, which must not wait for acks or readers.
 const closeLimit = time.Second
 
-func TestCloseWaitsNeitherForAcksNorForReaders(t *testing.T) {
+func TestCloseDoesNotWaitForAcksOrReaders(t *testing.T) {
 	rows := map[string]func(t *testing.T, messages <-chan *message.Message){
-		"a message waits for its ack": func(t *testing.T, messages <-chan *message.Message) { mustReceive(t, messages) },
-		"nobody reads":                func(*testing.T, <-chan *message.Message) {},
+		"a message is not acked":    func(t *testing.T, messages <-chan *message.Message) { mustReceive(t, messages) },
+		"the channel has no reader": func(*testing.T, <-chan *message.Message) {},
 	}
 	for name, arrange := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestCloseWaitsNeitherForAcksNorForReaders(t *testing.T) {
 			if _, err := s.Subscribe(t.Context(), "t"); !errors.Is(err, nsqpubsub.ErrClosed) {
 				t.Errorf("subscribe after close: got %v", err)
 			}
-			// Given back, not left to nsqd's message timeout of a minute.
+			// The messages are requeued at once, and not after nsqd's message timeout of a minute.
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 			fixture.Eventually(t, 2*time.Second, "both messages arrive", func() bool { return c.has("0") && c.has("9") })
 		})
@@ -76,25 +76,25 @@ func TestMessageContext(t *testing.T) {
 	}{
 		{"ack", func(m *message.Message) { m.Ack() }},
 		{"nack", func(m *message.Message) { m.Nack() }},
-		{"the end of the subscription", func(*message.Message) { cancel() }},
+		{"end of the subscription", func(*message.Message) { cancel() }},
 	}
 	for _, row := range ends {
 		name := row.name
 		mustPublish(t, p, name)
 		m := mustReceive(t, messages)
-		for string(m.Payload) != name { // the nacked one, come again
+		for string(m.Payload) != name { // the nacked message is delivered again
 			m.Ack()
 			m = mustReceive(t, messages)
 		}
 		derived, stop := context.WithTimeout(m.Context(), time.Hour)
 		if derived.Value(key{}) != "value" {
-			t.Errorf("%s: a value of the subscription's context is gone", name)
+			t.Errorf("%s: the context lacks a value of the subscription's context", name)
 		}
 		if d := nsqpubsub.BatchFromContext(derived); len(d) != 1 || d[0].NSQD != n.TCPAddr() || d[0].Timestamp.IsZero() {
 			t.Errorf("%s: got deliveries %+v", name, d)
 		}
 		if derived.Err() != nil || m.Context().Err() != nil {
-			t.Errorf("%s: ended too early", name)
+			t.Errorf("%s: the context ended too early", name)
 		}
 		row.end(m)
 		select {
@@ -109,25 +109,25 @@ func TestMessageContext(t *testing.T) {
 	}
 }
 
-func TestDeliveryFromAContextOfAnotherKind(t *testing.T) {
+func TestBatchFromOtherContext(t *testing.T) {
 	if d := nsqpubsub.BatchFromContext(t.Context()); d != nil {
 		t.Errorf("got %+v", d)
 	}
 }
 
-func TestAMessageThatCannotBeUnmarshaledIsLoggedAndComesOnce(t *testing.T) {
+func TestMessageThatCannotBeUnmarshaledIsLoggedAndDropped(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	logger := watermill.NewCaptureLogger()
 	cfg := subscriberConfig(cluster)
-	cfg.Unmarshaler = nsqpubsub.Envelope{}
+	cfg.Unmarshaler = envelope{}
 	cfg.Logger = logger
 	s := mustSubscriber(t, cfg)
 	messages := mustSubscribe(t, s, t.Context())
 	mustPublish(t, mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster}), "not an envelope")
 	pub := mustPublisher(t, nsqpubsub.PublisherConfig{
 		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: cluster},
-		Marshaler:      nsqpubsub.Envelope{},
+		Marshaler:      envelope{},
 	})
 	for i := range 5 {
 		if err := pub.Publish("t", message.NewMessage(fmt.Sprint(i), nil)); err != nil {
@@ -141,7 +141,7 @@ func TestAMessageThatCannotBeUnmarshaledIsLoggedAndComesOnce(t *testing.T) {
 	})
 }
 
-func TestNothingIsLostOverRestarts(t *testing.T) {
+func TestNoMessageIsLostWhenNSQDRestarts(t *testing.T) {
 	n := mustNSQDProcess(t, "")
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	s := mustSubscriber(t, subscriberConfig(cluster))
@@ -176,7 +176,7 @@ func TestNothingIsLostOverRestarts(t *testing.T) {
 	}
 }
 
-func TestSubscribeInitializeTellsWhichNSQDFailed(t *testing.T) {
+func TestSubscribeInitializeNamesTheFailedNSQD(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	dead := fixture.FreeAddr(t)
 	s := mustSubscriber(t, subscriberConfig(nsqpubsub.Cluster{NSQD: []string{n.TCPAddr(), dead}}))
@@ -184,14 +184,14 @@ func TestSubscribeInitializeTellsWhichNSQDFailed(t *testing.T) {
 		t.Errorf("got %v, want an error that names %s", err, dead)
 	}
 	if got := mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"); !strings.Contains(got, `"channel_name":"c"`) {
-		t.Errorf("the nsqd that works has no channel: %s", got)
+		t.Errorf("the healthy nsqd has no channel: %s", got)
 	}
 	if err := s.SubscribeInitialize("a/b"); !errors.Is(err, nsqpubsub.ErrTopic) {
 		t.Errorf("got %v, want ErrTopic", err)
 	}
 }
 
-func TestTheLoggerHearsOfGoNSQ(t *testing.T) {
+func TestLogMessagesOfGoNSQ(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	logger := watermill.NewCaptureLogger()
 	cfg := subscriberConfig(nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}})
@@ -234,5 +234,5 @@ func mustReceive(t testing.TB, messages <-chan *message.Message) *message.Messag
 	}
 }
 
-// pauseBriefly keeps publishers that retry from taking the processor of what they wait for.
+// pauseBriefly pauses between retries, to leave CPU time to nsqd.
 func pauseBriefly() { <-time.After(10 * time.Millisecond) }

@@ -15,9 +15,9 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// The suite's TestReconnect, which restarts nsqd twice under 100 publishers. It notes in one goroutine what
-// it has published and reads that in another without a lock, so it cannot run under the race detector;
-// TestNothingIsLostOverRestarts is the like of it there.
+// TestSuiteReconnect runs the suite's TestReconnect, which restarts nsqd twice while 100 goroutines publish. That test has a data
+// race in its list of published messages, so it cannot run under the race detector; TestNoMessageIsLostWhenNSQDRestarts
+// replaces it there.
 func TestSuiteReconnect(t *testing.T) {
 	l := fixture.Lookupd(t)
 	for name, setup := range map[string]struct {
@@ -42,21 +42,21 @@ func TestSuiteReconnect(t *testing.T) {
 				GuaranteedOrder:       setup.maxInFlight == 1,
 				RestartServiceCommand: n.restartCommand(t),
 			}
-			slow := func(s *nsqpubsub.Subscriber) message.Subscriber { return &lastHeldBack{Subscriber: s} }
+			slow := func(s *nsqpubsub.Subscriber) message.Subscriber { return &lastDelayed{Subscriber: s} }
 			tests.TestReconnect(t, tests.TestContext{TestID: tests.NewTestID(), Features: features},
 				pubSubs{cluster, setup.maxInFlight, slow}.one)
 		})
 	}
 }
 
-// lastHeldBack hands out the last of TestReconnect's messages a little late: the test compares received and
-// published as soon as it has received them all, by when it may not have noted the last as published.
-type lastHeldBack struct {
+// lastDelayed delays the last message of TestReconnect: the test compares the received with the published messages as soon as it
+// has received all of them, when it may not have recorded the last one as published.
+type lastDelayed struct {
 	*nsqpubsub.Subscriber
 	forwarding sync.WaitGroup
 }
 
-func (s *lastHeldBack) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+func (s *lastDelayed) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	in, err := s.Subscriber.Subscribe(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *lastHeldBack) Subscribe(ctx context.Context, topic string) (<-chan *mes
 	return out, nil
 }
 
-func (s *lastHeldBack) Close() error {
+func (s *lastDelayed) Close() error {
 	err := s.Subscriber.Close()
 	s.forwarding.Wait()
 	return err

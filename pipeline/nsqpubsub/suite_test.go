@@ -11,12 +11,12 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// Watermill's own suite. Its TestReconnect is in suite_reconnect_test.go.
+// These tests run Watermill's suite; its TestReconnect is in suite_reconnect_test.go.
 
 func TestSuiteOnNSQD(t *testing.T) {
 	t.Parallel()
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
-	// Without SubscribeInitialize, Subscribe alone must make topic and channel.
+	// Without SubscribeInitialize, Subscribe must create topic and channel.
 	hide := func(s *nsqpubsub.Subscriber) message.Subscriber { return struct{ message.Subscriber }{s} }
 	runSuite(t, tests.Features{}, pubSubs{nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, 10, hide})
 }
@@ -45,7 +45,7 @@ func runSuite(t *testing.T, features tests.Features, p pubSubs) {
 	tests.TestPubSub(t, features, p.one, p.ofGroup)
 }
 
-// pubSubs makes what the suite tests.
+// pubSubs creates publishers and subscribers for the suite.
 type pubSubs struct {
 	cluster     nsqpubsub.Cluster
 	maxInFlight int
@@ -63,11 +63,11 @@ func (p pubSubs) ofGroup(t *testing.T, channel string) (message.Publisher, messa
 	t.Helper()
 	pub := mustPublisher(t, nsqpubsub.PublisherConfig{
 		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: p.cluster},
-		Marshaler:      nsqpubsub.Envelope{},
+		Marshaler:      envelope{},
 	})
 	sub := mustSubscriber(t, nsqpubsub.SubscriberConfig{
 		ConsumerConfig: nsqpubsub.ConsumerConfig{Cluster: p.cluster, Channel: channel, MaxInFlight: p.maxInFlight},
-		Unmarshaler:    nsqpubsub.Envelope{},
+		Unmarshaler:    envelope{},
 	})
 	return pub, p.as(sub)
 }

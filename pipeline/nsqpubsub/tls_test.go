@@ -17,17 +17,17 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestWithoutTLSOfNSQDNothingIsSent(t *testing.T) {
-	for name, answer := range map[string][]byte{
-		"it offers no TLS":                 frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false}`),
-		"it offers none and wants secrets": frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false,"auth_required":true}`),
-		"it does not know of TLS":          frame(responseFrame, `{"max_rdy_count":2500}`),
-		"it negotiates nothing":            frame(responseFrame, `OK`),
-		"it only offers compression":       frame(responseFrame, `{"max_rdy_count":2500,"auth_required":true,"snappy":false}`),
+func TestNothingIsSentWithoutTLS(t *testing.T) {
+	for name, response := range map[string][]byte{
+		"no TLS":                     frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false}`),
+		"no TLS, auth required":      frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":false,"auth_required":true}`),
+		"response without TLS field": frame(responseFrame, `{"max_rdy_count":2500}`),
+		"no feature negotiation":     frame(responseFrame, `OK`),
+		"only compression":           frame(responseFrame, `{"max_rdy_count":2500,"auth_required":true,"snappy":false}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := mustFakeNSQD(t, answer)
+			f := mustFakeNSQD(t, response)
 			cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}, TLS: &tls.Config{InsecureSkipVerify: true}, AuthSecret: "s3cret"}
 			log := &lines{}
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
@@ -47,29 +47,29 @@ func TestWithoutTLSOfNSQDNothingIsSent(t *testing.T) {
 				return n >= 5 // the consumer has tried at least twice
 			})
 			if nodes := c.Nodes(); len(nodes) != 1 || !errors.Is(nodes[0].Err, nsqpubsub.ErrNoTLS) || nodes[0].Connected {
-				t.Errorf("the consumer says %+v, want %v", nodes, nsqpubsub.ErrNoTLS)
+				t.Errorf("the consumer reports %+v, want %v", nodes, nsqpubsub.ErrNoTLS)
 			}
 			if err := c.stop(); err != nil {
 				t.Error(err)
 			}
 			if _, after := f.connections(); after != "" {
-				t.Errorf("after IDENTIFY nsqd received %q, want nothing", after)
+				t.Errorf("nsqd received %q after IDENTIFY, want nothing", after)
 			}
 			if got := log.count("no connection to nsqd: " + nsqpubsub.ErrNoTLS.Error()); got != 1 {
-				t.Errorf("the reason was logged %d times, want once: %q", got, log.all())
+				t.Errorf("%d log messages with the reason, want 1: %q", got, log.all())
 			}
 		})
 	}
 }
 
-// A secret is sent inside of TLS only, whichever way the handshake fails.
-func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
+// The secret is only sent over TLS, for whatever reason the handshake fails.
+func TestNothingIsSentAfterFailedHandshake(t *testing.T) {
 	_, _, pool := mustCertificate(t)
 	f := mustFakeNSQD(t, append(frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":true,"auth_required":true}`), "no handshake at all"...))
 	cluster := nsqpubsub.Cluster{NSQD: []string{f.addr}, TLS: &tls.Config{RootCAs: pool}, AuthSecret: "s3cret"}
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
-		t.Error("published without a handshake")
+		t.Error("Publish succeeded without a handshake")
 	}
 	if _, after := f.connections(); strings.Contains(after, "AUTH") || strings.Contains(after, "s3cret") || strings.Contains(after, "PUB") {
 		t.Errorf("nsqd received %q", after)
@@ -78,8 +78,8 @@ func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 	certFile, keyFile, _ := mustCertificate(t)
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.TLSCert, o.TLSKey = certFile, keyFile }})
 	for name, cfg := range map[string]*tls.Config{
-		"another authority": {RootCAs: pool},
-		"the caller's own check refuses": {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
+		"unknown authority": {RootCAs: pool},
+		"VerifyConnection returns an error": {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
 			return x509.UnknownAuthorityError{}
 		}},
 	} {
@@ -87,17 +87,17 @@ func TestAfterAFailedHandshakeNothingIsSent(t *testing.T) {
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}, TLS: cfg, AuthSecret: "s3cret"}})
 			fixture.Eventually(t, 3*time.Second, "the error is reported", func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
 			if err := c.Nodes()[0].Err; !strings.Contains(err.Error(), "unknown authority") {
-				t.Errorf("got %v, want the reason of the handshake", err)
+				t.Errorf("got %v, want the error of the handshake", err)
 			}
 			if c.connected(n.TCPAddr()) {
-				t.Error("the consumer counts as connected")
+				t.Error("the consumer reports the nsqd as connected")
 			}
 		})
 	}
 }
 
-// Compression is no matter of security: messages go without it, and the log says so once.
-func TestCompressionThatNSQDDoesNotOffer(t *testing.T) {
+// Compression is not needed for security: without it, messages are published anyway, and that is logged once.
+func TestNSQDWithoutCompression(t *testing.T) {
 	for name, compression := range map[string]nsqpubsub.Compression{"snappy": nsqpubsub.Snappy, "deflate": nsqpubsub.Deflate} {
 		t.Run(name, func(t *testing.T) {
 			n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.SnappyEnabled, o.DeflateEnabled = false, false }})
@@ -110,13 +110,13 @@ func TestCompressionThatNSQDDoesNotOffer(t *testing.T) {
 			c.Reconnect(n.TCPAddr())
 			fixture.Eventually(t, 3*time.Second, "both connections are logged", func() bool { return log.count("connected to nsqd") == 2 })
 			if got := log.count("nsqd does not offer the configured compression"); got != 1 {
-				t.Errorf("%d warnings, want one: %q", got, log.all())
+				t.Errorf("%d warnings, want 1: %q", got, log.all())
 			}
 		})
 	}
 }
 
-// lines is a log. Each line is the message, with the error if there is one.
+// lines is a logger that records each message with its error.
 type lines struct {
 	mu  sync.Mutex
 	got []string
@@ -139,7 +139,7 @@ func (l *lines) all() []string {
 	return append([]string(nil), l.got...)
 }
 
-// count is the number of lines that contain text.
+// count returns the number of lines that contain text.
 func (l *lines) count(text string) (n int) {
 	for _, line := range l.all() {
 		if strings.Contains(line, text) {

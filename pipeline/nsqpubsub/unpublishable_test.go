@@ -17,26 +17,26 @@ import (
 
 func smallMessages(o *nsqd.Options) { o.MaxMsgSize = 2048 }
 
-func TestAMessageThatNSQDRefuses(t *testing.T) {
+func TestMessageRejectedByNSQD(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	for range 3 {
 		err := p.Publish(t.Context(), "t", make([]byte, 2049))
-		if !errors.Is(err, nsqpubsub.ErrRefused) || !nsqpubsub.Refused(err) || !strings.Contains(err.Error(), "2049 > 2048") {
-			t.Errorf("got %v, want a refusal that tells both sizes", err)
+		if !errors.Is(err, nsqpubsub.ErrUnpublishable) || !nsqpubsub.Unpublishable(err) || !strings.Contains(err.Error(), "2049 > 2048") {
+			t.Errorf("got %v, want ErrUnpublishable with both sizes", err)
 		}
-		if node := p.Nodes()[0]; node.Err != nil || node.SetAside {
-			t.Errorf("got %+v: the refusal counts as a failure of nsqd", node)
+		if node := p.Nodes()[0]; node.Err != nil || node.Penalized {
+			t.Errorf("got %+v: the rejection counts as a failure of nsqd", node)
 		}
 		mustPublish(t, p, strings.Repeat("x", 2048))
 	}
-	if err := p.PublishTo(t.Context(), n.TCPAddr(), "t", make([]byte, 2049)); !nsqpubsub.Refused(err) {
-		t.Errorf("PublishTo: got %v, want a refusal", err)
+	if err := p.PublishTo(t.Context(), n.TCPAddr(), "t", make([]byte, 2049)); !nsqpubsub.Unpublishable(err) {
+		t.Errorf("PublishTo: got %v, want ErrUnpublishable", err)
 	}
 }
 
-// A refusal ends the connection, on which others wait for their answers.
-func TestARefusalHarmsNoOtherMessage(t *testing.T) {
+// nsqd closes the connection after it has rejected a message, while other messages wait for their responses.
+func TestRejectedMessageDoesNotAffectOthers(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}
 	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
@@ -51,8 +51,8 @@ func TestARefusalHarmsNoOtherMessage(t *testing.T) {
 		})
 		if i%(good/bad) == 0 {
 			publishing.Go(func() {
-				if err := p.Publish(t.Context(), "t", make([]byte, 4000)); !nsqpubsub.Refused(err) {
-					t.Errorf("got %v, want a refusal", err)
+				if err := p.Publish(t.Context(), "t", make([]byte, 4000)); !nsqpubsub.Unpublishable(err) {
+					t.Errorf("got %v, want ErrUnpublishable", err)
 				}
 			})
 		}
@@ -63,9 +63,9 @@ func TestARefusalHarmsNoOtherMessage(t *testing.T) {
 	}
 }
 
-func TestWhatOneNSQDRefusesAnotherTakes(t *testing.T) {
+func TestMessageRejectedByOneNSQDIsSentToAnother(t *testing.T) {
 	small, large := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages}), fixture.NSQD(t, embednsq.NSQDConfig{})
-	for name, ordered := range map[string]bool{"at random": false, "ordered": true} {
+	for name, ordered := range map[string]bool{"random": false, "ordered": true} {
 		t.Run(name, func(t *testing.T) {
 			for range 10 {
 				p := mustProducer(t, nsqpubsub.ProducerConfig{Ordered: ordered, Cluster: nsqpubsub.Cluster{NSQD: []string{small.TCPAddr(), large.TCPAddr()}}})
@@ -73,16 +73,16 @@ func TestWhatOneNSQDRefusesAnotherTakes(t *testing.T) {
 			}
 		})
 	}
-	t.Run("but no message waits for one that is gone", func(t *testing.T) {
+	t.Run("rejected by one nsqd while the other is down", func(t *testing.T) {
 		p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{small.TCPAddr(), fixture.FreeAddr(t)}}})
-		if err := p.Publish(t.Context(), "t", make([]byte, 3000)); !nsqpubsub.Refused(err) {
-			t.Errorf("got %v, want a refusal", err)
+		if err := p.Publish(t.Context(), "t", make([]byte, 3000)); !nsqpubsub.Unpublishable(err) {
+			t.Errorf("got %v, want ErrUnpublishable", err)
 		}
 	})
 }
 
-func TestWhichAnswersAreRefusals(t *testing.T) {
-	for answer, want := range map[string]bool{
+func TestResponsesThatMeanUnpublishable(t *testing.T) {
+	for response, want := range map[string]bool{
 		"E_BAD_MESSAGE PUB message too big 3000 > 2048":    true,
 		"E_BAD_MESSAGE PUB invalid message body size 0":    true,
 		"E_BAD_TOPIC PUB topic name \"t\" is not valid":    true,
@@ -91,34 +91,34 @@ func TestWhichAnswersAreRefusals(t *testing.T) {
 		"E_UNAUTHORIZED AUTH failed for PUB on \"t\" \"\"": false,
 		"E_INVALID invalid command PUB":                    false,
 	} {
-		t.Run(answer, func(t *testing.T) {
+		t.Run(response, func(t *testing.T) {
 			t.Parallel()
-			f := mustRefusingNSQD(t, frame(responseFrame, `{"max_rdy_count":2500}`), frame(errorFrame, answer))
+			f := mustRejectingNSQD(t, frame(responseFrame, `{"max_rdy_count":2500}`), frame(errorFrame, response))
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{f.addr}}})
 			err := p.Publish(t.Context(), "t", []byte("x"))
-			if err == nil || nsqpubsub.Refused(err) != want || !strings.Contains(err.Error(), answer) {
-				t.Errorf("got %v: refused is %v, want %v, with the answer", err, nsqpubsub.Refused(err), want)
+			if err == nil || nsqpubsub.Unpublishable(err) != want || !strings.Contains(err.Error(), response) {
+				t.Errorf("got %v: unpublishable is %v, want %v, with the response", err, nsqpubsub.Unpublishable(err), want)
 			}
-			if node := p.Nodes()[0]; node.SetAside == want {
-				t.Errorf("nsqd in the penalty box: %v, want %v", node.SetAside, !want)
+			if node := p.Nodes()[0]; node.Penalized == want {
+				t.Errorf("nsqd in the penalty box: %v, want %v", node.Penalized, !want)
 			}
 		})
 	}
 }
 
-func TestRefusalsBeforeNSQD(t *testing.T) {
+func TestProducerRejectsBeforeSending(t *testing.T) {
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{fixture.FreeAddr(t)}}})
 	for name, tt := range map[string]struct {
 		topic string
 		body  []byte
 	}{
-		"an empty body": {"t", nil}, "a body above MaxMessageSize": {"t", make([]byte, 1<<20+1)}, "a bad topic": {"a b", []byte("x")},
+		"empty body": {"t", nil}, "body above MaxMessageSize": {"t", make([]byte, 1<<20+1)}, "invalid topic": {"a b", []byte("x")},
 	} {
-		if err := p.Publish(t.Context(), tt.topic, tt.body); !nsqpubsub.Refused(err) {
-			t.Errorf("%s: got %v, want a refusal", name, err)
+		if err := p.Publish(t.Context(), tt.topic, tt.body); !nsqpubsub.Unpublishable(err) {
+			t.Errorf("%s: got %v, want an unpublishable message", name, err)
 		}
 	}
-	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || nsqpubsub.Refused(err) {
-		t.Errorf("no nsqd: got %v, want a failure that may pass", err)
+	if err := p.Publish(t.Context(), "t", []byte("x")); err == nil || nsqpubsub.Unpublishable(err) {
+		t.Errorf("no nsqd: got %v, want a temporary failure", err)
 	}
 }

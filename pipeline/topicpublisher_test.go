@@ -51,8 +51,8 @@ func (p *picky) answer(body string, err error) {
 
 func TestWhatIsRefusedForGoodHoldsUpNobody(t *testing.T) {
 	for name, err := range map[string]error{
-		"nsqd refuses it":                         fmt.Errorf("nsqpubsub: publish: %w: E_BAD_MESSAGE", nsqpubsub.ErrRefused),
-		"one refuses it and others do not answer": errors.Join(nsqpubsub.ErrRefused, nsqpubsub.ErrTimeout),
+		"nsqd refuses it":                         fmt.Errorf("nsqpubsub: publish: %w: E_BAD_MESSAGE", nsqpubsub.ErrUnpublishable),
+		"one refuses it and others do not answer": errors.Join(nsqpubsub.ErrUnpublishable, nsqpubsub.ErrTimeout),
 		"it is too large for the producer":        nsqpubsub.ErrTooLarge,
 		"its topic has a bad name":                nsqpubsub.ErrTopic,
 		"it is empty":                             nsqpubsub.ErrEmpty,

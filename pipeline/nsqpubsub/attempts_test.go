@@ -19,8 +19,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// mustInvent is a nsqlookupd that names these addresses.
-func mustInvent(t testing.TB, addrs func() []string) string {
+// mustFakeLookupd returns the address of an nsqlookupd that names these addresses.
+func mustFakeLookupd(t testing.TB, addrs func() []string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		body := new(strings.Builder)
@@ -38,7 +38,7 @@ func mustInvent(t testing.TB, addrs func() []string) string {
 	return s.Listener.Addr().String()
 }
 
-// silentNSQD accepts connections at every address of loopback and never answers. It counts the open connections.
+// silentNSQD accepts connections at every loopback address and never responds. It counts the open connections.
 type silentNSQD struct {
 	port       string
 	open, most atomic.Int64
@@ -68,7 +68,7 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// refused are addresses of loopback where nobody listens.
+// refused returns loopback addresses that refuse connections.
 func refused(n int) []string {
 	addrs := make([]string, n)
 	for i := range addrs {
@@ -77,7 +77,7 @@ func refused(n int) []string {
 	return addrs
 }
 
-func TestInventedNSQDCostLittle(t *testing.T) {
+func TestBoundedAttemptsToNonexistentNSQD(t *testing.T) {
 	const invented = 5000
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	silent := mustSilentNSQD(t)
@@ -85,8 +85,8 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 		name  string
 		addrs func() []string
 	}{
-		{"that refuse", func() []string { return refused(invented) }},
-		{"that accept and say nothing", func() []string {
+		{"connections refused", func() []string { return refused(invented) }},
+		{"connections accepted without a response", func() []string {
 			addrs := make([]string, invented)
 			for i := range addrs {
 				addrs[i] = fmt.Sprintf("127.2.%d.%d:%s", i>>8, i&255, silent.port)
@@ -95,7 +95,7 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			lookupd := mustInvent(t, func() []string { return append(tt.addrs(), nsqd.TCPAddr()) })
+			lookupd := mustFakeLookupd(t, func() []string { return append(tt.addrs(), nsqd.TCPAddr()) })
 			before, goroutines := descriptors(t), runtime.NumGoroutine()
 			cluster := nsqpubsub.Cluster{Lookupd: []string{lookupd}, NSQD: []string{nsqd.TCPAddr()}}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster, Initialize: true, Batch: 64})
@@ -116,10 +116,10 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 				bounded()
 			}
 			if !c.has("hello") {
-				t.Error("the nsqd that there is is not heard")
+				t.Error("the message of the real nsqd did not arrive")
 			}
 			if n := c.Waiting(); n != invented-100 {
-				t.Errorf("%d wait, want %d", n, invented-100)
+				t.Errorf("%d nsqd wait, want %d", n, invented-100)
 			}
 			if n := len(c.Nodes()); n > 101 {
 				t.Errorf("%d nodes, want at most 101", n)
@@ -128,16 +128,16 @@ func TestInventedNSQDCostLittle(t *testing.T) {
 	}
 }
 
-// Those that wait get their turn, and a name that nsqlookupd takes back is forgotten.
-func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
+// Waiting nsqd take turns, and an nsqd that nsqlookupd no longer names is forgotten.
+func TestNSQDAmongNonexistentOnesIsReached(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var few atomic.Bool
-	lookupd := mustInvent(t, func() []string {
+	lookupd := mustFakeLookupd(t, func() []string {
 		if few.Load() {
 			return []string{nsqd.TCPAddr()}
 		}
 		addrs := []string{nsqd.TCPAddr()}
-		for port := 1000; port < 1250; port++ { // in the order of addresses before it
+		for port := 1000; port < 1250; port++ { // addresses that sort before its own
 			addrs = append(addrs, fmt.Sprintf("127.0.0.1:%d", port))
 		}
 		return addrs
@@ -158,12 +158,12 @@ func TestAnNSQDBehindInventedOnesIsReached(t *testing.T) {
 	few.Store(true)
 	fixture.Eventually(t, 10*time.Second, "only the real nsqd is left", func() bool { return c.Waiting() == 0 && len(c.Nodes()) == 1 })
 	if !reached() {
-		t.Error("the nsqd that there is was given up")
+		t.Error("the real nsqd is no longer connected")
 	}
 }
 
-// A producer that has found an nsqd goes on publishing to it, however many others nsqlookupd names that answer nothing.
-func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
+// A producer that has reached an nsqd continues to publish to it, however many silent nsqd nsqlookupd names.
+func TestPublishDespiteManySilentNSQD(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var invented []string
 	for range 30 {
@@ -171,11 +171,11 @@ func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = l.Close() }) // nobody accepts: connections in the backlog end with it
+		t.Cleanup(func() { _ = l.Close() }) // closes the connections in its backlog
 		invented = append(invented, l.Addr().String())
 	}
 	var all atomic.Bool
-	lookupd := mustInvent(t, func() []string {
+	lookupd := mustFakeLookupd(t, func() []string {
 		if all.Load() {
 			return append([]string{nsqd.TCPAddr()}, invented...)
 		}
@@ -184,7 +184,7 @@ func TestPublishingGoesOnBesideManyNSQDThatAnswerNothing(t *testing.T) {
 	p := mustProducer(t, nsqpubsub.ProducerConfig{
 		Cluster:        nsqpubsub.Cluster{Lookupd: []string{lookupd}, LookupdPollInterval: 50 * time.Millisecond},
 		PublishTimeout: 200 * time.Millisecond,
-		SetAside:       time.Second,
+		PenaltyTime:    time.Second,
 	})
 	publish := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

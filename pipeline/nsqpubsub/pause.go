@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// Pause is a topic or channel that an operator paused at one nsqd: that nsqd delivers nothing of it.
+// Pause is a topic or channel that an operator has paused at one nsqd. That nsqd does not deliver its messages.
 type Pause struct {
 	NSQD    string // its HTTP address
 	Topic   string
@@ -26,22 +26,22 @@ func (p Pause) String() string {
 	return fmt.Sprintf("channel %s of topic %s is paused at nsqd %s", p.Channel, p.Topic, p.NSQD)
 }
 
-// Paused asks each nsqd that a nsqlookupd names whether the topic or the channel is paused there. Nobody knows the HTTP
-// address of an nsqd that is only in Cluster.NSQD, so none of those is asked. With an error the result may lack some.
+// Paused queries each nsqd that an nsqlookupd names whether the topic or the channel is paused. It cannot query an nsqd that is
+// only in Cluster.NSQD, because the HTTP address is not known. If the error is not nil, the result may be incomplete.
 func (c Cluster) Paused(ctx context.Context, topic, channel string) ([]Pause, error) {
 	c.setDefaults()
 	client := allNodes(&c).client()
-	asked := make(map[string]bool)
+	queried := make(map[string]bool)
 	var paused []Pause
 	var errs []error
 	for _, lookupd := range c.Lookupd {
 		addrs, err := httpAddresses(ctx, client, lookupd)
 		errs = append(errs, err)
 		for _, addr := range addrs {
-			if asked[addr] {
+			if queried[addr] {
 				continue
 			}
-			asked[addr] = true
+			queried[addr] = true
 			found, err := pausedAt(ctx, client, addr, topic, channel)
 			paused, errs = append(paused, found...), append(errs, err)
 		}
@@ -112,7 +112,7 @@ func getJSON(ctx context.Context, client *http.Client, u *url.URL, into any) err
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET %s: %s", u, resp.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(into); err != nil {
 		return fmt.Errorf("GET %s: %w", u, err)
 	}
 	return nil

@@ -47,7 +47,7 @@ func (o *Outlet) Publish(msg *message.Message) error {
 	switch {
 	case err == nil:
 		o.succeeded()
-	case nsqpubsub.Refused(err):
+	case nsqpubsub.Unpublishable(err):
 		o.drop(msg, err)
 		return nil
 	case msg.Context().Err() == nil: // else nobody waits for it any more
@@ -65,7 +65,7 @@ func (o *Outlet) succeeded() {
 }
 
 func (o *Outlet) drop(msg *message.Message, err error) {
-	if errors.Is(err, nsqpubsub.ErrRefused) {
+	if errors.Is(err, nsqpubsub.ErrUnpublishable) {
 		o.succeeded() // nsqd can be reached
 	}
 	o.refused.Add(1)

@@ -1,0 +1,97 @@
+package nsqpubsub
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+)
+
+// An nsqlookupd may name thousands of nsqd that do not exist, because anyone who reaches it can register an nsqd. Each attempt
+// to connect takes a file descriptor, goroutines and buffers. So a Consumer tries at most maxAttempts nsqd at once that it has
+// never reached, each for attemptTime or longer. If more are known, they take turns in the order of their addresses: a new
+// nsqd among 5000 that do not exist is reached within 2 min. Static nsqd, and those that were reached, are always tried.
+const (
+	maxAttempts = 100
+	attemptTime = 2 * time.Second
+)
+
+// admit returns the known addresses to connect to now. If others wait, it ends attempts that have had their attemptTime.
+func (c *Consumer) admit(addrs []string, now time.Time) (admitted []string) {
+	var waiting []string
+	for _, addr := range addrs {
+		switch {
+		case c.conns[addr] != nil:
+		case slices.Contains(c.cfg.NSQD, addr):
+			admitted = append(admitted, addr)
+		default:
+			waiting = append(waiting, addr)
+		}
+	}
+	free := maxAttempts
+	var over []string
+	for addr, n := range c.conns {
+		if n.reached.Load() || slices.Contains(c.cfg.NSQD, addr) {
+			continue
+		}
+		free--
+		if now.Sub(n.created) >= attemptTime {
+			over = append(over, addr)
+		}
+	}
+	over = over[:min(len(over), max(0, len(waiting)-free))]
+	for _, addr := range over {
+		c.removeConn(addr)
+	}
+	turns := c.inTurn(waiting)
+	turns = turns[:min(len(turns), max(0, free+len(over)))]
+	if len(turns) > 0 {
+		c.lastTurn = turns[len(turns)-1]
+	}
+	c.setWaiting(len(waiting) - len(turns) + len(over))
+	return append(admitted, turns...)
+}
+
+// inTurn rotates the sorted addresses so that they begin after the one that was admitted last.
+func (c *Consumer) inTurn(addrs []string) []string {
+	i, found := slices.BinarySearch(addrs, c.lastTurn)
+	if found {
+		i++
+	}
+	return slices.Concat(addrs[i:], addrs[:i])
+}
+
+// setWaiting logs when nsqd begin to wait, and when none waits any more.
+func (c *Consumer) setWaiting(n int) {
+	before := c.waiting
+	c.waiting = n
+	if (before == 0) == (n == 0) {
+		return
+	}
+	fields := watermill.LogFields{"topic": c.cfg.Topic, "waiting": n, "tried_at_once": maxAttempts}
+	if n == 0 {
+		c.cfg.Logger.Info("every known nsqd is tried again", fields)
+		return
+	}
+	c.cfg.Logger.Error("nsqlookupd names more nsqd than are tried at once; the others wait for their turn", errTooMany, fields)
+}
+
+var errTooMany = errors.New("too many nsqd were never reached")
+
+// Waiting returns the number of known nsqd that wait for their turn to be tried, because too many others were never reached.
+func (c *Consumer) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
+// Waiting returns the sum of Consumer.Waiting over the running subscriptions.
+func (s *Subscriber) Waiting() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.subscriptions {
+		n += sub.consumer.Waiting()
+	}
+	return n
+}

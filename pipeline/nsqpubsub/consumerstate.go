@@ -1,0 +1,42 @@
+package nsqpubsub
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// ConsumerNode is the state of a Consumer's connection to one nsqd.
+type ConsumerNode struct {
+	Topic       string
+	Address     string
+	Connected   bool      // subscribed, and no error since
+	Reached     bool      // it was connected at some time
+	ConnectedAt time.Time // when it subscribed, with a monotonic reading; zero while not connected
+	LastMessage time.Time // when the last message arrived, with a monotonic reading; zero if none has arrived
+	Received    uint64    // messages since Run began
+	Err         error     // of the last connection or attempt; nil while connected
+}
+
+// Nodes returns the nsqd to which the Consumer connects, sorted by address.
+func (c *Consumer) Nodes() []ConsumerNode {
+	c.mu.Lock()
+	nodes := make([]ConsumerNode, 0, len(c.conns))
+	for _, n := range c.conns {
+		nodes = append(nodes, n.state())
+	}
+	c.mu.Unlock()
+	slices.SortFunc(nodes, func(a, b ConsumerNode) int { return strings.Compare(a.Address, b.Address) })
+	return nodes
+}
+
+// Reached reports whether the Consumer was connected to the nsqd at some time since it became known.
+func (c *Consumer) Reached(nsqd string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.conns[nsqd]
+	return n != nil && n.reached.Load()
+}
+
+// Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd, and nil before Run.
+func (c *Consumer) Lookups() []LookupState { return c.discovery.lookups() }

@@ -1,0 +1,201 @@
+package nsqpubsub
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/nsqio/go-nsq"
+
+	"rollcall/pipeline/outage"
+)
+
+// producerConn publishes to one nsqd. One goroutine owns the connection, because connecting and writing block for seconds if
+// nsqd hangs; publish waits for that goroutine no longer than its time limit.
+type producerConn struct {
+	addr     string
+	dialer   *dialer
+	logger   watermill.LoggerAdapter
+	requests chan publication
+
+	alive context.Context // ends with the Producer, or when the nsqd is no longer known
+	drop  context.CancelFunc
+
+	started   sync.Once // run, by the first publication
+	connected atomic.Bool
+	proven    atomic.Bool // it took a message at some time
+	outage    outage.Log
+	closing   sync.WaitGroup // connections; go-nsq takes 100 ms to close one
+
+	mu             sync.Mutex
+	penalizedUntil time.Time
+}
+
+type publication struct {
+	topic string
+	body  []byte
+	done  chan error // capacity 1: publish may have returned already
+	again bool       // it was on a connection that was lost for an unknown reason
+}
+
+func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *producerConn {
+	n := &producerConn{addr: addr, dialer: newDialer(addr, conf, logger), logger: logger, requests: make(chan publication)}
+	n.alive, n.drop = context.WithCancel(ctx)
+	return n
+}
+
+// run handles requests until n.alive ends. It connects when there is a message to publish.
+func (n *producerConn) run() {
+	defer n.closing.Wait()
+	var unsent []publication
+	for {
+		if len(unsent) > 0 {
+			unsent = n.serve(unsent)
+			continue
+		}
+		select {
+		case p := <-n.requests:
+			unsent = n.serve([]publication{p})
+		case <-n.alive.Done():
+			return
+		}
+	}
+}
+
+// serve connects, publishes first and then the requests that follow, until the connection is lost. It returns the messages to
+// publish on the next connection.
+func (n *producerConn) serve(first []publication) (unsent []publication) {
+	responses := make(chan error, 64)
+	done := make(chan struct{})
+	d := newDelegate(func(*nsq.Message) {}, func(err error) {
+		select {
+		case responses <- err:
+		case <-done:
+		}
+	})
+	conn, err := n.dialer.connect(n.alive, d)
+	if err != nil {
+		completeAll(first, err)
+		return nil
+	}
+	n.connected.Store(true)
+	q := sendQueue{conn: conn, waiting: first}
+	err = n.publishAll(&q, d.lost, responses)
+	n.connected.Store(false)
+	n.logger.Debug("connection to nsqd ended", watermill.LogFields{"nsqd": n.addr, "err": err})
+	close(done)
+	_ = conn.Close()
+	n.closing.Go(func() { <-d.closed })
+	return q.unsent(err)
+}
+
+// publishAll publishes until the connection is lost, and returns the reason.
+func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) error {
+	for {
+		if err := q.send(); err != nil {
+			return q.reason(responses, err)
+		}
+		requests := n.requests
+		if len(q.waiting) > 0 {
+			requests = nil
+		}
+		select {
+		case p := <-requests:
+			q.waiting = append(q.waiting, p)
+		case response := <-responses:
+			if err := q.complete(response); err != nil {
+				return err
+			}
+		case err := <-lost:
+			return q.reason(responses, err)
+		case <-n.alive.Done():
+			return ErrClosed
+		}
+	}
+}
+
+func (n *producerConn) publish(ctx context.Context, limit time.Duration, topic string, body []byte) error {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	p := publication{topic: topic, body: body, done: make(chan error, 1)}
+	select {
+	case n.requests <- p:
+	case <-timeout.C:
+		return ErrTimeout
+	case <-n.alive.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-p.done:
+		return err
+	case <-timeout.C:
+		return ErrTimeout
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *producerConn) succeeded() {
+	n.proven.Store(true)
+	n.mu.Lock()
+	n.penalizedUntil = time.Time{}
+	n.mu.Unlock()
+	if since, failed := n.outage.Succeeded(); failed {
+		n.logger.Info("nsqd accepts messages again", watermill.LogFields{"nsqd": n.addr, "since": since})
+	}
+}
+
+// failed puts the nsqd into the penalty box.
+func (n *producerConn) failed(err error, now time.Time, penalty time.Duration) {
+	n.mu.Lock()
+	n.penalizedUntil = now.Add(penalty)
+	n.mu.Unlock()
+	if n.outage.Failed(now, err) {
+		n.logger.Error("nsqd does not accept messages; others are preferred", err, watermill.LogFields{"nsqd": n.addr})
+	}
+}
+
+func (n *producerConn) penalized(now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return now.Before(n.penalizedUntil)
+}
+
+// ProducerNode is the state of one nsqd to which a Producer publishes.
+type ProducerNode struct {
+	Address   string
+	Penalized bool  // it is in the penalty box
+	Err       error // of the last publish to it; nil if that succeeded or there was none
+}
+
+// Nodes returns the known nsqd, sorted by address, and none before the first Publish or PublishTo.
+func (p *Producer) Nodes() []ProducerNode {
+	now := time.Now()
+	p.mu.Lock()
+	nodes := make([]ProducerNode, 0, len(p.nodes))
+	for _, n := range p.nodes {
+		_, err := n.outage.Current()
+		nodes = append(nodes, ProducerNode{Address: n.addr, Penalized: n.penalized(now), Err: err})
+	}
+	p.mu.Unlock()
+	slices.SortFunc(nodes, func(a, b ProducerNode) int { return strings.Compare(a.Address, b.Address) })
+	return nodes
+}
+
+// startConn starts the goroutine of n. The first publication does that, because nsqlookupd may name thousands of nsqd of which
+// most never get a message.
+func (p *Producer) startConn(n *producerConn) {
+	n.started.Do(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.alive.Err() == nil {
+			p.tasks.Go(n.run)
+		}
+	})
+}

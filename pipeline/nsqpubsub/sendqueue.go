@@ -1,0 +1,86 @@
+package nsqpubsub
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/nsqio/go-nsq"
+)
+
+// sendQueue has the messages that are published on one connection. nsqd responds in the order of publishing, and closes the
+// connection after an error.
+//
+// If nsqd rejects one of several messages, the connection may be reset before that response arrives. So if the connection is
+// lost for an unknown reason, each message is published once more, alone.
+type sendQueue struct {
+	conn    *nsq.Conn
+	waiting []publication // not sent yet
+	sent    []publication // without a response yet
+}
+
+// send sends the waiting messages, except those that must wait for the response to another one.
+func (q *sendQueue) send() error {
+	for len(q.waiting) > 0 {
+		p := q.waiting[0]
+		if alone := p.again || len(q.sent) > 0 && q.sent[0].again; alone && len(q.sent) > 0 {
+			return nil
+		}
+		q.waiting = q.waiting[1:]
+		q.sent = append(q.sent, p)
+		if err := q.conn.WriteCommand(nsq.Publish(p.topic, p.body)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete completes the oldest message that was sent with nsqd's response, nil or an error, and returns the response.
+func (q *sendQueue) complete(response error) error {
+	if len(q.sent) == 0 {
+		return fmt.Errorf("unexpected response: %w", response)
+	}
+	q.sent[0].done <- response
+	q.sent = q.sent[1:]
+	return response
+}
+
+// reason returns why the connection was lost: the error that nsqd responded with, if there is one, because a failed write is a
+// consequence of it; else err.
+func (q *sendQueue) reason(responses <-chan error, err error) error {
+	for {
+		select {
+		case response := <-responses:
+			if err := q.complete(response); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// unsent returns the messages to publish on the next connection, after this one was lost with err. It completes the others
+// with err.
+func (q *sendQueue) unsent(err error) []publication {
+	left := append(q.sent, q.waiting...)
+	switch {
+	case errors.Is(err, ErrClosed):
+		completeAll(left, err)
+		return nil
+	case errors.Is(err, ErrUnpublishable): // nsqd has not read the messages after the one that it rejected
+		return left
+	case len(q.sent) == 1:
+		q.sent[0].done <- err
+		return q.waiting
+	}
+	for i := range left {
+		left[i].again = true
+	}
+	return left
+}
+
+func completeAll(publications []publication, err error) {
+	for _, p := range publications {
+		p.done <- err
+	}
+}
