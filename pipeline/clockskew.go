@@ -9,63 +9,61 @@ import (
 	"rollcall/events"
 )
 
-// fastRoundTrip is how long the first canary through an nsqd may have taken to say anything about its clock.
+// fastRoundTrip is the longest round trip for which the first canary through an nsqd is used.
 const fastRoundTrip = time.Second
 
-// Skew tells how long a message waited in NSQ, though nsqd stamps it by a clock that is not ours. It learns how the
-// clocks differ from the canaries that this process publishes and receives. It is safe for concurrent use; Delay takes no
-// lock.
+// ClockSkew computes how long a message waited in NSQ, although nsqd's timestamp and the time of receipt are from two clocks. It
+// learns the difference of the clocks from the canaries that this process publishes and receives. It is safe for concurrent
+// use; Delay takes no lock.
 //
-// Ours is this process's clock: the wall clock at its start, carried on by the monotonic one. Nobody can set it. An nsqd's
-// clock is ours + theta, and theta is what is not known. A message has
+// Our clock is this process's: the wall clock at its start plus the monotonic clock since then, so that setting the wall clock
+// does not change it. The clock of an nsqd is ours + theta, with theta unknown. For a message
 //
-//	raw = ours(received) - stamp = delay - theta
+//	raw = received (ours) - timestamp (nsqd's) = delay - theta
 //
-// Our own canary, sent at t0 and received at t1, was stamped s = ours + theta at some moment of ours in [t0, t1]. So
+// A canary of ours, sent at t0 and received at t1, has a timestamp s = ours + theta of some moment between t0 and t1. So
 //
 //	t0 - s <= -theta <= t1 - s
 //
-// and base, which stands for -theta, is moved by no more than puts it between the two. None is known before the first
-// canary: then base = t1 - s, which is too high by at most the round trip, if that was a second or less. Canaries that
-// follow put it right, because each one brings its own upper limit. A message's
+// The estimate of -theta is base. Each canary moves base by the least amount that puts it between these limits. The first canary
+// sets base = t1 - s, which is too high by at most its round trip, and is used only if that was a second or less. Later
+// canaries, with their own upper limits, correct it. The delay of a message
 //
 //	delay = max(0, raw - base)
 //
-// is then wrong by no more than a canary's round trip. A canary that was held up has wide limits and moves nothing.
-// A clock of nsqd that is set, by an hour or by a year, is understood within one canary; one that drifts is followed.
-// While no base is known, delay = max(0, raw): the clocks are compared as they are.
+// is then wrong by at most the round trip of a canary. A delayed canary has wide limits and moves nothing. If the clock of nsqd
+// is set, by any amount, the next canary corrects base; drift is followed. Before the first canary, delay = max(0, raw).
 //
-// Only canaries move the base. Any message with raw < base could lower it too: a delay is not negative, so raw is an upper
-// limit of -theta. But of the theta that there was when it was stamped. A message stamped before nsqd's clock was set
-// back would put the base too low, and every healthy heartbeat behind it would look an hour old and be dropped; one that
-// is too high makes a message look young, for a second. So of these two mistakes it is the second. For the same reason a
-// canary that was sent before the last one heard teaches nothing.
+// Any message with raw < base could lower base too, because a delay is not negative; but only canaries do. A message with a
+// timestamp from before nsqd's clock was set back would make base too low: every healthy heartbeat after it would look an hour
+// old and be dropped. A base that is too high makes messages look young for a second, which is the lesser error. For the same
+// reason a canary that was sent before the last one received is ignored.
 //
-// What Skew cannot see is the suspension of this host, in which the monotonic clock stands still: until the next canary
-// what waited meanwhile looks young by as much.
-type Skew struct {
+// ClockSkew does not notice that this host was suspended, because the monotonic clock stops: until the next canary, messages
+// that waited during the suspension look young by its duration.
+type ClockSkew struct {
 	start time.Time // with a monotonic reading
-	wall  int64     // the same on the wall, Unix nanoseconds
+	wall  int64     // start in Unix nanoseconds
 
-	nsqd atomic.Pointer[map[string]*offset] // replaced, never changed; as many as nsqd were ever connected to
-	mu   sync.Mutex                         // of Learn
+	nsqd atomic.Pointer[map[string]*offset] // by address; replaced, never changed
+	mu   sync.Mutex                         // serializes Learn
 }
 
-// offset is what is known of one nsqd's clock.
+// offset is the estimate for the clock of one nsqd.
 type offset struct {
 	base  atomic.Int64 // nanoseconds
-	known time.Time    // when the last canary heard was sent; under Skew.mu
+	known time.Time    // when the last canary received was sent; guarded by ClockSkew.mu
 }
 
-// NewSkew counts from the start of the process, which must have a monotonic reading and be the one that its canaries state.
-func NewSkew(started time.Time) *Skew {
-	s := &Skew{start: started, wall: started.UnixNano()}
+// NewClockSkew takes the start of the process as its canaries state it, with a monotonic reading.
+func NewClockSkew(started time.Time) *ClockSkew {
+	s := &ClockSkew{start: started, wall: started.UnixNano()}
 	s.nsqd.Store(&map[string]*offset{})
 	return s
 }
 
-// Delay is how long the message waited in NSQ. It does not look at r.Delay.
-func (s *Skew) Delay(r events.Receipt) time.Duration {
+// Delay returns how long the message waited in NSQ. It ignores r.Delay.
+func (s *ClockSkew) Delay(r events.Receipt) time.Duration {
 	raw := s.raw(r)
 	if o := (*s.nsqd.Load())[r.Via]; o != nil {
 		raw -= time.Duration(o.base.Load())
@@ -73,10 +71,10 @@ func (s *Skew) Delay(r events.Receipt) time.Duration {
 	return max(0, raw)
 }
 
-// Learn takes over what this process's own canary, sent then, shows of the clock of the nsqd that it came through.
-func (s *Skew) Learn(r events.Receipt, sent time.Time) {
+// Learn updates the estimate for the nsqd r.Via from a canary of this process, sent at sent.
+func (s *ClockSkew) Learn(r events.Receipt, sent time.Time) {
 	trip := r.ReceivedAt.Sub(sent)
-	if trip < 0 { // it is no canary of ours
+	if trip < 0 { // a forged canary
 		return
 	}
 	high := s.raw(r)
@@ -99,7 +97,7 @@ func (s *Skew) Learn(r events.Receipt, sent time.Time) {
 	}
 }
 
-// raw is the difference of the clocks at both ends. Stamps of nsqd are Unix nanoseconds.
-func (s *Skew) raw(r events.Receipt) time.Duration {
+// raw returns the time of receipt, by our clock, minus nsqd's timestamp.
+func (s *ClockSkew) raw(r events.Receipt) time.Duration {
 	return time.Duration(s.wall) + r.ReceivedAt.Sub(s.start) - time.Duration(r.PublishedAt.UnixNano())
 }

@@ -13,23 +13,23 @@ import (
 	"rollcall/pipeline"
 )
 
-// broker is an nsqd whose clock is ahead of ours.
+// broker is an nsqd whose clock is ahead of this process's.
 type broker struct {
 	addr  string
 	ahead time.Duration
-	skew  *pipeline.Skew
+	skew  *pipeline.ClockSkew
 }
 
-// receipt is that of a message stamped by this clock, then kept for so long.
+// receipt returns the receipt of a message that arrives now, after nsqd has kept it for this long.
 func (b *broker) receipt(kept time.Duration) events.Receipt {
 	now := time.Now()
 	return events.Receipt{Via: b.addr, PublishedAt: now.Add(b.ahead - kept).Round(0), ReceivedAt: now}
 }
 
-// delay is what Skew says of a message that was kept for so long.
+// delay returns the delay that ClockSkew computes for a message that nsqd has kept for this long.
 func (b *broker) delay(kept time.Duration) time.Duration { return b.skew.Delay(b.receipt(kept)) }
 
-// canary is ours: it takes there to reach nsqd and back to be received now.
+// canary learns from a canary that took there to reach nsqd and back to return.
 func (b *broker) canary(there, back time.Duration) {
 	r := b.receipt(back)
 	b.skew.Learn(r, r.ReceivedAt.Add(-there-back))
@@ -38,15 +38,15 @@ func (b *broker) canary(there, back time.Duration) {
 func checkDelay(t *testing.T, what string, got, want, tolerance time.Duration) {
 	t.Helper()
 	if got < want-tolerance || got > want+tolerance {
-		t.Errorf("%s: a delay of %v, want %v within %v", what, got, want, tolerance)
+		t.Errorf("%s: delay %v, want %v plus or minus %v", what, got, want, tolerance)
 	}
 }
 
-// inBubble runs f with a broker in virtual time, in which our process has run for an hour.
+// inBubble runs f in virtual time, an hour after the start of the process.
 func inBubble(t *testing.T, ahead time.Duration, f func(t *testing.T, b *broker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &broker{"127.0.0.1:4150", ahead, pipeline.NewSkew(time.Now())}
+		b := &broker{"127.0.0.1:4150", ahead, pipeline.NewClockSkew(time.Now())}
 		time.Sleep(time.Hour)
 		f(t, b)
 	})
@@ -54,7 +54,7 @@ func inBubble(t *testing.T, ahead time.Duration, f func(t *testing.T, b *broker)
 
 const ms = time.Millisecond
 
-func TestDelayNeedsNoSynchronisedClocks(t *testing.T) {
+func TestDelayWithUnsynchronizedClocks(t *testing.T) {
 	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour, 3 * time.Second, -3 * time.Second, 50 * 365 * 24 * time.Hour, -50 * 365 * 24 * time.Hour} {
 		t.Run(fmt.Sprintf("nsqd is ahead by %v", ahead), func(t *testing.T) {
 			inBubble(t, ahead, func(t *testing.T, b *broker) {
@@ -75,7 +75,7 @@ func TestDelayIsNeverNegative(t *testing.T) {
 	})
 }
 
-func TestBeforeTheFirstCanaryTheClocksAreCompared(t *testing.T) {
+func TestDelayBeforeFirstCanary(t *testing.T) {
 	inBubble(t, -2*time.Second, func(t *testing.T, b *broker) {
 		checkDelay(t, "a backlog", b.delay(time.Minute), time.Minute+2*time.Second, 0)
 		b.canary(0, ms)
@@ -85,17 +85,17 @@ func TestBeforeTheFirstCanaryTheClocksAreCompared(t *testing.T) {
 	})
 }
 
-func TestTheFirstCanaryMustBeFast(t *testing.T) {
+func TestRoundTripOfFirstCanary(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		there, back time.Duration
-		want        time.Duration // of a message that waited 10 s, nsqd being behind by an hour
+		want        time.Duration // delay of a message that waited 10 s, while nsqd is an hour behind
 	}{
-		{"a second teaches", 0, time.Second, 9 * time.Second},
-		{"a second on the way there teaches", time.Second, 0, 10 * time.Second},
-		{"more than a second does not", 0, time.Second + 1, time.Hour + 10*time.Second},
-		{"nor if most of it was on the way there", time.Second, 1, time.Hour + 10*time.Second},
-		{"a minute does not", 0, time.Minute, time.Hour + 10*time.Second},
+		{"a second: used", 0, time.Second, 9 * time.Second},
+		{"a second before the timestamp: used", time.Second, 0, 10 * time.Second},
+		{"more than a second: ignored", 0, time.Second + 1, time.Hour + 10*time.Second},
+		{"more than a second, mostly before the timestamp: ignored", time.Second, 1, time.Hour + 10*time.Second},
+		{"a minute: ignored", 0, time.Minute, time.Hour + 10*time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, -time.Hour, func(t *testing.T, b *broker) {
@@ -109,9 +109,9 @@ func TestTheFirstCanaryMustBeFast(t *testing.T) {
 	}
 }
 
-func TestACanaryThatWasHeldUpMovesNothing(t *testing.T) {
+func TestDelayedCanaryChangesNothing(t *testing.T) {
 	for name, held := range map[string][2]time.Duration{
-		"on the way to nsqd": {20 * time.Second, 0}, "in nsqd": {0, 20 * time.Second}, "on both": {9 * time.Second, 11 * time.Second},
+		"before nsqd": {20 * time.Second, 0}, "in nsqd": {0, 20 * time.Second}, "before and in nsqd": {9 * time.Second, 11 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, time.Hour, func(t *testing.T, b *broker) {
@@ -124,7 +124,7 @@ func TestACanaryThatWasHeldUpMovesNothing(t *testing.T) {
 	}
 }
 
-func TestAClockOfNSQDThatIsSetIsUnderstoodWithinOneCanary(t *testing.T) {
+func TestClockOfNSQDIsSet(t *testing.T) {
 	for _, by := range []time.Duration{time.Hour, -time.Hour, time.Second, -time.Second} {
 		t.Run(fmt.Sprint(by), func(t *testing.T) {
 			inBubble(t, time.Minute, func(t *testing.T, b *broker) {
@@ -140,8 +140,8 @@ func TestAClockOfNSQDThatIsSetIsUnderstoodWithinOneCanary(t *testing.T) {
 	}
 }
 
-// What was stamped before the clock was set comes with the old difference; only it may be judged wrongly.
-func TestOldStampsMakeNoOtherMessageOld(t *testing.T) {
+// Only messages with a timestamp from before the clock was set may get a wrong delay.
+func TestTimestampsFromBeforeTheClockWasSet(t *testing.T) {
 	inBubble(t, time.Hour, func(t *testing.T, b *broker) {
 		b.canary(0, 0)
 		time.Sleep(time.Second)
@@ -149,19 +149,19 @@ func TestOldStampsMakeNoOtherMessageOld(t *testing.T) {
 		b.ahead = 0
 		b.canary(0, 0)
 		for range 3 {
-			checkDelay(t, "stamped before", before.delay(time.Minute), 0, 0)
-			checkDelay(t, "stamped after", b.delay(ms), ms, 0)
+			checkDelay(t, "timestamp from before", before.delay(time.Minute), 0, 0)
+			checkDelay(t, "timestamp from after", b.delay(ms), ms, 0)
 		}
 		before.canary(0, 2*time.Second)
 		checkDelay(t, "after a canary that was sent before the last one", b.delay(ms), ms, 0)
 	})
 }
 
-func TestAJumpOfOurWallClockChangesNothing(t *testing.T) {
+func TestWallClockJumpChangesNothing(t *testing.T) {
 	start := time.Now()
-	skew := pipeline.NewSkew(start)
+	skew := pipeline.NewClockSkew(start)
 	stamp := start.Round(0)
-	at := start.Add(time.Minute) // by the monotonic clock; its wall reading goes with it
+	at := start.Add(time.Minute) // with consistent wall and monotonic readings
 	r := events.Receipt{Via: "a", PublishedAt: stamp.Add(time.Minute), ReceivedAt: at}
 	skew.Learn(r, at)
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
@@ -173,21 +173,21 @@ func TestAJumpOfOurWallClockChangesNothing(t *testing.T) {
 	}
 }
 
-// mustJump is t as it would be read after the wall clock was set: the monotonic reading stays. Package time has no way to
-// say that, so it is done to the seconds of its wall word, which begin at bit 30.
+// mustJump returns at as it would be read after the wall clock was set: only the monotonic reading is unchanged. Package time has
+// no function for that, so it changes the seconds in the field wall of time.Time, which begin at bit 30.
 func mustJump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
 	*(*uint64)(unsafe.Pointer(&jumped)) += uint64(by/time.Second) << 30
 	if jumped.Sub(at) != 0 || jumped.Round(0).Sub(at.Round(0)) != by {
-		t.Fatalf("jumped by %v and on the monotonic clock by %v, want %v and 0", jumped.Round(0).Sub(at.Round(0)), jumped.Sub(at), by)
+		t.Fatalf("the wall reading jumped by %v and the monotonic one by %v, want %v and 0", jumped.Round(0).Sub(at.Round(0)), jumped.Sub(at), by)
 	}
 	return jumped
 }
 
 func TestDriftIsFollowed(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, b *broker) {
-		for _, perSecond := range []time.Duration{500 * time.Microsecond, -500 * time.Microsecond} { // as fast as clocks are slewed
+		for _, perSecond := range []time.Duration{500 * time.Microsecond, -500 * time.Microsecond} { // the usual maximum of clock slewing
 			for range 2 * 60 * 60 {
 				b.canary(ms, ms)
 				time.Sleep(time.Second)
@@ -198,7 +198,7 @@ func TestDriftIsFollowed(t *testing.T) {
 	})
 }
 
-func TestTheErrorIsNoMoreThanACanarysRoundTrip(t *testing.T) {
+func TestErrorIsAtMostARoundTrip(t *testing.T) {
 	inBubble(t, 17*time.Minute, func(t *testing.T, b *broker) {
 		random := rand.New(rand.NewPCG(1, 2))
 		fastest := time.Second
@@ -212,19 +212,19 @@ func TestTheErrorIsNoMoreThanACanarysRoundTrip(t *testing.T) {
 	})
 }
 
-func TestACanaryFromTheFutureTeachesNothing(t *testing.T) {
+func TestCanaryFromTheFutureIsIgnored(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, b *broker) {
 		b.skew.Learn(b.receipt(0), time.Now().Add(time.Hour))
 		b.canary(0, 0)
 		b.ahead = time.Hour
 		time.Sleep(time.Second)
-		b.canary(0, 0) // it would be no news if the one before counted
+		b.canary(0, 0) // ignored if the canary from the future had been used
 		checkDelay(t, "a message", b.delay(time.Second), time.Second, 0)
 	})
 }
 
-func TestSkewByMany(t *testing.T) {
-	skew := pipeline.NewSkew(time.Now())
+func TestClockSkewConcurrently(t *testing.T) {
+	skew := pipeline.NewClockSkew(time.Now())
 	var brokers []*broker
 	for i := range 5 {
 		brokers = append(brokers, &broker{fmt.Sprint(i), time.Duration(i-2) * time.Hour, skew})
@@ -240,7 +240,7 @@ func TestSkewByMany(t *testing.T) {
 				case worker == 1:
 					(&broker{fmt.Sprint("new", n), time.Hour, skew}).canary(0, 0)
 				default:
-					checkDelay(t, b.addr, b.delay(time.Second), time.Second, time.Second/2) // the wall clock may be slewed meanwhile
+					checkDelay(t, b.addr, b.delay(time.Second), time.Second, time.Second/2) // the wall clock may be slewed during the test
 				}
 			}
 		})
@@ -248,9 +248,9 @@ func TestSkewByMany(t *testing.T) {
 	wg.Wait()
 }
 
-// Delay is paid for each message.
-func BenchmarkSkewDelay(b *testing.B) {
-	skew := pipeline.NewSkew(time.Now())
+// Delay is called for each message.
+func BenchmarkClockSkewDelay(b *testing.B) {
+	skew := pipeline.NewClockSkew(time.Now())
 	var receipts []events.Receipt
 	for i := range 5 {
 		n := &broker{fmt.Sprintf("10.0.0.%d:4150", i), time.Hour, skew}
@@ -261,7 +261,7 @@ func BenchmarkSkewDelay(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for n := 0; pb.Next(); n++ {
 			if skew.Delay(receipts[n%len(receipts)]) > time.Minute {
-				b.Error("wrong")
+				b.Error("wrong delay")
 			}
 		}
 	})

@@ -1,13 +1,12 @@
-// Package pipeline is how a message travels: from a Watermill subscriber, through a chain of stages,
-// to its ack.
+// Package pipeline passes messages from a Watermill subscriber through a chain of stages, and acks them.
 //
 //	nsqd ──▶ subscriber ──▶ Consume(chain): stage > stage > stage ──▶ ack, drop, reject or retry
 //	ticker ─▶ Ticker ─────▶ Consume(chain)
 //	channel ▶ Source ─────▶ Produce ──▶ publisher ──▶ nsqd
 //
-// A stage is a typed step over an Envelope; Watermill is only at the edges. All stages of a message
-// run one after the other inside one handler call, and the message is acked once, when the last one has
-// succeeded: topics between stages would lose the order, ack before the end, and cost five times as much.
+// A stage is a step with an Envelope as its argument; only the two ends use Watermill. All stages of a message run in one
+// handler call, one after the other, and the message is acked when the last one has succeeded. Topics between the stages
+// would lose the order, ack messages too early, and cost five times as much.
 //
-// What the error of a stage means for its message is decided in one place, OutcomeOf.
+// OutcomeOf decides what the error of a stage means for the message.
 package pipeline

@@ -18,11 +18,11 @@ import (
 	"rollcall/pipeline"
 )
 
-// bench is a router with what it needs, and what it logs and counts.
+// bench is a router with its dependencies, logs and metrics.
 type bench struct {
 	*pipeline.Router
 	quarantine *pipeline.Quarantine
-	skew       *pipeline.Skew
+	skew       *pipeline.ClockSkew
 	counters   *prometheus.Registry
 	logs       *observer.ObservedLogs
 }
@@ -30,7 +30,7 @@ type bench struct {
 func mustBench(t *testing.T) *bench {
 	t.Helper()
 	core, logs := observer.New(zap.InfoLevel)
-	b := &bench{counters: prometheus.NewRegistry(), skew: pipeline.NewSkew(time.Now()), logs: logs}
+	b := &bench{counters: prometheus.NewRegistry(), skew: pipeline.NewClockSkew(time.Now()), logs: logs}
 	metrics, err := pipeline.NewMetrics(b.counters)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func mustBench(t *testing.T) *bench {
 	return b
 }
 
-// start runs the router, waits until it does, and gives what ends it and waits for its end.
+// start runs the router and waits until it is running. The result stops it and waits.
 func (b *bench) start(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,7 +59,7 @@ func (b *bench) start(t *testing.T) (stop func()) {
 	return stop
 }
 
-// count is the value of the counter name with these labels, given as pairs.
+// count returns the value of the counter with this name and these labels, given as pairs.
 func (b *bench) count(t *testing.T, name string, labels ...string) int {
 	t.Helper()
 	families, err := b.counters.Gather()
@@ -77,7 +77,7 @@ func (b *bench) count(t *testing.T, name string, labels ...string) int {
 			}
 		}
 	}
-	t.Fatalf("there is no %s%v", name, labels)
+	t.Fatalf("no metric %s%v", name, labels)
 	return 0
 }
 
@@ -91,7 +91,7 @@ func (b *bench) rejected(t *testing.T, r events.Reason) int {
 	return b.count(t, "rollcall_heartbeats_rejected_total", "reason", string(r))
 }
 
-// inbox is a Watermill subscriber with one subscription, fed by hand.
+// inbox is a Watermill subscriber with one subscription, to which send delivers messages.
 type inbox struct {
 	messages chan *message.Message
 	closes   atomic.Int32
@@ -124,7 +124,7 @@ func (i *inbox) Close() error {
 	return nil
 }
 
-// send hands a message in and reports whether it was acked.
+// send delivers a message and reports whether it was acked.
 func (i *inbox) send(body string) (acked bool) {
 	msg := message.NewMessage("", []byte(body))
 	i.messages <- msg
@@ -136,7 +136,7 @@ func (i *inbox) send(body string) (acked bool) {
 	}
 }
 
-// outbox is a Watermill publisher that keeps what it gets, or refuses it with err.
+// outbox is a Watermill publisher that records the messages, or returns err.
 type outbox struct {
 	mu     sync.Mutex
 	err    error
@@ -171,13 +171,13 @@ func (o *outbox) Close() error {
 	return nil
 }
 
-func (o *outbox) refuse(err error) {
+func (o *outbox) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.err = err
 }
 
-// of returns what was published to the topic.
+// of returns the messages published to the topic.
 func (o *outbox) of(topic string) []published {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -188,7 +188,7 @@ type stageFunc func(context.Context, *pipeline.Envelope) error
 
 func (f stageFunc) Process(ctx context.Context, env *pipeline.Envelope) error { return f(ctx, env) }
 
-// refusing is a chain whose only stage answers each message with err.
-func refusing(err error) pipeline.Chain {
+// returning is a chain whose only stage returns err.
+func returning(err error) pipeline.Chain {
 	return pipeline.Chain{{Name: "only", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error { return err })}}
 }

@@ -20,10 +20,10 @@ func TestConsume(t *testing.T) {
 		acked bool
 		want  string // outcome of the middle stage
 	}{
-		{"a message that passes is acked", nil, true, "passed"},
-		{"a drop is acked", pipeline.Drop(events.ReasonDuplicate), true, "dropped"},
-		{"an invalid one is acked", events.Invalid(events.ReasonWeight, "weight -1"), true, "rejected"},
-		{"anything else is nacked", errors.New("busy"), false, "retried"},
+		{"a passed message is acked", nil, true, "passed"},
+		{"a dropped message is acked", pipeline.Drop(events.ReasonDuplicate), true, "dropped"},
+		{"a rejected message is acked", events.Invalid(events.ReasonWeight, "weight -1"), true, "rejected"},
+		{"a message with another error is nacked", errors.New("busy"), false, "retried"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, in := mustBench(t), newInbox()
@@ -48,24 +48,24 @@ func TestConsume(t *testing.T) {
 					want = 1
 				}
 				if n := b.stage(t, "middle", outcome); n != want {
-					t.Errorf("%d of the middle stage %s, want %d", n, outcome, want)
+					t.Errorf("the middle stage counts %d %s, want %d", n, outcome, want)
 				}
 			}
 			if n := b.stage(t, "last", "passed"); (n == 1) != (tt.err == nil) {
-				t.Errorf("the last stage passed %d", n)
+				t.Errorf("the last stage counts %d passed", n)
 			}
 		})
 	}
 }
 
-func TestAMessageThatMakesAStagePanicIsRejected(t *testing.T) {
+func TestMessageThatMakesAStagePanicIsRejected(t *testing.T) {
 	b, in := mustBench(t), newInbox()
 	b.Consume("c", "t", in, pipeline.Chain{{Name: "panics", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error {
 		panic("out of bounds")
 	})}})
 	b.start(t)
 	if !in.send("poison") {
-		t.Error("it is nacked, and so comes for ever")
+		t.Error("the message is nacked, so NSQ would deliver it without end")
 	}
 	if copied := <-b.quarantine.Copies(); string(copied.Body) != "poison" || !strings.Contains(copied.Detail, "out of bounds") {
 		t.Errorf("the copy is %+v", copied)
@@ -74,19 +74,19 @@ func TestAMessageThatMakesAStagePanicIsRejected(t *testing.T) {
 
 func TestConsumeCountsDropsByReason(t *testing.T) {
 	b, in := mustBench(t), newInbox()
-	b.Consume("c", "t", in, refusing(pipeline.Drop(events.ReasonStale)))
+	b.Consume("c", "t", in, returning(pipeline.Drop(events.ReasonStale)))
 	b.start(t)
 	for range 3 {
 		in.send("x")
 	}
 	if n := b.rejected(t, events.ReasonStale); n != 3 {
-		t.Errorf("%d stale, want 3", n)
+		t.Errorf("%d counted as stale, want 3", n)
 	}
 	if n := b.rejected(t, events.ReasonDuplicate); n != 0 {
-		t.Errorf("%d duplicates, want none", n)
+		t.Errorf("%d counted as duplicate, want 0", n)
 	}
 	if len(b.quarantine.Copies()) != 0 {
-		t.Error("what is dropped was copied")
+		t.Error("a dropped message was copied")
 	}
 }
 
@@ -107,7 +107,7 @@ func TestEnvelope(t *testing.T) {
 	})
 }
 
-func TestConsumeRunsManyAtOnce(t *testing.T) {
+func TestConsumeProcessesMessagesConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()
 		b.Consume("c", "t", in, pipeline.Chain{{Name: "slow", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error {

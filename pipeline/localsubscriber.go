@@ -11,26 +11,26 @@ import (
 // ErrClosed is returned by Subscribe after Close.
 var ErrClosed = errors.New("pipeline: subscriber closed")
 
-// feed is the half of a Watermill subscriber that Ticker and Source share: goroutines that end with
-// their context or with Close, which waits for them.
-type feed struct {
+// localSubscriber is the part of a Watermill subscriber that Ticker and Source share: goroutines that end when their context
+// ends or Close is called. Close waits for them.
+type localSubscriber struct {
 	mu      sync.Mutex
 	running sync.WaitGroup // grows under mu and while not closed
 	cancels []context.CancelFunc
 	closed  bool
 }
 
-// start runs produce in a goroutine and closes its channel at the end.
-func (f *feed) start(ctx context.Context, produce func(ctx context.Context, out chan<- *message.Message)) (<-chan *message.Message, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+// start runs produce in a goroutine and closes its channel when it returns.
+func (s *localSubscriber) start(ctx context.Context, produce func(ctx context.Context, out chan<- *message.Message)) (<-chan *message.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return nil, ErrClosed
 	}
 	out := make(chan *message.Message)
 	ctx, cancel := context.WithCancel(ctx)
-	f.cancels = append(f.cancels, cancel)
-	f.running.Go(func() {
+	s.cancels = append(s.cancels, cancel)
+	s.running.Go(func() {
 		defer close(out)
 		defer cancel()
 		produce(ctx, out)
@@ -39,20 +39,20 @@ func (f *feed) start(ctx context.Context, produce func(ctx context.Context, out 
 }
 
 // Close ends every subscription and waits until their channels are closed. It is idempotent.
-func (f *feed) Close() error {
-	f.mu.Lock()
-	f.closed = true
-	for _, cancel := range f.cancels {
+func (s *localSubscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for _, cancel := range s.cancels {
 		cancel()
 	}
-	f.mu.Unlock()
-	f.running.Wait()
+	s.mu.Unlock()
+	s.running.Wait()
 	return nil
 }
 
-// deliver sends one message and waits for its fate. It reports whether it was acked.
+// deliver sends one message and waits for its ack or nack. It reports whether it was acked.
 func deliver(ctx context.Context, out chan<- *message.Message, id string, payload []byte) bool {
-	ctx, cancel := context.WithCancel(ctx) // ends with the message, as Watermill promises its handlers
+	ctx, cancel := context.WithCancel(ctx) // ends with the message, as Watermill's handlers expect
 	defer cancel()
 	msg := message.NewMessageWithContext(ctx, id, payload)
 	select {
@@ -65,7 +65,7 @@ func deliver(ctx context.Context, out chan<- *message.Message, id string, payloa
 	case <-msg.Nacked():
 	case <-ctx.Done():
 	}
-	select { // once more: of two that are ready select takes any
+	select { // if the message was acked and ctx has ended, the select above may choose either
 	case <-msg.Acked():
 		return true
 	default:

@@ -14,9 +14,9 @@ import (
 	"rollcall/pipeline"
 )
 
-// What Watermill wants of a subscriber, of both of ours: each has one message and more to deliver.
-func TestFeed(t *testing.T) {
-	feeds := map[string]func() message.Subscriber{
+// Ticker and Source must behave as Watermill expects of a subscriber. Each has at least two messages to deliver.
+func TestTickerAndSourceAsSubscribers(t *testing.T) {
+	subscribers := map[string]func() message.Subscriber{
 		"ticker": func() message.Subscriber { return pipeline.NewTicker(time.Second) },
 		"source": func() message.Subscriber { return sourceOf("a", "b") },
 	}
@@ -35,13 +35,13 @@ func TestFeed(t *testing.T) {
 			mustClose(t, s)
 		}},
 		{"Close before Subscribe", func(t *testing.T, s message.Subscriber) { mustClose(t, s) }},
-		{"Close while nobody reads", func(t *testing.T, s message.Subscriber) {
+		{"Close while the channel is not read", func(t *testing.T, s message.Subscriber) {
 			out := mustSubscribe(t, t.Context(), s)
 			time.Sleep(time.Minute)
 			mustClose(t, s)
 			checkClosed(t, out)
 		}},
-		{"Close while a message waits for its ack", func(t *testing.T, s message.Subscriber) {
+		{"Close while a message is not acked", func(t *testing.T, s message.Subscriber) {
 			out := mustSubscribe(t, t.Context(), s)
 			msg := <-out
 			time.Sleep(time.Minute)
@@ -60,7 +60,7 @@ func TestFeed(t *testing.T) {
 		}},
 		{"Close ends each subscription", func(t *testing.T, s message.Subscriber) {
 			if _, ok := s.(*pipeline.Ticker); !ok {
-				t.Skip("a Source has one")
+				t.Skip("a Source has one subscription")
 			}
 			one, two := mustSubscribe(t, t.Context(), s), mustSubscribe(t, t.Context(), s)
 			mustClose(t, s)
@@ -73,7 +73,7 @@ func TestFeed(t *testing.T) {
 				t.Errorf("got %v, %v; want ErrClosed", out, err)
 			}
 		}},
-		{"the context ends while nobody reads", func(t *testing.T, s message.Subscriber) {
+		{"the context ends while the channel is not read", func(t *testing.T, s message.Subscriber) {
 			ctx, cancel := context.WithCancel(t.Context())
 			out := mustSubscribe(t, ctx, s)
 			time.Sleep(time.Minute)
@@ -82,7 +82,7 @@ func TestFeed(t *testing.T) {
 			checkClosed(t, out)
 			mustClose(t, s)
 		}},
-		{"the context ends while a message waits for its ack", func(t *testing.T, s message.Subscriber) {
+		{"the context ends while a message is not acked", func(t *testing.T, s message.Subscriber) {
 			ctx, cancel := context.WithCancel(t.Context())
 			out := mustSubscribe(t, ctx, s)
 			msg := <-out
@@ -93,7 +93,7 @@ func TestFeed(t *testing.T) {
 				t.Error("the context of the message has not ended")
 			}
 		}},
-		{"the context had ended before", func(t *testing.T, s message.Subscriber) {
+		{"the context has ended before Subscribe", func(t *testing.T, s message.Subscriber) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			out := mustSubscribe(t, ctx, s)
@@ -116,7 +116,7 @@ func TestFeed(t *testing.T) {
 			type key struct{}
 			msg := <-mustSubscribe(t, context.WithValue(t.Context(), key{}, "v"), s)
 			if msg.Context().Value(key{}) != "v" {
-				t.Error("the value is not there")
+				t.Error("the value is missing")
 			}
 			mustClose(t, s)
 		}},
@@ -127,7 +127,7 @@ func TestFeed(t *testing.T) {
 			synctest.Wait()
 			select {
 			case <-out:
-				t.Error("there are two at once")
+				t.Error("a second message before the ack of the first")
 			default:
 			}
 			msg.Ack()
@@ -135,15 +135,15 @@ func TestFeed(t *testing.T) {
 			mustClose(t, s)
 		}},
 	} {
-		for name, feed := range feeds {
+		for name, create := range subscribers {
 			t.Run(name+": "+tt.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { tt.test(t, feed()) })
+				synctest.Test(t, func(t *testing.T) { tt.test(t, create()) })
 			})
 		}
 	}
 }
 
-// sourceOf has these to deliver, and is open for more.
+// sourceOf returns a Source of these values whose channel stays open.
 func sourceOf(values ...string) *pipeline.Source[string] {
 	from := make(chan string, len(values))
 	for _, v := range values {
@@ -174,13 +174,13 @@ func mustClose(t *testing.T, s message.Subscriber) {
 	}
 }
 
-// checkClosed does not wait: the channel is closed or it is not.
+// checkClosed fails unless the channel is closed. It does not wait.
 func checkClosed(t *testing.T, out <-chan *message.Message) {
 	t.Helper()
 	select {
 	case msg, open := <-out:
 		if open {
-			t.Errorf("a message instead of the end: %q", msg.Payload)
+			t.Errorf("received %q, want the channel closed", msg.Payload)
 		}
 	default:
 		t.Error("the channel is open")

@@ -9,24 +9,23 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// zapLogger is Watermill's logger over zap. It leaves out trace, which is written for each message.
+// zapLogger is a Watermill logger that uses zap. It drops trace messages, of which Watermill writes one for each message.
 type zapLogger struct {
 	log  *zap.Logger
-	info zapcore.Level // what Watermill's info is
+	info zapcore.Level // level of Watermill's info messages
 }
 
-// NewLogger adapts log to what publishers and subscribers want. Of lines with the same message 100 in ten seconds are
-// written.
+// NewLogger returns a logger for publishers and subscribers. It writes at most 100 entries with the same message in ten seconds.
 func NewLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 100), zap.InfoLevel}
 }
 
-// routerLogger is for Watermill's router, whose info is of its own machinery.
+// routerLogger returns a logger for Watermill's router, whose info messages are about its internals.
 func routerLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 2), zap.DebugLevel}
 }
 
-// sampled writes the first lines with the same message in each period.
+// sampled limits log to the first entries with the same message in each period.
 func sampled(log *zap.Logger, period time.Duration, first int) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(c, period, first, 0)
@@ -59,7 +58,7 @@ func zapFields(fields watermill.LogFields) []zap.Field {
 	out := make([]zap.Field, 0, len(fields)+1)
 	for k, v := range fields {
 		if _, isMessages := v.(message.Messages); isMessages {
-			continue // pointers
+			continue // a slice of pointers
 		}
 		out = append(out, zap.Any(k, v))
 	}

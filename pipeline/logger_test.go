@@ -19,19 +19,19 @@ func TestLogger(t *testing.T) {
 		name   string
 		write  func(watermill.LoggerAdapter)
 		level  zapcore.Level
-		fields map[string]any // nil: nothing is written
+		fields map[string]any // nil: nothing is logged
 	}{
-		{"an error is one, with its error", func(l watermill.LoggerAdapter) { l.Error("m", errors.New("busy"), fields) },
+		{"error", func(l watermill.LoggerAdapter) { l.Error("m", errors.New("busy"), fields) },
 			zap.ErrorLevel, map[string]any{"topic": "t", "count": int64(3), "error": "busy"}},
-		{"an error without error", func(l watermill.LoggerAdapter) { l.Error("m", nil, nil) }, zap.ErrorLevel, map[string]any{}},
+		{"error without an error value", func(l watermill.LoggerAdapter) { l.Error("m", nil, nil) }, zap.ErrorLevel, map[string]any{}},
 		{"info", func(l watermill.LoggerAdapter) { l.Info("m", fields) },
 			zap.InfoLevel, map[string]any{"topic": "t", "count": int64(3)}},
 		{"debug", func(l watermill.LoggerAdapter) { l.Debug("m", nil) }, zap.DebugLevel, map[string]any{}},
-		{"trace is left out", func(l watermill.LoggerAdapter) { l.Trace("m", fields) }, 0, nil},
-		{"With adds to each line", func(l watermill.LoggerAdapter) {
+		{"trace is dropped", func(l watermill.LoggerAdapter) { l.Trace("m", fields) }, 0, nil},
+		{"With adds fields", func(l watermill.LoggerAdapter) {
 			l.With(watermill.LogFields{"a": "1"}).With(watermill.LogFields{"b": "2"}).Info("m", watermill.LogFields{"c": "3"})
 		}, zap.InfoLevel, map[string]any{"a": "1", "b": "2", "c": "3"}},
-		{"With leaves its logger as it was", func(l watermill.LoggerAdapter) {
+		{"With does not change its receiver", func(l watermill.LoggerAdapter) {
 			l.With(fields)
 			l.Info("m", nil)
 		}, zap.InfoLevel, map[string]any{}},

@@ -8,7 +8,7 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// It waits for handlers that were never started, when one cannot subscribe.
+		// If a handler cannot subscribe, this goroutine waits forever for handlers that were never started.
 		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/message.(*Router).watchAllHandlersStopped.func1"),
 	)
 }

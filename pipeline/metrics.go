@@ -6,53 +6,52 @@ import (
 	"rollcall/events"
 )
 
-// Metrics are the counters of the pipeline.
+// Metrics are the metrics of the pipeline.
 type Metrics struct {
-	stages     *prometheus.CounterVec
-	rejected   *prometheus.CounterVec
-	unknown    prometheus.Counter
-	refused    *prometheus.CounterVec
-	queueDelay prometheus.Histogram
+	stages        *prometheus.CounterVec
+	rejected      *prometheus.CounterVec
+	unknown       prometheus.Counter
+	unpublishable *prometheus.CounterVec
+	queueDelay    prometheus.Histogram
 }
 
-// NewMetrics registers the counters with to.
+// NewMetrics registers the metrics with to.
 func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		stages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_stage_messages_total",
-			Help: "Messages by stage and what the stage made of them: passed, dropped, rejected, retried.",
+			Help: "Messages by stage and outcome: passed, dropped, rejected or retried.",
 		}, []string{"stage", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_heartbeats_rejected_total",
-			Help: "Heartbeats that changed nothing, by reason.",
+			Help: "Heartbeats that had no effect, by reason.",
 		}, []string{"reason"}),
 		unknown: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_heartbeat_unknown_fields_total",
-			Help: "Fields of heartbeats that this version does not know and ignores.",
+			Help: "Unknown fields in heartbeats, which are ignored.",
 		}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_messages_refused_total",
-			Help: "Messages that nsqd refused for good, for their size or topic, and that are lost, by kind: events, rejected.",
+		unpublishable: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_messages_unpublishable_total",
+			Help: "Messages that were dropped because nsqd never accepts them, for example for their size, by kind: events or rejected.",
 		}, []string{"messages"}),
 		queueDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "rollcall_heartbeat_queue_delay_seconds",
-			Help:    "Of heartbeats and canaries, from nsqd's stamp to the first stage, without the skew of their clocks once a canary has shown it.",
+			Help:    "Time that heartbeats and canaries waited in NSQ, corrected for clock skew once a canary has arrived.",
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.unknown, m.refused, m.queueDelay} {
+	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.unknown, m.unpublishable, m.queueDelay} {
 		if err := to.Register(c); err != nil {
 			return nil, err
 		}
 	}
-	for _, r := range events.Reasons() { // a series that exists at zero can be alerted on
+	for _, r := range events.Reasons() { // rate() needs a series that begins at 0
 		m.rejected.WithLabelValues(string(r))
 	}
 	return m, nil
 }
 
-// stageCounters are the counters of one stage, looked up once because a look-up costs more than a
-// count.
+// stageCounters has the counters of one stage. They are looked up once, because a lookup costs more than an increment.
 type stageCounters [outcomes]prometheus.Counter
 
 func (m *Metrics) of(stage string) *stageCounters {

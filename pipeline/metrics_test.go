@@ -9,27 +9,27 @@ import (
 	"rollcall/pipeline"
 )
 
-func TestMetricsBeginAtZero(t *testing.T) {
+func TestMetricsStartAtZero(t *testing.T) {
 	b := mustBench(t)
 	for _, r := range events.Reasons() {
 		if n := b.rejected(t, r); n != 0 {
-			t.Errorf("%s begins at %d", r, n)
+			t.Errorf("%s starts at %d", r, n)
 		}
 	}
-	b.Consume("c", "t", newInbox(), refusing(nil))
+	b.Consume("c", "t", newInbox(), returning(nil))
 	for o := pipeline.OutcomePassed; o <= pipeline.OutcomeRetried; o++ {
 		if n := b.stage(t, "only", o.String()); n != 0 {
-			t.Errorf("%s begins at %d", o, n)
+			t.Errorf("%s starts at %d", o, n)
 		}
 	}
 }
 
-func TestMetricsRegisterOnce(t *testing.T) {
+func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
 	to := prometheus.NewRegistry()
 	if _, err := pipeline.NewMetrics(to); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pipeline.NewMetrics(to); err == nil {
-		t.Error("the same counters were registered twice")
+		t.Error("NewMetrics registered the same metrics twice")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// overNSQ is a router at a real nsqd: topic t runs through a chain in batches, what is rejected goes to topic t.invalid.
+// overNSQ is a router with a real nsqd. It passes topic t through a chain in batches, and publishes rejected messages to t.invalid.
 type overNSQ struct {
 	*bench
 	addr      string
@@ -68,34 +68,34 @@ func (n *overNSQ) mustPublish(t *testing.T, body []byte) {
 	}
 }
 
-// mustReceive fails the test when nothing comes.
+// mustReceive returns the next value, or fails the test after 20 s.
 func mustReceive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:
 		return v
 	case <-time.After(20 * time.Second):
-		t.Fatal("nothing came in 20s")
+		t.Fatal("no value within 20s")
 		panic("unreachable")
 	}
 }
 
-func TestReceiptIsWhatNSQDStamped(t *testing.T) {
+func TestReceipt(t *testing.T) {
 	before, got := time.Now(), make(chan events.Receipt, 1)
 	n := mustNSQ(t, pipeline.Chain{{Name: "only", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
 		got <- env.Receipt
 		return nil
 	})}})
-	// As if its clock had been ahead by an hour: what it stamps now waited that long.
+	// Simulate an nsqd clock that was an hour ahead: messages with a timestamp of now have waited for an hour.
 	n.skew.Learn(events.Receipt{Via: n.addr, PublishedAt: before.Add(time.Hour), ReceivedAt: before}, before)
 	n.start(t)
 	n.mustPublish(t, []byte("x"))
 	r := mustReceive(t, got)
 	if r.Via != n.addr || r.PublishedAt.Before(before) || r.ReceivedAt.Before(r.PublishedAt) || time.Since(r.ReceivedAt) > time.Minute {
-		t.Errorf("got %+v, want what %s stamped after %v", r, n.addr, before)
+		t.Errorf("got %+v, want a receipt from %s with a timestamp after %v", r, n.addr, before)
 	}
 	if late := r.Delay - time.Hour; late < -time.Second || late > time.Minute {
-		t.Errorf("a delay of %v, want it by the clock that the canary showed", r.Delay)
+		t.Errorf("delay %v, want it corrected by the canary", r.Delay)
 	}
 	families, err := n.counters.Gather()
 	if err != nil {
@@ -104,32 +104,32 @@ func TestReceiptIsWhatNSQDStamped(t *testing.T) {
 	for _, family := range families {
 		if family.GetName() == "rollcall_heartbeat_queue_delay_seconds" {
 			if h := family.GetMetric()[0].GetHistogram(); h.GetSampleCount() != 1 || h.GetSampleSum() < 0 {
-				t.Errorf("the histogram of delays has %d samples, in sum %v", h.GetSampleCount(), h.GetSampleSum())
+				t.Errorf("the delay histogram has %d samples, sum %v", h.GetSampleCount(), h.GetSampleSum())
 			}
 			return
 		}
 	}
-	t.Error("there is no histogram of delays")
+	t.Error("no delay histogram")
 }
 
-// Messages of NSQ come in batches, which one handler call takes; only those that failed may come again.
-func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
-	t.Parallel() // nsqd takes five seconds
+// One handler call processes a batch of NSQ messages; only those that failed are delivered again.
+func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
+	t.Parallel() // nsqd needs five seconds to requeue
 	const messages = 60
-	fates := []error{nil, pipeline.Drop(events.ReasonStale), events.Invalid(events.ReasonWeight, "x"), errors.New("busy")}
+	results := []error{nil, pipeline.Drop(events.ReasonStale), events.Invalid(events.ReasonWeight, "x"), errors.New("busy")}
 	var mu sync.Mutex
 	tries, all := make(map[int][]events.Receipt), make(chan struct{}, 2*messages)
 	n := mustNSQ(t, pipeline.Chain{{Name: "only", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
-		nth, err := strconv.Atoi(string(env.Payload))
+		i, err := strconv.Atoi(string(env.Payload))
 		if err != nil {
 			t.Error(err)
 		}
 		all <- struct{}{}
 		mu.Lock()
 		defer mu.Unlock()
-		tries[nth] = append(tries[nth], env.Receipt)
-		if fate := fates[nth%len(fates)]; pipeline.OutcomeOf(fate) != pipeline.OutcomeRetried || len(tries[nth]) == 1 {
-			return fate
+		tries[i] = append(tries[i], env.Receipt)
+		if result := results[i%len(results)]; pipeline.OutcomeOf(result) != pipeline.OutcomeRetried || len(tries[i]) == 1 {
+			return result
 		}
 		return nil
 	})}})
@@ -137,29 +137,29 @@ func TestEachMessageOfABatchHasItsOwnFate(t *testing.T) {
 		n.mustPublish(t, []byte(strconv.Itoa(i)))
 	}
 	stop := n.start(t)
-	for range messages + messages/len(fates) {
+	for range messages + messages/len(results) {
 		mustReceive(t, all)
 	}
 	stop()
 	for i := range messages {
 		got, want := tries[i], 1
-		if i%len(fates) == 3 {
+		if i%len(results) == 3 {
 			want = 2
 		}
 		if len(got) != want {
 			t.Errorf("message %d was tried %d times, want %d", i, len(got), want)
 		}
 		if len(got) == 2 && (!got[0].PublishedAt.Equal(got[1].PublishedAt) || !got[1].ReceivedAt.After(got[0].ReceivedAt)) {
-			t.Errorf("message %d: got %+v, want one stamp and two receipts", i, got)
+			t.Errorf("message %d: got %+v, want one timestamp and two times of receipt", i, got)
 		}
 	}
-	if lines := n.logs.FilterMessageSnippet("comes again"); lines.Len() != 1 {
-		t.Errorf("%d lines tell of the retries, want one a minute", lines.Len())
+	if lines := n.logs.FilterMessageSnippet("delivered again"); lines.Len() != 1 {
+		t.Errorf("%d log messages about retries, want one a minute", lines.Len())
 	}
 }
 
-// A body near nsqd's limit is beyond it in base64. Its copy must not hold up those behind it for ever.
-func TestHugeBodyDoesNotStopTheQuarantine(t *testing.T) {
+// A body near nsqd's size limit exceeds the limit in base64. Its copy must not block the copies behind it.
+func TestHugeBodyDoesNotBlockQuarantine(t *testing.T) {
 	n := mustNSQ(t, pipeline.Chain{{Name: "decode", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
 		_, err := events.DecodeHeartbeat(env.Payload)
 		return err
@@ -180,7 +180,7 @@ func TestHugeBodyDoesNotStopTheQuarantine(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body, ok := want[got.Reason]; !ok || !bytes.Equal(got.Body, body) {
-			t.Errorf("a copy of %d bytes, %s: %s", len(got.Body), got.Reason, got.Detail)
+			t.Errorf("unexpected copy of %d bytes, %s: %s", len(got.Body), got.Reason, got.Detail)
 		}
 		delete(want, got.Reason)
 		msg.Ack()

@@ -6,9 +6,10 @@ import (
 	"rollcall/events"
 )
 
-// Outcome is what becomes of a message.
+// Outcome is the result of processing a message.
 type Outcome uint8
 
+// The outcomes, with what happens to the message.
 const (
 	OutcomePassed   Outcome = iota // ack
 	OutcomeDropped                 // ack, counted by reason
@@ -21,11 +22,11 @@ func (o Outcome) String() string {
 	return [outcomes]string{"passed", "dropped", "rejected", "retried"}[o]
 }
 
-// OutcomeOf is the one table of what a stage's error means:
+// OutcomeOf returns the outcome for the error of a stage:
 //
 //	nil                  passed
 //	ErrDrop              dropped
-//	events.ErrInvalid    rejected: no retry can repair it
+//	events.ErrInvalid    rejected, because a retry would fail as well
 //	anything else        retried
 func OutcomeOf(err error) Outcome {
 	switch {

@@ -18,15 +18,15 @@ func TestOutcomeOf(t *testing.T) {
 		want pipeline.Outcome
 		text string
 	}{
-		{"no error passes", nil, pipeline.OutcomePassed, "passed"},
-		{"a drop", pipeline.Drop(events.ReasonStale), pipeline.OutcomeDropped, "dropped"},
-		{"a drop, wrapped", wrapped(pipeline.Drop(events.ReasonStale)), pipeline.OutcomeDropped, "dropped"},
-		{"the sentinel of drops", wrapped(pipeline.ErrDrop), pipeline.OutcomeDropped, "dropped"},
+		{"no error", nil, pipeline.OutcomePassed, "passed"},
+		{"drop", pipeline.Drop(events.ReasonStale), pipeline.OutcomeDropped, "dropped"},
+		{"wrapped drop", wrapped(pipeline.Drop(events.ReasonStale)), pipeline.OutcomeDropped, "dropped"},
+		{"wrapped ErrDrop", wrapped(pipeline.ErrDrop), pipeline.OutcomeDropped, "dropped"},
 		{"invalid", events.Invalid(events.ReasonAddress, "x"), pipeline.OutcomeRejected, "rejected"},
-		{"invalid, wrapped", wrapped(events.Invalid(events.ReasonAddress, "x")), pipeline.OutcomeRejected, "rejected"},
-		{"the sentinel of invalid", wrapped(events.ErrInvalid), pipeline.OutcomeRejected, "rejected"},
-		{"anything else is retried", errors.New("busy"), pipeline.OutcomeRetried, "retried"},
-		{"the end of a context is retried", wrapped(context.Canceled), pipeline.OutcomeRetried, "retried"},
+		{"wrapped invalid", wrapped(events.Invalid(events.ReasonAddress, "x")), pipeline.OutcomeRejected, "rejected"},
+		{"wrapped ErrInvalid", wrapped(events.ErrInvalid), pipeline.OutcomeRejected, "rejected"},
+		{"any other error", errors.New("busy"), pipeline.OutcomeRetried, "retried"},
+		{"end of a context", wrapped(context.Canceled), pipeline.OutcomeRetried, "retried"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := pipeline.OutcomeOf(tt.err); got != tt.want || got.String() != tt.text {
@@ -36,7 +36,7 @@ func TestOutcomeOf(t *testing.T) {
 	}
 }
 
-func TestDropErrorTellsItsReason(t *testing.T) {
+func TestDropErrorHasReason(t *testing.T) {
 	err := fmt.Errorf("stage age: %w", pipeline.Drop(events.ReasonStale))
 	var drop *pipeline.DropError
 	if !errors.As(err, &drop) || drop.Reason != events.ReasonStale || err.Error() != "stage age: pipeline: drop: stale" {

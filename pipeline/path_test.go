@@ -26,8 +26,8 @@ const (
 	tick     = 250 * time.Millisecond
 )
 
-// path is the whole way of a heartbeat in virtual time: an inbox, the stages, a registry, and an outbox for
-// what it tells. Watermill runs in synctest as long as nothing in flight sleeps when the router ends.
+// path is a whole API server without NSQ, in virtual time: an inbox, the stages, a registry, and an outbox for the events.
+// Watermill works in synctest if no message in flight sleeps when the router ends.
 type path struct {
 	*bench
 	in  *inbox
@@ -59,20 +59,20 @@ func mustPath(t *testing.T) *path {
 		}
 	})
 	t.Cleanup(func() { cancel(); running.Wait() })
-	p.bench.start(t) // ends before the registry does
+	p.bench.start(t) // stops before the registry
 	return p
 }
 
-// server is a data server that has this port.
+// server is a data server on this port.
 type server struct {
 	port int
 	seq  uint64
 	born int64
-	last time.Time // beat
+	last time.Time // last heartbeat or leave
 }
 
-// say publishes what the server says, and notes whether it was acked.
-func (p *path) say(s *server, kind events.Kind) {
+// publish publishes a message of the server and counts whether it was acked.
+func (p *path) publish(s *server, kind events.Kind) {
 	s.seq++
 	s.last = time.Now()
 	body, _ := json.Marshal(events.Heartbeat{
@@ -90,7 +90,7 @@ func (p *path) say(s *server, kind events.Kind) {
 	}()
 }
 
-// beat lets a server of this port beat each interval, give or take a tenth, until ctx ends; then it is handed back.
+// beat runs a server that publishes a heartbeat each interval, plus or minus a tenth, until ctx ends. It returns the server then.
 func (p *path) beat(ctx context.Context, port int) <-chan *server {
 	done := make(chan *server, 1)
 	go func() {
@@ -98,7 +98,7 @@ func (p *path) beat(ctx context.Context, port int) <-chan *server {
 		jitter := rand.New(rand.NewPCG(1, uint64(port)))
 		defer func() { done <- s }()
 		for {
-			p.say(s, events.KindHeartbeat)
+			p.publish(s, events.KindHeartbeat)
 			select {
 			case <-time.After(interval*9/10 + time.Duration(jitter.Int64N(int64(interval/5)))):
 			case <-ctx.Done():
@@ -109,17 +109,17 @@ func (p *path) beat(ctx context.Context, port int) <-chan *server {
 	return done
 }
 
-// told is one lifecycle event as it was published.
-type told struct {
+// emitted is a lifecycle event that was published.
+type emitted struct {
 	typ events.Type
 	id  string
 	at  time.Time // of the transition
 }
 
-func (p *path) mustEvents(t *testing.T) []told {
+func (p *path) mustEvents(t *testing.T) []emitted {
 	t.Helper()
 	synctest.Wait()
-	var all []told
+	var all []emitted
 	for _, pub := range p.out.of("server_events") {
 		e, err := events.Decode([]byte(pub.body))
 		if err != nil {
@@ -129,15 +129,15 @@ func (p *path) mustEvents(t *testing.T) []told {
 		if e.Type() == events.TypeMode {
 			continue
 		}
-		if late := pub.at.Sub(d.Time); late < 0 || late >= time.Millisecond { // its time is cut to milliseconds
+		if late := pub.at.Sub(d.Time); late < 0 || late >= time.Millisecond { // event times are truncated to milliseconds
 			t.Errorf("%s of %s was published %v after it happened", e.Type(), d.Server.ID, late)
 		}
-		all = append(all, told{e.Type(), d.Server.ID, d.Time})
+		all = append(all, emitted{e.Type(), d.Server.ID, d.Time})
 	}
 	return all
 }
 
-func TestPathTellsOfServersThatComeAndGo(t *testing.T) {
+func TestPathEmitsRegisteredSuspectedExpiredAndLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := mustPath(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -162,18 +162,18 @@ func TestPathTellsOfServersThatComeAndGo(t *testing.T) {
 		time.Sleep(time.Minute)
 		got = p.mustEvents(t)[3:]
 		if len(got) != 2 {
-			t.Fatalf("got %+v of the server that fell silent, want two events", got)
+			t.Fatalf("got %+v for the silent server, want two events", got)
 		}
 		checkEvent(t, got[0], events.TypeSuspected, "2", dead.last.Add(7*time.Second), tick)
 		checkEvent(t, got[1], events.TypeExpired, "2", dead.last.Add(10*time.Second), tick)
 
 		leave()
 		gone := <-third
-		p.say(gone, events.KindLeave)
+		p.publish(gone, events.KindLeave)
 		time.Sleep(time.Minute)
 		got = p.mustEvents(t)[5:]
 		if len(got) != 1 {
-			t.Fatalf("got %+v of the server that left, want one event", got)
+			t.Fatalf("got %+v for the server that left, want one event", got)
 		}
 		checkEvent(t, got[0], events.TypeLeft, "3", gone.last, 0)
 
@@ -181,20 +181,20 @@ func TestPathTellsOfServersThatComeAndGo(t *testing.T) {
 		<-first
 		synctest.Wait()
 		if sent, acked := p.sent.Load(), p.acked.Load(); sent < 3*700 || acked != sent {
-			t.Errorf("%d of %d were acked", acked, sent)
+			t.Errorf("%d of %d messages were acked", acked, sent)
 		}
 	})
 }
 
-// checkEvent wants the event at that time or within late after it. The times of events are cut to milliseconds.
-func checkEvent(t *testing.T, got told, typ events.Type, id string, at time.Time, late time.Duration) {
+// checkEvent fails unless got is at that time or within late after it. Event times are truncated to milliseconds.
+func checkEvent(t *testing.T, got emitted, typ events.Type, id string, at time.Time, late time.Duration) {
 	t.Helper()
 	if d := got.at.Sub(at.Truncate(time.Millisecond)); got.typ != typ || got.id != id || d < 0 || d > late {
 		t.Errorf("got %s of %s at %v, want %s of %s at %v or up to %v later", got.typ, got.id, got.at, typ, id, at, late)
 	}
 }
 
-func TestPathLosesNoBeatInAFloodOfOthers(t *testing.T) {
+func TestPathLosesNoHeartbeatDuringFloodOfInvalidMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const servers, floods = 50, 2 * 60 * 100
 		bodies := []string{`{"v":1`, "\x1f\x8b\x08", `{"v":1,"service":"../x","addr":"10.0.0.7:80"}`, `{"v":1,"service":"data","addr":"10.0.0.7"}`}
@@ -216,7 +216,7 @@ func TestPathLosesNoBeatInAFloodOfOthers(t *testing.T) {
 
 		sent := int(p.sent.Load())
 		if n := p.stage(t, "register", "passed"); n != sent || int(p.acked.Load()) != sent || sent < servers*20 {
-			t.Errorf("of %d beats %d were registered and %d acked", sent, n, p.acked.Load())
+			t.Errorf("of %d heartbeats %d were registered and %d acked", sent, n, p.acked.Load())
 		}
 		for _, e := range p.mustEvents(t) {
 			if e.typ != events.TypeRegistered {
@@ -226,7 +226,7 @@ func TestPathLosesNoBeatInAFloodOfOthers(t *testing.T) {
 		rejected := map[events.Reason]int{events.ReasonMalformed: floods / 2, events.ReasonService: floods / 4, events.ReasonAddress: floods / 4}
 		for reason, want := range rejected {
 			if n := p.rejected(t, reason); n != want {
-				t.Errorf("%d %s, want %d", n, reason, want)
+				t.Errorf("%d rejected as %s, want %d", n, reason, want)
 			}
 		}
 		var at []time.Time
@@ -238,7 +238,7 @@ func TestPathLosesNoBeatInAFloodOfOthers(t *testing.T) {
 			t.Errorf("%d copies in two minutes, want 1200", len(at))
 		}
 		if n := p.logs.Len(); n != 2*len(rejected) {
-			t.Errorf("%d lines logged in two minutes, want one a minute and reason: %v", n, p.logs.All())
+			t.Errorf("%d log messages in two minutes, want one a minute for each reason: %v", n, p.logs.All())
 		}
 	})
 }

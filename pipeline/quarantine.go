@@ -14,25 +14,25 @@ import (
 	"rollcall/events"
 )
 
-// Bounds of what a flood of invalid messages may cost.
+// Limits for a flood of invalid messages.
 const (
 	quarantineRate  = 10             // copies in any second
-	quarantineQueue = 64             // copies that wait for a broker; beyond them a message is counted only
-	quarantineBody  = events.MaxBody // bytes of a body that are copied; what is longer is too large anyway
+	quarantineQueue = 64             // copies that wait to be published; further messages are only counted
+	quarantineBody  = events.MaxBody // bytes of a body that are copied; a longer body is not a heartbeat
 	quarantineLog   = time.Minute
 )
 
-// Quarantine takes the messages that no retry can repair: each is counted, at most ten in any second are
-// copied to Copies, and one a minute and reason is logged. It never blocks the line.
+// Quarantine receives the rejected messages. It counts each one, sends at most ten in any second to Copies, and logs one a
+// minute for each reason. It never blocks.
 type Quarantine struct {
 	rejected *prometheus.CounterVec
 	log      *zap.Logger
 	copies   chan events.Rejected
 
 	mu     sync.Mutex
-	logged map[events.Reason]time.Time // when last
-	copied [quarantineRate]time.Time   // a ring: when the last ten
-	oldest int                         // in copied
+	logged map[events.Reason]time.Time // time of the last log message
+	copied [quarantineRate]time.Time   // ring buffer: the times of the last ten copies
+	oldest int                         // index into copied
 }
 
 // NewQuarantine starts nothing.
@@ -45,8 +45,8 @@ func NewQuarantine(m *Metrics, log *zap.Logger) *Quarantine {
 	}
 }
 
-// Copies are what should be published to the .invalid topic: the body as it was received, or the first
-// 8 KiB of it. The channel is never closed.
+// Copies returns the channel of messages to publish to the .invalid topic, with the first 8 KiB of their bodies. It is never
+// closed.
 func (q *Quarantine) Copies() <-chan events.Rejected { return q.copies }
 
 func (q *Quarantine) add(env *Envelope, err error) {
@@ -57,7 +57,7 @@ func (q *Quarantine) add(env *Envelope, err error) {
 	q.rejected.WithLabelValues(string(reason)).Inc()
 	toLog, toCopy := q.admit(reason)
 	if toLog {
-		q.log.Warn("heartbeat rejected; more of this reason are not logged for a minute",
+		q.log.Warn("heartbeat rejected; further ones with this reason are not logged for a minute",
 			append(sender(env), zap.String("reason", string(reason)), zap.Error(err), zap.String("via", env.Receipt.Via),
 				zap.Int("bytes", len(env.Payload)))...)
 	}
@@ -76,7 +76,7 @@ func (q *Quarantine) add(env *Envelope, err error) {
 	}
 }
 
-// sender names who published a message, as far as it can be read.
+// sender returns log fields for the sender of a message, as far as it can be parsed.
 func sender(env *Envelope) []zap.Field {
 	if h := env.Heartbeat; h != nil {
 		return senderFields(h)
@@ -89,8 +89,8 @@ func senderFields(h *events.Heartbeat) []zap.Field {
 	return []zap.Field{zap.String("service", h.Service), zap.String("id", h.ID), zap.String("addr", h.Addr), zap.Int64("incarnation", h.Incarnation)}
 }
 
-// admit decides by the time it is called and not by that of the receipt: messages that run at the same time come here in
-// any order.
+// admit uses the current time and not that of the receipt, because messages that are processed concurrently arrive here in any
+// order.
 func (q *Quarantine) admit(r events.Reason) (toLog, toCopy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -105,7 +105,7 @@ func (q *Quarantine) admit(r events.Reason) (toLog, toCopy bool) {
 	return toLog, toCopy
 }
 
-// EncodeRejected is the encoder of a Source of rejected messages.
+// EncodeRejected is the encoder for a Source of rejected messages.
 func EncodeRejected(r events.Rejected) ([]byte, error) {
 	b, err := json.Marshal(r)
 	if err != nil {

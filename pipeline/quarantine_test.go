@@ -16,7 +16,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// flood sends a message each gap for d, in synctest, without waiting for their acks.
+// flood sends a message each gap for d, in virtual time, without waiting for acks.
 func flood(in *inbox, gap, d time.Duration) {
 	for range d / gap {
 		go in.send("x")
@@ -24,7 +24,7 @@ func flood(in *inbox, gap, d time.Duration) {
 	}
 }
 
-// copiesOf notes when each copy is made, until ctx ends.
+// copiesOf records the times of the copies until ctx ends.
 func copiesOf(ctx context.Context, q *pipeline.Quarantine) (at *[]time.Time) {
 	at = new([]time.Time)
 	go func() {
@@ -40,7 +40,7 @@ func copiesOf(ctx context.Context, q *pipeline.Quarantine) (at *[]time.Time) {
 	return at
 }
 
-// checkRate wants no more than ten in any second.
+// checkRate fails if more than ten of the times are in any one second.
 func checkRate(t *testing.T, at []time.Time) {
 	t.Helper()
 	for i := 10; i < len(at); i++ {
@@ -50,10 +50,10 @@ func checkRate(t *testing.T, at []time.Time) {
 	}
 }
 
-func TestQuarantineCopiesTenASecond(t *testing.T) {
+func TestQuarantineCopiesTenMessagesASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()
-		b.Consume("c", "t", in, refusing(events.Invalid(events.ReasonMalformed, "cut")))
+		b.Consume("c", "t", in, returning(events.Invalid(events.ReasonMalformed, "cut")))
 		stop := b.start(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		at := copiesOf(ctx, b.quarantine)
@@ -71,13 +71,13 @@ func TestQuarantineCopiesTenASecond(t *testing.T) {
 	})
 }
 
-// Messages run at the same time, so they are not refused in the order in which they were received.
-func TestQuarantineCopiesTenASecondOutOfOrder(t *testing.T) {
+// Messages are processed concurrently, so they are not rejected in the order of receipt.
+func TestQuarantineCopiesTenMessagesASecondOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()
-		var nth atomic.Int64
-		b.Consume("c", "t", in, pipeline.Chain{{Name: "every other takes long", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error {
-			if nth.Add(1)%2 == 0 {
+		var calls atomic.Int64
+		b.Consume("c", "t", in, pipeline.Chain{{Name: "every second one is slow", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error {
+			if calls.Add(1)%2 == 0 {
 				time.Sleep(900 * time.Millisecond)
 			}
 			return events.Invalid(events.ReasonMalformed, "cut")
@@ -97,11 +97,11 @@ func TestQuarantineCopiesTenASecondOutOfOrder(t *testing.T) {
 	})
 }
 
-func TestQuarantineLogsOnceAMinuteAndReason(t *testing.T) {
+func TestQuarantineLogsEachReasonOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, cut, heavy := mustBench(t), newInbox(), newInbox()
-		b.Consume("cut", "t", cut, refusing(events.Invalid(events.ReasonMalformed, "cut")))
-		b.Consume("heavy", "t", heavy, refusing(events.Invalid(events.ReasonWeight, "weight -1")))
+		b.Consume("cut", "t", cut, returning(events.Invalid(events.ReasonMalformed, "cut")))
+		b.Consume("heavy", "t", heavy, returning(events.Invalid(events.ReasonWeight, "weight -1")))
 		stop := b.start(t)
 		start := time.Now()
 		for range 1300 { // 130 s
@@ -113,19 +113,19 @@ func TestQuarantineLogsOnceAMinuteAndReason(t *testing.T) {
 		for reason, detail := range map[string]string{"malformed": "malformed: cut", "weight": "weight: weight -1"} {
 			of := lines.Filter(func(e observer.LoggedEntry) bool { return e.ContextMap()["reason"] == reason }).All()
 			if len(of) != 3 {
-				t.Fatalf("%d lines of %s in 130 s, want 3", len(of), reason)
+				t.Fatalf("%d log messages for %s in 130 s, want 3", len(of), reason)
 			}
 			for i, line := range of {
 				if at := line.Time.Sub(start); at != time.Duration(i)*time.Minute {
-					t.Errorf("line %d of %s at %v", i+1, reason, at)
+					t.Errorf("log message %d for %s at %v", i+1, reason, at)
 				}
 				if text, _ := line.ContextMap()["error"].(string); !strings.HasSuffix(text, detail) {
-					t.Errorf("line %d of %s says %q", i+1, reason, text)
+					t.Errorf("log message %d for %s has the error %q", i+1, reason, text)
 				}
 			}
 		}
 		if lines.Len() != 6 {
-			t.Errorf("%d lines, want 6", lines.Len())
+			t.Errorf("%d log messages, want 6", lines.Len())
 		}
 		stop()
 	})
@@ -134,12 +134,12 @@ func TestQuarantineLogsOnceAMinuteAndReason(t *testing.T) {
 func TestQuarantineNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()
-		b.Consume("c", "t", in, refusing(events.Invalid(events.ReasonMalformed, "cut")))
+		b.Consume("c", "t", in, returning(events.Invalid(events.ReasonMalformed, "cut")))
 		stop := b.start(t)
-		for range 1000 { // nobody takes the copies
+		for range 1000 { // no one receives the copies
 			start := time.Now()
 			if !in.send("x") || time.Since(start) != 0 {
-				t.Fatalf("held up for %v", time.Since(start))
+				t.Fatalf("blocked for %v", time.Since(start))
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -150,7 +150,7 @@ func TestQuarantineNeverBlocks(t *testing.T) {
 	})
 }
 
-func TestQuarantineCopyHoldsTheBodyAsReceived(t *testing.T) {
+func TestQuarantineCopyHasTheReceivedBody(t *testing.T) {
 	long := bytes.Repeat([]byte{0xff}, 1<<20)
 	for _, tt := range []struct {
 		name       string
@@ -159,11 +159,11 @@ func TestQuarantineCopyHoldsTheBodyAsReceived(t *testing.T) {
 		reason     events.Reason
 	}{
 		{"text", events.Invalid(events.ReasonAddress, "no port"), []byte("10.0.0.7"), []byte("10.0.0.7"), events.ReasonAddress},
-		{"bytes that are no text", events.Invalid(events.ReasonMalformed, "x"), []byte("\x1f\x8b\x00\xff\n"), []byte("\x1f\x8b\x00\xff\n"), events.ReasonMalformed},
-		{"an empty one", events.Invalid(events.ReasonMalformed, "x"), []byte{}, []byte{}, events.ReasonMalformed},
-		{"longer than a heartbeat may be", events.Invalid(events.ReasonTooLarge, "x"), long[:events.MaxBody], long[:events.MaxBody], events.ReasonTooLarge},
-		{"the beginning of one that nsqd might refuse in base64", events.Invalid(events.ReasonTooLarge, "x"), long, long[:events.MaxBody], events.ReasonTooLarge},
-		{"an error without reason", events.ErrInvalid, []byte("x"), []byte("x"), events.ReasonMalformed},
+		{"binary", events.Invalid(events.ReasonMalformed, "x"), []byte("\x1f\x8b\x00\xff\n"), []byte("\x1f\x8b\x00\xff\n"), events.ReasonMalformed},
+		{"empty", events.Invalid(events.ReasonMalformed, "x"), []byte{}, []byte{}, events.ReasonMalformed},
+		{"as long as the limit", events.Invalid(events.ReasonTooLarge, "x"), long[:events.MaxBody], long[:events.MaxBody], events.ReasonTooLarge},
+		{"first bytes of a longer body", events.Invalid(events.ReasonTooLarge, "x"), long, long[:events.MaxBody], events.ReasonTooLarge},
+		{"error without a reason", events.ErrInvalid, []byte("x"), []byte("x"), events.ReasonMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, in := mustBench(t), newInbox()
@@ -183,7 +183,7 @@ func TestQuarantineCopyHoldsTheBodyAsReceived(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got.Body, tt.want) {
-				t.Errorf("a body of %d bytes, want %d of %d", len(got.Body), len(tt.want), len(tt.body))
+				t.Errorf("body of %d bytes, want %d of %d", len(got.Body), len(tt.want), len(tt.body))
 			}
 			if got.Reason != tt.reason || !strings.HasSuffix(got.Detail, tt.err.Error()) || got.Via != "127.0.0.1:4150" || !got.Time.Equal(received) {
 				t.Errorf("got reason %s, detail %q, via %s, time %v", got.Reason, got.Detail, got.Via, got.Time)

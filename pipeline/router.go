@@ -9,21 +9,21 @@ import (
 	"go.uber.org/zap"
 )
 
-// closeTimeout bounds how long Run waits for the messages in flight.
+// closeTimeout is how long Run waits for messages in flight.
 const closeTimeout = 5 * time.Second
 
-// Router is the Watermill router with what all its handlers share. Add the handlers, each with a name of its own, then Run
-// it once.
+// Router is a Watermill router with the dependencies that its handlers share. Add handlers with unique names, then call Run
+// once.
 type Router struct {
 	router     *message.Router
 	metrics    *Metrics
 	quarantine *Quarantine
-	skew       *Skew
+	skew       *ClockSkew
 	log        *zap.Logger
 }
 
-// NewRouter starts nothing. Receipts tell the delay by skew.
-func NewRouter(m *Metrics, q *Quarantine, skew *Skew, log *zap.Logger) (*Router, error) {
+// NewRouter starts nothing. Receipt.Delay is corrected by skew.
+func NewRouter(m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) (*Router, error) {
 	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, routerLogger(log))
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: router: %w", err)
@@ -31,27 +31,26 @@ func NewRouter(m *Metrics, q *Quarantine, skew *Skew, log *zap.Logger) (*Router,
 	return &Router{router: r, metrics: m, quarantine: q, skew: skew, log: log}, nil
 }
 
-// Consume runs each message of the topic through the chain. As many run at once as from has in flight.
+// Consume passes each message of the topic through the chain. It processes as many messages at once as from has in flight.
 func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
-	r.router.AddConsumerHandler(name, topic, from, newLine(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
+	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce publishes each message of from to the topic, through the Outlet that it returns. It leaves to open: the caller
-// closes it after Run, because other handlers and a last flush need it.
-func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *Outlet {
-	outlet := newOutlet(name, topic, to, r.metrics, r.log)
+// Produce publishes each message of from to the topic, through the returned TopicPublisher. It does not close to: other handlers
+// may use it, and the caller may publish after Run.
+func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *TopicPublisher {
+	p := newTopicPublisher(name, topic, to, r.metrics, r.log)
 	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {
-		if outlet.Publish(msg) != nil { // which is logged: an error returned would be logged for each attempt
+		if p.Publish(msg) != nil { // Publish has logged it; Watermill would log a returned error for each attempt
 			msg.Nack()
 		}
 		return nil
 	})
-	return outlet
+	return p
 }
 
-// Run moves messages until ctx ends, which ends the subscriptions, or all of them have ended by themselves. Then it waits
-// up to five seconds for what is in flight. The error is that of a handler that could not subscribe: the process should
-// end, because a goroutine of Watermill's does not.
+// Run processes messages until ctx or all subscriptions have ended. Then it waits up to five seconds for messages in flight. It
+// returns an error if a handler cannot subscribe; a goroutine of Watermill then leaks, so the process should exit.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.router.Run(ctx); err != nil {
 		return fmt.Errorf("pipeline: run: %w", err)

@@ -17,12 +17,12 @@ import (
 	"rollcall/pipeline"
 )
 
-// Messages in, ticks in, and what the registry would say out, on one router.
-func TestRouterRunsItsHandlersTogether(t *testing.T) {
+// One router with messages, ticks and outgoing events.
+func TestRouterRunsAllHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, in, out, said := mustBench(t), newInbox(), &outbox{}, make(chan string, 10)
-		b.Consume("messages", "t", in, pipeline.Chain{{Name: "say", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
-			said <- string(env.Payload)
+		b, in, out, sent := mustBench(t), newInbox(), &outbox{}, make(chan string, 10)
+		b.Consume("messages", "t", in, pipeline.Chain{{Name: "send", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
+			sent <- string(env.Payload)
 			return nil
 		})}})
 		b.Consume("ticks", "", pipeline.NewTicker(time.Second), pipeline.Chain{{Name: "tick", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
@@ -31,7 +31,7 @@ func TestRouterRunsItsHandlersTogether(t *testing.T) {
 			}
 			return nil
 		})}})
-		b.Produce("events", pipeline.NewSource(said, bytesOf, zap.NewNop()), "out", out)
+		b.Produce("events", pipeline.NewSource(sent, bytesOf, zap.NewNop()), "out", out)
 		stop := b.start(t)
 		for i := range 5 {
 			if !in.send(fmt.Sprint(i)) {
@@ -52,12 +52,12 @@ func TestRouterRunsItsHandlersTogether(t *testing.T) {
 		}
 		stop()
 		if out.closes != 0 {
-			t.Error("the router closed the publisher, which is the caller's")
+			t.Error("the router closed the caller's publisher")
 		}
 	})
 }
 
-func TestRouterKeepsThePublisherOfAHandlerThatEnds(t *testing.T) {
+func TestRouterDoesNotClosePublisherOfEndedHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, out, short, long := mustBench(t), &outbox{}, make(chan string), make(chan string)
 		b.Produce("short", pipeline.NewSource(short, bytesOf, zap.NewNop()), "short", out)
@@ -75,7 +75,7 @@ func TestRouterKeepsThePublisherOfAHandlerThatEnds(t *testing.T) {
 	})
 }
 
-func TestRouterPublishesAgainUntilTaken(t *testing.T) {
+func TestRouterRetriesUntilPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, out, from := mustBench(t), &outbox{err: errors.New("no broker")}, make(chan string, 2)
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
@@ -85,22 +85,22 @@ func TestRouterPublishesAgainUntilTaken(t *testing.T) {
 		from <- "b"
 		time.Sleep(10 * time.Second)
 		if len(from) != 1 || len(out.sent) != 0 {
-			t.Errorf("%d wait and %d are published, want 1 and 0", len(from), len(out.sent))
+			t.Errorf("%d waiting and %d published, want 1 and 0", len(from), len(out.sent))
 		}
-		out.refuse(nil)
+		out.fail(nil)
 		time.Sleep(time.Second)
 		if got := out.of("out"); len(got) != 2 || got[0].body != "a" || got[1].body != "b" {
 			t.Errorf("published %v, want a and b", got)
 		}
 		stop()
 		if left := s.Unacked(); left != nil {
-			t.Errorf("%q are left", left)
+			t.Errorf("%q are unacked", left)
 		}
 	})
 }
 
-// After Run a last flush may take over what no broker took.
-func TestRouterLeavesWhatWasNotPublished(t *testing.T) {
+// After Run the caller may publish the unacked messages.
+func TestUnackedAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, from := mustBench(t), make(chan string, 1)
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
@@ -115,8 +115,8 @@ func TestRouterLeavesWhatWasNotPublished(t *testing.T) {
 	})
 }
 
-// In real time: at its end the router holds a mutex while it waits, which stops the clock of synctest.
-func TestRunWaitsForWhatIsInFlight(t *testing.T) {
+// In real time, because the router holds a mutex while it waits, which stops the clock of synctest.
+func TestRunWaitsForMessagesInFlight(t *testing.T) {
 	others := goleak.IgnoreCurrent()
 	b, in, started, release := mustBench(t), newInbox(), make(chan struct{}), make(chan struct{})
 	b.Consume("c", "t", in, pipeline.Chain{{Name: "slow", Stage: stageFunc(func(context.Context, *pipeline.Envelope) error {
@@ -147,7 +147,7 @@ func TestRunWaitsForWhatIsInFlight(t *testing.T) {
 	goleak.VerifyNone(t, others)
 }
 
-func TestRunWaitsNoLongerThanFiveSeconds(t *testing.T) {
+func TestRunWaitsAtMostFiveSeconds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
@@ -173,11 +173,11 @@ func TestRunWaitsNoLongerThanFiveSeconds(t *testing.T) {
 			t.Errorf("got %v after %v, want nil after 5s", err, d)
 		}
 	case <-time.After(8 * time.Second):
-		t.Error("Run waits for ever")
+		t.Error("Run has not returned after 8s")
 	}
 }
 
-func TestRunEndsWhenAllHandlersHave(t *testing.T) {
+func TestRunReturnsWhenAllHandlersHave(t *testing.T) {
 	others := goleak.IgnoreCurrent()
 	b, from := mustBench(t), make(chan string)
 	b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", &outbox{})
@@ -196,7 +196,7 @@ func TestRunTwice(t *testing.T) {
 	b.Consume("c", "t", newInbox(), nil)
 	b.start(t)
 	if err := b.Run(t.Context()); err == nil {
-		t.Error("the second Run did not fail")
+		t.Error("the second Run returned no error")
 	}
 }
 
@@ -207,7 +207,7 @@ func (s noSubscriber) Subscribe(context.Context, string) (<-chan *message.Messag
 }
 func (noSubscriber) Close() error { return nil }
 
-func TestRunFailsWithASubscription(t *testing.T) {
+func TestRunReturnsSubscribeError(t *testing.T) {
 	b, want := mustBench(t), errors.New("no such topic")
 	b.Consume("c", "t", noSubscriber{want}, nil)
 	if err := b.Run(t.Context()); !errors.Is(err, want) {

@@ -10,8 +10,8 @@ import (
 	"rollcall/stages"
 )
 
-// The line about a message that is refused names its sender, for every reason, as far as the message does.
-func TestTheLogNamesTheSenderOfWhatIsRejected(t *testing.T) {
+// The log message about a rejected heartbeat has the sender as far as the heartbeat states it.
+func TestSenderOfRejectedHeartbeatIsLogged(t *testing.T) {
 	const known = `"service":"data","id":"a","addr":"10.0.0.7:80"`
 	for reason, tt := range map[events.Reason]struct{ body, want string }{
 		events.ReasonVersion:     {`{"v":2,` + known + `}`, "data a 10.0.0.7:80"},
@@ -34,11 +34,11 @@ func TestTheLogNamesTheSenderOfWhatIsRejected(t *testing.T) {
 				stop()
 				lines := b.logs.FilterMessageSnippet("heartbeat rejected").All()
 				if len(lines) != 1 {
-					t.Fatalf("%d lines, want 1", len(lines))
+					t.Fatalf("%d log messages, want 1", len(lines))
 				}
 				got := lines[0].ContextMap()
 				if sender := fmt.Sprint(got["service"], " ", got["id"], " ", got["addr"]); sender != tt.want || got["reason"] != string(reason) {
-					t.Errorf("the line names %q, reason %v; want %q, %s", sender, got["reason"], tt.want, reason)
+					t.Errorf("logged sender %q, reason %v; want %q, %s", sender, got["reason"], tt.want, reason)
 				}
 			})
 		})

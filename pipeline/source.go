@@ -8,23 +8,22 @@ import (
 	"go.uber.org/zap"
 )
 
-// sourceRetry is the pause before a message that could not be published is tried again.
+// sourceRetry is the pause before a message that was not acked is delivered again.
 const sourceRetry = 250 * time.Millisecond
 
-// Source is a Watermill subscriber over a Go channel: in order, one message in flight, each one sent
-// again until it is acked. So while no broker can be reached the channel is not read, and its other end
-// keeps what there is.
+// Source is a Watermill subscriber for the values of a Go channel. It delivers them in order, one at a time, each again until it
+// is acked. While no nsqd can be reached, it receives no more values from the channel.
 type Source[T any] struct {
-	ID func(T) string // the id of a value's message, for logs; nil: none. Not to be changed after Subscribe
+	ID func(T) string // returns the message id of a value, for logs; may be nil. Do not change it after Subscribe
 
 	from   <-chan T
 	encode func(T) ([]byte, error)
 	log    *zap.Logger
-	feed
+	localSubscriber
 	unacked []T
 }
 
-// NewSource starts nothing; Subscribe does, once. A value that encode refuses is logged and left out.
+// NewSource starts nothing; call Subscribe once. A value for which encode returns an error is logged and skipped.
 func NewSource[T any](from <-chan T, encode func(T) ([]byte, error), log *zap.Logger) *Source[T] {
 	return &Source[T]{from: from, encode: encode, log: log}
 }
@@ -45,11 +44,11 @@ func (s *Source[T]) Subscribe(ctx context.Context, _ string) (<-chan *message.Me
 	})
 }
 
-// send reports false when ctx ended before the message was acked.
+// send reports false if ctx ends before the message is acked.
 func (s *Source[T]) send(ctx context.Context, out chan<- *message.Message, v T) bool {
 	payload, err := s.encode(v)
 	if err != nil {
-		s.log.Error("message cannot be encoded and is left out", zap.Error(err))
+		s.log.Error("message cannot be encoded and is skipped", zap.Error(err))
 		return true
 	}
 	id := ""
@@ -67,5 +66,5 @@ func (s *Source[T]) send(ctx context.Context, out chan<- *message.Message, v T) 
 	return true
 }
 
-// Unacked is what was taken from the channel but not acked. Call it after Close.
+// Unacked returns the values that were received from the channel but not acked. Call it after Close.
 func (s *Source[T]) Unacked() []T { return s.unacked }

@@ -14,7 +14,7 @@ import (
 	"rollcall/pipeline"
 )
 
-func TestSourceKeepsTheOrder(t *testing.T) {
+func TestSourceKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := sourceOf("a", "b", "c")
 		out := mustSubscribe(t, t.Context(), s)
@@ -27,12 +27,12 @@ func TestSourceKeepsTheOrder(t *testing.T) {
 		}
 		mustClose(t, s)
 		if left := s.Unacked(); left != nil {
-			t.Errorf("%q are left", left)
+			t.Errorf("%q are unacked", left)
 		}
 	})
 }
 
-func TestSourceSendsAgainUntilAcked(t *testing.T) {
+func TestSourceRetriesUntilAcked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, start := sourceOf("a", "b"), time.Now()
 		out := mustSubscribe(t, t.Context(), s)
@@ -58,28 +58,28 @@ func TestSourceUnacked(t *testing.T) {
 		use  func(t *testing.T, s *pipeline.Source[string])
 		want []string
 	}{
-		{"nothing was taken", func(t *testing.T, s *pipeline.Source[string]) { mustClose(t, s) }, nil},
-		{"nobody read", func(t *testing.T, s *pipeline.Source[string]) {
+		{"nothing received", func(t *testing.T, s *pipeline.Source[string]) { mustClose(t, s) }, nil},
+		{"not read", func(t *testing.T, s *pipeline.Source[string]) {
 			mustSubscribe(t, t.Context(), s)
 			synctest.Wait()
 			mustClose(t, s)
 		}, []string{"a"}},
-		{"one waits for its ack", func(t *testing.T, s *pipeline.Source[string]) {
+		{"not acked", func(t *testing.T, s *pipeline.Source[string]) {
 			<-mustSubscribe(t, t.Context(), s)
 			mustClose(t, s)
 		}, []string{"a"}},
-		{"one was nacked", func(t *testing.T, s *pipeline.Source[string]) {
+		{"nacked", func(t *testing.T, s *pipeline.Source[string]) {
 			(<-mustSubscribe(t, t.Context(), s)).Nack()
 			synctest.Wait()
 			mustClose(t, s)
 		}, []string{"a"}},
-		{"the first was acked, the second not", func(t *testing.T, s *pipeline.Source[string]) {
+		{"first acked, second not", func(t *testing.T, s *pipeline.Source[string]) {
 			out := mustSubscribe(t, t.Context(), s)
 			(<-out).Ack()
 			<-out
 			mustClose(t, s)
 		}, []string{"b"}},
-		{"the context ended", func(t *testing.T, s *pipeline.Source[string]) {
+		{"context ended", func(t *testing.T, s *pipeline.Source[string]) {
 			ctx, end := context.WithCancel(t.Context())
 			<-mustSubscribe(t, ctx, s)
 			end()
@@ -98,8 +98,8 @@ func TestSourceUnacked(t *testing.T) {
 	}
 }
 
-// An ack counts even if Close comes at the same moment: otherwise the last flush would publish it again.
-func TestSourceAckedAtTheEnd(t *testing.T) {
+// An ack counts even if Close is called at the same moment; otherwise the caller would publish the message again.
+func TestSourceAckedDuringClose(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			s := sourceOf("a")
@@ -107,14 +107,14 @@ func TestSourceAckedAtTheEnd(t *testing.T) {
 			msg.Ack()
 			mustClose(t, s)
 			if left := s.Unacked(); left != nil {
-				t.Fatalf("%q are left", left)
+				t.Fatalf("%q are unacked", left)
 			}
 		})
 	}
 }
 
-// What is not taken stays with the other end.
-func TestSourceTakesOneAtATime(t *testing.T) {
+// Values that the Source has not received stay in the channel.
+func TestSourceReceivesOneValueAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := make(chan string, 3)
 		from <- "a"
@@ -125,12 +125,12 @@ func TestSourceTakesOneAtATime(t *testing.T) {
 		time.Sleep(time.Hour)
 		mustClose(t, s)
 		if len(from) != 2 || len(s.Unacked()) != 1 {
-			t.Errorf("%d stayed and %d were taken, want 2 and 1", len(from), len(s.Unacked()))
+			t.Errorf("%d in the channel and %d unacked, want 2 and 1", len(from), len(s.Unacked()))
 		}
 	})
 }
 
-func TestSourceLeavesOutWhatCannotBeEncoded(t *testing.T) {
+func TestSourceSkipsValuesThatCannotBeEncoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		from := make(chan string, 3)
@@ -156,12 +156,12 @@ func TestSourceLeavesOutWhatCannotBeEncoded(t *testing.T) {
 			t.Errorf("logged %+v, want one error", lines)
 		}
 		if left := s.Unacked(); left != nil {
-			t.Errorf("%q are left", left)
+			t.Errorf("%q are unacked", left)
 		}
 	})
 }
 
-func TestSourceEndsWithItsChannel(t *testing.T) {
+func TestSourceEndsWhenChannelIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from := make(chan string, 1)
 		from <- "a"

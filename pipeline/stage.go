@@ -8,36 +8,36 @@ import (
 	"rollcall/events"
 )
 
-// Envelope is one message on its way. Each stage may rely on what the ones before it filled in. It
-// belongs to the stage that runs; nobody keeps it after the chain.
+// Envelope is a message in the pipeline. Each stage may use the fields that earlier stages have set. Only the running stage may
+// use it, and no stage may keep it.
 type Envelope struct {
-	Payload   []byte            // edge
-	Receipt   events.Receipt    // edge; ReceivedAt is the only clock a stage may use
-	Heartbeat *events.Heartbeat // decode; the stage that hands it on gives it away
+	Payload   []byte            // set by the router
+	Receipt   events.Receipt    // set by the router; ReceivedAt is the current time for all stages
+	Heartbeat *events.Heartbeat // set by the stage decode; the registry owns it after the stage register
 }
 
-// Stage is one step on the way of a message. It must be safe for concurrent use.
+// Stage is one step of processing a message. It must be safe for concurrent use.
 type Stage interface {
-	// Process does the step, or says by its error what becomes of the message: see OutcomeOf.
+	// Process returns nil to pass the message to the next stage. OutcomeOf has the meaning of errors.
 	Process(ctx context.Context, env *Envelope) error
 }
 
-// Named is a stage with the name that shows in errors, logs and metrics.
+// Named is a stage with its name for errors, logs and metrics.
 type Named struct {
 	Name  string
 	Stage Stage
 }
 
-// Chain is the stages of a message in their order.
+// Chain is the stages for a message, in order.
 type Chain []Named
 
-// ErrDrop is what every *DropError is: a message that is in order but has nothing to say.
+// ErrDrop matches every *DropError: the message is valid and has no effect.
 var ErrDrop = errors.New("pipeline: drop")
 
-// DropError is an ErrDrop with its reason, under which it is counted.
+// DropError is an ErrDrop with the reason for which it is counted.
 type DropError struct{ Reason events.Reason }
 
-// Drop ends the way of a message without harm.
+// Drop returns a *DropError, which ends the processing of a message without retrying it.
 func Drop(r events.Reason) error { return &DropError{r} }
 
 func (e *DropError) Error() string { return fmt.Sprintf("pipeline: drop: %s", e.Reason) }

@@ -7,14 +7,14 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Ticker is a Watermill subscriber that delivers an empty message each interval. The next one waits
-// until the last is acked or nacked: ticks never overlap, and those that are late are left out.
+// Ticker is a Watermill subscriber that delivers an empty message each interval. The next message waits until the last one is
+// acked or nacked: ticks never overlap, and missed ticks are skipped.
 type Ticker struct {
 	interval time.Duration
-	feed
+	localSubscriber
 }
 
-// NewTicker starts nothing; Subscribe does. The interval must be positive.
+// NewTicker starts nothing; call Subscribe. The interval must be positive.
 func NewTicker(interval time.Duration) *Ticker { return &Ticker{interval: interval} }
 
 // Subscribe ticks until ctx ends or Close. The topic is ignored.

@@ -13,12 +13,12 @@ func TestTicker(t *testing.T) {
 	const s = time.Second
 	for _, tt := range []struct {
 		name string
-		work []time.Duration // of the handler, for one tick after the other
-		want []time.Duration // when the ticks come
+		work []time.Duration // how long the handler works for each tick
+		want []time.Duration // times of the ticks
 	}{
-		{"ticks come each interval", []time.Duration{0, 0, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
-		{"work shorter than the interval delays nothing", []time.Duration{s / 2, s / 2, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
-		{"of those that are late one comes at once", []time.Duration{7 * s / 2, 0, 0}, []time.Duration{1 * s, 9 * s / 2, 5 * s}},
+		{"one tick each interval", []time.Duration{0, 0, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
+		{"no delay by work shorter than the interval", []time.Duration{s / 2, s / 2, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
+		{"one of several missed ticks follows at once", []time.Duration{7 * s / 2, 0, 0}, []time.Duration{1 * s, 9 * s / 2, 5 * s}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -29,10 +29,10 @@ func TestTicker(t *testing.T) {
 					msg := <-out
 					got = append(got, time.Since(start))
 					if len(msg.Payload) != 0 {
-						t.Errorf("a tick says %q", msg.Payload)
+						t.Errorf("tick with payload %q", msg.Payload)
 					}
 					time.Sleep(work)
-					if i%2 == 0 { // the fate of a tick does not matter
+					if i%2 == 0 { // acks and nacks have the same effect
 						msg.Ack()
 					} else {
 						msg.Nack()

@@ -13,68 +13,68 @@ import (
 	"rollcall/pipeline/outage"
 )
 
-// refusedLog is how many refused messages are logged in a minute. All are counted.
-const refusedLog = 10
+// dropLogRate is the maximum of dropped messages that are logged in a minute. All are counted.
+const dropLogRate = 10
 
-// Outlet publishes messages of one kind to one topic, and knows since when that fails. It is safe for concurrent use.
-type Outlet struct {
+// TopicPublisher publishes messages of one kind to one topic, and records failures. It is safe for concurrent use.
+type TopicPublisher struct {
 	topic   string
 	to      message.Publisher
 	counter prometheus.Counter
 	log     *zap.Logger
 
-	refusals *zap.Logger // log, sampled
+	dropLog *zap.Logger // log, sampled
 
-	outage  outage.Log
-	refused atomic.Uint64
+	outage        outage.Log
+	unpublishable atomic.Uint64
 }
 
-func newOutlet(kind, topic string, to message.Publisher, m *Metrics, log *zap.Logger) *Outlet {
+func newTopicPublisher(kind, topic string, to message.Publisher, m *Metrics, log *zap.Logger) *TopicPublisher {
 	log = log.With(zap.String("messages", kind), zap.String("topic", topic))
-	return &Outlet{
-		topic:    topic,
-		to:       to,
-		counter:  m.refused.WithLabelValues(kind),
-		log:      log,
-		refusals: sampled(log, time.Minute, refusedLog),
+	return &TopicPublisher{
+		topic:   topic,
+		to:      to,
+		counter: m.unpublishable.WithLabelValues(kind),
+		log:     log,
+		dropLog: sampled(log, time.Minute, dropLogRate),
 	}
 }
 
-// Publish returns nil if the message is published, and also if nsqd refuses it for good: then it is dropped, counted and
-// logged, because it would hold up those behind it for ever. With any other error it may be published again.
-func (o *Outlet) Publish(msg *message.Message) error {
-	err := o.to.Publish(o.topic, msg)
+// Publish returns nil if the message is published, or if it is unpublishable: then it is dropped, counted and logged, because it
+// would block the messages behind it forever. After any other error the caller may publish it again.
+func (p *TopicPublisher) Publish(msg *message.Message) error {
+	err := p.to.Publish(p.topic, msg)
 	switch {
 	case err == nil:
-		o.succeeded()
+		p.succeeded()
 	case nsqpubsub.Unpublishable(err):
-		o.drop(msg, err)
+		p.drop(msg, err)
 		return nil
-	case msg.Context().Err() == nil: // else nobody waits for it any more
-		if o.outage.Failed(time.Now(), err) {
-			o.log.Error("messages are not published; they wait, and this is logged once a minute", zap.Error(err))
+	case msg.Context().Err() == nil: // else the caller does not wait any more
+		if p.outage.Failed(time.Now(), err) {
+			p.log.Error("messages cannot be published and wait; this is logged once a minute", zap.Error(err))
 		}
 	}
 	return err
 }
 
-func (o *Outlet) succeeded() {
-	if since, failed := o.outage.Succeeded(); failed {
-		o.log.Info("messages are published again", zap.Duration("after", time.Since(since)))
+func (p *TopicPublisher) succeeded() {
+	if since, failed := p.outage.Succeeded(); failed {
+		p.log.Info("messages are published again", zap.Duration("after", time.Since(since)))
 	}
 }
 
-func (o *Outlet) drop(msg *message.Message, err error) {
+func (p *TopicPublisher) drop(msg *message.Message, err error) {
 	if errors.Is(err, nsqpubsub.ErrUnpublishable) {
-		o.succeeded() // nsqd can be reached
+		p.succeeded() // nsqd has responded
 	}
-	o.refused.Add(1)
-	o.counter.Inc()
-	o.refusals.Error("message dropped: nsqd refuses it for good", zap.String("id", msg.UUID), zap.Int("bytes", len(msg.Payload)), zap.Error(err))
+	p.unpublishable.Add(1)
+	p.counter.Inc()
+	p.dropLog.Error("message dropped: nsqd never accepts it", zap.String("id", msg.UUID), zap.Int("bytes", len(msg.Payload)), zap.Error(err))
 }
 
-// Failing returns since when nothing can be published, and why; zero and nil if the last message was published.
-func (o *Outlet) Failing() (since time.Time, err error) { return o.outage.Current() }
+// Failing returns since when publishing fails, and the last error, or zero and nil if the last publish succeeded.
+func (p *TopicPublisher) Failing() (since time.Time, err error) { return p.outage.Current() }
 
-// Refused is how many messages nsqd refused for good.
-func (o *Outlet) Refused() uint64 { return o.refused.Load() }
+// Unpublishable returns the number of messages that were dropped because nsqd never accepts them.
+func (p *TopicPublisher) Unpublishable() uint64 { return p.unpublishable.Load() }

@@ -22,85 +22,85 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// picky is a publisher that answers each body as it is told.
-type picky struct {
-	mu      sync.Mutex
-	answers map[string]error
-	taken   []string
+// fakePublisher is a publisher that returns the error set for a body, and records the other bodies.
+type fakePublisher struct {
+	mu        sync.Mutex
+	errs      map[string]error
+	published []string
 }
 
-func (p *picky) Publish(_ string, messages ...*message.Message) error {
+func (p *fakePublisher) Publish(_ string, messages ...*message.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range messages {
-		if err := p.answers[string(m.Payload)]; err != nil {
+		if err := p.errs[string(m.Payload)]; err != nil {
 			return err
 		}
-		p.taken = append(p.taken, string(m.Payload))
+		p.published = append(p.published, string(m.Payload))
 	}
 	return nil
 }
 
-func (p *picky) Close() error { return nil }
+func (p *fakePublisher) Close() error { return nil }
 
-func (p *picky) answer(body string, err error) {
+func (p *fakePublisher) setError(body string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers[body] = err
+	p.errs[body] = err
 }
 
-func TestWhatIsRefusedForGoodHoldsUpNobody(t *testing.T) {
+func TestUnpublishableMessagesAreDropped(t *testing.T) {
 	for name, err := range map[string]error{
-		"nsqd refuses it":                         fmt.Errorf("nsqpubsub: publish: %w: E_BAD_MESSAGE", nsqpubsub.ErrUnpublishable),
-		"one refuses it and others do not answer": errors.Join(nsqpubsub.ErrUnpublishable, nsqpubsub.ErrTimeout),
-		"it is too large for the producer":        nsqpubsub.ErrTooLarge,
-		"its topic has a bad name":                nsqpubsub.ErrTopic,
-		"it is empty":                             nsqpubsub.ErrEmpty,
+		"rejected by nsqd": fmt.Errorf("nsqpubsub: publish: %w: E_BAD_MESSAGE", nsqpubsub.ErrUnpublishable),
+		"rejected by one nsqd, no response of the others": errors.Join(nsqpubsub.ErrUnpublishable, nsqpubsub.ErrTimeout),
+		"too large for the producer":                      nsqpubsub.ErrTooLarge,
+		"invalid topic":                                   nsqpubsub.ErrTopic,
+		"empty":                                           nsqpubsub.ErrEmpty,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, from := mustBench(t), make(chan string, 10)
-				to := &picky{answers: map[string]error{"bad": err}}
+				to := &fakePublisher{errs: map[string]error{"bad": err}}
 				s := pipeline.NewSource(from, bytesOf, zap.NewNop())
 				s.ID = func(v string) string { return "id-of-" + v }
-				outlet := b.Produce("events", s, "out", to)
+				publisher := b.Produce("events", s, "out", to)
 				stop := b.start(t)
 				for _, body := range []string{"a", "bad", "b", "bad", "c"} {
 					from <- body
 				}
 				synctest.Wait()
-				if want := []string{"a", "b", "c"}; !slices.Equal(to.taken, want) {
-					t.Errorf("published %q, want %q", to.taken, want)
+				if want := []string{"a", "b", "c"}; !slices.Equal(to.published, want) {
+					t.Errorf("published %q, want %q", to.published, want)
 				}
-				if n := b.count(t, "rollcall_messages_refused_total", "messages", "events"); n != 2 || outlet.Refused() != 2 {
-					t.Errorf("counted %d and %d, want 2", n, outlet.Refused())
+				if n := b.count(t, "rollcall_messages_unpublishable_total", "messages", "events"); n != 2 || publisher.Unpublishable() != 2 {
+					t.Errorf("counted %d and %d, want 2", n, publisher.Unpublishable())
 				}
 				dropped := b.logs.FilterMessageSnippet("message dropped").All()
 				if len(dropped) != 2 || dropped[0].ContextMap()["id"] != "id-of-bad" || dropped[0].ContextMap()["bytes"] != int64(3) {
-					t.Errorf("logged %+v, want twice the id and the size", dropped)
+					t.Errorf("logged %+v, want two messages with id and size", dropped)
 				}
-				if since, err := outlet.Failing(); err != nil || !since.IsZero() {
-					t.Errorf("fails since %v: %v, want no failure", since, err)
+				if since, err := publisher.Failing(); err != nil || !since.IsZero() {
+					t.Errorf("failing since %v: %v, want no failure", since, err)
 				}
 				stop()
 				if left := s.Unacked(); left != nil {
-					t.Errorf("%q are left", left)
+					t.Errorf("%q are unacked", left)
 				}
 			})
 		})
 	}
 }
 
-func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
+func TestFailureIsLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, from, start := mustBench(t), make(chan string, 10), time.Now()
-		to := &picky{answers: map[string]error{"a": nsqpubsub.ErrNoNSQD}}
-		outlet := b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", to)
+		to := &fakePublisher{errs: map[string]error{"a": nsqpubsub.ErrNoNSQD}}
+		publisher := b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", to)
 		stop := b.start(t)
 		from <- "a"
 		time.Sleep(10*time.Minute - time.Second)
 		if n := b.logs.Len(); n != 10 {
-			t.Errorf("%d lines in ten minutes, want 10", n)
+			t.Errorf("%d log messages in ten minutes, want 10", n)
 		}
 		for _, line := range b.logs.All() {
 			if text := fmt.Sprint(line.Message, line.ContextMap()); line.Level != zapcore.ErrorLevel ||
@@ -108,23 +108,22 @@ func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
 				t.Errorf("%v: %s", line.Level, text)
 			}
 		}
-		if since, err := outlet.Failing(); !errors.Is(err, nsqpubsub.ErrNoNSQD) || !since.Equal(start) {
-			t.Errorf("fails since %v: %v, want since %v", since, err, start)
+		if since, err := publisher.Failing(); !errors.Is(err, nsqpubsub.ErrNoNSQD) || !since.Equal(start) {
+			t.Errorf("failing since %v: %v, want since %v", since, err, start)
 		}
-		to.answer("a", nil)
+		to.setError("a", nil)
 		time.Sleep(time.Second)
 		if n := b.logs.FilterMessage("messages are published again").Len(); n != 1 || b.logs.Len() != 11 {
-			t.Errorf("%d lines of the recovery, and %d in all, want 1 and 11", n, b.logs.Len())
+			t.Errorf("%d log messages about the recovery and %d in total, want 1 and 11", n, b.logs.Len())
 		}
-		if since, err := outlet.Failing(); err != nil || !since.IsZero() {
-			t.Errorf("fails since %v: %v, want no failure", since, err)
+		if since, err := publisher.Failing(); err != nil || !since.IsZero() {
+			t.Errorf("failing since %v: %v, want no failure", since, err)
 		}
 		stop()
 	})
 }
 
-// A stop is no failure of the brokers.
-func TestTheStopIsNotLogged(t *testing.T) {
+func TestStopIsNotLoggedAsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, from := mustBench(t), make(chan string, 1)
 		b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", hanging{})
@@ -133,12 +132,12 @@ func TestTheStopIsNotLogged(t *testing.T) {
 		time.Sleep(time.Second)
 		stop()
 		if n := b.logs.Len(); n != 0 {
-			t.Errorf("%+v, want no line", b.logs.All())
+			t.Errorf("logged %+v, want nothing", b.logs.All())
 		}
 	})
 }
 
-// hanging is a publisher to an nsqd that does not answer.
+// hanging is a publisher to an nsqd that does not respond.
 type hanging struct{}
 
 func (hanging) Publish(_ string, messages ...*message.Message) error {
@@ -149,22 +148,22 @@ func (hanging) Publish(_ string, messages ...*message.Message) error {
 
 func (hanging) Close() error { return nil }
 
-// The copy of a message that is rejected may be too large for nsqd, too.
-func TestACopyThatNSQDRefuses(t *testing.T) {
+// The copy of a rejected message may be too large for nsqd.
+func TestUnpublishableCopy(t *testing.T) {
 	small := embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }}
-	n := mustNSQWith(t, small, refusing(events.Invalid(events.ReasonMeta, "x")))
+	n := mustNSQWith(t, small, returning(events.Invalid(events.ReasonMeta, "x")))
 	copies, err := n.mustSubscriber(t).Subscribe(t.Context(), "t.invalid")
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.start(t)
-	n.mustPublish(t, bytes.Repeat([]byte("x"), 2000)) // in base64 it is too large
-	counted := func() int { return n.count(t, "rollcall_messages_refused_total", "messages", "rejected") }
+	n.mustPublish(t, bytes.Repeat([]byte("x"), 2000)) // too large in base64
+	counted := func() int { return n.count(t, "rollcall_messages_unpublishable_total", "messages", "rejected") }
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for begun := time.Now(); counted() != 1; {
 		if (<-poll.C).Sub(begun) > 10*time.Second {
-			t.Fatalf("%d are counted, want 1", counted())
+			t.Fatalf("%d unpublishable messages counted, want 1", counted())
 		}
 	}
 	n.mustPublish(t, []byte("small"))

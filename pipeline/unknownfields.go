@@ -10,14 +10,14 @@ import (
 	"rollcall/events"
 )
 
-// UnknownFields counts the fields of heartbeats that this version does not know, and names them once a minute. It is safe for
-// concurrent use.
+// UnknownFields counts the fields of heartbeats that this version does not know, and logs their names once a minute. It is safe
+// for concurrent use.
 type UnknownFields struct {
 	total prometheus.Counter
 	log   *zap.Logger
 
 	mu     sync.Mutex
-	logged time.Time // when last
+	logged time.Time // time of the last log message
 }
 
 // NewUnknownFields starts nothing.
@@ -29,7 +29,7 @@ func NewUnknownFields(m *Metrics, log *zap.Logger) *UnknownFields {
 func (u *UnknownFields) Report(h *events.Heartbeat, names []string) {
 	u.total.Add(float64(len(names)))
 	if u.due(time.Now()) {
-		u.log.Warn("heartbeat has unknown fields, which are ignored; more are not logged for a minute",
+		u.log.Warn("heartbeat has unknown fields, which are ignored; further ones are not logged for a minute",
 			append(senderFields(h), zap.Strings("fields", names))...)
 	}
 }

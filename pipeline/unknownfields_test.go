@@ -14,7 +14,7 @@ import (
 	"rollcall/pipeline"
 )
 
-func TestUnknownFieldsAreCountedAndNamedOnceAMinute(t *testing.T) {
+func TestUnknownFieldsAreCountedAndLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		counters := prometheus.NewRegistry()
@@ -24,18 +24,18 @@ func TestUnknownFieldsAreCountedAndNamedOnceAMinute(t *testing.T) {
 		}
 		u := pipeline.NewUnknownFields(metrics, zap.New(core))
 		h := &events.Heartbeat{Service: "data", ID: "a", Addr: "10.0.0.7:80", Incarnation: 7}
-		for range 150 { // two minutes and a half
+		for range 150 { // 2.5 min
 			u.Report(h, []string{"colour", "Weight"})
 			time.Sleep(time.Second)
 		}
 		lines := logs.All()
 		if len(lines) != 3 {
-			t.Fatalf("%d lines in two minutes and a half, want 3", len(lines))
+			t.Fatalf("%d log messages in 2.5 min, want 3", len(lines))
 		}
 		got := lines[0].ContextMap()
 		fields, _ := got["fields"].([]any)
 		if got["service"] != "data" || got["id"] != "a" || got["addr"] != "10.0.0.7:80" || !slices.Equal(fields, []any{"colour", "Weight"}) {
-			t.Errorf("the line has %v", got)
+			t.Errorf("the log message has %v", got)
 		}
 		families, err := counters.Gather()
 		if err != nil {
@@ -46,10 +46,10 @@ func TestUnknownFieldsAreCountedAndNamedOnceAMinute(t *testing.T) {
 				continue
 			}
 			if m := f.GetMetric(); len(m) != 1 || m[0].GetCounter().GetValue() != 300 {
-				t.Errorf("got %v, want one series whatever the names are, at 300", m)
+				t.Errorf("got %v, want one series with the value 300", m)
 			}
 			return
 		}
-		t.Error("there is no counter of unknown fields")
+		t.Error("no counter of unknown fields")
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"rollcall/pipeline"
 )
 
-// Skew estimates the difference between the clocks of this process and of an nsqd from a canary of this process.
-type Skew interface {
+// ClockSkew estimates the difference between the clocks of this process and of an nsqd from a canary of this process.
+type ClockSkew interface {
 	Learn(r events.Receipt, sent time.Time)
 }
 
@@ -23,7 +23,7 @@ type Canary struct {
 	Registry Registry
 	ID       string    // of this API server
 	Started  time.Time // start of this process, as its canaries state it
-	Skew     Skew      // receives this process's own canaries; may be nil
+	Skew     ClockSkew // receives this process's own canaries; may be nil
 }
 
 func (c Canary) Process(ctx context.Context, env *pipeline.Envelope) error {

@@ -25,7 +25,7 @@ type apiServer struct {
 	started  time.Time
 	registry *registry.Registry
 	chain    pipeline.Chain
-	skew     *pipeline.Skew
+	skew     *pipeline.ClockSkew
 	stop     func() // ends it and waits until it has ended; nil while there is none
 	buf      []byte
 
@@ -64,7 +64,7 @@ func newAPIServer(w *world) *apiServer {
 // begin starts the process, with its roll of before if there is one.
 func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.started = a.time()
-	a.skew = pipeline.NewSkew(a.started)
+	a.skew = pipeline.NewClockSkew(a.started)
 	var err error
 	a.registry, err = registry.New(registry.Config{Observer: observer, Tick: tickInterval, Probing: !a.w.network.unprobed, Restore: saved})
 	fixture.Must(a.w.t, err)

@@ -1,5 +1,4 @@
-// Package outage decides when a failure that repeats is logged: when it begins, once a minute while it lasts, and when it
-// ends.
+// Package outage decides when to log a repeated failure: when it begins, once a minute while it lasts, and when it ends.
 package outage
 
 import (
@@ -7,10 +6,10 @@ import (
 	"time"
 )
 
-// Every is the time between two log lines about a failure that lasts.
+// Every is the time between two log messages about a failure that lasts.
 const Every = time.Minute
 
-// Log follows the attempts at one operation. The zero value is ready to use. It is safe for concurrent use.
+// Log records the attempts of one operation. The zero value is ready to use. It is safe for concurrent use.
 type Log struct {
 	mu     sync.Mutex
 	since  time.Time // zero: the last attempt succeeded
@@ -32,7 +31,7 @@ func (l *Log) Failed(now time.Time, err error) bool {
 	return true
 }
 
-// Succeeded records a successful attempt. If attempts before it failed, it reports since when they did, and true.
+// Succeeded records a successful attempt. If the attempt before it failed, it returns the time of the first failure and true.
 func (l *Log) Succeeded() (since time.Time, failed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,7 +40,7 @@ func (l *Log) Succeeded() (since time.Time, failed bool) {
 	return since, !since.IsZero()
 }
 
-// Current returns since when attempts fail and why the last one did, or zero and nil.
+// Current returns the time of the first failure and the last error, or zero and nil if the last attempt succeeded.
 func (l *Log) Current() (since time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

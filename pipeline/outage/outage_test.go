@@ -17,15 +17,15 @@ func TestLog(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{"a success at the start is not logged", 0, nil, false},
-		{"the first failure", 1 * time.Second, errors.New("a"), true},
-		{"the next one", 2 * time.Second, errors.New("b"), false},
-		{"one tick short of a minute", 61*time.Second - 1, errors.New("c"), false},
-		{"a minute after the first", 61 * time.Second, errors.New("d"), true},
-		{"and after that", 62 * time.Second, errors.New("e"), false},
-		{"the recovery", 63 * time.Second, nil, true},
-		{"a success after a success", 64 * time.Second, nil, false},
-		{"a failure after a recovery", 65 * time.Second, errors.New("f"), true},
+		{"success at the start", 0, nil, false},
+		{"first failure", 1 * time.Second, errors.New("a"), true},
+		{"second failure", 2 * time.Second, errors.New("b"), false},
+		{"failure just before a minute has passed", 61*time.Second - 1, errors.New("c"), false},
+		{"failure after a minute", 61 * time.Second, errors.New("d"), true},
+		{"next failure", 62 * time.Second, errors.New("e"), false},
+		{"recovery", 63 * time.Second, nil, true},
+		{"success after a success", 64 * time.Second, nil, false},
+		{"failure after a recovery", 65 * time.Second, errors.New("f"), true},
 	} {
 		now := start.Add(step.at)
 		var got bool
@@ -38,10 +38,10 @@ func TestLog(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", step.name, got, step.want)
 		}
 		if since, err := l.Current(); !errors.Is(err, step.err) || since.IsZero() != (step.err == nil) {
-			t.Errorf("%s: the current failure is %v since %v, want %v", step.name, err, since, step.err)
+			t.Errorf("%s: current error %v since %v, want %v", step.name, err, since, step.err)
 		}
 	}
 	if since, _ := l.Current(); !since.Equal(start.Add(65 * time.Second)) {
-		t.Errorf("fails since %v, want the first failure after the recovery", since)
+		t.Errorf("failing since %v, want the first failure after the recovery", since)
 	}
 }

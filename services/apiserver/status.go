@@ -36,9 +36,9 @@ type Conflict struct {
 
 // Outbox describes the lifecycle events that are not yet published.
 type Outbox struct {
-	Length  int    `json:"length"`  // events that wait
-	Dropped uint64 `json:"dropped"` // events dropped since the start, because too many waited
-	Refused uint64 `json:"refused"` // events that nsqd refused since the start, for their size or topic
+	Length        int    `json:"length"`        // events that wait
+	Dropped       uint64 `json:"dropped"`       // events dropped since the start, because too many waited
+	Unpublishable uint64 `json:"unpublishable"` // events since the start that nsqd never accepts, for example for their size
 
 	FailingSince time.Time `json:"failing_since,omitzero"` // since then no event could be published
 	Error        string    `json:"error,omitempty"`        // why no event can be published
@@ -46,9 +46,9 @@ type Outbox struct {
 
 // EventsState is the state of publishing lifecycle events. Err is nil if the last event was published.
 type EventsState struct {
-	Refused      uint64 // see Outbox
-	FailingSince time.Time
-	Err          error
+	Unpublishable uint64 // see Outbox
+	FailingSince  time.Time
+	Err           error
 }
 
 // describe describes an error of publishing, in words. It is empty if there is none.
@@ -60,7 +60,7 @@ func (o Outbox) describe() string {
 }
 
 func outboxOf(stats registry.Stats, e EventsState) Outbox {
-	o := Outbox{Length: stats.Outbox, Dropped: stats.Dropped, Refused: e.Refused}
+	o := Outbox{Length: stats.Outbox, Dropped: stats.Dropped, Unpublishable: e.Unpublishable}
 	if e.Err != nil {
 		o.FailingSince, o.Error = e.FailingSince.UTC().Truncate(time.Millisecond), e.Err.Error()
 	}

@@ -37,7 +37,7 @@ func (r *roll) flush() error {
 }
 
 // publishAll tries each message once, as long as ctx holds. It returns those that are not published, and the last failure.
-func publishAll(ctx context.Context, o *pipeline.Outlet, messages []*message.Message) (failed []*message.Message, cause error) {
+func publishAll(ctx context.Context, o *pipeline.TopicPublisher, messages []*message.Message) (failed []*message.Message, cause error) {
 	for _, msg := range messages {
 		if ctx.Err() == nil {
 			err := o.Publish(msg)

@@ -43,11 +43,11 @@ func TestAnEventThatNSQDRefusesBlocksNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := status.Outbox; o.Refused != 1 || o.Length != 0 || o.Dropped != 0 || !o.FailingSince.IsZero() {
-		t.Errorf("got %+v, want one refused and nothing else", o)
+	if o := status.Outbox; o.Unpublishable != 1 || o.Length != 0 || o.Dropped != 0 || !o.FailingSince.IsZero() {
+		t.Errorf("got %+v, want one unpublishable event and nothing else", o)
 	}
-	if text := mustGet(t, "http://"+a.Addr()+"/metrics"); !strings.Contains(text, "\n"+`rollcall_messages_refused_total{messages="events"} 1`) {
-		t.Error("/metrics does not count the refused event")
+	if text := mustGet(t, "http://"+a.Addr()+"/metrics"); !strings.Contains(text, "\n"+`rollcall_messages_unpublishable_total{messages="events"} 1`) {
+		t.Error("/metrics does not count the unpublishable event")
 	}
 	dropped := logs.FilterMessageSnippet("message dropped").All()
 	if len(dropped) != 1 || dropped[0].ContextMap()["id"] == "" || dropped[0].ContextMap()["bytes"].(int64) <= 2048 {

@@ -36,7 +36,7 @@ type roll struct {
 	subscriber *nsqpubsub.Subscriber
 	publisher  *nsqpubsub.Publisher
 	events     *pipeline.Source[events.Event]
-	outlet     *pipeline.Outlet // of the events
+	outlet     *pipeline.TopicPublisher // of the events
 	hearing    *hearing
 
 	canaries       *canary.Sender
@@ -130,7 +130,7 @@ func (r *roll) connect(cluster nsqpubsub.Cluster) error {
 }
 
 func (r *roll) newPipeline(metrics prometheus.Registerer) error {
-	skew := pipeline.NewSkew(r.started)
+	skew := pipeline.NewClockSkew(r.started)
 	counters, err := pipeline.NewMetrics(metrics)
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
@@ -228,7 +228,7 @@ func (r *roll) start(s *supervisor.Stack) {
 // eventsState is how the lifecycle events are published.
 func (r *roll) eventsState() apiserver.EventsState {
 	since, err := r.outlet.Failing()
-	return apiserver.EventsState{Refused: r.outlet.Refused(), FailingSince: since, Err: err}
+	return apiserver.EventsState{Unpublishable: r.outlet.Unpublishable(), FailingSince: since, Err: err}
 }
 
 // nsqd are the addresses of those that there are, as receipts name them.
@@ -250,7 +250,7 @@ func (r *roll) waiting() prometheus.Collector {
 
 // returns tells of each canary that comes back those who learn from it.
 type returns struct {
-	skew *pipeline.Skew
+	skew *pipeline.ClockSkew
 	roll *roll
 }
 

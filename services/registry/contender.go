@@ -8,7 +8,7 @@ import "time"
 // and more than once: it may come from a process that is gone.
 //
 // The time at which nsqd received the heartbeat distinguishes the two cases. It is the time of receipt minus the delay, from
-// which pipeline.Skew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a queue
+// which pipeline.ClockSkew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a queue
 // was published before the newest heartbeat of the record, and never takes its place. A contender does if
 //
 //	it was published after the newest heartbeat of the record, and so was an earlier contender,

@@ -41,7 +41,7 @@ import (
 //
 //	age of a lease = L - grace - stamp        stamp = max(stamp, L - delay) at each heartbeat
 //
-// The delay is the time that the heartbeat waited in NSQ, free of the skew of clocks: pipeline.Skew has its formula.
+// The delay is the time that the heartbeat waited in NSQ, free of the skew of clocks: pipeline.ClockSkew has its formula.
 // The sender's clock is used for nothing.
 type leaseClock struct {
 	interval, tick time.Duration // h and d

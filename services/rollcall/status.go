@@ -48,7 +48,7 @@ func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	row("complete", yesNo(s.Complete))
 	row("revision", s.Revision)
 	row("servers", fmt.Sprintf("%d alive, %d suspect, %d draining", s.Servers.Alive, s.Servers.Suspect, s.Servers.Draining))
-	row("events", fmt.Sprintf("%d wait, %d dropped, %d refused", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Refused))
+	row("events", fmt.Sprintf("%d wait, %d dropped, %d unpublishable", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Unpublishable))
 	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tRECEPTION\tLAG\tRECEIVED\tERROR\n")
 	for _, n := range s.NSQD {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", terminal.Escape(n.Address), yesNo(n.Connected), n.Reception,
