@@ -64,7 +64,7 @@ func TestOneOfThreeNSQD(t *testing.T) {
 			fixture.Sleep(harness.SettleTime)
 			harness.PercentileAtMost(t, name+": beats delayed", beats.delays(from, to), 100, publishLimit)
 			b.NoFalseExpiries(name, b.api)
-			b.poller.NoneMissing(t, name)
+			b.poller.CheckUninterrupted(t, name)
 		})
 	}
 }
@@ -99,7 +99,7 @@ func TestAllNSQDStopped(t *testing.T) {
 			harness.AtMost(t, "mode normal again", b.api.AwaitNormal(t, 40*time.Second, b.Servers...), 25*time.Second)
 			l.NoFailures(t, "all nsqd stopped "+name)
 			b.NoFalseExpiries("all nsqd stopped "+name, b.api)
-			b.poller.NoneMissing(t, "all nsqd stopped "+name)
+			b.poller.CheckUninterrupted(t, "all nsqd stopped "+name)
 			fixture.Eventually(t, 2*time.Second, "the modes were normal, blind and normal", func() bool {
 				return b.poller.SawModes(events.ModeNormal, events.ModeBlind, events.ModeNormal)
 			})
@@ -121,7 +121,7 @@ func TestRollingRestartOfNSQD(t *testing.T) {
 	fixture.Sleep(harness.SettleTime)
 	l.NoFailures(t, "rolling restart of nsqd")
 	b.NoFalseExpiries("rolling restart of nsqd", b.api)
-	b.poller.NoneMissing(t, "rolling restart of nsqd")
+	b.poller.CheckUninterrupted(t, "rolling restart of nsqd")
 }
 
 // TestDeathsWhileNoNSQDServes: who dies meanwhile leaves the list because nobody listens on its address, nobody else
@@ -196,7 +196,7 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 			}
 			fixture.Sleep(harness.SettleTime)
 			b.NoFalseExpiries("all nsqd "+name, b.api)
-			b.poller.NoneMissing(t, "all nsqd "+name, ids...)
+			b.poller.CheckUninterrupted(t, "all nsqd "+name, ids...)
 		})
 	}
 }

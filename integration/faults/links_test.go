@@ -49,7 +49,7 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 			b.awaitReception(t, "half open", wires[0], "receiving", receivingLimit-time.Since(begun))
 			fixture.Sleep(harness.SettleTime)
 			b.NoFalseExpiries("half open "+name, b.api)
-			b.poller.NoneMissing(t, "half open "+name)
+			b.poller.CheckUninterrupted(t, "half open "+name)
 		})
 	}
 	t.Run("all of them", func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 		}
 		harness.AtMost(t, "all half open: mode normal again", b.api.AwaitNormal(t, 40*time.Second, b.Servers...), 25*time.Second)
 		b.NoFalseExpiries("all half open", b.api)
-		b.poller.NoneMissing(t, "all half open")
+		b.poller.CheckUninterrupted(t, "all half open")
 	})
 }
 
@@ -116,7 +116,7 @@ func TestLinkToNSQD(t *testing.T) {
 			}
 			fixture.Sleep(harness.SettleTime)
 			b.NoFalseExpiries(name, b.api)
-			b.poller.NoneMissing(t, name)
+			b.poller.CheckUninterrupted(t, name)
 		})
 	}
 }

@@ -19,7 +19,7 @@ func BenchmarkBeatToEvent(b *testing.B) {
 	c.StartNSQD()
 	c.StartNSQD()
 	c.StartAPI("api-1", 2)
-	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: c.Nsq})
+	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: c.NSQ})
 	fixture.Must(b, err)
 	b.Cleanup(func() { fixture.Must(b, producer.Close()) })
 	seen := c.Watch()

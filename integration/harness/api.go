@@ -16,15 +16,15 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// API is an API server as its users see it: over HTTP.
+// API is a client of an API server, and of its proxy.
 type API struct {
-	Addr   string
-	Proxy  string // its address too
+	Addr   string // of the HTTP API
+	Proxy  string // address of the proxy
 	Client *http.Client
-	tail   func(lines int) string // of the log
+	tail   func(lines int) string // returns the last lines of the log
 }
 
-// NewAPI asks nothing yet.
+// NewAPI sends no request.
 func NewAPI(tb testing.TB, addr, proxy string, tail func(lines int) string) *API {
 	tb.Helper()
 	transport := &http.Transport{}
@@ -32,9 +32,10 @@ func NewAPI(tb testing.TB, addr, proxy string, tail func(lines int) string) *API
 	return &API{Addr: addr, Proxy: proxy, Client: &http.Client{Transport: transport, Timeout: 2 * time.Second}, tail: tail}
 }
 
+// Live reports whether /livez responds with 200.
 func (a *API) Live() bool { return a.check("/livez") == nil }
 
-// Ready tells what /readyz says.
+// Ready reports whether /readyz responds with 200.
 func (a *API) Ready() bool { return a.check("/readyz") == nil }
 
 func (a *API) check(path string) error {
@@ -42,7 +43,7 @@ func (a *API) check(path string) error {
 	return err
 }
 
-// Status is what the tests want of GET /v1/status.
+// Status is the part of GET /v1/status that tests read.
 type Status struct {
 	Mode     events.Mode
 	Revision uint64
@@ -54,14 +55,16 @@ type Status struct {
 	NSQD []Node
 }
 
+// Node is an nsqd in Status.
 type Node struct {
 	Address   string
 	Connected bool
-	Reception string   // receiving or silent
+	Reception string   // receiving, silent or new
 	LagMS     *float64 `json:"lag_ms"`
 	Received  uint64
 }
 
+// Node returns the nsqd with an address, or the zero Node.
 func (s *Status) Node(addr string) Node {
 	for _, n := range s.NSQD {
 		if n.Address == addr {
@@ -71,6 +74,7 @@ func (s *Status) Node(addr string) Node {
 	return Node{}
 }
 
+// Status requests /v1/status.
 func (a *API) Status() (*Status, error) { return Get[Status](a, "/v1/status") }
 
 func (a *API) servers() ([]*events.Server, error) {
@@ -81,8 +85,8 @@ func (a *API) servers() ([]*events.Server, error) {
 	return list.Servers, nil
 }
 
-// ErrStatus is an answer with another status than 200.
-var ErrStatus = errors.New("refused")
+// ErrStatus is returned for a response whose status is not 200.
+var ErrStatus = errors.New("status is not 200")
 
 func (a *API) get(path string) ([]byte, error) {
 	resp, err := a.Client.Get("http://" + a.Addr + path)
@@ -97,16 +101,18 @@ func (a *API) get(path string) ([]byte, error) {
 	return body, err
 }
 
+// Get decodes the JSON that a path of the API responds with.
 func Get[T any](a *API, path string) (*T, error) {
 	body, err := a.get(path)
 	if err != nil {
 		return nil, err
 	}
-	answer := new(T)
-	return answer, json.Unmarshal(body, answer)
+	value := new(T)
+	return value, json.Unmarshal(body, value)
 }
 
-// Metric is the sum of the series of /metrics whose name begins so and that have all of these labels.
+// Metric returns the sum of the series in /metrics whose text starts with prefix and contains every label. It fails the test if there is
+// none.
 func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	tb.Helper()
 	sum, found := a.sum(tb, prefix, labels...)
@@ -116,7 +122,7 @@ func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	return sum
 }
 
-// Count is the sum of the series of a counter that have all of these labels: 0 if nothing was counted yet.
+// Count returns the sum of the series of a counter that contain every label, or 0 if there is none.
 func (a *API) Count(tb testing.TB, name string, labels ...string) float64 {
 	tb.Helper()
 	sum, _ := a.sum(tb, name+"{", labels...)
@@ -138,7 +144,7 @@ func (a *API) sum(tb testing.TB, prefix string, labels ...string) (sum float64, 
 	return sum, found
 }
 
-// Counters of the proxy.
+// Names of the proxy's counters.
 const (
 	RequestsMetric  = "rollcall_proxy_requests_total"
 	AttemptsMetric  = "rollcall_proxy_attempts_total"
@@ -146,13 +152,14 @@ const (
 	EjectionsMetric = "rollcall_proxy_ejections_total"
 )
 
-// Expired counts the servers that this process expired since its start.
+// Expired returns the number of servers that the API server has expired since its start.
 func (a *API) Expired(tb testing.TB) int {
 	tb.Helper()
 	return int(a.Metric(tb, "rollcall_transitions_total{", `type="expired"`))
 }
 
-// Await asks a few times a second until the condition holds, and returns how long that took.
+// Await calls holds every 20 ms until it returns true, and returns how long that took. It fails the test at once, with the last lines of
+// the log, when that takes longer than within.
 func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
 	tb.Helper()
 	begun := time.Now()
@@ -167,16 +174,16 @@ func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func
 	return time.Since(begun)
 }
 
-// AwaitNormal returns when the API server is warm and lists the servers named, and maybe others.
+// AwaitNormal waits until the mode is normal and all ids are listed.
 func (a *API) AwaitNormal(tb testing.TB, within time.Duration, ids ...string) time.Duration {
 	tb.Helper()
-	return a.Await(tb, within, fmt.Sprintf("mode normal, and %d servers on the roll", len(ids)), func() bool {
+	return a.Await(tb, within, fmt.Sprintf("mode normal, and %d servers listed", len(ids)), func() bool {
 		st, err := a.Status()
 		return err == nil && st.Mode == events.ModeNormal && st.Servers.Alive >= len(ids) && a.Lists(ids...)
 	})
 }
 
-// Lists tells whether all of these are on the roll.
+// Lists reports whether /v1/servers lists all ids.
 func (a *API) Lists(ids ...string) bool {
 	servers, err := a.servers()
 	if err != nil {

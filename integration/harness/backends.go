@@ -21,16 +21,15 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// BackendSpec is data servers in one process that answer every request in the same way, once they have read its body,
-// and count them.
+// BackendSpec describes data servers in one process. They read each request to its end, count it, and send the same response to all.
 type BackendSpec struct {
 	Service string
-	Addrs   []string // of one server each
-	Lookupd []string
-	Status  int           // default 200
-	Size    int           // of an answer, in bytes; default 100
-	Resets  float64       // the part of the requests that is answered by the reset of the connection
-	Delay   time.Duration // before the answer
+	Addrs   []string      // one for each server
+	Lookupd []string      // HTTP addresses
+	Status  int           // of the response; default 200
+	Size    int           // of the response's body in bytes; default 100
+	Resets  float64       // share of requests, 0 to 1, for which the connection is reset instead
+	Delay   time.Duration // before the response
 }
 
 func (s *BackendSpec) setDefaults() {
@@ -40,10 +39,10 @@ func (s *BackendSpec) setDefaults() {
 
 func (s BackendSpec) id(i int) string { return fmt.Sprintf("%s-%02d", s.Service, i) }
 
-// backend is what the servers of one process share. A GET of /count tells the number of requests, /healthz apart.
+// backend is the handler of all servers in the process. GET /count returns the number of other requests so far.
 type backend struct {
 	spec     BackendSpec
-	answer   []byte
+	body     []byte
 	requests atomic.Int64
 }
 
@@ -55,7 +54,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.requests.Add(1)
 	received, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
-		panic(http.ErrAbortHandler) // as many servers do
+		panic(http.ErrAbortHandler) // many servers close the connection after a broken body
 	}
 	if b.spec.Resets > 0 && rand.Float64() < b.spec.Resets {
 		reset(w)
@@ -66,13 +65,13 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Length", strconv.Itoa(len(b.answer)))
+	h.Set("Content-Length", strconv.Itoa(len(b.body)))
 	h.Set(receivedHeader, strconv.FormatInt(received, 10))
 	w.WriteHeader(b.spec.Status)
-	_, _ = w.Write(b.answer)
+	_, _ = w.Write(b.body)
 }
 
-// reset has the peer read "connection reset" where the answer should be.
+// reset sends a TCP reset instead of a response.
 func reset(w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -85,7 +84,7 @@ func reset(w http.ResponseWriter) {
 func startChildBackend(spec BackendSpec) (string, func() error, error) {
 	spec.setDefaults()
 	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // an agent's
+		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // as dataserver.Agent has it
 	})
 	if err != nil {
 		return "", nil, err
@@ -97,7 +96,7 @@ func startChildBackend(spec BackendSpec) (string, func() error, error) {
 		running.Wait()
 		return producer.Close()
 	}
-	b := &backend{spec: spec, answer: bytes.Repeat([]byte("a"), spec.Size)}
+	b := &backend{spec: spec, body: bytes.Repeat([]byte("a"), spec.Size)}
 	listening, failed := make(chan string, len(spec.Addrs)), make(chan error, len(spec.Addrs))
 	for i, addr := range spec.Addrs {
 		s, err := dataserver.NewServer(dataserver.ServerConfig{
@@ -122,14 +121,14 @@ func startChildBackend(spec BackendSpec) (string, func() error, error) {
 	return "serves", stop, nil
 }
 
-// backends is such a process.
-type backends struct {
+// Backends is a process of data servers that a BackendSpec describes.
+type Backends struct {
 	*Process
 	Spec BackendSpec
 }
 
-// StartBackends starts so many servers.
-func (s *Site) StartBackends(servers int, spec BackendSpec) *backends {
+// StartBackends starts data servers in one process. It sets Addrs and Lookupd.
+func (s *Site) StartBackends(servers int, spec BackendSpec) *Backends {
 	s.tb.Helper()
 	spec.setDefaults()
 	spec.Lookupd = []string{s.Lookupd.HTTP}
@@ -137,10 +136,11 @@ func (s *Site) StartBackends(servers int, spec BackendSpec) *backends {
 		spec.Addrs = append(spec.Addrs, fixture.FreeAddr(s.tb))
 		s.Servers = append(s.Servers, spec.id(i))
 	}
-	return &backends{Process: StartChild(s.tb, ChildCommand(s.tb, "backend", spec)), Spec: spec}
+	return &Backends{Process: StartChild(s.tb, ChildCommand(s.tb, "backend", spec)), Spec: spec}
 }
 
-func (b *backends) IDs() []string {
+// IDs returns the ids of the servers.
+func (b *Backends) IDs() []string {
 	var ids []string
 	for i := range b.Spec.Addrs {
 		ids = append(ids, b.Spec.id(i))
@@ -148,8 +148,8 @@ func (b *backends) IDs() []string {
 	return ids
 }
 
-// Requests is how many have come to these servers.
-func (b *backends) Requests(tb testing.TB) int {
+// Requests returns the number of requests that the servers have received.
+func (b *Backends) Requests(tb testing.TB) int {
 	tb.Helper()
 	resp, err := http.Get("http://" + b.Spec.Addrs[0] + "/count")
 	fixture.Must(tb, err)
@@ -161,10 +161,10 @@ func (b *backends) Requests(tb testing.TB) int {
 	return n
 }
 
-// Check is for the load.
-func (b *backends) Check(_, by, _ string, body []byte) error {
+// Check is the LoadSpec.Check for these servers.
+func (b *Backends) Check(_, server, _ string, body []byte) error {
 	if len(body) != b.Spec.Size {
-		return fmt.Errorf("%s answers %d bytes, want %d", by, len(body), b.Spec.Size)
+		return fmt.Errorf("%s responded with %d bytes, want %d", server, len(body), b.Spec.Size)
 	}
 	return nil
 }

@@ -17,15 +17,15 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// childEnv makes the test binary, run again, one of the children: a daemon in a process of its own, which can be
-// stopped, killed and measured apart from the test.
+// childEnv is the environment variable with the name of a child. A test binary that finds it set runs as that child: a process that the
+// test can pause and kill, and whose CPU time is its own.
 const childEnv = "TEST_ROLLCALL_CHILD"
 
-// Children are the daemons that the test binary can run as, by name. Each prints a line when it serves, and ends when its standard
-// input does.
+// Children are the children that a test binary can run as, by name. A child prints one line when it is ready, and ends at the end of its
+// standard input.
 type Children map[string]func() int
 
-// Child makes a child of a function that starts a daemon. The function returns the line to print and what stops the daemon.
+// Child makes a child of a function. The function starts it, and returns the line to print and a function that stops it.
 func Child[T any](start func(T) (line string, stop func() error, err error)) func() int {
 	return func() int { return runChild(start) }
 }
@@ -39,31 +39,31 @@ func ownChildren() Children {
 	}
 }
 
-// ChildCommand is this test binary as the child name; its instruction goes along as JSON.
-func ChildCommand(tb testing.TB, name string, instruction any) *exec.Cmd {
+// ChildCommand returns the command of a child. It passes spec to the child as JSON.
+func ChildCommand(tb testing.TB, name string, spec any) *exec.Cmd {
 	tb.Helper()
 	self, err := os.Executable()
 	fixture.Must(tb, err)
-	text, err := json.Marshal(instruction)
+	text, err := json.Marshal(spec)
 	fixture.Must(tb, err)
 	cmd := exec.Command(self, string(text))
-	// A daemon's own races, which are many in nsqd's Exit, are not those of the test.
+	// Data races in nsqd.Exit are no failure of the test.
 	cmd.Env = append(os.Environ(), childEnv+"="+name, "GORACE=log_path=/dev/null exitcode=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }
 
-// RunChild runs a child from its start until SIGTERM or the end of standard input.
-func runChild[T any](start func(T) (hello string, stop func() error, err error)) int {
+// runChild runs a child until SIGTERM or the end of standard input, and returns its exit code.
+func runChild[T any](start func(T) (line string, stop func() error, err error)) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	var instruction T
-	err := json.Unmarshal([]byte(os.Args[1]), &instruction)
+	var spec T
+	err := json.Unmarshal([]byte(os.Args[1]), &spec)
 	if err == nil {
 		var stop func() error
-		var hello string
-		if hello, stop, err = start(instruction); err == nil {
-			fmt.Println(hello)
+		var line string
+		if line, stop, err = start(spec); err == nil {
+			fmt.Println(line)
 			go func() {
 				_, _ = io.Copy(io.Discard, os.Stdin)
 				cancel()
@@ -79,11 +79,11 @@ func runChild[T any](start func(T) (hello string, stop func() error, err error))
 	return 0
 }
 
-// daemonSpec is an nsqd or nsqlookupd.
+// daemonSpec describes an nsqd or nsqlookupd.
 type daemonSpec struct {
 	TCP, HTTP string
-	Data      string
-	Lookupd   []string
+	Data      string   // folder of an nsqd
+	Lookupd   []string // TCP addresses for an nsqd
 }
 
 func startChildNSQD(spec daemonSpec) (string, func() error, error) {

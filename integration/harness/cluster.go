@@ -21,45 +21,45 @@ import (
 	"rollcall/services/subscriber"
 )
 
-// cluster is an nsqlookupd inside the test, and what the test adds to it.
-type cluster struct {
-	tb      testing.TB
+// Cluster is an nsqlookupd in the process of the test, and the nsqd and API servers that the test adds.
+type Cluster struct {
 	Lookupd *embednsq.Lookupd
-	Nsq     nsqpubsub.Cluster
+	NSQ     nsqpubsub.Cluster
+	tb      testing.TB
 }
 
-func NewCluster(tb testing.TB) *cluster {
+// NewCluster starts the nsqlookupd.
+func NewCluster(tb testing.TB) *Cluster {
 	tb.Helper()
-	l, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	fixture.Must(tb, err)
-	tb.Cleanup(func() { http.DefaultClient.CloseIdleConnections(); fixture.Must(tb, l.Stop()) })
-	return &cluster{tb: tb, Lookupd: l, Nsq: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}}
+	l := fixture.Lookupd(tb)
+	tb.Cleanup(http.DefaultClient.CloseIdleConnections) // before Lookupd stops
+	return &Cluster{tb: tb, Lookupd: l, NSQ: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}}
 }
 
-func (c *cluster) StartNSQD() *embednsq.NSQD {
+// StartNSQD adds an nsqd.
+func (c *Cluster) StartNSQD() *embednsq.NSQD {
 	c.tb.Helper()
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{Lookupd: []string{c.Lookupd.TCPAddr()}})
-	fixture.Must(c.tb, err)
-	c.tb.Cleanup(func() { fixture.Must(c.tb, n.Stop()) })
-	return n
+	return fixture.NSQD(c.tb, embednsq.NSQDConfig{Lookupd: []string{c.Lookupd.TCPAddr()}})
 }
 
-func (c *cluster) Config(id string) config.Config {
+
+// Config returns a configuration for this cluster, with free ports.
+func (c *Cluster) Config(id string) config.Config {
 	cfg := config.Default()
 	cfg.ID = id
-	cfg.NSQ.Lookupd = c.Nsq.Lookupd
+	cfg.NSQ.Lookupd = c.NSQ.Lookupd
 	cfg.API.Listen, cfg.Proxy.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	return cfg
 }
 
-// StartAPI returns when the API server hears at least that many nsqd.
-func (c *cluster) StartAPI(id string, nsqd int) *app.APIServer {
+// StartAPI adds an API server, and returns when it is connected to at least that many nsqd.
+func (c *Cluster) StartAPI(id string, nsqd int) *app.APIServer {
 	c.tb.Helper()
 	a, err := app.ListenAPIServer(c.Config(id), zap.NewNop())
 	fixture.Must(c.tb, err)
 	Run(c.tb, "api server", a.Run)
 	client := c.Client(a)
-	fixture.Eventually(c.tb, 5*time.Second, "the API server hears every nsqd", func() bool {
+	fixture.Eventually(c.tb, 5*time.Second, "the API server is connected to every nsqd", func() bool {
 		st, err := client.Status(c.tb.Context())
 		return err == nil && connected(st) >= nsqd
 	})
@@ -76,17 +76,18 @@ func connected(st *apiserver.Status) int {
 	return n
 }
 
-func (c *cluster) Client(a *app.APIServer) *apiserver.Client {
+// Client returns a client of an API server.
+func (c *Cluster) Client(a *app.APIServer) *apiserver.Client {
 	c.tb.Helper()
 	client, err := apiserver.NewClient(a.Addr(), nil)
 	fixture.Must(c.tb, err)
 	return client
 }
 
-// Watch collects the lifecycle events from now on, and those that no channel has taken yet.
-func (c *cluster) Watch() <-chan events.Event {
+// Watch returns the lifecycle events from now on, and those that wait on a topic without channel.
+func (c *Cluster) Watch() <-chan events.Event {
 	c.tb.Helper()
-	sub, err := subscriber.New(subscriber.Config{NSQ: c.Nsq})
+	sub, err := subscriber.New(subscriber.Config{NSQ: c.NSQ})
 	fixture.Must(c.tb, err)
 	seen := make(chan events.Event, 4096)
 	Run(c.tb, "watch", func(ctx context.Context) error {
@@ -98,7 +99,7 @@ func (c *cluster) Watch() <-chan events.Event {
 	return seen
 }
 
-// Run runs f until the end of the test, and waits for it.
+// Run runs f in a goroutine until the end of the test. It reports the error of f, and a f that does not end within 20 s.
 func Run(tb testing.TB, name string, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -116,6 +117,7 @@ func Run(tb testing.TB, name string, f func(context.Context) error) {
 	})
 }
 
+// Members returns the servers that an API server knows.
 func Members(tb testing.TB, a *app.APIServer) []*events.Server {
 	tb.Helper()
 	s, err := a.Registry().Members(tb.Context(), registry.Query{})
@@ -123,18 +125,18 @@ func Members(tb testing.TB, a *app.APIServer) []*events.Server {
 	return s.Servers
 }
 
-// Publish is what curl does.
+// Publish publishes one message through the HTTP API of an nsqd.
 func Publish(tb testing.TB, nsqdHTTP, topic, body string) {
 	tb.Helper()
 	Post(tb, "http://"+nsqdHTTP+"/pub?topic="+topic, []byte(body))
 }
 
-// PublishAll publishes many messages at once, in one order.
+// PublishAll publishes many messages through the HTTP API of an nsqd, in order and with few requests.
 func PublishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i int) []byte) {
 	tb.Helper()
-	const most = 10_000
-	for first := 0; first < messages; first += most {
-		n := min(most, messages-first)
+	const batch = 10_000
+	for first := 0; first < messages; first += batch {
+		n := min(batch, messages-first)
 		packed := binary.BigEndian.AppendUint32(nil, uint32(n))
 		for i := first; i < first+n; i++ {
 			b := body(i)
@@ -145,7 +147,7 @@ func PublishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i
 	}
 }
 
-// Heartbeat is a heartbeat of 250 bytes; ttl is in milliseconds.
+// Heartbeat returns a heartbeat of 250 bytes from the server with a number. The unit of ttl is milliseconds.
 func Heartbeat(server, seq int, ttl int64) []byte {
 	return fmt.Appendf(nil, `{"v":1,"type":"heartbeat","service":"data","id":"%016x","addr":"10.0.%d.%d:8080",`+
 		`"incarnation":1763812345678,"seq":%d,"interval_ms":5000,"ttl_ms":%d,"weight":100,"zone":"a","version":"1.4.2",`+

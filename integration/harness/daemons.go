@@ -10,14 +10,13 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Daemon is an nsqd or nsqlookupd in a process of its own. It has the same addresses, and the same data, each time it
-// is started.
+// Daemon is a process of nsqd or nsqlookupd. Each start has the same addresses and the same data.
 type Daemon struct {
 	*Process
-	name string
-	spec daemonSpec
 	TCP  string
 	HTTP string
+	name string
+	spec daemonSpec
 }
 
 func newDaemon(tb testing.TB, name string, lookupd ...string) *Daemon {
@@ -28,6 +27,7 @@ func newDaemon(tb testing.TB, name string, lookupd ...string) *Daemon {
 	return d
 }
 
+// StartNSQD starts an nsqd that registers with nsqlookupd at the TCP addresses given, and returns when it is ready.
 func StartNSQD(tb testing.TB, lookupd ...string) *Daemon {
 	tb.Helper()
 	return newDaemon(tb, "nsqd", lookupd...)
@@ -38,40 +38,40 @@ func startLookupd(tb testing.TB) *Daemon {
 	return newDaemon(tb, "nsqlookupd")
 }
 
-// Start returns when the daemon serves.
+// Start starts the daemon again, and returns when it is ready.
 func (d *Daemon) Start(tb testing.TB) {
 	tb.Helper()
 	d.Process = StartChild(tb, ChildCommand(tb, d.name, d.spec))
 }
 
-// StartChild returns when the child has said that it serves.
+// StartChild starts a ChildCommand, and returns when the child is ready.
 func StartChild(tb testing.TB, cmd *exec.Cmd) *Process {
 	tb.Helper()
 	p, _ := StartReportingChild(tb, cmd)
 	return p
 }
 
-// StartReportingChild returns what the child says when its start is done.
+// StartReportingChild is StartChild, and returns the line that the child printed.
 func StartReportingChild(tb testing.TB, cmd *exec.Cmd) (*Process, string) {
 	tb.Helper()
 	out, err := cmd.StdoutPipe()
 	fixture.Must(tb, err)
 	p := StartProcess(tb, cmd)
-	said, err := bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		tb.Fatalf("%s did not start: %v", cmd, err)
 	}
-	return p, said
+	return p, line
 }
 
-// Post is what curl does.
+// Post sends a POST request and fails the test unless the response has status 200.
 func Post(tb testing.TB, url string, body []byte) {
 	tb.Helper()
 	resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(body))
 	fixture.Must(tb, err)
 	defer resp.Body.Close()
-	var answer bytes.Buffer
-	if _, err := answer.ReadFrom(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		tb.Fatal(resp.Status, answer.String(), err)
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		tb.Fatal(resp.Status, text.String(), err)
 	}
 }

@@ -14,102 +14,106 @@ import (
 	"rollcall/services/subscriber"
 )
 
-// EventLog keeps every lifecycle event with when it came, and knows which servers are really dead, because the test
-// tells it before it ends one.
+// EventLog keeps every lifecycle event with the time of its arrival. A test marks each server that it stops as dead, so that EventLog can
+// tell an expiry that is right from one that is false.
 type EventLog struct {
 	mu     sync.Mutex
 	logged []LoggedEvent
-	dead   map[string]time.Time
-	born   map[string]time.Time // of those that were dead, and live again: what came before is forgotten
-	more   chan struct{}        // closed and renewed with each event
+	dead   map[string]time.Time // when the server stopped, by id
+	born   map[string]time.Time // when a dead server started again; its earlier events do not count
+	more   chan struct{}        // closed and replaced at each event
 }
 
+// LoggedEvent is an event with the time of its arrival.
 type LoggedEvent struct {
 	events.Event
 	At time.Time
 }
 
-func (s LoggedEvent) ServerID() string { return s.Details().Server.ID }
+// ServerID returns the id of the server that the event is about.
+func (e LoggedEvent) ServerID() string { return e.Details().Server.ID }
 
-// startEventLog returns when it hears each of these nsqd.
+// startEventLog returns when it is connected to every nsqd.
 func startEventLog(tb testing.TB, nsqd ...string) *EventLog {
 	tb.Helper()
-	w := NewEventLog()
+	l := NewEventLog()
 	sub, err := subscriber.New(subscriber.Config{NSQ: nsqpubsub.Cluster{NSQD: nsqd}})
 	fixture.Must(tb, err)
-	Run(tb, "witness", func(ctx context.Context) error { return sub.Run(ctx, w.Record) })
-	fixture.Eventually(tb, 5*time.Second, "the witness hears every nsqd", func() bool {
+	Run(tb, "event log", func(ctx context.Context) error { return sub.Run(ctx, l.Record) })
+	fixture.Eventually(tb, 5*time.Second, "the event log is connected to every nsqd", func() bool {
 		return len(sub.Nodes()) == len(nsqd) &&
 			!slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return !n.Connected })
 	})
-	return w
+	return l
 }
 
-// NewEventLog hears nothing: note is to tell it.
+// NewEventLog subscribes to nothing. Its events come from Record.
 func NewEventLog() *EventLog {
 	return &EventLog{dead: make(map[string]time.Time), born: make(map[string]time.Time), more: make(chan struct{})}
 }
 
-func (w *EventLog) Record(_ context.Context, e events.Event) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.logged = append(w.logged, LoggedEvent{e, time.Now()})
-	close(w.more)
-	w.more = make(chan struct{})
+// Record adds an event. It is a subscriber.Handler.
+func (l *EventLog) Record(_ context.Context, e events.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.logged = append(l.logged, LoggedEvent{e, time.Now()})
+	close(l.more)
+	l.more = make(chan struct{})
 	return nil
 }
 
-// MarkDead says that these servers end now, and returns when that is.
-func (w *EventLog) MarkDead(ids ...string) time.Time {
+// MarkDead marks servers that the test is about to stop, and returns the current time.
+func (l *EventLog) MarkDead(ids ...string) time.Time {
 	now := time.Now()
-	w.MarkDeadAt(now, ids...)
+	l.MarkDeadAt(now, ids...)
 	return now
 }
 
-// MarkDeadAt says when these servers ended, if that is known better than it was before.
-func (w *EventLog) MarkDeadAt(at time.Time, ids ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// MarkDeadAt sets the time at which servers stopped.
+func (l *EventLog) MarkDeadAt(at time.Time, ids ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, id := range ids {
-		w.dead[id] = at
+		l.dead[id] = at
 	}
 }
 
-// MarkAlive says that these servers live again. What was told of their end has been judged.
-func (w *EventLog) MarkAlive(ids ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// MarkAlive marks servers that started again. It drops their events so far.
+func (l *EventLog) MarkAlive(ids ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, id := range ids {
-		delete(w.dead, id)
-		w.born[id] = time.Now()
+		delete(l.dead, id)
+		l.born[id] = time.Now()
 	}
 }
 
-// Matching returns the events so far that satisfy is.
-func (w *EventLog) Matching(is func(LoggedEvent) bool) []LoggedEvent {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// Matching returns the events that satisfy is.
+func (l *EventLog) Matching(is func(LoggedEvent) bool) []LoggedEvent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var found []LoggedEvent
-	for _, s := range w.logged {
-		if is(s) && s.At.After(w.born[s.ServerID()]) {
+	for _, s := range l.logged {
+		if is(s) && s.At.After(l.born[s.ServerID()]) {
 			found = append(found, s)
 		}
 	}
 	return found
 }
 
-func (w *EventLog) OfServer(typ events.Type, id string) []LoggedEvent {
-	return w.Matching(func(s LoggedEvent) bool { return s.Type() == typ && s.ServerID() == id })
+// OfServer returns the events of a type about a server.
+func (l *EventLog) OfServer(typ events.Type, id string) []LoggedEvent {
+	return l.Matching(func(e LoggedEvent) bool { return e.Type() == typ && e.ServerID() == id })
 }
 
-// Await returns the first event of this type and server; the second value is false if it does not come in time.
-func (w *EventLog) Await(within time.Duration, typ events.Type, id string) (LoggedEvent, bool) {
+// Await returns the first event of a type about a server, or false if there is none in time.
+func (l *EventLog) Await(within time.Duration, typ events.Type, id string) (LoggedEvent, bool) {
 	late := time.After(within)
 	for {
-		w.mu.Lock()
-		more := w.more
-		w.mu.Unlock()
-		if found := w.OfServer(typ, id); len(found) > 0 {
+		l.mu.Lock()
+		more := l.more
+		l.mu.Unlock()
+		if found := l.OfServer(typ, id); len(found) > 0 {
 			return found[0], true
 		}
 		select {
@@ -120,51 +124,51 @@ func (w *EventLog) Await(within time.Duration, typ events.Type, id string) (Logg
 	}
 }
 
-// DelaysOf returns for each of the servers the time from its end to the event of this type.
-func (w *EventLog) DelaysOf(tb testing.TB, within time.Duration, typ events.Type, ids []string) []time.Duration {
+// DelaysOf returns the time from the end of each server to its event of a type. It fails the test for a server without the event.
+func (l *EventLog) DelaysOf(tb testing.TB, within time.Duration, typ events.Type, ids []string) []time.Duration {
 	tb.Helper()
 	var delays []time.Duration
 	deadline := time.Now().Add(within)
 	for _, id := range ids {
-		s, ok := w.Await(time.Until(deadline), typ, id)
+		s, ok := l.Await(time.Until(deadline), typ, id)
 		if !ok {
-			tb.Errorf("no %s of %s within %v", typ, id, within)
+			tb.Errorf("no event %s for %s within %v", typ, id, within)
 			continue
 		}
-		w.mu.Lock()
-		delays = append(delays, s.At.Sub(w.dead[id]))
-		w.mu.Unlock()
+		l.mu.Lock()
+		delays = append(delays, s.At.Sub(l.dead[id]))
+		l.mu.Unlock()
 	}
 	return delays
 }
 
-// FalseExpiries are the expired events of servers that were alive.
-func (w *EventLog) FalseExpiries() []string {
+// FalseExpiries returns the ids of servers that were alive when they expired.
+func (l *EventLog) FalseExpiries() []string {
 	var ids []string
-	for _, s := range w.Matching(func(s LoggedEvent) bool { return s.Type() == events.TypeExpired }) {
-		w.mu.Lock()
-		died, dead := w.dead[s.ServerID()]
-		w.mu.Unlock()
-		if !dead || s.Details().Time.Before(died.Add(-time.Millisecond)) { // an event's time is cut to it
+	for _, s := range l.Matching(func(s LoggedEvent) bool { return s.Type() == events.TypeExpired }) {
+		l.mu.Lock()
+		died, dead := l.dead[s.ServerID()]
+		l.mu.Unlock()
+		if !dead || s.Details().Time.Before(died.Add(-time.Millisecond)) { // the time of an event has milliseconds
 			ids = append(ids, s.ServerID())
 		}
 	}
 	return ids
 }
 
-// NoFalseExpiries is the row that every fault has: no server that is alive expired. Beside the events it asks the API
-// servers themselves, since what nobody could publish or hear was decided all the same.
-func (w *EventLog) NoFalseExpiries(tb testing.TB, what string, apis ...*API) {
+// NoFalseExpiries fails the test if a live server expired, by the events and by the counters of the API servers: an API server also expires
+// servers while no nsqd takes its events.
+func (l *EventLog) NoFalseExpiries(tb testing.TB, what string, apis ...*API) {
 	tb.Helper()
-	w.mu.Lock()
-	dead := len(w.dead) + len(w.born)
-	w.mu.Unlock()
-	wrong := len(w.FalseExpiries())
+	l.mu.Lock()
+	dead := len(l.dead) + len(l.born)
+	l.mu.Unlock()
+	wrong := len(l.FalseExpiries())
 	for _, a := range apis {
 		wrong = max(wrong, a.Expired(tb)-dead)
 	}
-	AtMost(tb, what+": servers expired that were alive", wrong, 0)
+	AtMost(tb, what+": live servers expired", wrong, 0)
 	if wrong > 0 {
-		tb.Log(fmt.Sprint(w.FalseExpiries()))
+		tb.Log(fmt.Sprint(l.FalseExpiries()))
 	}
 }

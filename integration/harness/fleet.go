@@ -12,19 +12,19 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// FleetSpec is many data servers in one process, which come one after the other within Spread.
+// FleetSpec describes many data servers in one process.
 type FleetSpec struct {
-	Prefix  string // of their ids
+	Prefix  string // of the ids
 	Servers int
-	Spread  time.Duration
-	NSQD    []string
-	Lookupd []string
+	Spread  time.Duration // from the start of the first server to the start of the last one
+	NSQD    []string      // TCP addresses
+	Lookupd []string      // HTTP addresses
 }
 
 func (s FleetSpec) id(i int) string { return fmt.Sprintf("%s-%04d", s.Prefix, i) }
 
-// together is how many servers of a fleet share a producer: one for each would be thousands of connections.
-const together = 10
+// serversPerProducer is how many servers of a fleet share a producer. A producer for each server would open thousands of connections.
+const serversPerProducer = 10
 
 func startChildFleet(spec FleetSpec) (string, func() error, error) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -32,9 +32,9 @@ func startChildFleet(spec FleetSpec) (string, func() error, error) {
 	var producers []*nsqpubsub.Producer
 	listening, failed := make(chan string, spec.Servers), make(chan error, spec.Servers)
 	for i := range spec.Servers {
-		if i%together == 0 {
+		if i%serversPerProducer == 0 {
 			p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // an agent's
+				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // as dataserver.Agent has it
 			})
 			if err != nil {
 				cancel()
@@ -45,7 +45,7 @@ func startChildFleet(spec FleetSpec) (string, func() error, error) {
 		s, err := dataserver.NewServer(dataserver.ServerConfig{
 			OnListen: func(listen, _ string) { listening <- listen },
 			Linger:   time.Millisecond,
-			Agent:    dataserver.Config{ID: spec.id(i), Publisher: producers[i/together]},
+			Agent:    dataserver.Config{ID: spec.id(i), Publisher: producers[i/serversPerProducer]},
 		})
 		if err != nil {
 			cancel()
@@ -77,15 +77,16 @@ func startChildFleet(spec FleetSpec) (string, func() error, error) {
 	return "serves", stop, nil
 }
 
-// fleet is many data servers in one process.
-type fleet struct {
+// Fleet is a process of many data servers.
+type Fleet struct {
 	*Process
 	IDs []string
 }
 
-func StartFleet(tb testing.TB, spec FleetSpec) *fleet {
+// StartFleet returns when every server has started.
+func StartFleet(tb testing.TB, spec FleetSpec) *Fleet {
 	tb.Helper()
-	f := &fleet{Process: StartChild(tb, ChildCommand(tb, "fleet", spec))}
+	f := &Fleet{Process: StartChild(tb, ChildCommand(tb, "fleet", spec))}
 	for i := range spec.Servers {
 		f.IDs = append(f.IDs, spec.id(i))
 	}

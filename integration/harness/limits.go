@@ -8,38 +8,39 @@ import (
 	"time"
 )
 
-// AtMost tells the figure of a row of the fault matrix, and fails if it is beyond its limit.
-func AtMost[T cmp.Ordered](tb testing.TB, what string, figure, limit T) {
+// AtMost logs a measured value beside its limit, and fails the test if the value exceeds the limit.
+func AtMost[T cmp.Ordered](tb testing.TB, what string, value, limit T) {
 	tb.Helper()
-	tb.Logf("%s: %v (at most %v)", what, figure, limit)
-	if figure > limit {
-		tb.Errorf("%s: %v, want at most %v", what, figure, limit)
+	tb.Logf("%s: %v (at most %v)", what, value, limit)
+	if value > limit {
+		tb.Errorf("%s: %v, want at most %v", what, value, limit)
 	}
 }
 
-// PercentileAtMost is row for many durations, of which so many of a hundred must be within the limit.
-func PercentileAtMost(tb testing.TB, what string, figures []time.Duration, percent int, limit time.Duration) {
+// PercentileAtMost is AtMost for a percentile of many durations.
+func PercentileAtMost(tb testing.TB, what string, values []time.Duration, percent int, limit time.Duration) {
 	tb.Helper()
-	if len(figures) == 0 {
+	if len(values) == 0 {
 		tb.Fatalf("%s: nothing was measured", what)
 	}
-	f := slices.Sorted(slices.Values(figures))
+	v := slices.Sorted(slices.Values(values))
 	at := func(percent int) time.Duration {
-		return f[min(len(f)-1, len(f)*percent/100)].Round(100 * time.Microsecond)
+		return v[min(len(v)-1, len(v)*percent/100)].Round(100 * time.Microsecond)
 	}
-	AtMost(tb, fmt.Sprintf("%s: %d of them, p50 %v, worst %v, p%d", what, len(f), at(50), at(100), percent), at(percent), limit)
+	AtMost(tb, fmt.Sprintf("%s: %d measured, p50 %v, worst %v, p%d", what, len(v), at(50), at(100), percent), at(percent), limit)
 }
 
+// Median sorts v and returns its median.
 func Median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
 }
 
-// Every calls f in this interval for so long.
-func Every(interval, lasts time.Duration, f func()) {
+// Every calls f once an interval, for a duration.
+func Every(interval, duration time.Duration, f func()) {
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
-	for end := time.Now().Add(lasts); time.Now().Before(end); {
+	for end := time.Now().Add(duration); time.Now().Before(end); {
 		<-ticks.C
 		f()
 	}

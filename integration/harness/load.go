@@ -20,27 +20,29 @@ import (
 	"rollcall/events"
 )
 
+// UsualRate is the default of LoadSpec.Rate, in requests a second.
+const UsualRate = 500
+
 const (
-	UsualRate    = 500 // requests a second that most rows have
-	mostAtOnce   = 2000
-	loadPatience = 20 * time.Second // with one request: that to a server that stands is tried elsewhere when its lease ends
+	maxInFlight = 2000
+	// loadTimeout is longer than a lease: the proxy retries a request to a paused server elsewhere only when the lease ends.
+	loadTimeout = 20 * time.Second
 )
 
-// receivedHeader of an answer tells how many bytes of the request's body came, if the server is one that says so.
+// receivedHeader is the response header in which Backends report how many bytes of the request's body they received.
 const receivedHeader = "X-Received"
 
-// LoadSpec is an open loop: requests begin at fixed times, whatever became of those before. Latencies count from these
-// times, so that a proxy which stands cannot hide it by being asked less.
+// LoadSpec describes an open loop: requests start at fixed times, even if earlier ones have no response yet. Latencies count from these
+// times, so that a proxy that pauses cannot hide the pause.
 type LoadSpec struct {
-	Proxies []string // in turn; one that refuses the connection is passed over for the next
+	Proxies []string // used in turn; if one refuses the connection, the request goes to the next
 	Service string   // default events.DefaultService
-	Methods []string // in turn, default GET
-	Body    []byte   // of those that may have one
-	Rate    int      // requests a second, default UsualRate
-	Status  int      // that an answer must have, default 200
-	// Check looks at the body of an answer to path, as the server that is named by saw it; by default it must be one
-	// of the data server that users have.
-	Check func(service, by, path string, body []byte) error
+	Methods []string // used in turn; default GET
+	Body    []byte   // of POST and PUT
+	Rate    int      // requests a second; default UsualRate
+	Status  int      // expected in every response; default 200
+	// Check checks the body of a response that a server sent for path. The default expects the body that "rollcall dataserver" sends.
+	Check func(service, server, path string, body []byte) error
 }
 
 func (s *LoadSpec) setDefaults() {
@@ -51,29 +53,32 @@ func (s *LoadSpec) setDefaults() {
 		s.Methods = []string{http.MethodGet}
 	}
 	if s.Check == nil {
-		s.Check = answersWho
+		s.Check = checkDataServer
 	}
 }
 
-// answersWho is what a data server answers.
-func answersWho(service, by, path string, body []byte) error {
+// checkDataServer is the Check for "rollcall dataserver".
+func checkDataServer(service, server, path string, body []byte) error {
 	text := string(body)
-	if !strings.HasPrefix(text, service+" "+by+" at ") || !strings.HasSuffix(text, " answers "+path+"\n") {
-		return fmt.Errorf("%s, asked for %s, answers %q", by, path, text)
+	if !strings.HasPrefix(text, service+" "+server+" at ") || !strings.HasSuffix(text, " answers "+path+"\n") {
+		return fmt.Errorf("%s responded to %s with %q", server, path, text)
 	}
 	return nil
 }
 
-// Sample is one request.
+// Sample is a request that has ended.
 type Sample struct {
 	sent   time.Time
-	Took   time.Duration // from when it was due until the whole answer was there
+	Took   time.Duration // from the scheduled start to the end of the response
 	server string        // X-Served-By
 	err    error
 }
 
-// Load is requests under way.
+// Load sends requests until Stop.
 type Load struct {
+	Failovers atomic.Int64 // connections refused by one proxy, for which the next was tried
+	resends   atomic.Int64 // requests that net/http sent again because an idle connection was closed
+
 	spec   LoadSpec
 	client *http.Client
 	slots  chan struct{}
@@ -81,25 +86,23 @@ type Load struct {
 	ended  chan struct{}
 	once   sync.Once
 
-	Failovers atomic.Int64 // connections refused, after which another proxy was asked
-	resends   atomic.Int64 // requests that the client sent again, as it may, since an idle connection was closed under it
-
 	mu      sync.Mutex
 	samples []Sample
 }
 
+// StartLoad starts to send requests. They end with the test or with Stop.
 func StartLoad(tb testing.TB, spec LoadSpec) *Load {
 	tb.Helper()
 	spec.setDefaults()
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		MaxIdleConnsPerHost: mostAtOnce,
+		MaxIdleConnsPerHost: maxInFlight,
 		DisableCompression:  true,
 	}
 	l := &Load{
 		spec:   spec,
-		client: &http.Client{Transport: transport, Timeout: loadPatience},
-		slots:  make(chan struct{}, mostAtOnce),
+		client: &http.Client{Transport: transport, Timeout: loadTimeout},
+		slots:  make(chan struct{}, maxInFlight),
 		ending: make(chan struct{}),
 		ended:  make(chan struct{}),
 	}
@@ -111,7 +114,7 @@ func StartLoad(tb testing.TB, spec LoadSpec) *Load {
 	return l
 }
 
-// Stop returns when every request has its answer, or the client's patience is over.
+// Stop sends no more requests, and waits for the responses or their timeout.
 func (l *Load) Stop() {
 	l.once.Do(func() { close(l.ending) })
 	<-l.ended
@@ -146,19 +149,19 @@ func (l *Load) run() {
 	}
 }
 
-// request asks one proxy after the other until one takes the connection.
-func (l *Load) request(n int) (by string, err error) {
+// request tries one proxy after the other until one accepts the connection.
+func (l *Load) request(n int) (server string, err error) {
 	for i := range l.spec.Proxies {
-		by, err = l.send(l.spec.Proxies[(n+i)%len(l.spec.Proxies)], n)
+		server, err = l.send(l.spec.Proxies[(n+i)%len(l.spec.Proxies)], n)
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			break
 		}
 		l.Failovers.Add(1)
 	}
-	return by, err
+	return server, err
 }
 
-func (l *Load) send(proxy string, n int) (by string, err error) {
+func (l *Load) send(proxy string, n int) (server string, err error) {
 	method, path := l.spec.Methods[n%len(l.spec.Methods)], fmt.Sprintf("/r/%d", n)
 	var body io.Reader
 	if method == http.MethodPost || method == http.MethodPut {
@@ -179,34 +182,34 @@ func (l *Load) send(proxy string, n int) (by string, err error) {
 		return "", err
 	}
 	defer resp.Body.Close()
-	by = resp.Header.Get("X-Served-By")
-	answer, err := io.ReadAll(resp.Body)
+	server = resp.Header.Get("X-Served-By")
+	text, err := io.ReadAll(resp.Body)
 	switch got := resp.Header.Get(receivedHeader); {
 	case err != nil:
-		return by, fmt.Errorf("%s %s: %s, cut off after %d bytes: %w", method, path, resp.Status, len(answer), err)
+		return server, fmt.Errorf("%s %s: %s, cut off after %d bytes: %w", method, path, resp.Status, len(text), err)
 	case resp.StatusCode != l.spec.Status:
-		return by, fmt.Errorf("%s %s: %s: %.200s", method, path, resp.Status, answer)
-	case by == "":
-		return by, fmt.Errorf("%s %s: no X-Served-By", method, path)
+		return server, fmt.Errorf("%s %s: %s: %.200s", method, path, resp.Status, text)
+	case server == "":
+		return server, fmt.Errorf("%s %s: no X-Served-By", method, path)
 	case body != nil && got != "" && got != fmt.Sprint(len(l.spec.Body)):
-		return by, fmt.Errorf("%s %s: %s bytes of the body came to %s, want %d", method, path, got, by, len(l.spec.Body))
+		return server, fmt.Errorf("%s %s: %s bytes of the body arrived at %s, want %d", method, path, got, server, len(l.spec.Body))
 	}
-	return by, l.spec.Check(l.spec.Service, by, path, answer)
+	return server, l.spec.Check(l.spec.Service, server, path, text)
 }
 
-// All are the requests so far that have ended.
+// All returns the requests that have ended.
 func (l *Load) All() []Sample {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.samples)
 }
 
-// Between are those that were sent from one moment on and before another.
+// Between returns the requests sent at from or later, and before to.
 func (l *Load) Between(from, to time.Time) []Sample {
 	return slices.DeleteFunc(l.All(), func(s Sample) bool { return s.sent.Before(from) || !s.sent.Before(to) })
 }
 
-// LastServedBy is when the last request was sent that this server answered.
+// LastServedBy returns when the last request was sent to which a server responded.
 func (l *Load) LastServedBy(server string) time.Time {
 	var last time.Time
 	for _, s := range l.All() {
@@ -217,38 +220,38 @@ func (l *Load) LastServedBy(server string) time.Time {
 	return last
 }
 
-// NoFailures is the row that every fault has which a user must not notice. It stops the load.
+// NoFailures stops the load, and fails the test if any request failed.
 func (l *Load) NoFailures(tb testing.TB, what string) {
 	tb.Helper()
 	l.Stop()
 	AtMost(tb, what+": requests failed", l.Failed(tb, what), 0)
 }
 
-// Failed counts the requests that failed, and tells of all.
+// Failed returns the number of requests that failed. It logs a summary, and the first failures.
 func (l *Load) Failed(tb testing.TB, what string) int {
 	tb.Helper()
-	const told = 5
-	failed, by := 0, make(map[string]int)
+	const logged = 5
+	failed, servers := 0, make(map[string]int)
 	all := l.All()
 	if len(all) == 0 {
 		tb.Fatalf("%s: no request ended", what)
 	}
 	begun := slices.MinFunc(all, func(a, b Sample) int { return a.sent.Compare(b.sent) }).sent
 	for _, s := range all {
-		by[s.server]++
+		servers[s.server]++
 		if s.err == nil {
 			continue
 		}
-		if failed++; failed <= told {
-			tb.Logf("%s: failed, sent %v after the first: %v", what, s.sent.Sub(begun).Round(time.Millisecond), s.err)
+		if failed++; failed <= logged {
+			tb.Logf("%s: request sent %v after the first one failed: %v", what, s.sent.Sub(begun).Round(time.Millisecond), s.err)
 		}
 	}
-	tb.Logf("%s: %d requests, %d failed, p50 %v, p99 %v, worst %v; by %d servers; %d passed on to another proxy, %d sent again",
-		what, len(all), failed, Quantile(all, 50), Quantile(all, 99), Quantile(all, 100), len(by), l.Failovers.Load(), l.resends.Load())
+	tb.Logf("%s: %d requests, %d failed, p50 %v, p99 %v, worst %v; %d servers; %d retried at another proxy, %d sent again",
+		what, len(all), failed, Quantile(all, 50), Quantile(all, 99), Quantile(all, 100), len(servers), l.Failovers.Load(), l.resends.Load())
 	return failed
 }
 
-// Latencies are those of all that were answered, well or not.
+// Latencies returns the latency of each request, failed or not.
 func Latencies(samples []Sample) []time.Duration {
 	var took []time.Duration
 	for _, s := range samples {
@@ -257,7 +260,7 @@ func Latencies(samples []Sample) []time.Duration {
 	return took
 }
 
-// Quantile is the latency that so many of a hundred have at most.
+// Quantile returns a percentile of the latencies.
 func Quantile(samples []Sample, percent int) time.Duration {
 	if len(samples) == 0 {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Main runs the tests of a package, or one of the children if the binary was started as one.
+// Main is the TestMain of a package: it runs the tests, or a child if the process is one. Children of the package itself are in more.
 func Main(m *testing.M, more Children) {
 	if name := os.Getenv(childEnv); name != "" {
 		start, ok := more[name]
@@ -22,7 +22,7 @@ func Main(m *testing.M, more Children) {
 		}
 		os.Exit(start())
 	}
-	flag.BoolVar(&long, "long", false, "run each test of the fault matrix in its full length")
+	flag.BoolVar(&long, "long", false, "let faults last as long as the documentation says; the default is the shortest time that still shows their effect")
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -43,14 +43,14 @@ func Main(m *testing.M, more Children) {
 	os.Exit(code)
 }
 
-// long is the flag -long.
+// long is the value of the flag -long.
 var long bool
 
-// parallel is how many tests of a package run at once, unless -parallel says otherwise. Most tests wait for leases to end, but many send
-// 500 requests a second meanwhile: with more than two of them, two cores are too few for their limits.
+// parallel is the default of -parallel. Most tests wait for leases to end, but many also send 500 requests a second: with more than two at
+// once, two cores are too few to stay within the limits.
 const parallel = "2"
 
-// ShortOrLong is how long a fault lasts: as long as its row says with -long, else as short as still tells.
+// ShortOrLong returns the duration of a fault: full with -long, else short.
 func ShortOrLong(short, full time.Duration) time.Duration {
 	if long {
 		return full
@@ -58,11 +58,13 @@ func ShortOrLong(short, full time.Duration) time.Duration {
 	return short
 }
 
+// Long returns the value of the flag -long.
 func Long() bool { return long }
 
+// SkipUnlessLong skips the test without -long.
 func SkipUnlessLong(t *testing.T) {
 	t.Helper()
 	if !long {
-		t.Skip("runs with -long")
+		t.Skip("needs -long")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// EndWithParent has a process end with the test, also where that dies of its timeout and cleans nothing up.
+// EndWithParent makes the kernel kill the process when the test process ends, even when a timeout of the test prevents its cleanup.
 func EndWithParent(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

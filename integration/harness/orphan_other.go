@@ -4,5 +4,5 @@ package harness
 
 import "os/exec"
 
-// endWithParent does nothing: only Linux ends a process with its parent.
-func endWithParent(*exec.Cmd) {}
+// EndWithParent does nothing: only Linux can kill a process with its parent.
+func EndWithParent(*exec.Cmd) {}

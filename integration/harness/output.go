@@ -10,20 +10,24 @@ import (
 	"time"
 )
 
-// Output collects what a process prints, line by line, with when each line came.
+// Output keeps the lines that a process prints, each with the time of its arrival.
 type Output struct {
-	mu     sync.Mutex
-	buf    bytes.Buffer
-	lines  []Line
-	more   chan struct{} // closed and renewed with each line
-	OnLine func(string)  // of each line, if given; it must not ask the output
+	// OnLine, if set, is called with each line. It must not call methods of Output.
+	OnLine func(string)
+
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	lines []Line
+	more  chan struct{} // closed and replaced at each write
 }
 
+// Line is one line of an Output, with its newline.
 type Line struct {
 	At   time.Time
 	Text string
 }
 
+// NewOutput returns an empty Output. It is the Stdout or Stderr of a command.
 func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
 func (o *Output) Write(p []byte) (int, error) {
@@ -33,7 +37,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	for {
 		text, err := o.buf.ReadString('\n')
 		if err != nil {
-			o.buf.WriteString(text) // an unfinished line
+			o.buf.WriteString(text) // the line is incomplete
 			break
 		}
 		o.lines = append(o.lines, Line{time.Now(), text})
@@ -46,7 +50,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Await returns the first line at or after the from-th that satisfies is, and its number.
+// Await returns the first line that satisfies is, starting with the line of index from, and its index. It fails the test at once if that
+// takes longer than within.
 func (o *Output) Await(tb testing.TB, within time.Duration, what string, from int, is func(string) bool) (Line, int) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -67,11 +72,12 @@ func (o *Output) Await(tb testing.TB, within time.Duration, what string, from in
 			for _, l := range lines {
 				fmt.Fprintf(&all, "%s %s", l.At.Format("15:04:05.000"), l.Text)
 			}
-			tb.Fatalf("no %s within %v; there was:\n%s", what, within, &all)
+			tb.Fatalf("no %s within %v; the output is:\n%s", what, within, &all)
 		}
 	}
 }
 
+// Text returns all lines so far.
 func (o *Output) Text() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,7 +88,7 @@ func (o *Output) Text() string {
 	return all.String()
 }
 
-// Tail is the last lines.
+// Tail returns the last n lines.
 func (o *Output) Tail(n int) string {
 	lines := strings.SplitAfter(o.Text(), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "")

@@ -10,29 +10,29 @@ import (
 	"rollcall/events"
 )
 
-// Poller asks an API server a few times a second what a user sees of it.
+// Poller requests the list, the status and the readiness of an API server ten times a second.
 type Poller struct {
-	api  *API
 	Stop func()
+	api  *API
 
 	mu           sync.Mutex
-	missingSince map[string]time.Time // when a server was first not listed
+	missingSince map[string]time.Time // when a server was first missing in a list, by id
 	modes        []events.Mode        // each change
-	unready      int                  // answers of /readyz other than 200
-	unlisted     int                  // answers of /v1/servers other than 200
+	unready      int                  // responses of /readyz with another status than 200
+	unlisted     int                  // responses of /v1/servers with another status than 200
 	lists        int
 }
 
-// StartPoller begins with the servers named, all of which are on the roll.
+// StartPoller expects every list to have these servers. The API server must list all of them when StartPoller is called.
 func StartPoller(tb testing.TB, a *API, ids []string) *Poller {
 	tb.Helper()
-	l := &Poller{api: a, missingSince: make(map[string]time.Time)}
+	p := &Poller{api: a, missingSince: make(map[string]time.Time)}
 	ending, ended := make(chan struct{}), make(chan struct{})
-	l.Stop = sync.OnceFunc(func() {
+	p.Stop = sync.OnceFunc(func() {
 		close(ending)
 		<-ended
 	})
-	tb.Cleanup(l.Stop)
+	tb.Cleanup(p.Stop)
 	go func() {
 		defer close(ended)
 		every := time.NewTicker(100 * time.Millisecond)
@@ -40,78 +40,78 @@ func StartPoller(tb testing.TB, a *API, ids []string) *Poller {
 		for {
 			select {
 			case <-every.C:
-				l.poll(ids)
+				p.poll(ids)
 			case <-ending:
 				return
 			}
 		}
 	}()
-	return l
+	return p
 }
 
-// poll takes only answers for what they say: a request that fails has met a process that was stopped or ended.
-func (l *Poller) poll(ids []string) {
-	notReady := l.api.check("/readyz")
-	servers, notListed := l.api.servers()
-	st, err := l.api.Status()
+// poll ignores requests without a response: tests pause and stop API servers.
+func (p *Poller) poll(ids []string) {
+	notReady := p.api.check("/readyz")
+	servers, notListed := p.api.servers()
+	st, err := p.api.Status()
 	now := time.Now()
 
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if errors.Is(notReady, ErrStatus) {
-		l.unready++
+		p.unready++
 	}
 	if errors.Is(notListed, ErrStatus) {
-		l.unlisted++
+		p.unlisted++
 	}
-	if err == nil && (len(l.modes) == 0 || l.modes[len(l.modes)-1] != st.Mode) {
-		l.modes = append(l.modes, st.Mode)
+	if err == nil && (len(p.modes) == 0 || p.modes[len(p.modes)-1] != st.Mode) {
+		p.modes = append(p.modes, st.Mode)
 	}
 	if notListed != nil {
 		return
 	}
-	l.lists++
+	p.lists++
 	listed := make(map[string]bool, len(servers))
 	for _, s := range servers {
 		listed[s.ID] = true
 	}
 	for _, id := range ids {
-		if !listed[id] && l.missingSince[id].IsZero() {
-			l.missingSince[id] = now
+		if !listed[id] && p.missingSince[id].IsZero() {
+			p.missingSince[id] = now
 		}
 	}
 }
 
-// Missing returns when each of the servers was first not listed; those that always were are left out.
-func (l *Poller) Missing() map[string]time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.missingSince)
+// Missing returns when a server was first missing in a list, for each server that was.
+func (p *Poller) Missing() map[string]time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.missingSince)
 }
 
-// NoneMissing is the row of a user who notices nothing: whoever lives is listed in each answer, and the API server is ready.
-func (l *Poller) NoneMissing(tb testing.TB, what string, dead ...string) {
+// CheckUninterrupted fails the test unless every list had all servers but the dead ones, and every response of /readyz was 200.
+func (p *Poller) CheckUninterrupted(tb testing.TB, what string, dead ...string) {
 	tb.Helper()
-	gone := l.Missing()
+	missing := p.Missing()
 	for _, id := range dead {
-		delete(gone, id)
+		delete(missing, id)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lists == 0 {
-		tb.Fatalf("%s: no list came", what)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lists == 0 {
+		tb.Fatalf("%s: no request for a list succeeded", what)
 	}
-	AtMost(tb, what+": live servers missing in a list", len(gone), 0)
-	AtMost(tb, what+": lists refused", l.unlisted, 0)
-	AtMost(tb, what+": answers not ready", l.unready, 0)
-	tb.Logf("%s: %d lists, modes %v", what, l.lists, l.modes)
+	AtMost(tb, what+": live servers missing in a list", len(missing), 0)
+	AtMost(tb, what+": lists with another status than 200", p.unlisted, 0)
+	AtMost(tb, what+": responses that it is not ready", p.unready, 0)
+	tb.Logf("%s: %d lists, modes %v", what, p.lists, p.modes)
 }
 
-// SawModes tells whether the modes went through these, in this order.
-func (l *Poller) SawModes(modes ...events.Mode) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, m := range l.modes {
+// SawModes reports whether the API server had these modes in this order, with others between them or not.
+func (p *Poller) SawModes(modes ...events.Mode) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.modes {
 		if len(modes) > 0 && m == modes[0] {
 			modes = modes[1:]
 		}

@@ -15,15 +15,16 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Process is one that the test started and ends.
+// Process is a process that the test started. It is killed at the end of the test.
 type Process struct {
-	tb   testing.TB
 	Cmd  *exec.Cmd
-	in   io.Closer
-	Done chan struct{} // closed when it has ended
-	once sync.Once
+	Done chan struct{} // closed when the process has ended
+	tb   testing.TB
+	in   io.Closer // standard input
+	once sync.Once // one of Terminate and Kill
 }
 
+// StartProcess starts a command.
 func StartProcess(tb testing.TB, cmd *exec.Cmd) *Process {
 	tb.Helper()
 	in, err := cmd.StdinPipe()
@@ -32,18 +33,18 @@ func StartProcess(tb testing.TB, cmd *exec.Cmd) *Process {
 	fixture.Must(tb, cmd.Start())
 	p := &Process{tb: tb, Cmd: cmd, in: in, Done: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // cmd.ProcessState tells
+		_ = cmd.Wait() // cmd.ProcessState keeps the result
 		close(p.Done)
 	}()
 	tb.Cleanup(p.Kill)
 	return p
 }
 
-// Terminate asks the process to end and waits for it.
+// Terminate closes standard input, sends SIGTERM and waits. A process that is paused continues first.
 func (p *Process) Terminate() {
 	p.once.Do(func() {
 		_ = p.in.Close()
-		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // it may be gone before the second
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // the process may end between them
 			if err := p.Cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				p.tb.Errorf("signal %v: %v", s, err)
 			}
@@ -58,7 +59,7 @@ func (p *Process) Terminate() {
 	})
 }
 
-// Kill is kill -9.
+// Kill sends SIGKILL and waits.
 func (p *Process) Kill() {
 	p.once.Do(func() {
 		_ = p.Cmd.Process.Kill()
@@ -66,6 +67,7 @@ func (p *Process) Kill() {
 	})
 }
 
+// Signal sends a signal and does not wait.
 func (p *Process) Signal(s syscall.Signal) {
 	p.tb.Helper()
 	if err := p.Cmd.Process.Signal(s); err != nil {
@@ -73,7 +75,7 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
-// built is rollcall, built once, as a user does it.
+// built is the rollcall binary. The first test that needs it builds it; Main removes it.
 var built struct {
 	once sync.Once
 	dir  string
@@ -93,6 +95,7 @@ func buildBinary() (string, error) {
 	return filepath.Join(built.dir, "rollcall"), built.err
 }
 
+// StartRollcall starts the rollcall command. Its standard output goes to out.
 func StartRollcall(tb testing.TB, out io.Writer, args ...string) *Process {
 	tb.Helper()
 	path, err := buildBinary()

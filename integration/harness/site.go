@@ -11,16 +11,16 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Site is a cluster as it stands in a machine room: each part a process of its own.
+// Site is an installation in which every part is a process of its own.
 type Site struct {
-	tb      testing.TB
 	Lookupd *Daemon
 	NSQD    []*Daemon
 	Events  *EventLog
 	Servers []string // ids of all data servers that were started
+	tb      testing.TB
 }
 
-// NewSite is nsqlookupd, so many nsqd, and a witness that hears them.
+// NewSite starts an nsqlookupd, a number of nsqd, and an event log that subscribes to them.
 func NewSite(tb testing.TB, nsqd int) *Site {
 	tb.Helper()
 	s := &Site{tb: tb, Lookupd: startLookupd(tb)}
@@ -31,7 +31,7 @@ func NewSite(tb testing.TB, nsqd int) *Site {
 	return s
 }
 
-// NSQDAddrs are the addresses of the nsqd.
+// NSQDAddrs returns the TCP addresses of the nsqd.
 func (s *Site) NSQDAddrs() []string {
 	var addrs []string
 	for _, n := range s.NSQD {
@@ -40,21 +40,21 @@ func (s *Site) NSQDAddrs() []string {
 	return addrs
 }
 
-// StartAPI starts an API server that finds the nsqd through nsqlookupd.
+// StartAPI starts an API server that finds the nsqd through nsqlookupd, and returns when its API responds.
 func (s *Site) StartAPI(id string, args ...string) *APIServer {
 	s.tb.Helper()
 	return StartAPIServer(s.tb, id, append([]string{"--nsq.lookupd", s.Lookupd.HTTP}, args...)...)
 }
 
-// StartFleet starts so many data servers in one process.
-func (s *Site) StartFleet(prefix string, servers int) *fleet {
+// StartFleet starts a number of data servers in one process.
+func (s *Site) StartFleet(prefix string, servers int) *Fleet {
 	s.tb.Helper()
 	f := StartFleet(s.tb, FleetSpec{Prefix: prefix, Servers: servers, Spread: 2 * time.Second, Lookupd: []string{s.Lookupd.HTTP}})
 	s.Servers = append(s.Servers, f.IDs...)
 	return f
 }
 
-// StartDataServer starts one data server, the command that a user has.
+// StartDataServer starts "rollcall dataserver" with an id, an address and further flags.
 func (s *Site) StartDataServer(id, listen string, args ...string) *Process {
 	s.tb.Helper()
 	path, err := buildBinary()
@@ -68,7 +68,7 @@ func (s *Site) StartDataServer(id, listen string, args ...string) *Process {
 	return StartProcess(s.tb, cmd)
 }
 
-// StartDataServers starts so many, on any ports.
+// StartDataServers starts n processes of "rollcall dataserver" on free ports.
 func (s *Site) StartDataServers(prefix string, n int) (ids []string, servers []*Process) {
 	s.tb.Helper()
 	for i := range n {
@@ -78,21 +78,21 @@ func (s *Site) StartDataServers(prefix string, n int) (ids []string, servers []*
 	return ids, servers
 }
 
-// AwaitNormal returns when the API server is warm and lists every data server: only then a fault tells something.
+// AwaitNormal waits until the mode of the API server is normal and it lists every data server. A fault before that proves nothing.
 func (s *Site) AwaitNormal(a *APIServer) {
 	s.tb.Helper()
 	a.AwaitNormal(s.tb, 40*time.Second, s.Servers...)
 }
 
-// NoFalseExpiries is the row that every fault has.
+// NoFalseExpiries fails the test if an API server expired a live server.
 func (s *Site) NoFalseExpiries(what string, apis ...*APIServer) {
 	s.tb.Helper()
-	var asked []*API
+	var clients []*API
 	for _, a := range apis {
-		asked = append(asked, a.API)
+		clients = append(clients, a.API)
 	}
-	s.Events.NoFalseExpiries(s.tb, what, asked...)
+	s.Events.NoFalseExpiries(s.tb, what, clients...)
 }
 
-// aftermath is when every lease that a fault touched is renewed or over.
+// SettleTime is the time after a fault in which every lease that the fault affected is renewed or expires.
 const SettleTime = 12 * time.Second

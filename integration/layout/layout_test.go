@@ -1,31 +1,22 @@
 package layout
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"go/parser"
-	"go/token"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"rollcall/integration/fixture"
 )
 
+// module is the prefix of the import paths of this module.
 const module = "rollcall/"
 
-// topLevel is all that the repository's root may hold, beside files whose name begins with a dot.
+// topLevel lists what the top folder of the repository may hold, besides names that begin with a dot.
 var topLevel = []string{
 	"events", "pipeline", "stages", "services", "integration", "go.mod", "go.sum", "docker-compose.yml", "Dockerfile",
 	"README.md", "LICENSE", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile",
 }
 
-// mayImport says which packages of ours a package may import, by the longest prefix that matches.
+// mayImport lists which packages of this module a package may import. The longest prefix of its path decides.
 var mayImport = map[string][]string{
 	"events":                    {},
 	"pipeline":                  {"events", "pipeline/nsqpubsub", "pipeline/outage"},
@@ -65,74 +56,67 @@ var mayImport = map[string][]string{
 	"integration/fixture": {"services/embednsq"},
 }
 
-// onlyIn says where alone a module of others may be imported.
+// onlyIn lists the folders that may import a module of others.
 var onlyIn = map[string][]string{
 	"github.com/nsqio/go-nsq":            {"pipeline/nsqpubsub"},
 	"github.com/nsqio/nsq":               {"services/embednsq", "integration/harness"},
 	"github.com/ThreeDotsLabs/watermill": {"pipeline", "services/app"},
 }
 
-type listed struct {
-	ImportPath string
-	Name       string
-	Dir        string
-	Doc        string
-	Imports    []string
-	GoFiles    []string
-}
+// maxLines bounds the Go files of the product.
+const maxLines = 300
 
 func TestLayout(t *testing.T) {
-	root := fixture.Root(t)
-	pkgs := mustList(t, root)
-
-	t.Run("the top level holds what the README says", func(t *testing.T) {
-		for _, name := range mustTracked(t, root) {
+	t.Run("the top folder holds no other files", func(t *testing.T) {
+		for _, name := range mustTracked(t) {
 			top, _, _ := strings.Cut(name, "/")
 			if !strings.HasPrefix(top, ".") && !slices.Contains(topLevel, top) {
-				t.Errorf("%s: %s does not belong at the top level", name, top)
+				t.Errorf("%s: %s does not belong in the top folder", name, top)
 			}
 		}
 	})
-	for _, p := range pkgs {
-		path := strings.TrimPrefix(p.ImportPath, module)
-		t.Run(path, func(t *testing.T) {
+	for _, p := range mustPackages(t) {
+		t.Run(p.path(), func(t *testing.T) {
 			if p.Doc == "" && !hasTestDoc(t, p.Dir) {
-				t.Error("the package has no doc comment")
+				t.Error("the package has no comment")
 			}
-			checkImports(t, path, p.Imports)
+			checkImports(t, p)
 			for _, f := range p.GoFiles {
-				if n := mustLines(t, filepath.Join(p.Dir, f)); n > 400 {
-					t.Errorf("%s has %d lines: two ideas in one file?", f, n)
+				if n := mustLines(t, filepath.Join(p.Dir, f)); n > maxLines {
+					t.Errorf("%s has %d lines, want at most %d", f, n, maxLines)
 				}
 			}
 		})
 	}
 }
 
-func checkImports(t *testing.T, path string, imports []string) {
+func checkImports(t *testing.T, p listed) {
 	t.Helper()
+	path := p.path()
 	rule, ok := longest(mayImport, path)
 	if !ok {
-		t.Fatalf("no rule says what %s may import", path)
+		t.Fatalf("mayImport has no rule for %s", path)
 	}
-	for _, imp := range imports {
+	for _, imp := range p.Imports {
 		if ours, ok := strings.CutPrefix(imp, module); ok && !allows(rule, ours) {
 			t.Errorf("imports %s; it may import %v", ours, rule)
 		}
-		if where, ok := longest(onlyIn, imp); ok && !slices.ContainsFunc(where, func(w string) bool { return within(path, w) }) {
-			t.Errorf("imports %s, which only %v may", imp, where)
+		if folders, ok := longest(onlyIn, imp); ok && !slices.ContainsFunc(folders, func(f string) bool { return within(path, f) }) {
+			t.Errorf("imports %s, which only %v may", imp, folders)
+		}
+		if path == "events" && strings.Contains(imp, ".") && !within(imp, "github.com/go-json-experiment/json") {
+			t.Errorf("events imports %s; it may import only the standard library and encoding/json/v2 under its experimental name", imp)
 		}
 	}
-	if path == "events" {
-		for _, imp := range imports {
-			if strings.Contains(imp, ".") && !within(imp, "github.com/go-json-experiment/json") {
-				t.Errorf("events imports %s; it may import the standard library and the JSON that is to become part of it", imp)
-			}
+	for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
+		ours := strings.TrimPrefix(imp, module)
+		if within(ours, "integration") && ours != "integration/fixture" && !within(path, "integration") {
+			t.Errorf("its tests import %s; of integration they may import only integration/fixture", ours)
 		}
 	}
 }
 
-// allows: an entry stands for its subfolders too only where it is services or pipeline as a whole.
+// allows reports whether a rule has a package. The entry "services" includes its subfolders, any other entry does not.
 func allows(rule []string, path string) bool {
 	return slices.ContainsFunc(rule, func(r string) bool {
 		return path == r || r == "services" && within(path, r)
@@ -141,6 +125,7 @@ func allows(rule []string, path string) bool {
 
 func within(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
 
+// longest returns the rule whose key is the longest prefix of path.
 func longest(rules map[string][]string, path string) ([]string, bool) {
 	best, found := "", false
 	for prefix := range rules {
@@ -149,70 +134,4 @@ func longest(rules map[string][]string, path string) ([]string, bool) {
 		}
 	}
 	return rules[best], found
-}
-
-func mustList(t *testing.T, root string) []listed {
-	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,Doc,Imports,GoFiles", "./...")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkgs []listed
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p listed
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		pkgs = append(pkgs, p)
-	}
-	if len(pkgs) < 10 {
-		t.Fatalf("go list names %d packages", len(pkgs))
-	}
-	return pkgs
-}
-
-// mustTracked lists the files of the repository, by git where there is one.
-func mustTracked(t *testing.T, root string) []string {
-	t.Helper()
-	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err == nil {
-		return strings.Fields(string(out))
-	}
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-// hasTestDoc is for a package of test files alone, whose doc go list does not tell.
-func hasTestDoc(t *testing.T, dir string) bool {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.ContainsFunc(files, func(f string) bool {
-		parsed, err := parser.ParseFile(token.NewFileSet(), f, nil, parser.ParseComments|parser.PackageClauseOnly)
-		return err == nil && parsed.Doc != nil
-	})
-}
-
-func mustLines(t *testing.T, path string) int {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Count(b, []byte("\n"))
 }

@@ -22,7 +22,7 @@ var (
 func mustDocuments(t *testing.T) map[string]string {
 	t.Helper()
 	documents := make(map[string]string)
-	for _, name := range mustTracked(t, fixture.Root(t)) {
+	for _, name := range mustTracked(t) {
 		if strings.HasSuffix(name, ".md") {
 			documents[name] = string(fixture.File(t, name))
 		}

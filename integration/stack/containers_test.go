@@ -142,7 +142,7 @@ func (s *stack) startChecks(what string) (*harness.Load, []*harness.Poller, func
 		l.NoFailures(s.tb, what)
 		for _, look := range looks {
 			look.Stop()
-			look.NoneMissing(s.tb, what, dead...)
+			look.CheckUninterrupted(s.tb, what, dead...)
 		}
 		s.events.NoFalseExpiries(s.tb, what)
 		for i, a := range s.apis { // what nobody could publish was decided all the same
@@ -300,7 +300,7 @@ func (s *stack) apiCutOff() {
 	look := harness.StartPoller(s.tb, cut, s.ids(s.containers("dataserver")...))
 	fixture.Sleep(harness.SettleTime) // a lease that was over when it came back would be told by now
 	look.Stop()
-	look.NoneMissing(s.tb, what+": that one")
+	look.CheckUninterrupted(s.tb, what+": that one")
 	unnoticed()
 	s.eachServes()
 	s.tb.Logf("%s: calm %v after it was connected again", what, time.Since(begun).Round(100*time.Millisecond))
