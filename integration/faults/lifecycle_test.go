@@ -21,7 +21,7 @@ func TestEndOfAServer(t *testing.T) {
 	c.StartNSQD()
 	c.StartAPI("api-1", 1)
 	watch := harness.NewOutput()
-	harness.StartRollcall(t, watch, "watch", "-o", "json", "--nsq.lookupd", c.Lookupd.HTTPAddr())
+	harness.StartRollcall(t, watch, "watch", "--all", "-o", "json", "--nsq.lookupd", c.Lookupd.HTTPAddr())
 	start := func() *harness.Process {
 		return harness.StartRollcall(t, os.Stderr, "dataserver", "--log.level=error", "--nsq.lookupd", c.Lookupd.HTTPAddr(), "--dataserver.listen=127.0.0.1:0")
 	}

@@ -42,7 +42,6 @@ func (c *Cluster) StartNSQD() *embednsq.NSQD {
 	return fixture.NSQD(c.tb, embednsq.NSQDConfig{Lookupd: []string{c.Lookupd.TCPAddr()}})
 }
 
-
 // Config returns a configuration for this cluster, with free ports.
 func (c *Cluster) Config(id string) config.Config {
 	cfg := config.Default()
