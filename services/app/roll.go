@@ -79,7 +79,7 @@ func (r *roll) newRegistry() (err error) {
 		MaxServers:     c.MaxServers,
 		Probing:        c.Probe != config.Off,
 		Restore:        r.restored(),
-		Deaf:           r.hearing.why,
+		BlindCause:     r.hearing.why,
 		CanaryInterval: canary.DefaultInterval,
 		Reached:        r.subscriber.Reached,
 	})

@@ -19,7 +19,7 @@ type Config struct {
 	Outbox         int                    // events kept while no one receives them; then the oldest are dropped; default 65 536
 	Mailbox        int                    // heartbeats that may wait before Observe blocks; default 4096
 	Probing        bool                   // Probes is read and answered with Report; if false, silence alone decides
-	Deaf           func() string          // why no message arrives, for the detail of mode blind; must not block; default unknown
+	BlindCause     func() string          // why no message arrives, for the detail of mode blind; must not block; default unknown
 	Reached        func(nsqd string) bool // whether this process was ever connected to an nsqd that delivered no message; must not block; default no
 	Restore        *Snapshot              // servers that the previous process knew; default none. It must be valid
 }

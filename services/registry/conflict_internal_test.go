@@ -7,36 +7,36 @@ import (
 	"rollcall/events"
 )
 
-// rivals are API servers whose canaries a state hears each second.
-type rivals struct {
+// twinWorld is a state that receives canaries of several processes every second.
+type twinWorld struct {
 	state *state
 	start time.Time
 	now   time.Duration
 }
 
-func newRivals(t *testing.T) *rivals {
+func newTwinWorld(t *testing.T) *twinWorld {
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	return &rivals{state: mustState(t, Config{Started: start}), start: start}
+	return &twinWorld{state: mustState(t, Config{Started: start}), start: start}
 }
 
-// hear has a canary come that the process which started then sent ago, and that says it waited for delay.
-func (r *rivals) hear(id string, started, sent, delay time.Duration) {
+// canary delivers a canary of the process that started at started. It was sent this long ago, and its receipt states delay.
+func (r *twinWorld) canary(id string, started, sent, delay time.Duration) {
 	at := r.start.Add(r.now)
 	h := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: id, Incarnation: r.start.Add(started).UnixMilli(), Seq: uint64((r.now - sent - started).Microseconds())}
 	r.state.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at, Delay: delay}))
 }
 
-func (r *rivals) pass(d time.Duration, each func()) {
+func (r *twinWorld) pass(d time.Duration, each func()) {
 	for end := r.now + d; r.now < end; r.now += 250 * time.Millisecond {
 		if r.now%time.Second == 0 {
-			r.hear("api-1", 0, 0, 0) // its own
+			r.canary("api-1", 0, 0, 0) // of this process
 			each()
 		}
 		r.state.tick(r.start.Add(r.now), []string{"nsqd-1"})
 	}
 }
 
-func (r *rivals) told() (all []events.ConflictChanged) {
+func (r *twinWorld) conflicts() (all []events.ConflictChanged) {
 	for _, e := range r.state.outbox.queue {
 		if c, ok := e.(events.ConflictChanged); ok {
 			all = append(all, c)
@@ -45,70 +45,70 @@ func (r *rivals) told() (all []events.ConflictChanged) {
 	return all
 }
 
-func TestAnotherProcessWithTheSameID(t *testing.T) {
+func TestConflictWithAnotherProcessOfTheSameID(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		starts []time.Duration // of the other processes
+		starts []time.Duration // starts of the other processes
 		yields bool
-		first  time.Duration // the start that is named
+		first  time.Duration // start that Conflict names
 	}{
-		{"which started earlier", []time.Duration{-time.Hour}, true, -time.Hour},
-		{"which started later", []time.Duration{3 * time.Second}, false, 3 * time.Second},
-		{"whose clock is a day ahead", []time.Duration{24 * time.Hour}, false, 24 * time.Hour},
-		{"two of them", []time.Duration{5 * time.Second, -time.Second}, true, -time.Second},
+		{"a process that started earlier", []time.Duration{-time.Hour}, true, -time.Hour},
+		{"a process that started later", []time.Duration{3 * time.Second}, false, 3 * time.Second},
+		{"a process whose clock is a day ahead", []time.Duration{24 * time.Hour}, false, 24 * time.Hour},
+		{"two other processes", []time.Duration{5 * time.Second, -time.Second}, true, -time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRivals(t)
+			r := newTwinWorld(t)
 			r.pass(20*time.Second, func() {
 				for _, s := range tt.starts {
 					sent := time.Duration(0)
-					if s > r.now { // by its clock it has run for as long as this one
+					if s > r.now { // its clock is ahead, and it has run for as long as this process
 						sent = -s
 					}
-					r.hear("api-1", s, sent, 0)
+					r.canary("api-1", s, sent, 0)
 				}
 			})
 			c := r.state.members().Conflict
 			if c == nil || c.Yields != tt.yields || !c.Started.Equal(r.start.Add(tt.first)) || r.state.stats().Conflict != c {
-				t.Fatalf("got %+v, want one with the start at %v, yields: %v", c, tt.first, tt.yields)
+				t.Fatalf("conflict %+v, want start %v and yields %v", c, tt.first, tt.yields)
 			}
 			if since := c.Since.Sub(r.start); since > 9*time.Second {
-				t.Errorf("noticed after %v", since)
+				t.Errorf("detected after %v", since)
 			}
 			r.pass(8*time.Second, func() {})
 			if c := r.state.members().Conflict; c != nil {
-				t.Errorf("%+v, 8 s after its last canary", c)
+				t.Errorf("conflict %+v 8 s after the last canary, want none", c)
 			}
-			if told := r.told(); len(told) != 2 || !told[0].Conflict || told[1].Conflict || told[0].Cause != events.CauseDuplicate || told[1].Cause != events.CauseCalm {
-				t.Errorf("told %+v, want the beginning and the end", told)
+			if changes := r.conflicts(); len(changes) != 2 || !changes[0].Conflict || changes[1].Conflict || changes[0].Cause != events.CauseDuplicate || changes[1].Cause != events.CauseCalm {
+				t.Errorf("events %+v, want the beginning and the end", changes)
 			}
 		})
 	}
 }
 
-func TestCanariesThatAreNoConflict(t *testing.T) {
-	for name, each := range map[string]func(r *rivals){
-		"its own":                     func(*rivals) {},
-		"of another id":               func(r *rivals) { r.hear("api-2", -time.Hour, 0, 0) },
-		"published before this start": func(r *rivals) { r.hear("api-1", -time.Hour, 0, r.now+time.Second) },
-		"a backlog, with the clock of nsqd unknown": func(r *rivals) {
+func TestCanariesWithoutConflict(t *testing.T) {
+	for name, each := range map[string]func(r *twinWorld){
+		"of this process":             func(*twinWorld) {},
+		"of another id":               func(r *twinWorld) { r.canary("api-2", -time.Hour, 0, 0) },
+		"published before this start": func(r *twinWorld) { r.canary("api-1", -time.Hour, 0, r.now+time.Second) },
+		"a backlog, while the clock of nsqd is unknown": func(r *twinWorld) {
 			if r.now < 4*time.Second {
-				for i := range 60 { // a minute of the process before comes in a second
-					r.hear("api-1", -time.Hour, 5*time.Minute+r.now-time.Duration(i)*time.Second-60*r.now, 0)
+				for i := range 60 { // canaries of one minute of the previous process arrive in one second
+					r.canary("api-1", -time.Hour, 5*time.Minute+r.now-time.Duration(i)*time.Second-60*r.now, 0)
 				}
 			}
 		},
-		"the last ones of a process that ends": func(r *rivals) {
+		"the last canaries of a process that ends": func(r *twinWorld) {
 			if r.now < 2*time.Second {
-				r.hear("api-1", -time.Hour, 0, 0)
+				r.canary("api-1", -time.Hour, 0, 0)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRivals(t)
+			r := newTwinWorld(t)
 			r.pass(20*time.Second, func() { each(r) })
-			if told := r.told(); len(told) > 0 {
-				t.Errorf("told %+v", told)
+			if changes := r.conflicts(); len(changes) > 0 {
+				t.Errorf("events %+v, want none", changes)
 			}
 		})
 	}

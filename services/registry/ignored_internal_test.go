@@ -8,58 +8,58 @@ import (
 	"rollcall/events"
 )
 
-// Invented ids cost a bounded amount of memory, and not for long; those that were on the roll have a place.
+// Heartbeats with invented ids must not use much memory, and must not displace entries of registered servers.
 func TestIgnoredIsBounded(t *testing.T) {
 	s := mustState(t, Config{MaxServers: 2 * ignoredUnknown})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	warm(s, start)
-	hear := func(id string, incarnation int64, at time.Duration) {
+	observe := func(id string, incarnation int64, at time.Duration) {
 		h := plainBeat(1, 1)
 		h.ID, h.Addr, h.Incarnation = id, id+":80", incarnation
 		received := start.Add(at)
 		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: received, ReceivedAt: received}))
 	}
 	for i := range 2 * ignoredUnknown {
-		hear(fmt.Sprint("server-", i), 2, 0)
+		observe(fmt.Sprint("server-", i), 2, 0)
 	}
 	for i := range 3 * ignoredUnknown {
-		hear(fmt.Sprint("invented-", i), 2, time.Second) // the roll is full
+		observe(fmt.Sprint("invented-", i), 2, time.Second) // the registry is full
 	}
 	if n := len(s.ignored.entries); n != ignoredUnknown {
-		t.Errorf("%d invented ids are remembered, want %d", n, ignoredUnknown)
+		t.Errorf("%d entries of invented ids, want %d", n, ignoredUnknown)
 	}
-	hear("server-7", 1, 2*time.Second)
+	observe("server-7", 1, 2*time.Second)
 	if g := s.ignored.entries[key{"data", "server-7"}]; g == nil || g.why != objectionIncarnation || g.count != 1 {
-		t.Errorf("of a server on the roll there is %+v", g)
+		t.Errorf("entry of a registered server is %+v", g)
 	}
 	for why, want := range map[objection]uint64{objectionFull: 3 * ignoredUnknown, objectionIncarnation: 1} {
 		if got := s.ignored.counts[why]; got != want {
-			t.Errorf("%d are counted as %s, want %d", got, why.name(), want)
+			t.Errorf("%d heartbeats counted as %s, want %d", got, why.name(), want)
 		}
 	}
 	s.tick(start.Add(10*time.Minute), nil)
 	if n := len(s.ignored.entries); n != 0 {
-		t.Errorf("%d are left after ten minutes, want none", n)
+		t.Errorf("%d entries after ten minutes, want none", n)
 	}
 }
 
-// Each life of one incarnation has events of its own: a subscriber must not take them for those that it has handled.
-func TestARestartWithTheSameIncarnationHasEventsOfItsOwn(t *testing.T) {
+// Each process with the same incarnation has its own event ids, so that a subscriber does not take its events for duplicates.
+func TestRestartWithTheSameIncarnationHasNewEventIDs(t *testing.T) {
 	s := mustState(t, Config{})
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	warm(s, now)
-	say := func(seq uint64, weight int) {
+	observe := func(seq uint64, weight int) {
 		now = now.Add(5 * time.Second)
 		s.tick(now, nil)
 		h := plainBeat(1, seq)
 		h.Weight = weight
 		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
 	}
-	for _, weight := range []int{100, 50, 25} { // three lives, each of which changes its weight with seq 3
+	for _, weight := range []int{100, 50, 25} { // three processes; each changes its weight at seq 5
 		for seq := range uint64(4) {
-			say(seq+1, weight)
+			observe(seq+1, weight)
 		}
-		say(5, weight+1)
+		observe(5, weight+1)
 	}
 	ids := make(map[string]bool)
 	updates := 0
@@ -72,7 +72,7 @@ func TestARestartWithTheSameIncarnationHasEventsOfItsOwn(t *testing.T) {
 		case events.TypeUpdated:
 			updates++
 		case events.TypeExpired:
-			t.Error("it expired, and publishes")
+			t.Error("the server expired although it publishes")
 		}
 	}
 	if updates != 5 {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// flow has a message applied at each tick through each nsqd, delayed as lag says, and runs for d.
+// flow runs the clock for d. At each tick a message arrives through each nsqd, late by its lag.
 func flow(c *leaseClock, d time.Duration, lag map[string]time.Duration) {
 	var known []string
 	for addr := range lag {
@@ -28,15 +28,15 @@ func TestLagExtendsLeases(t *testing.T) {
 		name  string
 		lag   map[string]time.Duration
 		grace time.Duration
-		speed float64 // of L
+		speed float64 // of L, relative to time
 	}{
-		{"none", map[string]time.Duration{"a": 0, "b": 0}, 0, 1},
+		{"no lag", map[string]time.Duration{"a": 0, "b": 0}, 0, 1},
 		{"1 s", map[string]time.Duration{"a": time.Second, "b": time.Second}, 0, 1},
-		{"2 s in all", map[string]time.Duration{"a": 2*time.Second + testTick, "b": 2*time.Second + testTick}, time.Second, 1},
+		{"2 s in both", map[string]time.Duration{"a": 2*time.Second + testTick, "b": 2*time.Second + testTick}, time.Second, 1},
 		{"4 s in one of two", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 0}, 3 * time.Second, 1},
-		{"the longest counts", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 2 * time.Second}, 3 * time.Second, 1},
-		{"16 s in one of two: it counts as silent", map[string]time.Duration{"a": 16 * time.Second, "b": 0}, testInterval, 0.5},
-		{"16 s in all", map[string]time.Duration{"a": 16 * time.Second, "b": 16 * time.Second}, testInterval, 0},
+		{"the longest lag counts", map[string]time.Duration{"a": 4*time.Second + testTick, "b": 2 * time.Second}, 3 * time.Second, 1},
+		{"16 s in one of two, which counts as silent", map[string]time.Duration{"a": 16 * time.Second, "b": 0}, testInterval, 0.5},
+		{"16 s in both", map[string]time.Duration{"a": 16 * time.Second, "b": 16 * time.Second}, testInterval, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newLeaseClock(testInterval, testTick, time.Second)
@@ -51,17 +51,17 @@ func TestLagExtendsLeases(t *testing.T) {
 			}
 			flow(&c, 2*testTick, map[string]time.Duration{"a": 0, "b": 0})
 			if c.grace != 0 {
-				t.Errorf("grace %v after the lag is gone", c.grace)
+				t.Errorf("grace %v after the lag has ended", c.grace)
 			}
 		})
 	}
 }
 
-func TestLagIsMeasuredWhereverAMessageWaits(t *testing.T) {
+func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		before time.Duration // receipt, before it is applied
-		delay  time.Duration // from the stamp to the receipt
+		before time.Duration // time between receipt and processing
+		delay  time.Duration // time between stamp and receipt
 		want   time.Duration
 	}{
 		{"in NSQ", 0, 3 * time.Second, 3 * time.Second},
@@ -81,7 +81,7 @@ func TestLagIsMeasuredWhereverAMessageWaits(t *testing.T) {
 	}
 }
 
-// One message that was overtaken by newer ones is no lag.
+// A late message that newer ones have overtaken does not count as lag.
 func TestDisorderIsNoLag(t *testing.T) {
 	c, _ := mustHear(t, "a")
 	for range 100 {
@@ -95,7 +95,7 @@ func TestDisorderIsNoLag(t *testing.T) {
 	}
 }
 
-func TestDetailTellsOfTheNSQD(t *testing.T) {
+func TestDetailDescribesTheNSQD(t *testing.T) {
 	s := mustState(t, Config{})
 	flow(&s.clock, 10*time.Second, map[string]time.Duration{"a": 0, "b": 4250 * time.Millisecond, "c": 0})
 	known := []string{"a", "b", "c", "d", "e"}
@@ -108,7 +108,7 @@ func TestDetailTellsOfTheNSQD(t *testing.T) {
 	detail := s.detail(ModeNormal)
 	for _, want := range []string{"1 of 3 nsqd are silent", "4s late through 1 of 3 nsqd", "extended by 3s", "2 nsqd were never reached"} {
 		if !strings.Contains(detail, want) {
-			t.Errorf("%q does not say %q", detail, want)
+			t.Errorf("detail %q does not contain %q", detail, want)
 		}
 	}
 	if got := fmt.Sprint(s.clock.list()); got != "[{a receiving 0s} {b late 4.25s} {c silent 0s} {d unreached 0s} {e unreached 0s}]" {

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// arrivals are the messages of one tick.
+// arrivals delivers the messages of one tick.
 type arrivals func(s *state, now time.Duration, at time.Time)
 
 func canaryVia(nsqd string, delay time.Duration) arrivals {
@@ -25,7 +25,7 @@ func heartbeatVia(nsqd string, delay time.Duration) arrivals {
 	}
 }
 
-// every has messages arrive only at each multiple of a time.
+// every delivers messages only at multiples of d.
 func every(d time.Duration, a arrivals) arrivals {
 	return func(s *state, now time.Duration, at time.Time) {
 		if now%d == 0 {
@@ -34,57 +34,57 @@ func every(d time.Duration, a arrivals) arrivals {
 	}
 }
 
-func TestARollBehindABacklogIsNotComplete(t *testing.T) {
+func TestNotCompleteWhileMessagesAreLate(t *testing.T) {
 	const onTime, late = 10 * time.Millisecond, 3 * time.Second
 	for _, tt := range []struct {
-		name string
-		hear []arrivals
-		want bool // complete after 8 s
+		name     string
+		messages []arrivals
+		want     bool // complete after 8 s
 	}{
 		{"canaries on time", []arrivals{canaryVia("a", onTime), canaryVia("b", onTime)}, true},
-		{"canaries late by 1 s", []arrivals{canaryVia("a", time.Second), canaryVia("b", onTime)}, true},
-		{"canaries late by more", []arrivals{canaryVia("a", time.Second+1), canaryVia("b", onTime)}, false},
-		{"canaries late, heartbeats on time between them", []arrivals{canaryVia("a", late), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
-		{"canaries on time, heartbeats that waited for their TTL", []arrivals{canaryVia("a", onTime), every(500*time.Millisecond, heartbeatVia("a", 10*time.Second)), canaryVia("b", onTime)}, false},
-		{"canaries on time, heartbeats old", []arrivals{canaryVia("a", onTime), heartbeatVia("a", late), canaryVia("b", onTime)}, true},
-		{"each second canary is lost", []arrivals{every(2*time.Second, canaryVia("a", onTime)), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
-		{"a canary each second", []arrivals{every(time.Second, canaryVia("a", onTime)), every(time.Second, canaryVia("b", onTime))}, true},
-		{"no canary, heartbeats late", []arrivals{heartbeatVia("a", late), canaryVia("b", onTime)}, false},
-		{"no canary, heartbeats on time", []arrivals{heartbeatVia("a", onTime), canaryVia("b", onTime)}, true},
+		{"canaries late by exactly 1 s", []arrivals{canaryVia("a", time.Second), canaryVia("b", onTime)}, true},
+		{"canaries late by more than 1 s", []arrivals{canaryVia("a", time.Second+1), canaryVia("b", onTime)}, false},
+		{"canaries late, and heartbeats on time between them", []arrivals{canaryVia("a", late), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
+		{"canaries on time, and heartbeats that waited for their TTL", []arrivals{canaryVia("a", onTime), every(500*time.Millisecond, heartbeatVia("a", 10*time.Second)), canaryVia("b", onTime)}, false},
+		{"canaries on time, and heartbeats late", []arrivals{canaryVia("a", onTime), heartbeatVia("a", late), canaryVia("b", onTime)}, true},
+		{"every second canary is lost", []arrivals{every(2*time.Second, canaryVia("a", onTime)), heartbeatVia("a", onTime), canaryVia("b", onTime)}, false},
+		{"a canary every second", []arrivals{every(time.Second, canaryVia("a", onTime)), every(time.Second, canaryVia("b", onTime))}, true},
+		{"no canaries, and heartbeats late", []arrivals{heartbeatVia("a", late), canaryVia("b", onTime)}, false},
+		{"no canaries, and heartbeats on time", []arrivals{heartbeatVia("a", onTime), canaryVia("b", onTime)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mustState(t, Config{})
 			start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-			play := func(from, to time.Duration, hear ...arrivals) {
+			play := func(from, to time.Duration, messages ...arrivals) {
 				for now := from; now < to; now += testTick {
 					at := start.Add(now)
-					for _, h := range hear {
+					for _, h := range messages {
 						h(s, now, at)
 					}
 					s.tick(at, []string{"a", "b"})
 				}
 			}
-			play(0, 8*time.Second, tt.hear...)
+			play(0, 8*time.Second, tt.messages...)
 			if got := s.members().Complete; got != tt.want {
 				t.Errorf("complete %v after 8 s, want %v", got, tt.want)
 			}
 			play(8*time.Second, 12*time.Second, canaryVia("a", onTime), canaryVia("b", onTime))
 			if got := s.members().Complete; got != tt.want {
-				t.Errorf("complete %v after 4 s on time, want %v", got, tt.want)
+				t.Errorf("complete %v after 4 s without lateness, want %v", got, tt.want)
 			}
 			play(12*time.Second, 14*time.Second, canaryVia("a", onTime), canaryVia("b", onTime))
 			if !s.members().Complete {
-				t.Error("not complete after an interval on time")
+				t.Error("not complete after an interval without lateness")
 			}
 			play(14*time.Second, 20*time.Second, canaryVia("a", late), canaryVia("b", late))
 			if !s.members().Complete {
-				t.Error("complete no longer: readiness would go with a broker")
+				t.Error("no longer complete: a late broker would end readiness")
 			}
 		})
 	}
 }
 
-func TestTheLastProbeIsThatSinceTheLastHeartbeat(t *testing.T) {
+func TestLastProbeIsZeroAfterAHeartbeat(t *testing.T) {
 	s := mustState(t, Config{Probing: true})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	heartbeat := heartbeatVia("a", 0)
@@ -105,7 +105,7 @@ func TestTheLastProbeIsThatSinceTheLastHeartbeat(t *testing.T) {
 		t.Errorf("last probe at %v, want %v", got, probed)
 	}
 	if view := s.currentVitals(s.clock.last)[0]; !view.LastSeen.Equal(start) {
-		t.Errorf("last seen at %v, want when the heartbeat came, %v", view.LastSeen, start)
+		t.Errorf("last seen at %v, want the time of the heartbeat, %v", view.LastSeen, start)
 	}
 	heartbeat(s, 0, start.Add(9*time.Second))
 	s.vitals = nil

@@ -107,8 +107,8 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 	c.oldest = min(c.oldest, now)
 }
 
-// deaf reports whether nothing has come through any nsqd for so long that all of them are silent.
-func (c *leaseClock) deaf() bool { return c.last-c.heard >= c.silentAfter() }
+// blind reports whether every nsqd is silent, because no message has arrived for silentAfter.
+func (c *leaseClock) blind() bool { return c.last-c.heard >= c.silentAfter() }
 
 // advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
 // the caller does not care, and then all are receiving.

@@ -131,13 +131,13 @@ func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.
 func TestAfterAStallOfOursNobodyIsBlind(t *testing.T) {
 	c, now := mustHear(t, "a", "b")
 	c.advance(now+time.Minute, []string{"a", "b"})
-	if blind := c.silentNSQD(); len(blind) != 0 || c.deaf() {
-		t.Errorf("blind %v, deaf %v; want nobody", blind, c.deaf())
+	if blind := c.silentNSQD(); len(blind) != 0 || c.blind() {
+		t.Errorf("blind %v, deaf %v; want nobody", blind, c.blind())
 	}
 	// But if nothing comes now, either.
 	quiet(c, now+time.Minute+testTick, now+time.Minute+testSilentAfter)
-	if blind := c.silentNSQD(); len(blind) != 2 || !c.deaf() {
-		t.Errorf("blind %v, deaf %v; want both, and deaf", blind, c.deaf())
+	if blind := c.silentNSQD(); len(blind) != 2 || !c.blind() {
+		t.Errorf("blind %v, deaf %v; want both, and deaf", blind, c.blind())
 	}
 }
 

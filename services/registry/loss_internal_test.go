@@ -11,8 +11,8 @@ import (
 	"rollcall/events"
 )
 
-// hearSeqs has heartbeats of one server come in this order, which it published one a second.
-func hearSeqs(s *state, seqs ...uint64) {
+// observeSeqs delivers heartbeats of one server in this order. Each was published seq seconds after the start.
+func observeSeqs(s *state, seqs ...uint64) {
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	now := start
 	for _, seq := range seqs {
@@ -33,7 +33,7 @@ func seqs(from, to uint64, without ...uint64) (all []uint64) {
 	return all
 }
 
-func TestGapsInSeqAreLosses(t *testing.T) {
+func TestGapsInSeqCountAsLoss(t *testing.T) {
 	swapped := seqs(1, 40)
 	for i := 0; i+1 < len(swapped); i += 2 {
 		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
@@ -43,21 +43,21 @@ func TestGapsInSeqAreLosses(t *testing.T) {
 		seqs []uint64
 		lost uint64
 	}{
-		{"none", seqs(1, 40), 0},
-		{"each tenth", seqs(1, 40, 10, 20, 30), 3},
+		{"no gap", seqs(1, 40), 0},
+		{"every tenth is missing", seqs(1, 40, 10, 20, 30), 3},
 		{"a gap longer than the window", seqs(1, 40, seqs(10, 24)...), 15},
-		{"a gap at the start was before this API server", seqs(100, 140), 0},
-		{"one that may still come", seqs(1, 40, 35), 0},
-		{"order is no loss", swapped, 0},
-		{"one comes last of the window", slices.Concat(seqs(1, 18, 10), []uint64{10}, seqs(19, 40)), 0},
-		{"one comes too late", slices.Concat(seqs(1, 19, 10), []uint64{10}, seqs(20, 40)), 1},
+		{"heartbeats before the first one do not count", seqs(100, 140), 0},
+		{"a missing heartbeat in the window may still arrive", seqs(1, 40, 35), 0},
+		{"a wrong order is no loss", swapped, 0},
+		{"a heartbeat arrives at the end of the window", slices.Concat(seqs(1, 18, 10), []uint64{10}, seqs(19, 40)), 0},
+		{"a heartbeat arrives after the window", slices.Concat(seqs(1, 19, 10), []uint64{10}, seqs(20, 40)), 1},
 		{"duplicates", slices.Concat(seqs(1, 20), seqs(15, 20), seqs(21, 40)), 0},
 		{"a duplicate does not hide a loss", slices.Concat(seqs(1, 18, 10, 12), []uint64{11, 11, 12}, seqs(19, 40)), 1},
-		{"a sender that begins anew far ahead", slices.Concat(seqs(1, 20), seqs(600, 620)), 0},
+		{"a sender that starts again with a much higher seq", slices.Concat(seqs(1, 20), seqs(600, 620)), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mustState(t, Config{})
-			hearSeqs(s, tt.seqs...)
+			observeSeqs(s, tt.seqs...)
 			if got := s.stats().Lost; got != tt.lost {
 				t.Errorf("%d lost, want %d of %d", got, tt.lost, s.stats().Due)
 			}
@@ -65,16 +65,16 @@ func TestGapsInSeqAreLosses(t *testing.T) {
 	}
 }
 
-func TestASenderWithoutSeqLosesNothing(t *testing.T) {
+func TestHeartbeatsWithoutSeqAreNotCounted(t *testing.T) {
 	s := mustState(t, Config{})
-	hearSeqs(s, 0, 0, 0)
+	observeSeqs(s, 0, 0, 0)
 	if st := s.stats(); st.Due != 0 || st.Lost != 0 {
 		t.Errorf("%d of %d lost, want none of none", st.Lost, st.Due)
 	}
 }
 
-// What left the window without having come is what was lost, whatever came in whatever order.
-func TestTheWindowCountsWhatIsMissing(t *testing.T) {
+// In any order of arrival, the heartbeats that leave the window without having arrived are the lost ones.
+func TestWindowCountsMissingHeartbeats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, newest, lost := allArrived, uint64(1), uint64(0)
 		came := map[uint64]bool{1: true}
@@ -102,7 +102,7 @@ func TestTheWindowCountsWhatIsMissing(t *testing.T) {
 	})
 }
 
-func TestDetailTellsOfLosses(t *testing.T) {
+func TestDetailDescribesLoss(t *testing.T) {
 	s := mustState(t, Config{})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	play := func(from, to uint64, lose uint64) {
@@ -116,14 +116,14 @@ func TestDetailTellsOfLosses(t *testing.T) {
 	}
 	play(1, 1100, 1)
 	if detail := s.detail(ModeNormal); strings.Contains(detail, "lost") {
-		t.Errorf("at 1 %% it says %q", detail)
+		t.Errorf("detail at 1 %% is %q", detail)
 	}
 	play(1101, 2400, 5)
 	if detail := s.detail(ModeNormal); !strings.Contains(detail, "5.0 % of the heartbeats") {
-		t.Errorf("at 5 %% it says %q", detail)
+		t.Errorf("detail at 5 %% is %q", detail)
 	}
 	play(2401, 3700, 0)
 	if detail := s.detail(ModeNormal); strings.Contains(detail, "lost") {
-		t.Errorf("two minutes after the last loss it says %q", detail)
+		t.Errorf("detail two minutes after the last loss is %q", detail)
 	}
 }

@@ -37,12 +37,12 @@ func (s *state) settle(m moment, g time.Duration) {
 	if s.modeSince.IsZero() {
 		s.modeSince = m.at
 	}
-	deaf := s.clock.deaf()
-	if deaf {
+	blind := s.clock.blind()
+	if blind {
 		s.warmAt = m.now + s.cfg.TTL + s.cfg.Interval
 	}
 	switch {
-	case deaf:
+	case blind:
 		s.change(ModeBlind, events.CauseBlind, m)
 	case m.now < s.warmAt:
 		s.change(ModeWarming, events.CauseReceiving, m)
@@ -124,8 +124,8 @@ func (s *state) modeDetail(m Mode) string {
 
 func (s *state) blindDetail() string {
 	cause := "the cause is unknown"
-	if s.cfg.Deaf != nil {
-		cause = cmp.Or(s.cfg.Deaf(), cause)
+	if s.cfg.BlindCause != nil {
+		cause = cmp.Or(s.cfg.BlindCause(), cause)
 	}
 	return fmt.Sprintf("nothing has come through any of %d nsqd for %v: %s; until that is mended leases stand still, and every server is kept unless it is found to be gone",
 		len(s.clock.nsqds), s.clock.silentAfter(), cause)

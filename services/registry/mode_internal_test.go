@@ -8,16 +8,16 @@ import (
 
 func TestTheDetailOfBlindHasTheCause(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		deaf func() string
-		want string
+		name  string
+		cause func() string
+		want  string
 	}{
 		{"nobody can tell", nil, ": the cause is unknown; "},
 		{"nothing is found", func() string { return "" }, ": the cause is unknown; "},
 		{"it is found", func() string { return "topic t is paused" }, ": topic t is paused; "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := Config{Observer: "api-1", Deaf: tt.deaf}
+			cfg := Config{Observer: "api-1", BlindCause: tt.cause}
 			cfg.setDefaults()
 			s := newState(cfg)
 			start := time.Now()

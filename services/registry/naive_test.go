@@ -443,7 +443,7 @@ func (n *naive) settle(now, g time.Duration) {
 			suspects++
 		}
 	}
-	if n.clock.deaf() {
+	if n.clock.blind() {
 		n.warmAt = now + 15*time.Second
 	}
 	most := len(n.servers) * 50 // fewer than ten here
@@ -452,7 +452,7 @@ func (n *naive) settle(now, g time.Duration) {
 	}
 	mode := ModeNormal
 	switch {
-	case n.clock.deaf():
+	case n.clock.blind():
 		mode = ModeBlind
 	case now < n.warmAt:
 		mode = ModeWarming

@@ -8,12 +8,12 @@ import (
 	"rollcall/events"
 )
 
-// Senders spread their heartbeats by a tenth of the interval, so the one that is on the roll is now and then silent for
-// longer than an interval while the other one is heard.
-func TestTwoLiveProcessesOfOneIDDoNotTakeTurns(t *testing.T) {
+// Senders vary their interval by a tenth, so the registered process is sometimes silent for longer than an interval while
+// heartbeats of the other one arrive.
+func TestTwoLiveProcessesWithOneIDDoNotTakeTurns(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		other events.Heartbeat // than incarnation 2 with a seq that counts
+		other events.Heartbeat // the first process has incarnation 2 and a high seq
 	}{
 		{"another incarnation", events.Heartbeat{Incarnation: 1, Seq: 1}},
 		{"the same incarnation", events.Heartbeat{Incarnation: 2, Seq: 1}},
@@ -41,7 +41,7 @@ func TestTwoLiveProcessesOfOneIDDoNotTakeTurns(t *testing.T) {
 				}
 				s.tick(start.Add(now), nil)
 			}
-			if got := s.revision; got > 2 { // the mode, and one registration
+			if got := s.revision; got > 2 { // one change of mode, and one registration
 				t.Errorf("%d transitions in %v", got, length)
 			}
 		})

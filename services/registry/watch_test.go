@@ -10,7 +10,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive gives the membership that waits in a channel of Watch.
+// mustReceive returns the membership that waits in a channel of Watch.
 func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
 	t.Helper()
 	synctest.Wait()
@@ -26,7 +26,7 @@ func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membe
 	return nil
 }
 
-func mustBeSilent(t *testing.T, from <-chan *registry.Membership) {
+func mustReceiveNothing(t *testing.T, from <-chan *registry.Membership) {
 	t.Helper()
 	synctest.Wait()
 	select {
@@ -38,13 +38,13 @@ func mustBeSilent(t *testing.T, from <-chan *registry.Membership) {
 
 func TestWatch(t *testing.T) {
 	for name, play := range map[string]func(*testing.T, *registry.Registry){
-		"it starts with the membership of now": func(t *testing.T, r *registry.Registry) {
+		"the first membership is the current one": func(t *testing.T, r *registry.Registry) {
 			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 			if s := mustReceive(t, r.Watch(t.Context())); len(s.Servers) != 1 {
 				t.Errorf("%d servers, want 1", len(s.Servers))
 			}
 		},
-		"nobody is told the same twice": func(t *testing.T, r *registry.Registry) {
+		"no membership is sent twice": func(t *testing.T, r *registry.Registry) {
 			first := r.Watch(t.Context())
 			mustReceive(t, first)
 			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
@@ -52,18 +52,18 @@ func TestWatch(t *testing.T) {
 			second := r.Watch(t.Context())
 			mustReceive(t, second)
 			mustTick(t, r, time.Now())
-			mustBeSilent(t, first)
-			mustBeSilent(t, second)
+			mustReceiveNothing(t, first)
+			mustReceiveNothing(t, second)
 		},
-		"a renewal is nothing new": func(t *testing.T, r *registry.Registry) {
+		"a heartbeat that changes nothing sends no membership": func(t *testing.T, r *registry.Registry) {
 			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 			w := r.Watch(t.Context())
 			mustReceive(t, w)
 			mustObserve(t, r, heartbeatOf(1, 2), time.Now())
 			mustTick(t, r, time.Now())
-			mustBeSilent(t, w)
+			mustReceiveNothing(t, w)
 		},
-		"of several the latest stays": func(t *testing.T, r *registry.Registry) {
+		"a slow reader receives the latest membership": func(t *testing.T, r *registry.Registry) {
 			w := r.Watch(t.Context())
 			for i := range 5 {
 				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
@@ -72,9 +72,9 @@ func TestWatch(t *testing.T) {
 			if s := mustReceive(t, w); len(s.Servers) != 5 || s.Revision != 5 {
 				t.Errorf("%d servers at revision %d, want 5 at 5", len(s.Servers), s.Revision)
 			}
-			mustBeSilent(t, w)
+			mustReceiveNothing(t, w)
 		},
-		"the end of the warming is told": func(t *testing.T, r *registry.Registry) {
+		"the end of mode warming sends a membership": func(t *testing.T, r *registry.Registry) {
 			start := time.Now()
 			mustTick(t, r, start)
 			w := r.Watch(t.Context())
@@ -90,7 +90,7 @@ func TestWatch(t *testing.T) {
 				t.Errorf("mode %s, want normal", s.Mode)
 			}
 		},
-		"its channel is closed when its context ends, and no other": func(t *testing.T, r *registry.Registry) {
+		"the end of the context closes only its own channel": func(t *testing.T, r *registry.Registry) {
 			ctx, cancel := context.WithCancel(t.Context())
 			mine, other := r.Watch(ctx), r.Watch(t.Context())
 			mustReceive(t, mine)
@@ -103,8 +103,8 @@ func TestWatch(t *testing.T) {
 			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 			mustReceive(t, other)
 		},
-		"events wait for no watcher": func(t *testing.T, r *registry.Registry) {
-			r.Watch(t.Context()) // nobody reads it
+		"a watcher that does not read delays no events": func(t *testing.T, r *registry.Registry) {
+			r.Watch(t.Context())
 			for i := range 100 {
 				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
 				if e := <-r.Events(); e.Type() != events.TypeRegistered || e.Details().Revision != uint64(i)+1 {
@@ -123,29 +123,29 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// One that already waits takes the first membership at once, which must not be told again for that. So many heartbeats wait
-// that there is time to begin waiting before Watch is granted.
-func TestWatchTellsTheFirstOnce(t *testing.T) {
+// A watcher that already waits takes the first membership at once; it must not be sent again. The many heartbeats in the
+// mailbox give the watcher time to wait before Run accepts the Watch.
+func TestWatchSendsTheFirstMembershipOnce(t *testing.T) {
 	for range 20 {
 		r := mustNew(t, registry.Config{})
 		for i := range 2000 {
 			mustObserve(t, r, heartbeatOf(i, 1), time.Now())
 		}
-		told := make(chan int)
+		received := make(chan int)
 		go func() {
 			n := 0
 			for range r.Watch(t.Context()) {
 				n++
 			}
-			told <- n
+			received <- n
 		}()
 		stop := mustStart(t, r)
 		for range 3 {
 			mustTick(t, r, time.Now())
 		}
 		stop()
-		if n := <-told; n > 1 {
-			t.Fatalf("told %d times of one membership", n)
+		if n := <-received; n > 1 {
+			t.Fatalf("one membership was received %d times", n)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Servers can publish to an nsqd that takes connections and delivers nothing, such as one whose topic is paused: their
-// silence counts only in part, also if the nsqd was in this state when this process started.
-func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
+// Servers may publish to an nsqd that accepts connections and delivers nothing, for example because its topic is paused. It
+// must slow the lease clock, also if it was in this state when this process started.
+func TestConnectedNSQDWithoutMessagesIsSilent(t *testing.T) {
 	connected := map[string]bool{"silent": true, "late": false, "never": false}
 	c := newLeaseClock(testInterval, testTick, time.Second)
 	c.reached = func(addr string) bool { return connected[addr] }
@@ -26,19 +26,19 @@ func TestAnNSQDThatWasReachedAndNeverHeardIsBlind(t *testing.T) {
 		t.Errorf("nsqd %s", got)
 	}
 	if got := run(10 * time.Second); got != 5*time.Second {
-		t.Errorf("L goes by %v in 10 s with one of two blind", got)
+		t.Errorf("L advances by %v in 10 s with one of two silent, want 5 s", got)
 	}
 	connected["late"] = true
 	run(testSilentAfter + testTick)
 	if got := run(9 * time.Second); got != 3*time.Second {
-		t.Errorf("L goes by %v in 9 s with two of three blind", got)
+		t.Errorf("L advances by %v in 9 s with two of three silent, want 3 s", got)
 	}
 	if c.unreached != 1 {
-		t.Errorf("%d unreached, want the one that was never connected", c.unreached)
+		t.Errorf("%d unreached, want 1", c.unreached)
 	}
-	connected["silent"] = false // its connection is lost, and others may still publish to it
+	connected["silent"] = false // servers may still publish to it
 	if got := run(9 * time.Second); got != 3*time.Second {
-		t.Errorf("L goes by %v in 9 s after a connection is lost", got)
+		t.Errorf("L advances by %v in 9 s after a connection is lost, want 3 s", got)
 	}
 }
 
