@@ -123,7 +123,7 @@ func TestAtMostTwoFurtherAttempts(t *testing.T) {
 		})))
 	}
 	f := start(t, nil, servers...)
-	if a := f.get("/data/x"); a.status != http.StatusBadGateway || !strings.Contains(a.body, "broke off") {
+	if a := f.get("/data/x"); a.status != http.StatusBadGateway || !strings.Contains(a.body, "no complete response") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	if met.Load() != 3 {

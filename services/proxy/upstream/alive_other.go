@@ -2,5 +2,5 @@
 
 package upstream
 
-// alive cannot look at the socket here: what the server has closed shows when it is used.
+// alive cannot check the socket on this system. A request on a connection that the server has closed fails.
 func (c *conn) alive() bool { return c.r.Buffered() == 0 }

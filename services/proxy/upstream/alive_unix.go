@@ -4,8 +4,7 @@ package upstream
 
 import "syscall"
 
-// alive reports whether an idle connection is open still, as far as this host knows: a server may have closed it, or sent
-// what nobody asked for.
+// alive reports whether an idle connection is usable, as far as this host knows: the server has neither closed it nor sent anything on it.
 func (c *conn) alive() bool {
 	if c.r.Buffered() > 0 {
 		return false

@@ -7,25 +7,25 @@ import (
 	"io"
 )
 
-// chunks reads the body of an answer in chunks. Where a chunk has come in part, Read returns that part; the reader of net/http waits for
-// the rest first. The last chunk and the trailer are read by last, the body of the http.Response, of which nothing else is read.
+// chunks reads a chunked response body. Read returns a part of a chunk as soon as that part is received, while net/http waits for the
+// end of the chunk. The last chunk and the trailer are left to last, the body of the http.Response.
 type chunks struct {
 	r    *bufio.Reader
 	last io.Reader
 
-	left   uint64 // of the chunk
-	within bool   // the end of a chunk has not been read
-	excess int    // bytes that are no data, beyond what small chunks need
+	left   uint64 // unread bytes of the current chunk
+	within bool   // the CRLF after the current chunk is unread
+	excess int    // overhead in bytes beyond what the constants below allow
 }
 
-// What one chunk and one byte of data may have in bytes that are no data, and what all may have beyond that, as in net/http.
+// Limits of the bytes that are not data, as in net/http.
 const (
-	chunkOverhead = 16
-	byteOverhead  = 2
-	maxExcess     = 16 << 10
+	chunkOverhead = 16       // for each chunk
+	byteOverhead  = 2        // for each byte of data
+	maxExcess     = 16 << 10 // in addition, for the whole body
 )
 
-var errChunks = errors.New("the chunks of the answer are malformed")
+var errChunks = errors.New("malformed chunk in the response")
 
 func (k *chunks) Read(p []byte) (int, error) {
 	if k.left == 0 {
@@ -45,7 +45,7 @@ func (k *chunks) Read(p []byte) (int, error) {
 	return n, unexpected(err)
 }
 
-// next reads the end of a chunk and the size of the next one, but does not read the size of the last.
+// next reads the end of a chunk and the size of the next chunk. It leaves the last chunk unread.
 func (k *chunks) next() (last bool, err error) {
 	if k.within {
 		end, err := k.r.Peek(2)
@@ -78,7 +78,7 @@ func (k *chunks) next() (last bool, err error) {
 	return false, nil
 }
 
-// peekLine returns the next line, with its end, unread.
+// peekLine returns the next line with its LF, and leaves it unread.
 func (k *chunks) peekLine() ([]byte, error) {
 	for {
 		have, _ := k.r.Peek(k.r.Buffered())
@@ -91,7 +91,7 @@ func (k *chunks) peekLine() ([]byte, error) {
 	}
 }
 
-// chunkSize returns the size that a line states.
+// chunkSize parses the line with the size of a chunk.
 func chunkSize(line []byte) (size uint64, ok bool) {
 	line, ok = bytes.CutSuffix(line, []byte("\r\n"))
 	if !ok || bytes.IndexByte(line, '\r') >= 0 {
@@ -117,6 +117,7 @@ func chunkSize(line []byte) (size uint64, ok bool) {
 	return size, true
 }
 
+// end reads the last chunk and the trailer.
 func (k *chunks) end(p []byte) (int, error) {
 	n, err := k.last.Read(p)
 	if n > 0 || err == nil {
@@ -125,7 +126,7 @@ func (k *chunks) end(p []byte) (int, error) {
 	return 0, err
 }
 
-// unexpected is an error of which none is the end of the body.
+// unexpected maps io.EOF to io.ErrUnexpectedEOF.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// FuzzChunks compares chunks with the reader of net/http, for input that is received in pieces.
+// FuzzChunks compares chunks with the reader of net/http on input that arrives in pieces.
 func FuzzChunks(f *testing.F) {
 	for _, seed := range []string{
 		"4\r\nbody\r\n0\r\n", "4;a=b\r\nbody\r\n1 \r\na\r\n0\r\n", "A\r\n0123456789\r\n00;x\r\n", "4\nbody\n0\n", "4\r\nbodyx\r\n0\r\n", "4\r\nbody\r\n",
@@ -33,7 +33,7 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
-// inPieces returns at most size bytes from each Read; 0: no bound.
+// inPieces limits each Read to size bytes; 0: no limit.
 type inPieces struct {
 	io.Reader
 	size int

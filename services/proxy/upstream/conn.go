@@ -12,20 +12,22 @@ import (
 	"time"
 )
 
-// headerLimit bounds the header of a response, with everything that precedes it.
+// headerLimit bounds the bytes before the body of a response: its header and the interim responses.
 const headerLimit = 256 << 10
 
-// readSize is how much of a response is read at once, unless it is copied.
+// readSize is the size of the read buffer of a connection.
 const readSize = 8 << 10
 
-// bufferSize is the size in bytes of the buffers for copying.
+// bufferSize is the size of the buffers of uploads and tunnels.
 const bufferSize = 64 << 10
 
+// buffers has the buffers of uploads and tunnels.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-var errAnswerHeader = errors.New("the header of the answer is too large")
+var errHeaderLimit = errors.New("the response header is too large")
 
-// conn is a connection to a server. One request at a time uses it. The goroutine of the request reads, and writes unless an upload does.
+// conn is a connection to a server. One request at a time uses it. The goroutine of the request reads; it also writes, unless there is an
+// upload. Only use is shared with other goroutines.
 type conn struct {
 	net.Conn
 	pool *Pool
@@ -33,14 +35,14 @@ type conn struct {
 	r    *bufio.Reader
 	w    *bufio.Writer
 
-	budget    int64     // bytes that may still be read
+	budget    int64     // bytes that may still be read before headerLimit
 	received  bool      // a byte of the response was received
-	reused    bool      // the connection has carried a request before
-	idleSince time.Time // while it is in the pool
+	reused    bool      // the connection was used by an earlier request
+	idleSince time.Time // when it was returned to the pool
 
-	kept     *[]byte // what was read, while the header of a response is
-	doubtful bool    // bytes of the response may follow its end
-	client   Client  // is flushed before a Read waits; nil: none is
+	kept     *[]byte // what was read so far, while a header is being read
+	doubtful bool    // the server may send more bytes after what seems to be the end of the response
+	client   Client  // flushed before a Read waits; nil while a header is being read
 	reading  reading
 	response Response
 
@@ -57,16 +59,16 @@ func newConn(c net.Conn, p *Pool) *conn {
 	return n
 }
 
-// begin gives the connection to a request.
+// begin starts a request on the connection.
 func (c *conn) begin(ctx context.Context, req *Request) {
 	c.budget, c.received, c.doubtful = headerLimit, false, false
 	c.use.begin(ctx, req.Repeatable)
 }
 
-// Read is for the bufio.Reader. It keeps the bound of a header.
+// Read implements io.Reader for the bufio.Reader. It enforces headerLimit.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.budget <= 0 {
-		return 0, errAnswerHeader
+		return 0, errHeaderLimit
 	}
 	if int64(len(p)) > c.budget {
 		p = p[:c.budget]
@@ -80,7 +82,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// flushClient sends the client what there is before a Read waits.
+// flushClient calls Client.Flush and marks its error as the client's fault.
 func (c *conn) flushClient() error {
 	if err := c.client.Flush(); err != nil {
 		return clientError{err}
@@ -88,7 +90,7 @@ func (c *conn) flushClient() error {
 	return nil
 }
 
-// flushAndRead is for connections that cannot tell whether a Read would wait.
+// flushAndRead flushes before every Read, for connections that cannot report whether a Read would wait.
 func (c *conn) flushAndRead(p []byte) (int, error) {
 	if err := c.flushClient(); err != nil {
 		return 0, err
@@ -96,11 +98,11 @@ func (c *conn) flushAndRead(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// unbound is called when the header has been read.
+// unbound lifts headerLimit after the header.
 func (c *conn) unbound() { c.budget = math.MaxInt64 }
 
-// clean reports whether nothing of the request or its response is left in the buffers.
+// clean reports whether the buffers are empty.
 func (c *conn) clean() bool { return c.r.Buffered() == 0 && c.w.Flush() == nil }
 
-// join returns an error that is both, with the text of both.
+// join returns an error that wraps both errors.
 func join(err, detail error) error { return fmt.Errorf("%w: %w", err, detail) }

@@ -7,54 +7,52 @@ import (
 	"rollcall/services/registry"
 )
 
-// Reasons why a request got no response, or not all of it. Error.Err wraps one of these or an error of the caller.
+// Causes of an Error. Error.Err is one of these, wraps one of these, or is an error of the caller.
 var (
 	ErrClientGone = errors.New("the client is gone")
 	ErrConnect    = errors.New("no connection to the server")
-	ErrRetired    = errors.New("the server has left") // the caller may have a newer Pool for it
-	ErrBroken     = errors.New("the server broke off")
-	ErrLate       = errors.New("the server did not answer in time")
-	ErrDead       = errors.New("the server died before it answered")
-	ErrDrained    = errors.New("the server left before it had answered")
+	ErrRetired    = errors.New("the server has left")                  // the caller may know a newer Pool for the server
+	ErrBroken     = errors.New("no complete response from the server") // the connection broke, or the response is malformed
+	ErrLate       = errors.New("no response from the server in time")
+	ErrDead       = errors.New("the server died before it responded")
+	ErrDrained    = errors.New("the server left before it responded")
 )
 
-// ErrStopped is the error of Stream.Read after Stream.Stop.
-var ErrStopped = errors.New("the body is not read any more")
+// ErrStopped is the error that Stream.Read returns after Stream.Stop.
+var ErrStopped = errors.New("reading of the body was stopped")
 
-var errUnasked = errors.New("the server answered what was not asked")
-
-// Fault says whose fault an Error is.
+// Fault is the party that caused an Error.
 type Fault int
 
 const (
-	FaultNone   Fault = iota // neither the client's nor the server's, or not known
-	FaultClient              // the client went away, or its request is malformed
+	FaultNone   Fault = iota // neither the client nor the server, or unknown
+	FaultClient              // the client disconnected, is too slow, or sent a malformed request
 	FaultServer
 )
 
-// Error is the error of a request that got no response, or not all of it.
+// Error reports why a request got no complete response.
 type Error struct {
 	Err      error
 	Fault    Fault
 	Sent     bool // the server may have received a part of the request
-	Received bool // a part of a response was received
-	Stale    bool // an idle connection ended before a byte was received: the server may have closed it before it got the request
+	Received bool // at least one byte of a response was received
+	Stale    bool // a reused connection ended without a response: the server may have closed it before the request was sent
 
-	// Of a connection that failed by the server's fault, or zero:
+	// Set only if the connection could not be established and that is the server's fault:
 	Finding registry.Finding
-	Began   time.Time // when the connection was tried
+	Began   time.Time // start of the dial
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// clientError marks an error that the client caused.
+// clientError marks an error as the client's fault.
 type clientError struct{ error }
 
 func (e clientError) Unwrap() error { return e.error }
 
-// asError classifies the error of a request that was sent on c.
+// asError returns the Error for err, which ended the request on c.
 func (c *conn) asError(err error) *Error {
 	e := &Error{Err: err, Sent: true, Received: c.received}
 	ended := c.use.reason()

@@ -76,7 +76,7 @@ func writes(text string) func(net.Conn, int) bool {
 	}
 }
 
-// waits never responds.
+// waits does not respond.
 func waits(net.Conn, int) bool { return true }
 
 func TestErrors(t *testing.T) {
@@ -84,7 +84,7 @@ func TestErrors(t *testing.T) {
 		err     error
 		fault   upstream.Fault
 		sent    bool
-		rest    bool // received a part of the response
+		part    bool // Error.Received
 		stale   bool
 		finding registry.Finding
 	}
@@ -108,11 +108,11 @@ func TestErrors(t *testing.T) {
 		{name: "the server closes without a response", handle: writes(""), want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true}},
 		{
 			name: "the server closes in the middle of a header", handle: func(c net.Conn, n int) bool { writes("HTTP/1.1 2")(c, n); return false },
-			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, rest: true},
+			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, part: true},
 		},
 		{
 			name: "the server closes in the middle of a body", handle: func(c net.Conn, n int) bool { writes(part)(c, n); return false },
-			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, rest: true},
+			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, part: true},
 		},
 		{
 			name: "the server closes an idle connection", handle: func(c net.Conn, n int) bool { return n == 1 && writes(empty)(c, n) },
@@ -121,7 +121,7 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			name: "the server switches protocols unasked", handle: writes("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, rest: true},
+			want: want{err: upstream.ErrBroken, fault: upstream.FaultServer, sent: true, part: true},
 		},
 		{
 			name: "the response timeout", handle: waits,
@@ -160,7 +160,7 @@ func TestErrors(t *testing.T) {
 			name: "the body of the request breaks off", handle: waits, req: upstream.Request{Header: header("POST / HTTP/1.1\r\nHost: h\r\n"), Stream: brokenStream{}, Length: 1 << 20},
 			want: want{err: errTest, fault: upstream.FaultClient, sent: true},
 		},
-		{name: "the client does not take the response", handle: writes(part), close: errTest, want: want{err: errTest, fault: upstream.FaultClient, sent: true, rest: true}},
+		{name: "the client does not take the response", handle: writes(part), close: errTest, want: want{err: errTest, fault: upstream.FaultClient, sent: true, part: true}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			tr := &upstream.Transport{
@@ -216,7 +216,7 @@ func TestErrors(t *testing.T) {
 				t.Fatalf("got %v, want an Error", err)
 			}
 			w := row.want
-			if !errors.Is(got, w.err) || got.Fault != w.fault || got.Sent != w.sent || got.Received != w.rest || got.Stale != w.stale || got.Finding != w.finding {
+			if !errors.Is(got, w.err) || got.Fault != w.fault || got.Sent != w.sent || got.Received != w.part || got.Stale != w.stale || got.Finding != w.finding {
 				t.Errorf("got %+v, want %+v", got, w)
 			}
 			if n := p.Connections(); n != 0 {

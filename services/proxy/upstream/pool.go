@@ -11,28 +11,28 @@ import (
 	"rollcall/services/registry"
 )
 
-// maxIdle is how many connections to one server are kept without a request.
+// maxIdle is the limit of idle connections in a pool.
 const maxIdle = 512
 
-// Pool has the connections to one server at one address. It is safe for concurrent use.
+// Pool holds the connections to one server. It is safe for concurrent use.
 type Pool struct {
 	t    *Transport
 	addr string
 
 	mu      sync.Mutex
-	idle    []*conn            // the one used last at the end
-	open    map[*conn]struct{} // the idle ones too
-	retired time.Time          // when the server left; zero: it has not
-	usedAt  time.Time          // when a connection was opened or given back last
+	idle    []*conn            // the most recently used connection is the last
+	open    map[*conn]struct{} // includes idle
+	retired time.Time          // time of the first Retire, or zero
+	usedAt  time.Time          // when a connection was last opened or returned
 }
 
-// Pool returns a pool without connections. addr is an IP:port.
+// Pool returns a new pool for the server at addr, an IP:port.
 func (t *Transport) Pool(addr string) *Pool {
 	return &Pool{t: t, addr: addr, open: make(map[*conn]struct{}), usedAt: time.Now()}
 }
 
-// Do sends a request and returns when the header of its response was received. The error is an *Error. If the end of ctx is the reason,
-// Do returns with the next Sweep.
+// Do sends a request and blocks until the header of the response is received. The error is an *Error. After the end of ctx, Do returns at
+// the next Sweep.
 func (p *Pool) Do(ctx context.Context, req *Request) (*Response, error) {
 	c := p.take()
 	if c == nil {
@@ -45,7 +45,7 @@ func (p *Pool) Do(ctx context.Context, req *Request) (*Response, error) {
 	return c.do(ctx, req)
 }
 
-// unconnected classifies the error of a connection that was not made.
+// unconnected returns the Error for a dial that failed with err.
 func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Error {
 	if ctx.Err() != nil {
 		return &Error{Err: ErrClientGone, Fault: FaultClient}
@@ -60,15 +60,15 @@ func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Err
 	return e
 }
 
-// Unused reports whether no connection is open, and none was needed for the idle timeout.
+// Unused reports whether no connection is open and none was used for longer than the idle timeout.
 func (p *Pool) Unused(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open) == 0 && now.Sub(p.usedAt) > p.t.IdleTimeout
 }
 
-// take returns an idle connection, or nil. One that the server has closed, or has sent something on, is not returned: what it sent
-// would be taken for the next answer.
+// take returns an idle connection, or nil. It closes connections that the server has closed, and those on which the server has sent
+// bytes that would be read as the next response.
 func (p *Pool) take() *conn {
 	for {
 		p.mu.Lock()
@@ -113,7 +113,7 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// put keeps a connection for the next request.
+// put returns a connection to the pool, or closes it if the pool is full or retired.
 func (p *Pool) put(c *conn) {
 	now := time.Now()
 	c.idleSince = now
@@ -136,8 +136,8 @@ func (p *Pool) close(c *conn) {
 	_ = c.Conn.Close()
 }
 
-// retire closes what is idle; what is in use is closed when its exchange ends. Where the server did not leave but
-// was found dead, exchanges that still wait for its answer and may be tried elsewhere are.
+// Retire closes idle connections now and the others after their requests; Do fails with ErrRetired. If the server is dead rather than gone
+// on purpose, requests that wait for a response and may be repeated end at once with ErrDead.
 func (p *Pool) Retire(now time.Time, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,14 +153,14 @@ func (p *Pool) Retire(now time.Time, dead bool) {
 	}
 }
 
-// distrust closes what is idle: it may lead nowhere any more.
+// CloseIdle closes all idle connections.
 func (p *Pool) CloseIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dropIdle()
 }
 
-// dropIdle wants p.mu held.
+// dropIdle closes all idle connections. The caller must hold p.mu.
 func (p *Pool) dropIdle() {
 	for _, c := range p.idle {
 		delete(p.open, c)
@@ -169,7 +169,8 @@ func (p *Pool) dropIdle() {
 	p.idle = nil
 }
 
-// sweep closes idle connections that are old, and ends exchanges that are overdue. It reports whether anything is open.
+// Sweep closes connections that were idle for the idle timeout, and ends requests that exceed a timeout or whose context has ended. It
+// reports whether any connection is open.
 func (p *Pool) Sweep(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,7 +187,7 @@ func (p *Pool) Sweep(now time.Time) bool {
 	return len(p.open) > 0
 }
 
-// cut ends whatever is under way.
+// Cut ends all requests in flight with ErrDrained.
 func (p *Pool) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,7 +196,7 @@ func (p *Pool) Cut() {
 	}
 }
 
-// Connections returns the number of open connections, with the idle ones.
+// Connections returns the number of open connections, including idle ones.
 func (p *Pool) Connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,7 @@
 
 package upstream
 
-// receive cannot find out here whether the server has sent anything.
+// receive cannot check on this system whether a read would wait.
 func (c *conn) receive(p []byte) (int, error) {
 	if c.client == nil {
 		return c.Conn.Read(p)

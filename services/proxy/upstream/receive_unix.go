@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// receive reads what the server has sent. Where that is nothing yet, the client gets what was written for it first.
+// receive reads from the connection. If it must wait for the server, it flushes the client first.
 func (c *conn) receive(p []byte) (int, error) {
 	if c.client == nil || len(p) == 0 {
 		return c.Conn.Read(p)
@@ -19,7 +19,7 @@ func (c *conn) receive(p []byte) (int, error) {
 	}
 	c.reading.p, c.reading.n, c.reading.err, c.reading.waited = p, 0, nil, false
 	if c.reading.try == nil {
-		c.reading.try = c.tryRead // once for a connection: it is an allocation
+		c.reading.try = c.tryRead // once per connection, because it allocates
 	}
 	err := c.raw.Read(c.reading.try)
 	c.reading.p = nil
@@ -34,16 +34,16 @@ func (c *conn) receive(p []byte) (int, error) {
 	return c.reading.n, nil
 }
 
-// reading is a call of receive.
+// reading is the state of a call of receive.
 type reading struct {
 	p      []byte
 	n      int
 	err    error
-	waited bool // the client was passed what there was
+	waited bool // the client was flushed
 	try    func(fd uintptr) bool
 }
 
-// tryRead reports whether the read is over; if not, it is called again when the socket can be read.
+// tryRead reports whether the read is done. If not, it is called again when the socket is readable.
 func (c *conn) tryRead(fd uintptr) bool {
 	r := &c.reading
 	for {

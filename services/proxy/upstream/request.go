@@ -7,47 +7,47 @@ import (
 	"strconv"
 )
 
-// Request is what Pool.Do sends. A Request may be sent again after Do failed, but not twice at once.
+// Request is a request for Pool.Do. It may be sent again after Do or Response.Close failed.
 type Request struct {
 	Method     string
 	Header     Header
 	Client     Client
-	Websocket  bool  // the request asks for a websocket, and may be answered with 101
-	Repeatable bool  // a server may execute the request although another one already has
-	Since      int64 // start of the response timeout by Transport.Now: of the first attempt
+	Websocket  bool  // the request asks for a websocket; other requests must not get a response of 101
+	Repeatable bool  // the request may be executed twice
+	Since      int64 // start of the response timeout, a value of Transport.Now
 
-	Body   []byte // unless there is a Stream
-	Stream Stream // a body that is sent while it is received, or nil
-	Length int64  // of Stream in bytes, or -1
+	Body   []byte // ignored if Stream is set
+	Stream Stream // body that is sent while it is read, or nil
+	Length int64  // length of Stream in bytes; negative: unknown
 }
 
-// Header is the header of a request.
+// Header writes the header of a request.
 type Header interface {
-	// WriteHeader writes the request line and all fields but those that frame the body. An error is the client's fault.
+	// WriteHeader writes the request line and all fields except those that frame the body. An error is the client's fault.
 	WriteHeader(w *bufio.Writer) error
 }
 
-// Client receives what comes before and between the parts of a response. The goroutine that called Do calls its methods.
+// Client is the receiver of a response. Its methods are called by the goroutine that uses the Response.
 type Client interface {
-	// Interim passes on a response of 102 to 199.
+	// Interim is called with each response of 102 to 199.
 	Interim(status int, header http.Header)
-	// Flush sends the client what was written so far. Response.Read calls it before it waits for the server.
+	// Flush sends the client everything that was written so far. Response.Read calls it before it waits for the server.
 	Flush() error
 }
 
-// Stream is the body of a request, which another goroutine reads while Do and Response are used, but not after.
+// Stream is a request body that is sent while it is read. A goroutine reads it until Do has failed or the Response is closed.
 type Stream interface {
-	// Start is called before the first Read, by the goroutine that called Do.
+	// Start is called by the goroutine that called Do, before the first Read.
 	Start()
-	// Read is that of an io.Reader. Any error but io.EOF is the client's fault, and ErrStopped after Stop.
+	// Read returns ErrStopped after Stop. Any other error except io.EOF is the client's fault.
 	io.Reader
-	// Trailer returns the fields to send after the body. Before Read has returned io.EOF they may lack their values.
+	// Trailer returns the fields to send after the body. Their values may be missing until Read has returned io.EOF.
 	Trailer() http.Header
-	// Stop ends Read soon. responded tells that the client has a whole response.
+	// Stop makes Read return soon. responded reports that the client has the whole response.
 	Stop(responded bool)
 }
 
-// writeFraming ends the header with the fields that frame the body.
+// writeFraming writes the fields that frame the body and the end of the header.
 func (c *conn) writeFraming(req *Request) {
 	switch {
 	case req.Websocket:
@@ -59,14 +59,14 @@ func (c *conn) writeFraming(req *Request) {
 		}
 	case req.Stream != nil:
 		c.put("Content-Length: ", strconv.FormatInt(req.Length, 10), "\r\n")
-	case len(req.Body) > 0 || announcesBody(req.Method):
+	case len(req.Body) > 0 || needsLength(req.Method):
 		c.put("Content-Length: ", strconv.Itoa(len(req.Body)), "\r\n")
 	}
 	c.put("\r\n")
 }
 
-// announcesBody reports whether a request without a body says so (RFC 9110, 8.6).
-func announcesBody(method string) bool {
+// needsLength reports whether a request without a body must have a Content-Length of 0 (RFC 9110, 8.6).
+func needsLength(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
 		return false
@@ -74,7 +74,7 @@ func announcesBody(method string) bool {
 	return true
 }
 
-// put writes to the server. Flush returns the error.
+// put writes to the buffer of the connection. Flush returns the error.
 func (c *conn) put(parts ...string) {
 	for _, s := range parts {
 		_, _ = c.w.WriteString(s)

@@ -2,13 +2,13 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 )
 
-// Response is a response whose header was received. Its owner reads the body and calls Close, or else Tunnel; after that the Response must
-// not be used.
+// Response is a response whose header was received. The caller must call either Close or Tunnel, and must not use the Response after that.
 type Response struct {
 	StatusCode int
 	Header     http.Header
@@ -16,15 +16,15 @@ type Response struct {
 	c        *conn
 	ctx      context.Context
 	req      *Request
-	upload   *upload // of Request.Stream, or nil
+	upload   *upload // sends Request.Stream; nil without one
 	parsed   *http.Response
 	body     io.Reader
 	chunks   chunks
 	complete bool  // the body was read to its end
-	err      error // of Read, if it failed
+	err      error // last error of Read
 }
 
-// do sends req on c and reads the header of the response.
+// do sends req and reads the header of the response.
 func (c *conn) do(ctx context.Context, req *Request) (*Response, error) {
 	c.begin(ctx, req)
 	r := &c.response
@@ -47,7 +47,7 @@ func (r *Response) open() error {
 	} else {
 		c.use.await(req.Since)
 		_, _ = c.w.Write(req.Body)
-		_ = c.w.Flush() // a server that refuses a body may have responded all the same
+		_ = c.w.Flush() // ignore errors: a server that does not read the body may have responded
 	}
 	parsed, err := c.readHeader(req)
 	c.use.respond()
@@ -67,10 +67,10 @@ func (r *Response) open() error {
 	return nil
 }
 
-// maxInterim bounds the 1xx responses before the final one.
+// maxInterim is the limit of 1xx responses before the final response.
 const maxInterim = 16
 
-// readHeader reads the header of the response, and passes on interim responses.
+// readHeader reads the header of the final response. It passes interim responses to the client.
 func (c *conn) readHeader(req *Request) (*http.Response, error) {
 	c.keepHeader()
 	defer c.unkeepHeader()
@@ -80,20 +80,20 @@ func (c *conn) readHeader(req *Request) (*http.Response, error) {
 		case err != nil:
 			return nil, err
 		case resp.StatusCode == http.StatusSwitchingProtocols && !req.Websocket:
-			return nil, errUnasked
+			return nil, errors.New("unexpected response 101 Switching Protocols")
 		case resp.StatusCode == http.StatusSwitchingProtocols, resp.StatusCode >= http.StatusOK:
 			return resp, nil
 		case resp.StatusCode > http.StatusContinue:
 			req.Client.Interim(resp.StatusCode, resp.Header)
 		}
 	}
-	return nil, fmt.Errorf("%w: more than %d interim answers", errUnasked, maxInterim)
+	return nil, fmt.Errorf("more than %d interim responses", maxInterim)
 }
 
-// Done reports whether the body was read to its end, as one that is empty is.
+// Done reports whether the body is empty or was read to its end.
 func (r *Response) Done() bool { return r.complete }
 
-// Buffered returns the whole body if all of it was received, or nil. It is valid until Close. Read does not return it again.
+// Buffered returns the body if all of it is in memory, or else nil. The bytes are valid until Close. Read does not return them again.
 func (r *Response) Buffered() []byte {
 	n := r.parsed.ContentLength
 	if r.complete || n < 0 || n > int64(r.c.r.Buffered()) {
@@ -105,7 +105,7 @@ func (r *Response) Buffered() []byte {
 	return b
 }
 
-// Read reads from the body. Before it waits for the server it calls Client.Flush.
+// Read reads from the body. It calls Client.Flush before it waits for the server.
 func (r *Response) Read(p []byte) (int, error) {
 	if r.complete {
 		return 0, io.EOF
@@ -117,11 +117,11 @@ func (r *Response) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Trailer returns the trailer: at first the fields that the header announces, and all fields once Read has returned io.EOF.
+// Trailer returns the fields after the body. Until Read has returned io.EOF it returns the announced fields without values.
 func (r *Response) Trailer() http.Header { return r.parsed.Trailer }
 
-// Close ends the request. err is why the body was not passed on to its end, or nil: the error of Read, or any other error if it is
-// the client's fault. The result is an *Error, or nil if err is nil.
+// Close ends the request. err is the error of Read, or the error of the client that did not take the whole response, or nil. The result is
+// an *Error, or nil if err is nil. The connection is used again only if request and response are complete.
 func (r *Response) Close(err error) error {
 	if err != nil && err != r.err {
 		err = clientError{err}
@@ -129,15 +129,15 @@ func (r *Response) Close(err error) error {
 	return r.finish(err)
 }
 
-// finish ends the upload and gives the connection back to its pool if both messages ended on it, or else closes it.
+// finish stops the upload, returns the connection to its pool or closes it, and converts err to an *Error.
 func (r *Response) finish(err error) error {
 	c := r.c
-	if err != nil && r.ctx.Err() != nil { // before the upload is stopped, which ends the context too
+	if err != nil && r.ctx.Err() != nil { // checked before the upload stops, because that ends the context too
 		err = clientError{ErrClientGone}
 	}
 	whole := r.complete && err == nil
 	if r.upload != nil {
-		broken := r.upload.stop(whole) // what the server does not want goes nowhere
+		broken := r.upload.stop(whole)
 		whole = whole && r.upload.full
 		if err != nil && broken != nil {
 			err = clientError{broken}

@@ -8,16 +8,16 @@ import (
 	"sync"
 )
 
-// What http.ReadResponse needs of the request: whether the response may have a body.
+// http.ReadResponse takes the request to decide whether the response has a body.
 var (
 	toGet  = &http.Request{Method: http.MethodGet}
 	toHead = &http.Request{Method: http.MethodHead}
 )
 
-// keeps are buffers for what is read until the header of an answer is complete.
+// keeps has the buffers of keepHeader.
 var keeps = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
 
-// keepHeader has Read keep what it reads, until unbound: net/http removes fields of an answer that this proxy must know.
+// keepHeader makes Read copy what it reads to c.kept, until unkeepHeader. net/http removes fields from the header that are needed here.
 func (c *conn) keepHeader() {
 	if c.kept == nil {
 		c.kept = keeps.Get().(*[]byte)
@@ -32,7 +32,7 @@ func (c *conn) unkeepHeader() {
 	}
 }
 
-// readResponse is http.ReadResponse with the field Connection as it was sent, and it finds out whether the end of the answer is in doubt.
+// readResponse calls http.ReadResponse, restores the field Connection, and sets c.doubtful. The caller must have called keepHeader.
 func (c *conn) readResponse(method string) (*http.Response, error) {
 	as := toGet
 	if method == http.MethodHead {
@@ -45,16 +45,16 @@ func (c *conn) readResponse(method string) (*http.Response, error) {
 		return nil, err
 	}
 	header := (*c.kept)[begin:read()]
-	if resp.Close && resp.Header["Connection"] == nil { // net/http removes it where it has the option close
+	if resp.Close && resp.Header["Connection"] == nil { // net/http removes a Connection that contains close
 		if sent := connectionIn(header); sent != nil {
 			resp.Header["Connection"] = sent
 		}
 	}
-	c.doubtful = c.doubtful || doubtfulAnswer(resp, header)
+	c.doubtful = c.doubtful || isDoubtful(resp, header)
 	return resp, nil
 }
 
-// connectionIn returns the values of Connection in a header that net/http has read.
+// connectionIn returns the values of Connection in the bytes of a header.
 func connectionIn(header []byte) []string {
 	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(header)))
 	_, _ = r.ReadLine()
@@ -62,10 +62,10 @@ func connectionIn(header []byte) []string {
 	return fields["Connection"]
 }
 
-// doubtfulAnswer reports whether bytes that belong to the answer may come after what net/http takes for its end: where it announces a body
-// that it must not have, and where one field has another end of the body than the other (RFC 9112, 6.1 and 6.3). An answer to HEAD, and
-// 304, may tell the length of the body that it does not have.
-func doubtfulAnswer(resp *http.Response, header []byte) bool {
+// isDoubtful reports whether the server may send more bytes after what net/http takes for the end of the response. That is so if the header
+// announces a body that the status does not allow, and if it has both a length and chunks (RFC 9112, 6.1 and 6.3). A response to HEAD and a
+// response of 304 may have the Content-Length of a body that is not sent.
+func isDoubtful(resp *http.Response, header []byte) bool {
 	chunked := len(resp.TransferEncoding) > 0
 	switch status := resp.StatusCode; {
 	case status < http.StatusOK, status == http.StatusNoContent:
@@ -81,7 +81,7 @@ func doubtfulAnswer(resp *http.Response, header []byte) bool {
 	return false
 }
 
-// hasField reports whether a line of a header begins with a name. It ignores spaces before the name.
+// hasField reports whether a line of the header begins with name, in any case and after any spaces.
 func hasField(header []byte, name string) bool {
 	for line := range bytes.SplitSeq(header, []byte("\n")) {
 		line = bytes.TrimLeft(line, " \t\r")

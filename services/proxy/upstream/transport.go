@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Transport has the settings and the clock that all pools share. Every exported field must be set.
+// Transport has the settings and the clock that all pools share. Every exported field must be set before the first use.
 type Transport struct {
 	Dial            func(ctx context.Context, addr string) (net.Conn, error)
 	ConnectTimeout  time.Duration
-	ResponseTimeout time.Duration // from Request.Since until the header of the response
-	StallTimeout    time.Duration // for which a server may take nothing of a body
-	IdleTimeout     time.Duration // for which a connection is kept without a request
-	Drain           time.Duration // for which requests go on after Pool.Retire
-	Tick            time.Duration // between two calls of Advance
+	ResponseTimeout time.Duration // from Request.Since until the response header is received
+	StallTimeout    time.Duration // longest pause of a server while it reads a request body
+	IdleTimeout     time.Duration // how long an idle connection is kept
+	Drain           time.Duration // how long requests in flight may continue after Pool.Retire; negative: not at all
+	Tick            time.Duration // interval between two calls of Advance
 
 	clock  atomic.Int64
-	ticked time.Time // of the last Advance
+	ticked time.Time // argument of the last Advance
 }
 
-// Advance moves the clock of timeouts to now. The clock does not count pauses of this process: a response that came meanwhile may be
-// unread. Advance is for one goroutine.
+// Advance advances the clock of timeouts to now, by at most two ticks: if this process was paused, responses may have arrived that it
+// has not read. Only one goroutine may call Advance.
 func (t *Transport) Advance(now time.Time) {
 	if !t.ticked.IsZero() {
 		t.clock.Add(int64(min(now.Sub(t.ticked), 2*t.Tick)))
@@ -30,10 +30,10 @@ func (t *Transport) Advance(now time.Time) {
 	t.ticked = now
 }
 
-// Now returns the time of the last Advance in nanoseconds by the clock of timeouts, which starts at 1, so that 0 can mean never.
+// Now returns the clock of timeouts in nanoseconds. It changes only with Advance. It starts at 1, so that 0 can mean never.
 func (t *Transport) Now() int64 { return t.clock.Load() + 1 }
 
-// since returns how long ago at was, and at least how long: Now is as old as the last tick. It is 0 if at is 0.
+// since returns the time since at, or 0 if at is 0. It subtracts one tick, because a value of Now may be one tick old when it is taken.
 func (t *Transport) since(at int64) time.Duration {
 	if at == 0 {
 		return 0

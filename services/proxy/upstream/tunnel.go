@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// closeTimeout is how long one side of a tunnel may send nothing after the other has closed.
+// closeTimeout is the longest pause of one side of a tunnel after the other side has closed.
 const closeTimeout = 5 * time.Second
 
-// Tunnel passes bytes between the client and the server, after a response of 101, until one side closes or the request is ended, as by
-// Pool.Cut. first is what the client has sent already. The owner of client closes it then.
+// Tunnel copies bytes between the client and the server after a response of 101. It blocks until both sides have closed, or the request is
+// ended as by Pool.Cut. first has the bytes that were read from client before. The caller closes client.
 func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 	c := r.c
 	defer c.pool.close(c)
@@ -31,19 +31,19 @@ func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 type tunnel struct {
 	c      *conn
 	stall  time.Duration
-	closed atomic.Int64 // end of the write deadline that was set when one side closed, Unix nanoseconds; 0: none has
+	closed atomic.Int64 // write deadline since one side has closed, Unix nanoseconds; 0: none has closed
 }
 
-// pass passes first, and then what comes from one side to the other.
+// pass copies first and then everything from one side to the other. At the end it limits the time of the other direction.
 func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	_, err := io.Copy(to, first)
 	if err == nil {
-		_, err = io.Copy(to, from) // between sockets, in the kernel where it can
+		_, err = io.Copy(to, from) // the kernel can copy between sockets
 	}
-	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // nothing was lost in a write
+	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // the deadline that ended the copy is that of a read, so no bytes were lost
 		t.passRest(to, from)
 	}
-	end := time.Now().Add(t.stall) // for what the other direction writes just now
+	end := time.Now().Add(t.stall) // for a write of the other direction that is in progress
 	if t.c.use.reason() != nil {
 		end = time.Unix(1, 0)
 	}
@@ -52,17 +52,17 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 		_ = half.CloseWrite()
 	}
 	_ = from.SetWriteDeadline(end)
-	_ = to.SetReadDeadline(time.Unix(1, 0)) // the other direction continues with passRest
+	_ = to.SetReadDeadline(time.Unix(1, 0)) // makes the other direction continue with passRest
 }
 
-// passRest passes what comes after the other direction has closed, until nothing has come for closeTimeout.
+// passRest copies after the other direction has ended, until nothing is received for closeTimeout.
 func (t *tunnel) passRest(to, from net.Conn) {
 	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)
 	for {
 		_ = from.SetReadDeadline(time.Now().Add(closeTimeout))
 		_ = to.SetWriteDeadline(time.Now().Add(t.stall))
-		if t.c.use.reason() != nil { // its deadlines may just have been overwritten
+		if t.c.use.reason() != nil { // abort may have set its deadlines before the two above
 			return
 		}
 		n, err := from.Read(buffer[:])

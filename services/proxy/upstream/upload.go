@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// upload sends a Request.Stream in a goroutine of its own, because the server may respond before it has all of the body.
+// upload sends a Request.Stream in a goroutine of its own, because the server may respond before it has received the whole body.
 type upload struct {
 	c      *conn
 	body   Stream
 	length int64
 	done   chan struct{}
 
-	// Once done is closed:
-	err  error // the client's fault
-	full bool  // all of the body was sent
+	// Valid once done is closed:
+	err  error // of Stream.Read
+	full bool  // the whole body was sent
 }
 
 func startUpload(c *conn, req *Request) *upload {
@@ -34,13 +34,13 @@ func (u *upload) run() {
 	for {
 		n, err := u.body.Read(buffer[:])
 		if n > 0 && !refused {
-			u.c.use.take(t.Now())
-			refused = u.send(buffer[:n]) != nil // the rest is discarded: the response, or its absence, tells why
-			u.c.use.take(0)
+			u.c.use.write(t.Now())
+			refused = u.send(buffer[:n]) != nil // the rest is read and discarded; the response shows the reason
+			u.c.use.write(0)
 		}
 		switch {
 		case err == io.EOF:
-			u.c.use.take(t.Now())
+			u.c.use.write(t.Now())
 			u.full = !refused && u.finish() == nil
 			u.c.use.await(t.Now())
 			return
@@ -79,15 +79,14 @@ func (u *upload) finish() error {
 	return u.c.w.Flush()
 }
 
-// stop ends an upload that is not needed any more, and returns when its goroutine has ended, with u.err. responded tells that the client has
-// a whole response.
+// stop ends the upload, waits for its goroutine, and returns u.err. responded reports that the client has the whole response.
 func (u *upload) stop(responded bool) error {
 	select {
 	case <-u.done:
 		return u.err
 	default:
 	}
-	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // before the client has its response: what it sends then is not passed on
+	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // first, so that nothing is sent that the client writes after it has its response
 	u.body.Stop(responded)
 	<-u.done
 	_ = u.c.SetWriteDeadline(time.Time{})

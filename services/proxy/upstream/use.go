@@ -6,49 +6,49 @@ import (
 	"time"
 )
 
-// use is the request that uses a connection, as far as other goroutines see it: the sweep of the pool, which ends requests that are
-// overdue, and the goroutine of an upload. Times are Transport.Now; 0 means that the server is not waited for.
+// use is the state of the request on a connection that several goroutines access: the goroutine of the request, the goroutine of its
+// upload, and the one that calls Pool.Sweep. Times are values of Transport.Now; 0 means that no timeout runs.
 type use struct {
 	mu         sync.Mutex
 	ctx        context.Context // of the request; nil: no request uses the connection
-	repeatable bool
-	responded  bool  // the header of the response was received, or will not be
-	awaited    int64 // start of the response timeout
-	taking     int64 // since when the server takes nothing of a part of the body
-	ended      error // why another goroutine ended the request
+	repeatable bool            // Request.Repeatable
+	responded  bool            // reading of the response header has ended
+	awaited    int64           // start of the response timeout
+	writing    int64           // start of the stall timeout
+	ended      error           // argument of abort
 }
 
 func (u *use) begin(ctx context.Context, repeatable bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.ctx, u.repeatable, u.responded, u.awaited, u.taking = ctx, repeatable, false, 0, 0
+	u.ctx, u.repeatable, u.responded, u.awaited, u.writing = ctx, repeatable, false, 0, 0
 }
 
-// await starts the response timeout at the given time, unless there is a response.
+// await starts the response timeout at the given time, unless reading of the header has ended. It ends the stall timeout.
 func (u *use) await(at int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.taking = 0
+	u.writing = 0
 	if !u.responded {
 		u.awaited = at
 	}
 }
 
-// respond ends the response timeout.
+// respond records that reading of the response header has ended, with or without success.
 func (u *use) respond() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.responded, u.awaited = true, 0
 }
 
-// take starts the stall timeout of a part of the body at the given time; 0 ends it.
-func (u *use) take(at int64) {
+// write starts the stall timeout at the given time; 0 ends it.
+func (u *use) write(at int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.taking = at
+	u.writing = at
 }
 
-// release ends the use. It reports false if abort did before.
+// release ends the use. It reports whether the connection is intact: false after abort.
 func (u *use) release() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -64,12 +64,12 @@ func (u *use) reason() error {
 	return u.ended
 }
 
-// overdue returns why the request must end, or nil. retired is when its server left, or zero. The caller holds mu.
+// overdue returns why the request must end, or nil. retired is when the server left, or zero. The caller must hold mu.
 func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	switch {
 	case u.ctx.Err() != nil:
 		return ErrClientGone
-	case t.since(u.awaited) > t.ResponseTimeout, t.since(u.taking) > t.StallTimeout:
+	case t.since(u.awaited) > t.ResponseTimeout, t.since(u.writing) > t.StallTimeout:
 		return ErrLate
 	case !retired.IsZero() && now.Sub(retired) > max(0, t.Drain):
 		return ErrDrained
@@ -77,7 +77,7 @@ func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	return nil
 }
 
-// orphaned returns ErrDead if the request waits for a response and may be repeated. The caller holds mu.
+// orphaned returns ErrDead if the request waits for a response and may be repeated. The caller must hold mu.
 func (u *use) orphaned() error {
 	if u.awaited != 0 && u.repeatable {
 		return ErrDead
@@ -85,11 +85,11 @@ func (u *use) orphaned() error {
 	return nil
 }
 
-// abort ends the request that uses the connection, if any.
+// abort ends the request on the connection, if there is one.
 func (c *conn) abort(why error) { c.abortIf(func(*use) error { return why }) }
 
-// abortIf ends the request that uses the connection if check returns an error: reads and writes fail from now on. The goroutine of the
-// request closes the connection.
+// abortIf ends the request on the connection if check returns an error: reads and writes fail, and the goroutine of the request then closes
+// the connection.
 func (c *conn) abortIf(check func(*use) error) {
 	u := &c.use
 	u.mu.Lock()
