@@ -13,15 +13,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// attempt sends the request to one server and the response to the client. If it fails before the client was sent anything, another
-// attempt may follow.
+// attempt sends the request to one server and the response to the client. Its result is nil if the client has the whole response.
 func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	x.endpoint, x.instance, x.request.server = e, x.service.instance(e), e.Server()
 	began := x.p.upstream.Now()
 	e.Begin()
 	outcome, f := x.try(began)
 	if outcome == balancer.Failed && !x.instance.is(e.Server()) {
-		outcome = balancer.Abandoned // the server was restarted since, or moved: it is not the one that failed
+		outcome = balancer.Abandoned // the failure is that of an earlier incarnation or address
 	}
 	if x.service.balancer.Done(e, outcome, time.Now()) {
 		x.p.log.ejected(x.service.name, x.instance.id)
@@ -31,16 +30,17 @@ func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	return f
 }
 
+// try sends the request and the response, and returns the outcome for the balancer.
 func (x *call) try(began int64) (balancer.Outcome, *upstream.Error) {
 	ctx := x.body.r.Context()
 	resp, err := x.instance.Do(ctx, &x.sent)
-	if errors.Is(err, upstream.ErrRetired) { // the server was restarted a moment ago, or has left
+	if errors.Is(err, upstream.ErrRetired) { // the server restarted or left after it was chosen
 		x.instance = x.service.instance(x.endpoint)
 		resp, err = x.instance.Do(ctx, &x.sent)
 	}
 	outcome := balancer.Answered
 	if err == nil {
-		x.instance.answered(x.p.upstream.Now())
+		x.instance.responded(x.p.upstream.Now())
 		outcome, err = x.deliver(resp)
 	}
 	if x.body.stream {
@@ -52,7 +52,7 @@ func (x *call) try(began int64) (balancer.Outcome, *upstream.Error) {
 	return outcome, nil
 }
 
-// deliver gives the client the response.
+// deliver sends the response to the client.
 func (x *call) deliver(resp *upstream.Response) (balancer.Outcome, error) {
 	outcome := balancer.Answered
 	switch resp.StatusCode {
@@ -62,13 +62,13 @@ func (x *call) deliver(resp *upstream.Response) (balancer.Outcome, error) {
 		outcome = balancer.Failed
 	}
 	if x.body.stream && x.body.uploading() && mayLeaveBody(x.body.r) {
-		clientconn.CloseAfter(x.reply.w) // net/http, which lets both sides send at once, would take the rest of the body for the next request
+		clientconn.CloseAfter(x.reply.w) // net/http would read the rest of the body as the next request
 	}
 	x.request.copyHeader(x.reply.w.Header(), resp.Header)
 	return outcome, resp.Close(x.reply.send(resp))
 }
 
-// tunnel connects the client with the server as a websocket.
+// tunnel switches the client to a websocket and copies bytes until it ends.
 func (x *call) tunnel(resp *upstream.Response) error {
 	client, buffered, err := http.NewResponseController(x.reply.w).Hijack()
 	if err != nil {
@@ -86,7 +86,7 @@ func (x *call) tunnel(resp *upstream.Response) error {
 	return nil
 }
 
-// judge returns the outcome of a failed attempt for the balancer, and reports evidence against the server.
+// judge returns the outcome of a failed attempt for the balancer, and reports evidence against the server. The attempt began at began.
 func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 	switch {
 	case f.Fault != upstream.FaultServer:

@@ -11,40 +11,40 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// wholeLimit is the size in bytes up to which a body is read before a server is asked: then a client that is slow or breaks off is no burden
-// for a server, and the body can be sent again.
+// wholeLimit is the largest body in bytes that is read into memory before the request is sent: then a slow client does not occupy a server,
+// and the request can be sent again.
 const wholeLimit = 64 << 10
 
-// buffers are for bodies that are held whole, and for copying.
+// buffers has the buffers of bodies in memory and of copies.
 var buffers = sync.Pool{New: func() any { return new([wholeLimit]byte) }}
 
 var (
-	errClientBody = errors.New("the body of the request is broken")
-	errClientSlow = errors.New("the body of the request did not come in time")
+	errClientBody = errors.New("the request body is malformed or incomplete")
+	errClientSlow = errors.New("the request body was not received in time")
 )
 
-// body is the body of a request: none, one that is held whole, or a stream. It is a Stream.
+// body is a request body: empty, in memory, or a stream. It implements upstream.Stream.
 type body struct {
 	p *Proxy
 	w http.ResponseWriter
 	r *http.Request
 
-	whole  []byte            // all of it, or nil
-	buffer *[wholeLimit]byte // of whole
-	unread bool              // a part of it may be left on the client's connection
+	whole  []byte            // the body in memory, or nil
+	buffer *[wholeLimit]byte // backing array of whole
+	unread bool              // a part of the body may be left on the client's connection
 
-	stream  bool // it is sent while it is received
+	stream  bool // the body is sent while it is read
 	started bool // Start was called
-	lingers bool // Stop makes the client's connection linger
+	lingers bool // the client's connection lingers after Stop
 	mu      sync.Mutex
-	read    bool      // the client has sent all of it
-	end     time.Time // of reading, after Stop
+	read    bool      // the body was read to its end
+	end     time.Time // read deadline after Stop; zero before
 }
 
-// mayLeaveBody reports whether a body that nobody reads stays on the client's connection. In HTTP/2 it has a stream of its own.
+// mayLeaveBody reports whether an unread body would be left on the client's connection. In HTTP/2 each body has its own stream.
 func mayLeaveBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }
 
-// open finds out what the body is, and reads it if its length is given and small.
+// open reads the body into memory if its length is known and at most wholeLimit.
 func (b *body) open() error {
 	b.unread = mayLeaveBody(b.r)
 	n := b.r.ContentLength
@@ -66,6 +66,7 @@ func (b *body) open() error {
 	return nil
 }
 
+// free releases the buffer.
 func (b *body) free() {
 	if b.buffer != nil {
 		buffers.Put(b.buffer)
@@ -73,11 +74,11 @@ func (b *body) free() {
 	}
 }
 
-// leastPerStall is how many bytes of a small body a client must send per stall timeout, on average, after the first two. nginx and HAProxy
-// bound only the time between two bytes, with which a client can hold a request for days: 64 KiB with a byte every 29 s.
+// leastPerStall is how many bytes of a body of at most wholeLimit a client must send per stall timeout on average, after two stall timeouts.
+// A limit of the time between two bytes, as in nginx and HAProxy, is not enough: 64 KiB with a byte every 29 s takes three weeks.
 const leastPerStall = 1 << 10
 
-// readWhole fills whole from the body. The deadline moves with the bytes.
+// readWhole fills whole from the body. Each read moves the deadline.
 func (b *body) readWhole(whole []byte) error {
 	control := http.NewResponseController(b.w)
 	begun := time.Now()
@@ -100,11 +101,11 @@ func (b *body) readWhole(whole []byte) error {
 			return err
 		}
 	}
-	_ = control.SetReadDeadline(time.Time{}) // or it would end what follows
+	_ = control.SetReadDeadline(time.Time{}) // for the next use of the connection
 	return nil
 }
 
-// clientError returns the reason of an error of Read.
+// clientError returns the error to report for an error of Body.Read.
 func (b *body) clientError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

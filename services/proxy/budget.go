@@ -2,20 +2,20 @@ package proxy
 
 import "sync/atomic"
 
-// budgetWindow is over how many seconds a budget is counted.
+// budgetWindow is the length of the sliding window in seconds.
 const budgetWindow = 10
 
-// budget counts requests and further attempts over a sliding window, as Finagle's RetryBudget does. Any goroutine may
-// count; one moves it on.
+// budget counts requests and retries in a sliding window, like Finagle's RetryBudget. Only move must not be called concurrently.
 type budget struct {
 	Retry
-	requests, spent [budgetWindow]atomic.Int64 // by second
-	now             atomic.Int64               // the second that is counted
+	requests, spent [budgetWindow]atomic.Int64 // in each second of the window
+	now             atomic.Int64               // current second
 }
 
+// request counts a request.
 func (b *budget) request() { b.requests[b.now.Load()%budgetWindow].Add(1) }
 
-// take takes one further attempt out of the budget, if there is one.
+// take counts a retry and reports true, or reports false if the budget is used up.
 func (b *budget) take() bool {
 	var requests, spent int64
 	for i := range b.requests {
@@ -29,7 +29,7 @@ func (b *budget) take() bool {
 	return true
 }
 
-// move makes second the one that is counted.
+// move advances the window to second. It does not go back.
 func (b *budget) move(second int64) {
 	from := max(b.now.Load(), second-budgetWindow)
 	for s := from + 1; s <= second; s++ {

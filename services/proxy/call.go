@@ -9,10 +9,10 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// MaxRetries bounds Retry.Attempts.
+// MaxRetries is the maximum of Retry.Attempts.
 const MaxRetries = 10
 
-// call is a request on its way to a server, and the response on its way back. It belongs to the goroutine of its handler.
+// call is a request and its response while they pass through the proxy. Only the goroutine of the handler uses it, but an upload reads body.
 type call struct {
 	p       *Proxy
 	service *service
@@ -22,19 +22,19 @@ type call struct {
 	reply   reply
 	sent    upstream.Request
 
-	endpoint *balancer.Endpoint    // of the attempt
+	endpoint *balancer.Endpoint    // of the current attempt
 	instance *instance             // of endpoint
-	attempts []*balancer.Endpoint  // so far, each with its server
-	array    [4]*balancer.Endpoint // of attempts, which seldom are more
+	attempts []*balancer.Endpoint  // endpoints that were tried, with the current one
+	array    [4]*balancer.Endpoint // backing array of attempts, which avoids an allocation
 }
 
-// serve sends the request to a server and the response to the client. Without an error the client has its response; with one, reply.status
-// tells whether the client has a part of it.
+// serve sends the request to servers until one responds, and the response to the client. After an error, reply.status is not 0 if the client
+// has received a part of the response.
 func (x *call) serve() error {
 	x.service.budget.request()
 	x.body.unread = mayLeaveBody(x.body.r)
 	x.reply.unlimitWrite()
-	if x.service.balancer.Stats().Servers == 0 { // before a client is asked for its body
+	if x.service.balancer.Stats().Servers == 0 { // checked before the client is asked to send a body
 		return ErrNoServer
 	}
 	if err := x.body.open(); err != nil {
@@ -50,7 +50,7 @@ func (x *call) serve() error {
 	f := &upstream.Error{Err: ErrNoServer}
 	for {
 		e := x.service.balancer.Pick(key, x.attempts)
-		if e == nil && f.Stale { // the end of an idle connection says nothing of a server, and there is no other server
+		if e == nil && f.Stale { // the server may be healthy, and there is no other
 			e = x.endpoint
 		}
 		if e == nil {
@@ -66,7 +66,7 @@ func (x *call) serve() error {
 	}
 }
 
-// prepare sets what is sent to servers, once the body is open.
+// prepare sets the upstream request. The body must be open.
 func (x *call) prepare() {
 	r := x.body.r
 	x.sent = upstream.Request{
@@ -79,6 +79,7 @@ func (x *call) prepare() {
 	x.reply.interim = takesInterim(r, x.body.stream)
 }
 
+// isIdempotent reports whether a request may be executed twice (RFC 9110, 9.2.2). TRACE is not proxied.
 func isIdempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
@@ -87,8 +88,8 @@ func isIdempotent(method string) bool {
 	return false
 }
 
-// again reports whether the request may be sent once more, and takes that out of the budget. A request that was sent and got no
-// response in time is not repeated: the server may be executing it, and the next server would take as long.
+// again reports whether the request may be sent to another server, and takes the retry from the budget. A request that timed out is not
+// repeated: its server may be executing it, and the next server would take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {
 	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts || x.body.r.Context().Err() != nil:

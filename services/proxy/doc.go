@@ -1,25 +1,22 @@
-// Package proxy sends the requests of users to live data servers, so that a server that dies costs them nothing.
+// Package proxy sends requests of clients to live servers. A server that dies costs clients no request.
 //
 //	request
-//	  | admit     what a server might read in another way is refused
-//	  | router    host and prefix, or /{service}/{path...}: which service?
+//	  | admit     refuses what a server might read in another way
+//	  | router    chooses a service by host and prefix, or by /{service}/{path...}
 //	  v
-//	exchange ──> balancer: which server? ──> pool: a connection to it ──> answer, as it comes
+//	call ──> balancer chooses a server ──> upstream.Pool has a connection to it ──> reply sends the response to the client
 //	  ^                                                     |
-//	  |  another server, within the budget                  | no connection, broken off, dead
+//	  |  another server, within the retry budget            | no connection, connection broken, server dead
 //	  +-----------------------------------------------------+──> ejection, and evidence for the registry
 //
-// A request that no byte was sent of may always go to another server. One that was sent may if its method is idempotent (GET,
-// HEAD, OPTIONS, PUT, DELETE), its body is held whole (64 KiB at most), and no byte of an answer has come; but not because
-// the answer did not come in time: that is a 504 at once. One response timeout runs over all attempts. A status is an answer,
-// whatever it says. The end of a connection that lay idle says nothing of a server: where there is no other one, the
-// request is sent to the same one again.
+// A request of which no byte was sent may always go to another server. A request that was sent may go to another server only if its method
+// is idempotent (GET, HEAD, OPTIONS, PUT, DELETE), its body is in memory (at most 64 KiB), and no byte of a response was received. A
+// response timeout is not retried: it is a 504 at once. One response timeout runs over all attempts. A response is a response, whatever its
+// status. The end of an idle connection is no failure of its server: if there is no other server, the request is sent to the same one again.
 //
-// Where a client's connection could be read in two ways it ends: after a body with a length beside chunks, or in chunks with HTTP/1.0,
-// which a proxy in front may have taken to end elsewhere, and after one that was not read to its end (RFC 9112, 6.1 and 9.3).
+// The connection of a client ends after a request whose end is ambiguous: a length together with chunks, or chunks in HTTP/1.0, because a
+// proxy in front may have assumed another end. It also ends after a request body that was not read to its end (RFC 9112, 6.1 and 9.3).
 //
-// The proxy speaks HTTP/1.1 to servers, on connections of its own: the goroutine of a request writes it and reads its answer,
-// with the parsers of net/http, where http.Transport takes two more goroutines for each connection (BenchmarkProxy in
-// integration has the difference). One goroutine, Run's, watches over all exchanges: it follows the roll, closes
-// what belongs to servers that are gone, and ends what takes too long or nobody waits for any more.
+// Package upstream has the connections to servers, package clientconn those of clients. The goroutine of Run follows the registry, closes
+// connections to servers that have left, and ends requests that exceed a timeout.
 package proxy

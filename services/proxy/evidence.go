@@ -7,24 +7,24 @@ import (
 	"rollcall/services/registry"
 )
 
-// accuse reports evidence against a server to the registry, at most once a second for each server.
+// accuse queues evidence against a server for the registry, at most once a second for each server. It does not block.
 func (p *Proxy) accuse(in *instance, found registry.Finding, began time.Time) {
 	if !in.mayReport(p.upstream.Now()) {
 		return
 	}
 	select {
 	case p.evidence <- registry.Evidence{Probe: in.probe(), Finding: found, Source: registry.SourceProxy, Began: began, Ended: time.Now()}:
-	default: // there is more than enough of it
+	default: // the queue is full: this evidence is dropped
 	}
 }
 
-// report hands the evidence to the registry until ctx ends.
+// report sends queued evidence to the registry until ctx ends or the registry stops.
 func (p *Proxy) report(ctx context.Context) {
 	for {
 		select {
 		case e := <-p.evidence:
 			if p.cfg.Registry.Report(ctx, e) != nil {
-				return // it stops
+				return // the registry stops
 			}
 		case <-ctx.Done():
 			return

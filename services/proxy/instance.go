@@ -10,17 +10,17 @@ import (
 	"rollcall/services/registry"
 )
 
-// instance is one incarnation of a server at one address: the connections to it, and what requests found out about it.
+// instance has the connections to one incarnation of a server at one address, and the results of its requests.
 type instance struct {
 	*upstream.Pool
 	service     string
 	id, addr    string
 	incarnation int64
 
-	// Times are Transport.Now; 0 is never.
-	answeredAt atomic.Int64 // when the server last answered a request
-	late       atomic.Int32 // requests in a row that it did not answer in time, while it answered no other
-	reportedAt atomic.Int64 // when evidence against the server was last reported
+	// Times are values of Transport.Now; 0 is never.
+	respondedAt atomic.Int64 // last response of the server
+	late        atomic.Int32 // consecutive requests that timed out while the server responded to no other
+	reportedAt  atomic.Int64 // last evidence that was reported
 }
 
 func (s *service) newInstance(m *events.Server) *instance {
@@ -32,22 +32,23 @@ func (in *instance) is(m *events.Server) bool {
 	return in.addr == m.Addr && in.incarnation == m.Incarnation
 }
 
-// answered notes that the server answered a request. The clock moves a few times a second, so that most calls write nothing.
-func (in *instance) answered(now int64) {
-	if in.answeredAt.Load() != now {
-		in.answeredAt.Store(now)
+// responded records a response at now. Now changes a few times a second, so most calls only read.
+func (in *instance) responded(now int64) {
+	if in.respondedAt.Load() != now {
+		in.respondedAt.Store(now)
 	}
 }
 
-// lateLimit is how many requests in a row may get no response in time before the registry is told.
+// lateLimit is the number of consecutive timeouts after which evidence is reported to the registry.
 const lateLimit = 5
 
-// timedOut judges a server that did not answer a request in time, which was sent at began. That is no failure of a server that answers
-// other requests: the endpoint is slow. There may be no other requests, so after lateLimit in a row the registry suspects and probes the
-// server. Only a suspect, which has answered neither requests nor probes, and sent no heartbeat, fails.
+// timedOut returns the outcome of a request that was sent at began and timed out, and whether to report it as evidence. A server that
+// responds to other requests has not failed: the requested resource is slow. If there are no other requests, the registry is told after
+// lateLimit timeouts in a row, and probes the server. A timeout is a failure only for a suspect, which has responded neither to requests nor
+// to probes and has sent no heartbeat.
 func (in *instance) timedOut(state events.State, began int64) (outcome balancer.Outcome, report bool) {
 	switch {
-	case in.answeredAt.Load() >= began:
+	case in.respondedAt.Load() >= began:
 		in.late.Store(0)
 	case state == events.StateSuspect:
 		return balancer.Failed, false
@@ -58,13 +59,13 @@ func (in *instance) timedOut(state events.State, began int64) (outcome balancer.
 	return balancer.Abandoned, false
 }
 
-// mayReport reports whether the registry may be told of the server at now: at most once a second.
+// mayReport reports whether evidence may be reported at now, which is allowed once a second.
 func (in *instance) mayReport(now int64) bool {
 	last := in.reportedAt.Load()
 	return (last == 0 || time.Duration(now-last) >= time.Second) && in.reportedAt.CompareAndSwap(last, now)
 }
 
-// probe names the server to the registry: by now another server may have its id.
+// probe identifies the server for the registry, where another incarnation may have the id by now.
 func (in *instance) probe() registry.Probe {
 	return registry.Probe{Service: in.service, ID: in.id, Addr: in.addr, Incarnation: in.incarnation}
 }

@@ -8,10 +8,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// loadsEvery is how often the loads are asked for that servers tell in their heartbeats.
+// loadsEvery is the interval at which loads are read from the registry.
 const loadsEvery = time.Second
 
-// refreshLoads asks for the loads of the services whose policy looks at them: they come without a change of the membership.
+// refreshLoads reads the loads of services with the policy leastload. A new load does not change the membership.
 func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 	if now.Sub(p.loadsAt) < loadsEvery {
 		return
@@ -21,7 +21,7 @@ func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 	defer cancel()
 	for name, s := range *p.services.Load() {
 		if p.policyOf(name) == balancer.LeastLoad {
-			_ = p.refreshLoad(ctx, s, now) // the loads of before are discounted meanwhile
+			_ = p.refreshLoad(ctx, s, now) // on an error the balancer discounts the previous loads
 		}
 	}
 }

@@ -9,18 +9,18 @@ import (
 	"rollcall/services/balancer"
 )
 
-// ErrNoServer says that a service has no server that a request could be sent to.
+// ErrNoServer is returned for a service without a usable server.
 var ErrNoServer = errors.New("proxy: no live server")
 
-// Pick chooses a server of the service for a request that the caller sends itself, by the rules of the proxy. An empty policy
-// is the one of the service. key is what the policy hash hashes; empty: a random one. Only the policy leastload asks the
-// registry, within ctx. The error is ErrNoServer, that of the registry, or that of balancer.PickBy.
+// Pick chooses a server of the service, as the proxy does for a request. An empty policy stands for the policy of the service. The policy
+// hash chooses by key, or at random if key is empty. Only the policy leastload may block: it queries the registry until ctx ends. The error
+// is ErrNoServer, an error of the registry, or an error of balancer.PickBy.
 func (p *Proxy) Pick(ctx context.Context, service string, policy balancer.Policy, key string) (*events.Server, error) {
 	s := (*p.services.Load())[service]
 	if s == nil {
 		return nil, ErrNoServer
 	}
-	if policy == balancer.LeastLoad && p.policyOf(service) != policy { // else they are fresh
+	if policy == balancer.LeastLoad && p.policyOf(service) != policy { // the loads of other services are not refreshed by Run
 		if err := p.refreshLoad(ctx, s, time.Now()); err != nil {
 			return nil, err
 		}

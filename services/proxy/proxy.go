@@ -16,7 +16,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Proxy is an http.Handler that sends requests to live servers. Run keeps it up to date; Serve is a front for it.
+// Proxy is an http.Handler that sends requests to live servers. Run must run while it is used. Serve serves it on a listener.
 type Proxy struct {
 	cfg      Config
 	router   *router
@@ -25,17 +25,17 @@ type Proxy struct {
 	evidence chan registry.Evidence
 	upstream *upstream.Transport
 
-	// Of Run's goroutine:
-	mode    registry.Mode // as last told
-	loadsAt time.Time
+	// Only for the goroutine of Run:
+	mode    registry.Mode // of the last membership
+	loadsAt time.Time     // when loads were last read
 
-	services atomic.Pointer[map[string]*service] // by name; the map is replaced, never changed
-	closing  atomic.Bool                         // connections of clients end with their next answer
-	active   sync.WaitGroup                      // requests
+	services atomic.Pointer[map[string]*service] // by name; a stored map is not changed
+	closing  atomic.Bool                         // client connections end with their next response
+	active   sync.WaitGroup                      // requests in flight
 	clients  atomic.Pointer[clientconn.Listener] // nil before Serve
 }
 
-// New starts nothing. The error is that of cfg.Validate or of the registration of metrics.
+// New returns a Proxy that has no servers until Run is called. It fails if cfg is invalid or its metrics cannot be registered.
 func New(cfg Config) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -57,12 +57,12 @@ func New(cfg Config) (*Proxy, error) {
 	return p, err
 }
 
-// rest is how many times as long as a new membership took the next one waits: a large roll that changes all the time must not
-// take a processor for itself. The latest one is the one that waits.
+// rest is the pause after an update, as a multiple of the time that the update took, so that a large registry that changes all the time uses
+// at most a third of one processor. Only the newest membership waits meanwhile.
 const rest = 2
 
-// Run follows the roll, watches over the requests under way, and reports to the registry what they meet, until ctx ends or
-// the registry stops. Then every connection to a server is closed, and requests are answered with 503. It is called once.
+// Run follows the registry, enforces the timeouts of requests, and reports evidence to the registry. It returns when ctx ends or the
+// registry stops, and then closes all connections to servers; further requests get a 503. It must be called only once.
 func (p *Proxy) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var reporting sync.WaitGroup
@@ -76,12 +76,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer tick.Stop()
 	var rested <-chan time.Time
 	for {
-		told := watch
+		updates := watch
 		if rested != nil {
-			told = nil // never ready
+			updates = nil // blocks
 		}
 		select {
-		case membership, ok := <-told:
+		case membership, ok := <-updates:
 			if !ok {
 				return nil
 			}
@@ -100,14 +100,14 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 }
 
-// update takes a new membership. Services are in the order of the membership.
+// update applies a new membership, which is sorted by service.
 func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	services := *p.services.Load()
 	grown := services
-	told := make(map[string]bool, len(services))
+	present := make(map[string]bool, len(services))
 	for members := range byService(membership.Servers) {
 		name := members[0].Service
-		told[name] = true
+		present[name] = true
 		s := services[name]
 		if s == nil {
 			var err error
@@ -122,14 +122,14 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 		s.update(members, now)
 	}
 	for name, s := range services {
-		if !told[name] {
+		if !present[name] {
 			s.update(nil, now)
 		}
 	}
 	p.services.Store(&grown)
 	if membership.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
-		// It may be the network that is gone, and come back with another address for this host: on a connection from before
-		// a request would wait for the whole of its patience.
+		// The network of this host may have failed and come back with another address. A request on an old connection would then wait for its
+		// whole timeout.
 		for _, s := range grown {
 			s.eachInstance(func(in *instance) { in.CloseIdle() })
 		}
@@ -138,7 +138,7 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	return nil
 }
 
-// byService yields the servers of each service. It relies on the order of a membership.
+// byService yields the servers of each service. servers must be sorted by service.
 func byService(servers []*events.Server) func(yield func([]*events.Server) bool) {
 	return func(yield func([]*events.Server) bool) {
 		for first, next := 0, 0; first < len(servers); first = next {
@@ -151,7 +151,7 @@ func byService(servers []*events.Server) func(yield func([]*events.Server) bool)
 	}
 }
 
-// tick moves time on. The clock of timeouts counts no pause of this process: what was awaited meanwhile may lie unread.
+// tick advances the clock of timeouts, enforces timeouts, and forgets services that have no servers any more.
 func (p *Proxy) tick(ctx context.Context, now time.Time) {
 	p.upstream.Advance(now)
 	services := *p.services.Load()
@@ -173,10 +173,10 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) {
 	p.refreshLoads(ctx, now)
 }
 
-// second is the one that budgets are at.
+// second returns the current second of the retry budgets.
 func (p *Proxy) second() int64 { return p.upstream.Now() / int64(time.Second) }
 
-// closeAll leaves nothing that a request could wait for: nobody would end it.
+// closeAll closes all connections and ends all requests, because no timeouts are enforced after Run.
 func (p *Proxy) closeAll() {
 	services := *p.services.Load()
 	p.services.Store(&map[string]*service{})
@@ -185,7 +185,7 @@ func (p *Proxy) closeAll() {
 	}
 }
 
-// ServeHTTP sends one request to a server and its answer back.
+// ServeHTTP sends one request to a server and its response to the client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.active.Add(1)
 	defer p.active.Done()
@@ -204,7 +204,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := (*p.services.Load())[to.service]
 	switch {
 	case err == nil && to.handler != nil:
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // its own to set
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the handler sets its own
 		to.handler.ServeHTTP(w, r)
 	case err == nil && s != nil && p.lacksSlash(r, &to, path):
 		p.addSlash(w, r, &to, s, id)
@@ -217,7 +217,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pass brings a request that is in order to its service.
+// pass sends a valid request to its service.
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *service, id string) {
 	x := &call{
 		p: p, service: s, metrics: s.metrics(),
@@ -231,8 +231,8 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *servi
 	err := x.serve()
 	s.inFlight.Add(-1)
 	status := x.reply.status
-	told := status != 0
-	if !told && err != nil {
+	begun := status != 0 // the client has a part of the response
+	if !begun && err != nil {
 		status = statusOf(err)
 	}
 	x.metrics.observe(status, time.Since(x.reply.begun))
@@ -240,8 +240,8 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *servi
 		return
 	}
 	p.log.failed(x, status, err)
-	if told || status == problem.StatusClientGone {
-		panic(http.ErrAbortHandler) // or what the client has would look whole, and nothing at all like a 200
+	if begun || status == problem.StatusClientGone {
+		panic(http.ErrAbortHandler) // otherwise a partial response looks complete, and no response looks like a 200
 	}
 	p.refuse(w, r, s.name, err, id, x.body.unread)
 }

@@ -6,7 +6,7 @@ import (
 	"rollcall/events"
 )
 
-// request is a request of a client: where it comes from, where it goes, and what of its path the server sees. It is a Header.
+// request is a request of a client with its origin and its target. It implements upstream.Header.
 type request struct {
 	r         *http.Request
 	id        string
@@ -14,8 +14,8 @@ type request struct {
 	trusted   bool   // the connection is from a trusted proxy
 	websocket bool
 	to        target
-	rewrites  bool           // paths in the header of the response become those of the client
-	prefix    string         // of the client's path that the server does not see
-	outer     string         // what a trusted proxy has stripped before that
-	server    *events.Server // of the attempt
+	rewrites  bool           // paths in the response header are rewritten
+	prefix    string         // prefix of the path that is not sent to the server
+	outer     string         // prefix that a trusted proxy has stripped before
+	server    *events.Server // server of the current attempt
 }

@@ -11,7 +11,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// service is the servers of one name, and what the proxy knows of them.
+// service is the state of the proxy for one service.
 type service struct {
 	p         *Proxy
 	name      string
@@ -19,17 +19,17 @@ type service struct {
 	balancer  *balancer.Balancer
 	keyed     bool // the policy uses keys
 	budget    budget
-	metrics   func() *serviceMetrics // made with the first request
+	metrics   func() *serviceMetrics // created by the first request
 	inFlight  atomic.Int64
-	instances sync.Map // *instance by server id, of servers that were sent requests
+	instances sync.Map // *instance by server id, created by the first request to the server
 
-	// Of Run's goroutine:
-	members  []*events.Server // as last told
-	neededAt time.Time        // when something was there last
+	// Only for the goroutine of Run:
+	servers  []*events.Server // of the last membership, sorted by id
+	neededAt time.Time        // when the service was last not empty
 
-	closed  atomic.Bool // no connections any more
+	closed  atomic.Bool // close was called
 	mu      sync.Mutex
-	retired []*instance // of servers that left, until nothing is open
+	retired []*instance // with open connections to servers that have left
 }
 
 func (p *Proxy) newService(name string) (*service, error) {
@@ -49,7 +49,7 @@ func (p *Proxy) newService(name string) (*service, error) {
 	return s, nil
 }
 
-// instance returns the instance of a server, which its first request makes.
+// instance returns the instance of a server. The first request to the server creates it.
 func (s *service) instance(e *balancer.Endpoint) *instance {
 	id := e.Server().ID
 	for {
@@ -58,9 +58,9 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 			known, _ = s.instances.LoadOrStore(id, s.newInstance(e.Server()))
 		}
 		in := known.(*instance)
-		current := in.is(e.Server()) // asked after in was found, or the pool of a newer server would be taken for an older one
+		current := in.is(e.Server()) // read after the map, so that a newer instance is not taken for an older one
 		if !current || s.closed.Load() {
-			s.retire(in, time.Now(), false) // it moved, or was restarted, a moment ago
+			s.retire(in, time.Now(), false) // the server has moved or restarted since
 		}
 		if current {
 			return in
@@ -68,7 +68,7 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 	}
 }
 
-// retire takes a pool out of use. dead tells that its server was found dead.
+// retire removes an instance. dead reports that the server was found dead rather than left.
 func (s *service) retire(in *instance, now time.Time, dead bool) {
 	in.Retire(now, dead)
 	if s.instances.CompareAndDelete(in.id, in) {
@@ -78,40 +78,40 @@ func (s *service) retire(in *instance, now time.Time, dead bool) {
 	}
 }
 
-// update takes the membership of the service, in order of id.
-func (s *service) update(members []*events.Server, now time.Time) {
-	if slices.Equal(members, s.members) {
+// update applies the servers of a new membership, sorted by id.
+func (s *service) update(servers []*events.Server, now time.Time) {
+	if slices.Equal(servers, s.servers) {
 		return
 	}
-	before := s.members
-	s.members = members
-	s.balancer.Update(members, now)
+	before := s.servers
+	s.servers = servers
+	s.balancer.Update(servers, now)
 	s.eachInstance(func(in *instance) {
-		if m := byID(members, in.id); m != nil && in.is(m) {
+		if m := byID(servers, in.id); m != nil && in.is(m) {
 			return
 		}
-		// Who leaves was alive until then; who is found dead was suspect.
+		// A server that leaves was alive before; a server that is found dead was suspect before.
 		was := byID(before, in.id)
 		s.retire(in, now, was != nil && was.State == events.StateSuspect)
 	})
 }
 
-// byID finds a server among those of a service, which are in order of id; nil if it is not there.
-func byID(members []*events.Server, id string) *events.Server {
-	i, found := slices.BinarySearchFunc(members, id, func(m *events.Server, id string) int { return strings.Compare(m.ID, id) })
+// byID returns the server with an id, or nil. servers must be sorted by id.
+func byID(servers []*events.Server, id string) *events.Server {
+	i, found := slices.BinarySearchFunc(servers, id, func(m *events.Server, id string) int { return strings.Compare(m.ID, id) })
 	if !found {
 		return nil
 	}
-	return members[i]
+	return servers[i]
 }
 
-// sweep moves time on: in the balancer, in the budget, and for every exchange.
+// sweep advances the balancer and the retry budget, and enforces the timeouts of connections and requests.
 func (s *service) sweep(now time.Time) {
 	s.balancer.Tick(now)
 	s.budget.move(s.p.second())
 	s.eachInstance(func(in *instance) {
-		m := byID(s.members, in.id)
-		left := m == nil || !in.is(m) // a request that chose it just before made the pool anew
+		m := byID(s.servers, in.id)
+		left := m == nil || !in.is(m) // a request that chose the server before it left created the instance again
 		if !in.Sweep(now) && in.Unused(now) || left {
 			s.retire(in, now, false)
 		}
@@ -121,10 +121,10 @@ func (s *service) sweep(now time.Time) {
 	s.retired = slices.DeleteFunc(s.retired, func(in *instance) bool { return !in.Sweep(now) })
 }
 
-// forgetAfter is for how long a service without servers is remembered: its only server may come back, and what is known of it counts.
+// forgetAfter is how long an empty service is kept: its only server may come back, and its failures still count then.
 const forgetAfter = time.Minute
 
-// forgettable reports whether the service may go: nothing is left of it, and has not been for a while.
+// forgettable reports whether the service was empty for longer than forgetAfter.
 func (s *service) forgettable(now time.Time) bool {
 	if !s.empty() {
 		s.neededAt = now
@@ -132,19 +132,19 @@ func (s *service) forgettable(now time.Time) bool {
 	return now.Sub(s.neededAt) > forgetAfter
 }
 
-// empty reports whether nothing is left of the service.
+// empty reports whether the service has no servers, requests or connections.
 func (s *service) empty() bool {
-	if len(s.members) > 0 || s.inFlight.Load() != 0 {
+	if len(s.servers) > 0 || s.inFlight.Load() != 0 {
 		return false
 	}
-	pools := 0 // a request that had chosen a server just before that left made one
-	s.eachInstance(func(*instance) { pools++ })
+	instances := 0 // a request that chose a server before it left may have created one
+	s.eachInstance(func(*instance) { instances++ })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.retired) == 0 && pools == 0
+	return len(s.retired) == 0 && instances == 0
 }
 
-// cut ends every exchange, websockets too.
+// cut ends all requests in flight, including websockets.
 func (s *service) cut() {
 	s.eachInstance((*instance).Cut)
 	s.mu.Lock()
@@ -154,23 +154,21 @@ func (s *service) cut() {
 	}
 }
 
-// close ends every connection, for good.
+// close closes all connections and prevents new ones from being kept.
 func (s *service) close(now time.Time) {
 	s.closed.Store(true)
 	s.eachInstance(func(in *instance) { s.retire(in, now, false) })
 	s.cut()
 }
 
-// connections counts those that are open.
+// connections returns the number of open connections to servers that have not left.
 func (s *service) connections() int {
 	n := 0
-	s.eachInstance(func(in *instance) {
-		n += in.Connections()
-	})
+	s.eachInstance(func(in *instance) { n += in.Connections() })
 	return n
 }
 
-// eachInstance calls f with the pool of each server that is here.
+// eachInstance calls f with each instance that is not retired.
 func (s *service) eachInstance(f func(*instance)) {
 	s.instances.Range(func(_, in any) bool {
 		f(in.(*instance))

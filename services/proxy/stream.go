@@ -11,7 +11,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// Start is that of a Stream. Both sides may send at once from now on.
+// Start implements upstream.Stream. It allows the proxy to respond before the body is read.
 func (b *body) Start() {
 	b.started = true
 	if b.r.ProtoMajor == 1 {
@@ -19,7 +19,7 @@ func (b *body) Start() {
 	}
 }
 
-// Read is that of a Stream. The client has the stall timeout for each.
+// Read implements upstream.Stream. Each call has the stall timeout as its deadline.
 func (b *body) Read(p []byte) (int, error) {
 	b.setDeadline()
 	n, err := b.r.Body.Read(p)
@@ -40,6 +40,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// setDeadline sets the deadline of the next Read.
 func (b *body) setDeadline() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,7 +51,7 @@ func (b *body) setDeadline() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(end)
 }
 
-// Trailer is that of a Stream.
+// Trailer implements upstream.Stream. It leaves out fields that must not be sent.
 func (b *body) Trailer() http.Header {
 	if len(b.r.Trailer) == 0 {
 		return nil
@@ -70,7 +71,8 @@ func (b *body) Trailer() http.Header {
 	return trailer
 }
 
-// Stop is that of a Stream. A client that has its response may go on sending for a while.
+// Stop implements upstream.Stream. If the client has its response, it may go on sending for a while: if the connection were closed at once,
+// the client's kernel might discard the response.
 func (b *body) Stop(responded bool) {
 	end := time.Unix(1, 0)
 	if responded && b.uploading() {
@@ -87,14 +89,14 @@ func (b *body) Stop(responded bool) {
 	}
 }
 
-// uploading reports whether a stream was started and the client has not sent all of it.
+// uploading reports whether a stream was started but not read to its end.
 func (b *body) uploading() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.started && !b.read
 }
 
-// settle prepares the client's connection for what follows the last Read of a stream.
+// settle is called after the last Read of a stream. It sets unread, and the deadline for net/http, which reads before it closes.
 func (b *body) settle() {
 	if !b.started {
 		return
@@ -102,6 +104,6 @@ func (b *body) settle() {
 	uploading := b.uploading()
 	b.unread = uploading && mayLeaveBody(b.r)
 	if uploading && !b.end.IsZero() && !b.lingers {
-		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(clientconn.BriefLinger)) // for net/http, which reads on before it closes
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(clientconn.BriefLinger))
 	}
 }
