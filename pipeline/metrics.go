@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/events"
+	"rollcall/pipeline/metric"
 )
 
 // Metrics are the metrics of the pipeline.
@@ -40,10 +41,8 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.stages, m.rejected, m.unknown, m.unpublishable, m.queueDelay} {
-		if err := to.Register(c); err != nil {
-			return nil, err
-		}
+	if err := metric.Register(to, "pipeline", m.stages, m.rejected, m.unknown, m.unpublishable, m.queueDelay); err != nil {
+		return nil, err
 	}
 	for _, r := range events.Reasons() { // rate() needs a series that begins at 0
 		m.rejected.WithLabelValues(string(r))

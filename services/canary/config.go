@@ -3,13 +3,13 @@ package canary
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/check"
 )
 
 // Publisher publishes through one given nsqd; *nsqpubsub.Producer does. PublishTo returns when ctx ends.
@@ -46,21 +46,16 @@ func (c *Config) setDefaults() {
 
 // Validate returns one error for each invalid field.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, what string) {
-		if !ok {
-			errs = append(errs, errors.New("canary: "+what))
-		}
-	}
-	check(c.ID != "", "ID is empty")
-	check(!c.Started.IsZero(), "Started is zero")
-	check(c.Topic != "", "Topic is empty")
-	check(c.Publisher != nil, "Publisher is nil")
-	check(c.Nodes != nil, "Nodes is nil")
-	check(c.Reconnect != nil, "Reconnect is nil")
-	check(c.Interval >= 0, "Interval is negative")
-	check(c.Silence >= 0, "Silence is negative")
-	return errors.Join(errs...)
+	f := check.Of("canary")
+	f.That(c.ID != "", "ID", "is empty")
+	f.That(!c.Started.IsZero(), "Started", "is zero")
+	f.That(c.Topic != "", "Topic", "is empty")
+	f.That(c.Publisher != nil, "Publisher", "is nil")
+	f.That(c.Nodes != nil, "Nodes", "is nil")
+	f.That(c.Reconnect != nil, "Reconnect", "is nil")
+	f.That(c.Interval >= 0, "Interval", "is negative")
+	f.That(c.Silence >= 0, "Silence", "is negative")
+	return f.Err()
 }
 
 // acceptedFor is how long an nsqd counts as working after it accepted a canary: one canary may be lost in that time.

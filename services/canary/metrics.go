@@ -1,9 +1,9 @@
 package canary
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/pipeline/metric"
 )
 
 type metrics struct {
@@ -28,15 +28,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 			Help: "Share of the canaries of the last 5 minutes that the nsqd accepted and did not deliver; it loses the same share of heartbeats.",
 		}, []string{"nsqd"}),
 	}
-	if to == nil {
-		return m, nil
-	}
-	for _, c := range []prometheus.Collector{m.canaries, m.reconnects, m.loss} {
-		if err := to.Register(c); err != nil {
-			return nil, fmt.Errorf("canary: register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, metric.Register(to, "canary", m.canaries, m.reconnects, m.loss)
 }
 
 // forget deletes the series of an nsqd that was removed.

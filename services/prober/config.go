@@ -3,14 +3,13 @@ package prober
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/services/check"
 	"rollcall/services/dial"
 	"rollcall/services/registry"
 )
@@ -71,16 +70,11 @@ func (c *Config) setDefaults() {
 // Validate returns one error for each invalid field. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("prober: "+format, args...))
-		}
-	}
-	check(c.Registry != nil, "registry is nil")
-	check(c.Mode == ModeHTTP || c.Mode == ModeTCP, "mode %q, want http or tcp", c.Mode)
-	check(c.Timeout > 0, "timeout %v is not positive", c.Timeout)
-	check(c.Again > 0, "again %v is not positive", c.Again)
-	check(c.Concurrency > 0, "concurrency %d is not positive", c.Concurrency)
-	return errors.Join(errs...)
+	f := check.Of("prober")
+	f.That(c.Registry != nil, "registry", "is nil")
+	f.That(c.Mode == ModeHTTP || c.Mode == ModeTCP, "mode", "%q, want http or tcp", c.Mode)
+	f.That(c.Timeout > 0, "timeout", "%v is not positive", c.Timeout)
+	f.That(c.Again > 0, "again", "%v is not positive", c.Again)
+	f.That(c.Concurrency > 0, "concurrency", "%d is not positive", c.Concurrency)
+	return f.Err()
 }

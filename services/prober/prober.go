@@ -2,12 +2,12 @@ package prober
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"rollcall/pipeline/metric"
 	"rollcall/services/registry"
 )
 
@@ -37,12 +37,8 @@ func New(cfg Config) (*Prober, error) {
 		Help:    "Duration of probes, with the wait after a refusal.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 	})
-	if cfg.Metrics != nil {
-		for _, c := range []prometheus.Collector{total, p.seconds} {
-			if err := cfg.Metrics.Register(c); err != nil {
-				return nil, fmt.Errorf("prober: register metrics: %w", err)
-			}
-		}
+	if err := metric.Register(cfg.Metrics, "prober", total, p.seconds); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

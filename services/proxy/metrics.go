@@ -2,13 +2,13 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/pipeline/metric"
 	"rollcall/services/balancer"
 	"rollcall/services/label"
 	"rollcall/services/proxy/upstream"
@@ -43,15 +43,7 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 		refused:  counter("retries_refused_total", "Further attempts that the budget did not allow.", "service"),
 		keyless:  counter("requests_without_key_total", "Requests to services with the policy hash that lack the key of proxy.hash. Each goes to a random server.", "service"),
 	}
-	if to == nil {
-		return m, nil
-	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless, newCollector(p)} {
-		if err := to.Register(c); err != nil {
-			return nil, fmt.Errorf("proxy: register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m, metric.Register(to, "proxy", m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless, newCollector(p))
 }
 
 // refuse counts a request that was for no service.

@@ -2,9 +2,9 @@ package registry
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"time"
+
+	"rollcall/services/check"
 )
 
 // Config configures a Registry. Only Observer is required.
@@ -47,24 +47,19 @@ func (c *Config) setDefaults() {
 // Validate returns one error for each field that is out of bounds. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("registry: "+format, args...))
-		}
-	}
-	check(c.Observer != "", "observer is empty")
-	check(c.Interval > 0, "interval %v is not positive", c.Interval)
-	check(c.TTL > 0, "ttl %v is not positive", c.TTL)
-	check(c.CanaryInterval > 0, "canaryinterval %v is not positive", c.CanaryInterval)
-	check(c.Tick > 0 && c.Tick <= maxTick, "tick %v, want more than 0 and at most %v", c.Tick, maxTick)
-	check(c.MaxServers > 0, "maxservers %d is not positive", c.MaxServers)
-	check(c.Outbox > 0, "outbox %d is not positive", c.Outbox)
-	check(c.Mailbox > 0, "mailbox %d is not positive", c.Mailbox)
+	f := check.Of("registry")
+	f.That(c.Observer != "", "observer", "is empty")
+	f.That(c.Interval > 0, "interval", "%v is not positive", c.Interval)
+	f.That(c.TTL > 0, "ttl", "%v is not positive", c.TTL)
+	f.That(c.CanaryInterval > 0, "canaryinterval", "%v is not positive", c.CanaryInterval)
+	f.That(c.Tick > 0 && c.Tick <= maxTick, "tick", "%v, want more than 0 and at most %v", c.Tick, maxTick)
+	f.That(c.MaxServers > 0, "maxservers", "%d is not positive", c.MaxServers)
+	f.That(c.Outbox > 0, "outbox", "%d is not positive", c.Outbox)
+	f.That(c.Mailbox > 0, "mailbox", "%d is not positive", c.Mailbox)
 	if c.Restore != nil {
 		if err := c.Restore.Validate(); err != nil {
-			errs = append(errs, err)
+			f.Add(err)
 		}
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"rollcall/pipeline/metric"
 	"rollcall/services/registry"
 )
 
@@ -78,12 +79,8 @@ func New(cfg Config) (*Writer, error) {
 			Name: "rollcall_snapshot_bytes", Help: "Size of the last snapshot that was written; 0 before the first.",
 		}),
 	}
-	if cfg.Metrics != nil {
-		for _, c := range []prometheus.Collector{w.written, w.failed, w.bytes} {
-			if err := cfg.Metrics.Register(c); err != nil {
-				return nil, fmt.Errorf("snapshot: register metrics: %w", err)
-			}
-		}
+	if err := metric.Register(cfg.Metrics, "snapshot", w.written, w.failed, w.bytes); err != nil {
+		return nil, err
 	}
 	return w, nil
 }

@@ -3,12 +3,12 @@ package subscriber
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
 	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/check"
 )
 
 // Config configures a Subscriber. Only NSQ is required.
@@ -64,19 +64,16 @@ func (c *Config) setDefaults() {
 // Validate returns an error that names every invalid field. A zero field is valid and means its default.
 func (c Config) Validate() error {
 	c.setDefaults()
-	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("subscriber: "+format, args...))
-		}
-	}
-	check(c.OnGap == nil || c.Exclusive, "OnGap: Channel %q may be shared with other processes; if it is not, set Exclusive", c.Channel)
-	check(c.Grace > 0, "Grace: %v is not positive", c.Grace)
-	check(c.Memory > 0, "Memory: %d is not positive", c.Memory)
-	check(c.RetryDelay > 0, "RetryDelay: %v is not positive", c.RetryDelay)
+	f := check.Of("subscriber")
+	f.That(c.OnGap == nil || c.Exclusive, "OnGap:", "Channel %q may be shared with other processes; if it is not, set Exclusive", c.Channel)
+	f.That(c.Grace > 0, "Grace:", "%v is not positive", c.Grace)
+	f.That(c.Memory > 0, "Memory:", "%d is not positive", c.Memory)
+	f.That(c.RetryDelay > 0, "RetryDelay:", "%v is not positive", c.RetryDelay)
 	_, err := nsqpubsub.NewConsumer(c.consumer())
-	check(err == nil, "NSQ, Topic or Channel: %w", err)
-	return errors.Join(errs...)
+	if err != nil {
+		f.Add(fmt.Errorf("subscriber: NSQ, Topic or Channel: %w", err))
+	}
+	return f.Err()
 }
 
 // consumer returns the configuration of the NSQ consumer. It has one message in flight for each nsqd. So the messages of one
