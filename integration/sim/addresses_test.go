@@ -6,17 +6,17 @@ import (
 	"rollcall/services/registry"
 )
 
-// identity is what the listener of a server tells of its identity.
+// identity is what a server says about itself when it is probed.
 type identity int
 
 const (
 	identityFull   identity = iota // id, service and incarnation
-	identityIDOnly                 // the id alone
-	identityOther                  // the identity of another server in the same process, and not its own
-	identityNone                   // it accepts connections
+	identityIDOnly                 // only the id
+	identityOther                  // the identity of another server in the same process instead of its own
+	identityNone                   // nothing: it accepts connections
 )
 
-// findingAt is what the prober finds when a process answers that is the servers at an address which run.
+// findingAt is the finding of a probe at an address, given the servers at that address.
 func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	found := registry.FindingAccepted
 	for _, s := range there {
@@ -40,7 +40,7 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	return found
 }
 
-// occupant is the server whose fate decides how an address answers: one that runs, or the one that is asked for.
+// occupant returns the server that decides how an address responds: one that runs, or else the probed one.
 func occupant(there []*dataServer, asked *dataServer) *dataServer {
 	for _, s := range there {
 		if s.is(running) {
@@ -60,13 +60,13 @@ func addressScenarios() []scenario {
 		{name: "addresses reused and shared, 5 % loss", servers: 200, length: length, network: network{loss: 0.05},
 			play: func(w *world) {
 				reuseAddresses(w, identityFull, identityIDOnly, identityNone)
-				shareAddresses(w, identityFull) // of one that tells less, two heartbeats lost in a row are too many
+				shareAddresses(w, identityFull) // with less identity, two lost heartbeats in a row are enough for a false expiry
 			}},
 	}
 }
 
-// reuseAddresses lets servers die, and servers of another service, half of them with the same id, start at their addresses. From
-// then on no request goes to the dead ones, and in a while they are expired.
+// reuseAddresses kills servers, and starts servers of another service at their addresses, half of them with the same id. From then on the
+// dead servers must not be routable, and after a while they must be expired.
 func reuseAddresses(w *world, tells ...identity) {
 	for i, s := range w.servers[:40] {
 		id := s.id
@@ -84,19 +84,19 @@ func reuseAddresses(w *world, tells ...identity) {
 		}
 		w.at(began+time.Second, func() {
 			if w.api.routable()[s.key] {
-				w.audit.fail("%s is routable, and %s has its address", s.key, next.key)
+				w.audit.fail("%s is routable although %s has its address", s.key, next.key)
 			}
 		})
 		w.at(died+20*time.Second, func() {
 			life := serverLife{s.key, s.incarnation}
 			if w.audit.lives[life] != "rollcall.server.expired" {
-				w.audit.fail("%v is %s, and %s has had its address for long", life, w.audit.lives[life], next.key)
+				w.audit.fail("%v is %s, long after %s took its address", life, w.audit.lives[life], next.key)
 			}
 		})
 	}
 }
 
-// shareAddresses adds a second server to processes, in half of them while they run. Nobody dies.
+// shareAddresses adds a second server to processes, half of them while they run. No server dies.
 func shareAddresses(w *world, tells ...identity) {
 	for i, s := range w.servers[50:100] {
 		id := s.id

@@ -19,49 +19,49 @@ import (
 	"rollcall/stages"
 )
 
-// apiServer is an API server: the real stages, registry, prober and skew of clocks, and what may happen to their process.
+// apiServer is an API server: its real stages, registry, prober and clock skew, and the faults of its process.
 type apiServer struct {
 	w        *world
 	started  time.Time
 	registry *registry.Registry
 	chain    pipeline.Chain
 	skew     *pipeline.ClockSkew
-	stop     func() // ends it and waits until it has ended; nil while there is none
+	stop     func() // stops it and waits for its goroutines; nil while it does not run
 	buf      []byte
 
-	inbox      []message     // has come and is not read yet
-	rate       int           // how many of it are read in a step; 0: all
-	lag        time.Duration // how old a message must be to be read
-	mailbox    bool          // the queue is behind the receipt, and not before it
+	inbox      []message     // arrived and not yet read
+	rate       int           // messages read in a step; 0 for all
+	lag        time.Duration // age at which a message is read
+	mailbox    bool          // messages wait after their receipt, not before
 	nextTick   int
 	nextCanary int
 
 	paused       bool
-	gate         atomic.Pointer[chan struct{}] // the prober's goroutines wait here; nil while the process runs
+	gate         atomic.Pointer[chan struct{}] // holds the prober's goroutines; nil while the process runs
 	disconnected atomic.Bool                   // from the network
 	share        int                           // of the CPU, in percent
 	throttled    bool
-	clock        time.Duration // what was added to its wall clock
-	stall        int           // step in which the process stopped, or lost the network
+	clock        time.Duration // by which the wall clock was changed
+	stall        int           // step at which the process paused or lost the network
 	reader       int           // step from which it is connected
-	keeps        bool          // nsqd keeps its channel through a long stall
-	unreached    []string      // nsqd that nsqlookupd names and nobody reaches
+	keeps        bool          // nsqd keeps its channel over a long stall
+	unreached    []string      // addresses that nsqlookupd lists and that cannot be reached
 
-	snapshot []byte // its roll on disk
+	snapshot []byte // content of the snapshot file
 }
 
 const (
 	observer          = "api-1"
 	tickInterval      = 250 * time.Millisecond
 	canaryInterval    = time.Second
-	nsqdClientTimeout = 10 * time.Second // nsqd gives up a client that does not answer so long
+	nsqdClientTimeout = 10 * time.Second // after which nsqd closes the connection of a silent client
 )
 
 func newAPIServer(w *world) *apiServer {
 	return &apiServer{w: w, share: 100, keeps: w.noise.IntN(2) == 0}
 }
 
-// begin starts the process, with its roll of before if there is one.
+// begin starts the process, with a snapshot if there is one.
 func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.started = a.time()
 	a.skew = pipeline.NewClockSkew(a.started)
@@ -101,9 +101,7 @@ func (a *apiServer) begin(saved *registry.Snapshot) {
 
 func (a *apiServer) time() time.Time { return a.at(time.Now()) }
 
-// The faults that a script makes.
-
-// pause is SIGSTOP, and proceed is SIGCONT. What came meanwhile is there at once and in any order with the tick.
+// pause is SIGSTOP and resume is SIGCONT. Messages that arrived in between are read at once, in random order with the tick.
 func (a *apiServer) pause() {
 	gate := make(chan struct{})
 	a.gate.Store(&gate)
@@ -113,20 +111,20 @@ func (a *apiServer) pause() {
 func (a *apiServer) resume() {
 	a.paused = false
 	a.recoverChannel()
-	if a.w.noise.IntN(2) == 0 { // the prober's goroutines come before the tick and what waits to be read
+	if a.w.noise.IntN(2) == 0 { // the prober's goroutines run before the tick and the messages
 		a.open()
 		synctest.Wait()
 	}
 }
 
-// open lets the prober's goroutines go on.
+// open lets the prober's goroutines continue.
 func (a *apiServer) open() {
 	if gate := a.gate.Swap(nil); gate != nil {
 		close(*gate)
 	}
 }
 
-// disconnect cuts the network off, and mend brings it back.
+// disconnect cuts the process off the network until reconnect.
 func (a *apiServer) disconnect() {
 	a.disconnected.Store(true)
 	a.stall = a.w.now
@@ -137,8 +135,7 @@ func (a *apiServer) reconnect() {
 	a.recoverChannel()
 }
 
-// recoverChannel follows a stall: after a long one nsqd may have closed the connection, and dropped the channel with what was
-// in it.
+// recoverChannel ends a stall. After a long one nsqd may have closed the connection, and removed the channel with its messages.
 func (a *apiServer) recoverChannel() {
 	if a.w.now-a.stall > steps(nsqdClientTimeout) && !a.keeps {
 		a.reader = a.w.now + randomSteps(a.w.noise, reconnectTime)
@@ -148,7 +145,7 @@ func (a *apiServer) recoverChannel() {
 
 func (a *apiServer) stalled() bool { return a.paused || a.disconnected.Load() }
 
-// arrive takes a message from an nsqd.
+// arrive receives a message from an nsqd.
 func (a *apiServer) arrive(m message) {
 	switch {
 	case a.stop == nil, a.w.now < a.reader:
@@ -187,7 +184,7 @@ func (a *apiServer) step() {
 	a.canary()
 }
 
-// readable is how many messages the process gets to in this step. The others wait in a queue in front of its mailbox.
+// readable returns the number of messages that the process reads in this step. The others wait in a queue before its mailbox.
 func (a *apiServer) readable() int {
 	n := len(a.inbox)
 	if a.rate > 0 {
@@ -201,7 +198,7 @@ func (a *apiServer) readable() int {
 	return n
 }
 
-// schedule lets a process that gets a share of the CPU run in the first part of each second.
+// schedule pauses a process with a share of the CPU in the last part of each second.
 func (a *apiServer) schedule() {
 	second := steps(time.Second)
 	switch a.w.now % second {
@@ -253,7 +250,7 @@ func (a *apiServer) process(messages []message) {
 				continue
 			}
 			if !errors.Is(err, pipeline.ErrDrop) {
-				a.w.audit.fail("stage %s refuses %s: %v", stage.Name, env.Payload, err)
+				a.w.audit.fail("stage %s rejects %s: %v", stage.Name, env.Payload, err)
 			}
 			break
 		}
@@ -285,7 +282,7 @@ func (a *apiServer) receipt(m message) events.Receipt {
 	return r
 }
 
-// saveSnapshot writes the roll to disk once a second, from now on and as long as the process lives.
+// saveSnapshot saves the registry now, and then once a second while the process lives.
 func (a *apiServer) saveSnapshot() {
 	if a.stop == nil {
 		return
@@ -297,7 +294,7 @@ func (a *apiServer) saveSnapshot() {
 	a.w.after(time.Second, a.saveSnapshot)
 }
 
-// readSnapshot reads it back.
+// readSnapshot parses what saveSnapshot saved.
 func (a *apiServer) readSnapshot() *registry.Snapshot {
 	s := new(registry.Snapshot)
 	fixture.Must(a.w.t, json.Unmarshal(a.snapshot, s))
@@ -305,7 +302,7 @@ func (a *apiServer) readSnapshot() *registry.Snapshot {
 	return s
 }
 
-// routable are those to which a request may go.
+// routable returns the keys of the servers that get requests.
 func (a *apiServer) routable() map[string]bool {
 	roll, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
 	fixture.Must(a.w.t, err)
@@ -316,15 +313,15 @@ func (a *apiServer) routable() map[string]bool {
 	return keys
 }
 
-// at is what the process reads on its clocks at a moment of the bubble, whose own times have no monotonic reading. Setting
-// the wall clock leaves that reading as it is. package time has no way to say so, so it is done to the seconds of the wall
-// word, which begin at bit 30.
+// at returns the clock reading of the process at a moment of the bubble, whose times have no monotonic reading. A change of the wall clock
+// must not change the monotonic reading. Package time has no function for that, so at adds to the seconds in the wall word of the time,
+// which begin at bit 30.
 func (a *apiServer) at(moment time.Time) time.Time {
 	was := a.w.epoch.Add(moment.Sub(a.w.start))
 	is := was
 	*(*uint64)(unsafe.Pointer(&is)) += uint64(a.clock/time.Second) << 30
 	if is.Sub(was) != 0 || is.Round(0).Sub(was.Round(0)) != a.clock {
-		a.w.t.Fatalf("the wall clock is set by %v and the monotonic one by %v, want %v and 0", is.Round(0).Sub(was.Round(0)), is.Sub(was), a.clock)
+		a.w.t.Fatalf("the wall clock changed by %v and the monotonic one by %v, want %v and 0", is.Round(0).Sub(was.Round(0)), is.Sub(was), a.clock)
 	}
 	return is
 }

@@ -12,20 +12,20 @@ import (
 	"rollcall/services/registry"
 )
 
-// audit reads the events and holds them against what is true in the world.
+// audit checks every event against the state of the world.
 type audit struct {
 	w *world
 
 	mu     sync.Mutex
 	events []auditedEvent
 
-	lives          map[serverLife]events.Type // newest event but updated
-	newest         map[string]int64           // incarnation that was registered
+	lives          map[serverLife]events.Type // type of the newest event, except updated
+	newest         map[string]int64           // incarnation that was registered last
 	revision       uint64
 	failures       int
 	falseExpiries  int // expiries of servers that run
 	detection      detectionTimes
-	eventsByServer map[string][]string // server -> its events, in order; kept if not nil
+	eventsByServer map[string][]string // events of each server in their order, by key; kept if not nil
 }
 
 type auditedEvent struct {
@@ -35,32 +35,32 @@ type auditedEvent struct {
 
 // serverLife is one incarnation of a server.
 type serverLife struct {
-	id          string // service/id
+	id          string // the key of the server: service/id
 	incarnation int64
 }
 
-// ttl is the TTL.
+// ttl is the TTL of every server.
 const ttl = 10 * time.Second
 
 func newAudit(w *world) *audit {
 	return &audit{w: w, lives: make(map[serverLife]events.Type), newest: make(map[string]int64)}
 }
 
-// record is called by the goroutine that reads the events.
+// record is called by the goroutine that receives the events.
 func (c *audit) record(e events.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = append(c.events, auditedEvent{time.Now(), e})
 }
 
-// fail tells of something that must not be, and of what is like it only at first.
+// fail fails the test. Only the first failures of a world are printed.
 func (c *audit) fail(format string, args ...any) {
 	if c.failures++; c.failures <= 5 {
 		c.w.t.Errorf("seed %d at %v: "+format, append([]any{c.w.seed, time.Duration(c.w.now) * step}, args...)...)
 	}
 }
 
-// check looks at the events since the last step.
+// check checks the events since the last step.
 func (c *audit) check() {
 	c.mu.Lock()
 	heard := c.events
@@ -78,7 +78,8 @@ func (c *audit) check() {
 	}
 }
 
-// allowedNext says what may come after what in one life; "" is the beginning. Updated may come anywhere between.
+// allowedNext lists the types of events that may follow a type within one life, in which "" stands for the start. An updated event may
+// come between any two.
 var allowedNext = map[events.Type][]events.Type{
 	"":                    {events.TypeRegistered},
 	events.TypeRegistered: {events.TypeSuspected, events.TypeLeft, events.TypeReplaced},
@@ -92,7 +93,7 @@ func (c *audit) transition(at time.Time, typ events.Type, d events.Transition) {
 	life := serverLife{s.key, d.Server.Incarnation}
 	before := c.lives[life]
 	if typ == events.TypeUpdated {
-		c.fail("%s is updated, and nothing of it ever changes", life.id)
+		c.fail("%s is updated although it never changes", life.id)
 		return
 	}
 	if returns := before == events.TypeLeft && typ == events.TypeRegistered && s.publishesAfterLeave; !slices.Contains(allowedNext[before], typ) && !returns {
@@ -109,13 +110,13 @@ func (c *audit) transition(at time.Time, typ events.Type, d events.Transition) {
 		c.expired(at, s, life, d)
 	case events.TypeLeft:
 		if s.incarnation == life.incarnation && !s.is(left) {
-			c.fail("%v left, and did not say so", life)
+			c.fail("%v left although it sent no leave", life)
 		}
 	}
 }
 
-// registered: no server that is dead for longer than its TTL, no incarnation that a newer one followed unless it is that of
-// a clock that was set back, and none within a TTL of its leave.
+// registered checks three rules. A server that is dead for longer than its TTL does not register. An incarnation older than a known one
+// does not register, unless the clock was set back. A server does not register within a TTL of its leave.
 func (c *audit) registered(s *dataServer, life serverLife) {
 	newest := c.newest[life.id]
 	c.newest[life.id] = max(newest, life.incarnation)
@@ -123,29 +124,29 @@ func (c *audit) registered(s *dataServer, life serverLife) {
 	if now && s.clockSetBack {
 		c.newest[life.id] = life.incarnation
 	} else if life.incarnation < newest {
-		c.fail("%v is registered after %d was", life, newest)
+		c.fail("%v is registered after incarnation %d", life, newest)
 	}
 	switch ago := c.w.now - s.since; {
 	case !now || s.is(running):
 	case s.publishesAfterLeave && ago < steps(ttl):
 		c.fail("%v is registered %v after its leave", life, time.Duration(ago)*step)
 	case !s.publishesAfterLeave && ago > steps(ttl+time.Second):
-		c.fail("%v is registered %v after its end", life, time.Duration(ago)*step)
+		c.fail("%v is registered %v after its death", life, time.Duration(ago)*step)
 	}
 }
 
 func (c *audit) expired(at time.Time, s *dataServer, life serverLife, d events.Transition) {
 	switch {
-	case s.incarnation != life.incarnation && !s.clockSetBack: // replaced while it was dead
+	case s.incarnation != life.incarnation && !s.clockSetBack: // replaced after its death
 	case s.healthy():
 		c.falseExpiries++
-		c.fail("%s runs and is expired (%s), with a lease of %v", life.id, d.Cause, time.Duration(d.Server.AgeMS)*time.Millisecond)
+		c.fail("%s runs and expired (%s) with a lease age of %v", life.id, d.Cause, time.Duration(d.Server.AgeMS)*time.Millisecond)
 	case !s.is(running):
 		c.detection.add(s, steps(at.Sub(c.w.start)))
 	}
 }
 
-// expectDetection plans to look whether the end of a server is noticed.
+// expectDetection fails the test if the server is still routable one TTL and a second after its death.
 func (c *audit) expectDetection(s *dataServer) {
 	if !c.w.network.onlyServersFail {
 		return
@@ -153,12 +154,12 @@ func (c *audit) expectDetection(s *dataServer) {
 	life, since := serverLife{s.key, s.incarnation}, s.since
 	c.w.after(ttl+time.Second, func() {
 		if now := c.lives[life]; s.since == since && (now == events.TypeRegistered || now == events.TypeRecovered) {
-			c.fail("%v is routable %v after its end", life, ttl+time.Second)
+			c.fail("%v is routable %v after its death", life, ttl+time.Second)
 		}
 	})
 }
 
-// checkEnd looks at the roll at the end: those who run are on it, and what the registry keeps has its bounds.
+// checkEnd checks the registry at the end: every running server is listed, and the registry keeps no more than it may.
 func (c *audit) checkEnd(a *apiServer) {
 	roll, err := a.registry.Members(context.Background(), registry.Query{})
 	fixture.Must(c.w.t, err)
@@ -168,17 +169,17 @@ func (c *audit) checkEnd(a *apiServer) {
 	}
 	for _, s := range c.w.servers {
 		if why := c.misplaced(s, listed[s.key]); why != "" {
-			c.fail("%s is %q on the roll at the end, and %s", s.key, listed[s.key], why)
+			c.fail("%s is %q at the end, but %s", s.key, listed[s.key], why)
 		}
 	}
 	st, err := a.registry.Stats(context.Background())
 	fixture.Must(c.w.t, err)
 	if len(roll.Servers) > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
-		c.fail("%d servers on the roll, %+v", len(roll.Servers), st)
+		c.fail("%d servers are listed, %+v", len(roll.Servers), st)
 	}
 }
 
-// misplaced says what is wrong with the state of a server at the end, when the faults are over.
+// misplaced returns what is wrong with the state of a server after all faults have ended, or an empty string.
 func (c *audit) misplaced(s *dataServer, state events.State) string {
 	n := c.w.network
 	switch {
@@ -187,14 +188,14 @@ func (c *audit) misplaced(s *dataServer, state events.State) string {
 		return "it runs"
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:
 		return "it runs and is heard"
-	case s.is(left) && n.loss > 0, n.unprobed: // the leave may be lost; without probes it takes longer
+	case s.is(left) && n.loss > 0, n.unprobed: // the leave may be lost, and without probes detection takes longer
 	case !s.is(running) && !s.publishesAfterLeave && state != "" && c.w.now-s.since > steps(2*ttl):
 		return "it is dead"
 	}
 	return ""
 }
 
-// detectionTimes are the times from a death to its discovery.
+// detectionTimes are the times from the death of a server to its expiry.
 type detectionTimes struct{ crashed, vanished []time.Duration }
 
 func (d *detectionTimes) add(s *dataServer, at int) {

@@ -2,8 +2,7 @@ package sim
 
 import "time"
 
-// clockScenarios restart servers whose clocks were set back meanwhile, so that their incarnations are earlier than those of
-// the processes before.
+// clockScenarios restart servers whose clocks were set back, so that the new incarnation is lower than the old one.
 func clockScenarios() []scenario {
 	back := func(part int, by time.Duration) func(*world) {
 		return func(w *world) {
@@ -12,7 +11,7 @@ func clockScenarios() []scenario {
 				w.at(at, func() { s.restartBack(by) })
 				w.at(at+15*time.Second, func() {
 					if newest := w.audit.newest[s.key]; newest != s.incarnation {
-						w.audit.fail("%s restarted with incarnation %d, and %d is on the roll", s.id, s.incarnation, newest)
+						w.audit.fail("%s restarted with incarnation %d, but the registry has %d", s.id, s.incarnation, newest)
 					}
 				})
 			}
@@ -27,7 +26,7 @@ func clockScenarios() []scenario {
 	}
 }
 
-// restartBack restarts a server with a clock that is earlier than at the start before by so much.
+// restartBack restarts a server with a clock that is set back from its previous start.
 func (s *dataServer) restartBack(by time.Duration) {
 	was := s.incarnation
 	s.restart()

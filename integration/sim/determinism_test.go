@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// However often messages come and in whatever order, as long as all come within the slack of a lease, the same is told of each
-// server: so two API servers that hear different things tell the same.
-func TestSimulatedDisorderChangesNoEvent(t *testing.T) {
+// Duplicates and disorder change no event as long as all messages arrive within the slack of a lease. So two API servers that receive
+// messages differently emit the same events.
+func TestSimulationEventsDoNotDependOnOrder(t *testing.T) {
 	for seed := uint64(1); seed <= *seedsFlag; seed += 20 {
 		calm := playEvents(t, seed, network{})
 		rough := playEvents(t, seed, network{copies: 9, late: 0.5, lateBy: 1400 * time.Millisecond})
 		if len(calm) != serverCount {
-			t.Fatalf("seed %d: something is told of %d servers, want %d", seed, len(calm), serverCount)
+			t.Fatalf("seed %d: events about %d servers, want %d", seed, len(calm), serverCount)
 		}
 		for _, id := range slices.Sorted(maps.Keys(calm)) {
 			if !slices.Equal(calm[id], rough[id]) {
-				t.Errorf("seed %d: of %s is told\n%s\nand with duplicates and disorder\n%s", seed, id, joinLines(calm[id]), joinLines(rough[id]))
+				t.Errorf("seed %d: the events of %s are\n%s\nand with duplicates and disorder\n%s", seed, id, joinLines(calm[id]), joinLines(rough[id]))
 			}
 		}
 	}
 }
 
-// playEvents plays what every API server tells in the same words. Of the rest some depends on what came first: a server that is
-// suspect recovers by a heartbeat or by a probe, and the event of its replacement names the last heartbeat that was heard.
+// playEvents plays deaths and leaves, for which every API server emits the same events. Other events depend on the order of messages: a
+// suspect server recovers by a heartbeat or by a probe, and the event of a replacement has the last heartbeat received.
 func playEvents(t *testing.T, seed uint64, n network) (told map[string][]string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed, serverCount, n)
@@ -46,8 +46,8 @@ func joinLines(lines []string) (s string) {
 	return s
 }
 
-// A failure of the simulation is worth nothing if it cannot be seen again.
-func TestSimulationReproduces(t *testing.T) {
+// A failure is useful only if its seed shows it again.
+func TestSimulationIsDeterministic(t *testing.T) {
 	play := func() (told map[string][]string) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 7, serverCount, network{loss: 0.05, late: 0.5, lateBy: 3 * time.Second})
@@ -65,7 +65,7 @@ func TestSimulationReproduces(t *testing.T) {
 	if first, second := play(), play(); !maps.EqualFunc(first, second, slices.Equal) {
 		for id := range first {
 			if !slices.Equal(first[id], second[id]) {
-				t.Errorf("of %s is told\n%s\nand the second time\n%s", id, joinLines(first[id]), joinLines(second[id]))
+				t.Errorf("the events of %s are\n%s\nand in the second run\n%s", id, joinLines(first[id]), joinLines(second[id]))
 			}
 		}
 	}

@@ -2,12 +2,12 @@ package sim
 
 import "time"
 
-// naiveRule is the rule that most would write: who was not heard for ten seconds is gone. It gets what the registry gets,
-// when the registry gets it.
+// naiveRule is the simple rule for comparison: a server that was silent for ten seconds is gone. It receives the same messages as the
+// registry at the same time.
 type naiveRule struct {
 	w             *world
-	lastHeard     []int // step in which a server was heard last; 0 is not on the list
-	falseExpiries int   // ends of servers that run
+	lastHeard     []int // step of the last heartbeat, by server; 0 if it is not listed
+	falseExpiries int   // of servers that run
 	detection     detectionTimes
 }
 

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// message is one on the heartbeat topic.
+// message is a message on the heartbeat topic.
 type message struct {
 	server      int // -1 for a canary
 	kind        messageKind
-	via         int // nsqd
-	life        int // of that nsqd: what it had in memory dies with it
+	via         int // index of the nsqd
+	life        int // of that nsqd: when it dies, its messages in memory are lost
 	incarnation int64
 	seq         uint64
 	sent        time.Duration // of a canary, since the start of the world
-	stamp       time.Duration // by nsqd, on the world's clock
-	came        int           // the step in which the API server received it
+	stamp       time.Duration // time of arrival at nsqd, on the world's clock
+	came        int           // step in which the API server received it
 }
 
 type messageKind uint8
@@ -31,11 +31,11 @@ type nsqdState uint8
 
 const (
 	nsqdUp   nsqdState = iota
-	nsqdHung           // by SIGSTOP: the kernel takes what is written to its sockets
+	nsqdHung           // paused by SIGSTOP: the kernel still accepts data for its sockets
 	nsqdDead
 )
 
-// nsqdNode stamps messages by a clock of its own and sends them to the API server a moment later.
+// nsqdNode stamps messages with its own clock, and delivers them to the API server a moment later.
 type nsqdNode struct {
 	w     *world
 	index int
@@ -44,22 +44,22 @@ type nsqdNode struct {
 	state nsqdState
 	since int
 	life  int
-	lag   time.Duration // what a message waits in it
+	lag   time.Duration // delay of every message
 
-	unreached bool // by the API server, from the start
+	unreached bool // the API server never connects to it
 
-	socket []message // written to it while it hangs, not stamped yet
+	socket []message // received by the kernel while nsqd hangs, not stamped yet
 	held   []message // stamped, for the API server
 	reader int       // step from which the API server is connected
 
-	canaries int // that wait in the socket
+	canaries int // number of canaries in the socket
 }
 
 const (
-	reconnectTime   = 3 * time.Second  // what the API server takes at most to connect again
-	consumerTimeout = 12 * time.Second // it waits so long for an nsqd that hangs,
-	canaryTimeout   = 3 * time.Second  // and so long where it publishes
-	forgetNSQDAfter = 60 * time.Second // an nsqd that refuses and that lookupd does not list leaves those that should be heard
+	reconnectTime   = 3 * time.Second  // the longest time until the API server is connected again
+	consumerTimeout = 12 * time.Second // its consumer gives up a hung nsqd
+	canaryTimeout   = 3 * time.Second  // its producer gives up a hung nsqd
+	forgetNSQDAfter = 60 * time.Second // an nsqd that refuses connections and that nsqlookupd does not list is no longer expected
 )
 
 func newNSQDNode(w *world, i int) *nsqdNode {
@@ -67,19 +67,17 @@ func newNSQDNode(w *world, i int) *nsqdNode {
 		skew: time.Duration(2*w.rng.Int64N(int64(time.Hour))) - time.Hour}
 }
 
-// unreached reports whether senders use an nsqd that the API server has never reached.
+// unreached reports whether senders use an nsqd to which the API server never connects.
 func (w *world) unreached() bool {
 	return slices.ContainsFunc(w.nsqd, func(n *nsqdNode) bool { return n.unreached })
 }
 
 func (n *nsqdNode) become(s nsqdState) { n.state, n.since = s, n.w.now }
 
-// The faults that a script makes.
-
 func (n *nsqdNode) hang() { n.become(nsqdHung) }
 
-// resume goes on where hang left off: what waited in the sockets is stamped now. An API server that had given up comes
-// back, to what nsqd kept of its channel or to nothing.
+// resume ends hang: nsqd stamps the messages in its sockets now. If the API server had given up, it connects again, and finds its channel
+// with all messages or an empty one.
 func (n *nsqdNode) resume() {
 	if n.w.now-n.since > steps(consumerTimeout) {
 		n.reader = n.w.now + randomSteps(n.w.noise, reconnectTime)
@@ -102,7 +100,7 @@ func (n *nsqdNode) kill() {
 	n.held, n.socket, n.canaries = nil, nil, 0
 }
 
-// restart is empty and without a channel; the topic keeps what comes until the API server is back.
+// restart starts it without messages and channels. The topic keeps new messages until the API server is connected.
 func (n *nsqdNode) restart() {
 	n.become(nsqdUp)
 	n.reader = n.w.now + randomSteps(n.w.noise, reconnectTime)
@@ -115,12 +113,12 @@ func (n *nsqdNode) reconnectSenders() {
 	}
 }
 
-// known reports whether the API server expects to hear this nsqd.
+// known reports whether the API server expects messages from this nsqd.
 func (n *nsqdNode) known() bool {
 	return n.state != nsqdDead || n.w.now-n.since < steps(forgetNSQDAfter)
 }
 
-// publish takes a message from a sender.
+// publish receives a message from a sender.
 func (n *nsqdNode) publish(m message) {
 	w := n.w
 	m.via, m.life = n.index, n.life
@@ -143,7 +141,7 @@ func (n *nsqdNode) send(m message, at int) {
 	*flight = append(*flight, m)
 }
 
-// canary takes one from the API server, which gives up the connection to an nsqd that does not answer.
+// canary receives a canary from the API server, which closes the connection to an nsqd that does not respond.
 func (n *nsqdNode) canary(m message) {
 	switch {
 	case n.unreached:
@@ -155,7 +153,7 @@ func (n *nsqdNode) canary(m message) {
 	}
 }
 
-// arrive is the end of a message's way, unless nsqd stopped or died meanwhile.
+// arrive delivers a message, unless nsqd stopped or died in between.
 func (n *nsqdNode) arrive(m message) {
 	switch {
 	case m.life != n.life, n.unreached:

@@ -8,15 +8,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// Answers to probes keep off the grid of the world, so that none races with a step of it.
+// Responses to probes arrive between the steps of the world, so that they never race with a step.
 const (
-	responseTime    = 20 * time.Millisecond  // a server that runs answers within that
-	probeTimeout    = 500 * time.Millisecond // then nothing is an answer too
-	probeRetryDelay = 250 * time.Millisecond // after a refusal
+	responseTime    = 20 * time.Millisecond  // limit for a server that runs
+	probeTimeout    = 500 * time.Millisecond // limit for any probe
+	probeRetryDelay = 250 * time.Millisecond // after a refused connection
 )
 
-// probe is the network as the prober meets it. Its dice are thrown by the server and the moment, whatever order the
-// prober's goroutines run in.
+// probe is the prober's network. Its random numbers depend on the server and the time only, not on the order of the prober's goroutines.
 func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Finding {
 	s := a.w.byKey[p.Service+"/"+p.ID]
 	began := time.Now()
@@ -25,7 +24,7 @@ func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Findin
 	if a.gate.Load() == nil {
 		return finding
 	}
-	// The process is stopped. When it goes on, the answer and the end of the time for it may both be there.
+	// The process is paused. When it resumes, the response and the timeout may both be due.
 	if !a.awaitRunning(ctx) || time.Since(began) > probeTimeout && dice.IntN(2) == 0 {
 		return registry.FindingSilent
 	}
@@ -63,7 +62,7 @@ func (a *apiServer) call(s *dataServer, p registry.Probe, dice *rand.Rand) regis
 	return registry.FindingRefused
 }
 
-// awaitRunning reports whether ctx still holds when the process runs.
+// awaitRunning waits while the process is paused, and reports whether ctx is still valid.
 func (a *apiServer) awaitRunning(ctx context.Context) bool {
 	for gate := a.gate.Load(); gate != nil; gate = a.gate.Load() {
 		select {
@@ -75,7 +74,7 @@ func (a *apiServer) awaitRunning(ctx context.Context) bool {
 	return true
 }
 
-// Probes and Report are what the prober sees of the registry: nothing while its process is stopped.
+// Probes and Report make the prober wait while the process is paused.
 func (a *apiServer) Probes() <-chan registry.Probe { return a.registry.Probes() }
 
 func (a *apiServer) Report(ctx context.Context, e registry.Evidence) error {

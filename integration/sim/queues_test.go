@@ -9,11 +9,11 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// queueScenarios put a queue between nsqd and the registry's judgement: messages are heard, and are old.
+// queueScenarios delay messages between nsqd and the registry.
 func queueScenarios() []scenario {
 	const deaths = 10
 	var all []scenario
-	for _, growing := range []time.Duration{6 * time.Second, 20 * time.Second} { // it is read at a fifth of what comes
+	for _, growing := range []time.Duration{6 * time.Second, 20 * time.Second} { // the queue is read at a fifth of the rate of its messages
 		all = append(all, scenario{
 			name: fmt.Sprintf("a queue in front of the mailbox grows for %v s", growing.Seconds()), alsoUnprobed: true, naiveFails: growing > ttl,
 			length: faultsBegin + growing + 2*settleTime, deaths: deaths,
@@ -22,7 +22,7 @@ func queueScenarios() []scenario {
 				gone := faultsBegin + growing
 				expectFewSuspects(w, faultsBegin, gone+settleTime)
 				w.at(gone, func() { w.api.rate = 100 })
-				// Behind messages older than a TTL the registry was blind, and is warming: it has silence end nobody.
+				// Messages older than a TTL made the registry blind. While it warms up again, silence expires no server.
 				holes := time.Duration(0)
 				if growing > ttl {
 					holes = settleTime
@@ -44,7 +44,8 @@ func queueScenarios() []scenario {
 			name: fmt.Sprintf("messages through 1 of 3 nsqd are %v s late", lag.Seconds()), naiveFails: lag > ttl, length: faultsBegin + 4*settleTime, deaths: deaths,
 			play: func(w *world) {
 				w.at(faultsBegin, func() { w.nsqd[0].lag = lag })
-				// Those that are too late count as blind: L runs at two thirds, and ages wait for an interval.
+				// An nsqd whose messages are late for a TTL is silent. Lease time then runs at two thirds of real time, and ages wait for
+				// an interval.
 				killAndExpect(w, deaths, faultsBegin+2*settleTime, min(lag, ttl), 0)
 				w.at(faultsBegin+3*settleTime, func() { w.nsqd[0].lag = 0 })
 			}})
@@ -52,7 +53,7 @@ func queueScenarios() []scenario {
 	return all
 }
 
-// unreachedScenarios are nsqd that the API server knows and has never reached, while senders publish to some of them.
+// unreachedScenarios have nsqd that the API server knows and cannot reach, while senders publish to some of them.
 func unreachedScenarios() []scenario {
 	const deaths = 10
 	invented := func(n int) func(*world) {
@@ -79,9 +80,8 @@ func unreachedScenarios() []scenario {
 	}
 }
 
-// killAndExpect lets n servers die within a second, half of them crashed and half vanished, and sees to it that the end of each
-// is found as soon as without faults, or later by delay, and for those that vanished by holes. One that was never heard
-// cannot be found.
+// killAndExpect kills n servers within a second, half by a crash and half by a loss of the host. Each must expire in the time that it
+// takes without faults plus delay, and plus holes for a lost host. A server whose heartbeats never arrived is not expected to expire.
 func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 	for i, s := range w.pick(n) {
 		fate, limit := crashed, crashLimit+delay
@@ -97,14 +97,14 @@ func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 			s.become(fate)
 			w.after(limit, func() {
 				if now := w.audit.lives[life]; heard && now != events.TypeExpired {
-					w.audit.fail("%s is %s %v after its end", s.id, now, limit)
+					w.audit.fail("%s is %s %v after its death", s.id, now, limit)
 				}
 			})
 		})
 	}
 }
 
-// expectFewSuspects sees to it that a lag does not make the servers suspect that are heard late.
+// expectFewSuspects fails the test if a lag of messages makes many live servers suspect.
 func expectFewSuspects(w *world, from, to time.Duration) {
 	for at := from; at < to; at += tickInterval {
 		w.at(at, func() {

@@ -8,21 +8,22 @@ import (
 	"rollcall/services/registry"
 )
 
-// scenario is a row of the table.
+// scenario is one way to make an installation fail.
 type scenario struct {
 	name         string
 	network      network
-	servers      int           // 0 is serverCount
-	length       time.Duration // of virtual time
-	long         time.Duration // for the first seed, if it is more
-	everyNthSeed uint64        // only each so manyth seed, because it costs much
-	naiveFails   bool          // the naive rule must do harm in it, or the scenario shows nothing
-	deaths       int           // that must be found
-	alsoUnprobed bool          // it is played without probes too
+	servers      int           // default serverCount
+	length       time.Duration // in virtual time
+	long         time.Duration // for the first seed, if longer
+	everyNthSeed uint64        // if set, only every nth seed is simulated, because each takes long
+	naiveFails   bool          // the naive rule must expire live servers, or else the scenario has no fault
+	deaths       int           // number of dead servers that must be detected
+	alsoUnprobed bool          // it is simulated without probes as well
 	play         func(w *world)
 }
 
-// Faults begin when every server has been heard and the registry is warm, and there is time to see what comes of them.
+// At faultsBegin every server is registered and the mode is normal. After a fault the scenario continues for settleTime, so that its
+// effects show.
 const (
 	faultsBegin = 16 * time.Second
 	settleTime  = 15 * time.Second
@@ -38,22 +39,22 @@ func scenarios() []scenario {
 	return append(all, withoutProbes(all)...)
 }
 
-// withoutProbes are the scenarios in which the lease clock alone must get it right, because nobody is asked: probes would hide
-// what it does wrong.
+// withoutProbes returns the scenarios that are also simulated without probes. There the lease clock alone must be right: probes could hide
+// its mistakes.
 func withoutProbes(all []scenario) []scenario {
 	var unasked []scenario
 	for _, sc := range all {
 		if sc.alsoUnprobed {
 			sc.name += ", without probes"
 			sc.network.unprobed = true
-			sc.everyNthSeed, sc.naiveFails = 8, false // that much is shown
+			sc.everyNthSeed, sc.naiveFails = 8, false // the scenario with probes shows it
 			unasked = append(unasked, sc)
 		}
 	}
 	return unasked
 }
 
-// lossScenarios are played for long by the first seed; a day of them is what it takes to believe them.
+// lossScenarios are long for the first seed.
 func lossScenarios() []scenario {
 	alone := func(loss, deaf float64) network { return network{loss: loss, probeLoss: deaf, onlyServersFail: true} }
 	rough := func(loss float64) network {
@@ -69,9 +70,9 @@ func lossScenarios() []scenario {
 	}
 }
 
-// dayScenarios are the losses of lossScenarios for as long as it takes to believe them. No more than a thousandth of the probes is
-// lost: who loses one heartbeat in a hundred and, in a row, three of the probes that ask about it expires, and where a
-// hundredth of the probes is lost as well, that is one of a thousand healthy servers in some days.
+// dayScenarios are lossScenarios of a day. At most a thousandth of the probes is lost. A server whose heartbeats are lost for a TTL, and
+// then three probes in a row, expires. If a hundredth of the probes were lost as well, that would happen to one of a thousand healthy
+// servers in some days.
 func dayScenarios() []scenario {
 	days := lossScenarios()
 	for i := range days {
@@ -109,7 +110,7 @@ func nsqdScenarios() []scenario {
 				w.at(faultsBegin, w.nsqd[0].hang)
 				w.at(faultsBegin+time.Second, func() {
 					for _, s := range w.servers {
-						if s.tried > 0 { // its beat is in the sockets of that one, and of no other
+						if s.tried > 0 { // its heartbeat is in the socket of that nsqd only
 							s.die(crashed)
 						}
 					}
@@ -139,11 +140,11 @@ func apiScenarios() []scenario {
 		all = append(all, scenario{
 			name: fmt.Sprintf("API server stopped %v s", length.Seconds()), length: faultsBegin + length + settleTime, naiveFails: true, alsoUnprobed: true,
 			play: func(w *world) {
-				// It stops and goes on between any two ticks.
+				// It pauses and resumes between any two ticks.
 				at := faultsBegin + time.Duration(w.rng.IntN(10))*step
 				w.at(at, w.api.pause)
 				w.at(at+length+time.Duration(w.rng.IntN(10))*step, w.api.resume)
-				if length > 2*ttl { // new incarnations that nobody hears of while they live
+				if length > 2*ttl { // processes that live and die while it is paused
 					for _, s := range w.pick(5) {
 						w.at(at+5*time.Second, s.restart)
 						w.at(at+2*ttl, func() { s.die(crashed) })
@@ -165,8 +166,8 @@ func apiScenarios() []scenario {
 	)
 }
 
-// restartAPIServer kills the API server and starts it again. A few servers die while it is away, and are found dead; the others
-// are routable in two seconds.
+// restartAPIServer kills the API server and starts it again. Servers that died in between must be detected, and the others must be
+// routable within two seconds.
 func restartAPIServer(w *world) {
 	w.at(faultsBegin-time.Second, w.api.saveSnapshot)
 	w.at(faultsBegin, func() { w.api.stop() })
@@ -223,7 +224,7 @@ func deathScenarios() []scenario {
 		{name: "restarts, short stops and leaves that are none", network: alone, length: faultsBegin + 25*time.Second, play: restartAndResume},
 		{name: "restarts and leaves, half of the messages late", network: network{late: 0.5, lateBy: 3 * time.Second}, length: faultsBegin + 25*time.Second,
 			play: func(w *world) {
-				for _, s := range w.pick(100) { // what the older incarnation said last comes after the newer one has left
+				for _, s := range w.pick(100) { // the last message of the older incarnation arrives after the leave of the newer one
 					at := w.soon(func() { s.become(crashed) })
 					w.at(at+200*time.Millisecond, s.restart)
 					w.at(at+time.Second, s.leave)
@@ -249,14 +250,14 @@ func deathScenarios() []scenario {
 				}
 				w.at(faultsBegin+25*time.Second, func() {
 					if found := len(w.audit.detection.crashed); found != len(dead) {
-						w.audit.fail("%d of %d servers that died are found", found, len(dead))
+						w.audit.fail("%d of %d dead servers are detected", found, len(dead))
 					}
 				})
 			}},
 	}
 }
 
-// stopAndLeave lets servers be stopped for good, die and leave, and some of those come back after a while: ten each.
+// stopAndLeave takes ten servers each that pause for good, leave for good, leave and come back, and crash and come back.
 func stopAndLeave(w *world) {
 	servers := w.pick(40)
 	for _, s := range servers[:10] {
@@ -273,8 +274,8 @@ func stopAndLeave(w *world) {
 	}
 }
 
-// restartAndResume lets servers be restarted at once, be stopped for less than a TTL, and leave but go on beating, as nobody should:
-// those are back a TTL later.
+// restartAndResume takes ten servers each that restart at once, pause for less than a TTL, and go on publishing after their leave. The
+// last ones must register again a TTL later.
 func restartAndResume(w *world) {
 	servers := w.pick(30)
 	for _, s := range servers[:10] {
@@ -292,14 +293,14 @@ func restartAndResume(w *world) {
 	}
 }
 
-// soon plans something for a random moment of the first seconds of faults, and tells when that is.
+// soon adds to the script at a random time within five seconds after faultsBegin, and returns that time.
 func (w *world) soon(do func()) time.Duration {
 	at := faultsBegin + w.moment(5*time.Second)
 	w.at(at, do)
 	return at
 }
 
-// pick gives n servers at random.
+// pick returns n random servers.
 func (w *world) pick(n int) []*dataServer {
 	picked := make([]*dataServer, n)
 	for i, j := range w.rng.Perm(len(w.servers))[:n] {
@@ -308,12 +309,12 @@ func (w *world) pick(n int) []*dataServer {
 	return picked
 }
 
-// moment is a random time below d.
+// moment returns a random time below d.
 func (w *world) moment(d time.Duration) time.Duration {
 	return time.Duration(randomSteps(w.rng, d)-1) * step
 }
 
-// restored takes over what a restarted registry says it knows.
+// restored sets the revision to that of the snapshot from which the API server starts.
 func (c *audit) restored(s *registry.Snapshot) {
 	c.revision = s.Revision
 }

@@ -7,43 +7,43 @@ import (
 	"time"
 )
 
-// fate is what a server is doing.
+// fate is the state of a server's process.
 type fate int32
 
 const (
 	running  fate = iota
-	crashed       // the process is gone: connections are refused
-	vanished      // the host is gone: nothing comes back
-	paused        // by SIGSTOP: connects, and never answers
-	left          // took its leave
+	crashed       // the process has ended: the kernel refuses connections
+	vanished      // the host has gone: nothing responds
+	paused        // by SIGSTOP: the kernel accepts connections, and nothing responds
+	left          // ended after its leave
 )
 
-// dataServer beats as a dataserver.Agent does: after 0, 1 and 2 s and then each 5 s +-10 %, through a random nsqd, and
-// through the next one if that refuses, or has not answered after 0.4 s.
+// dataServer publishes heartbeats like dataserver.Agent: after 0, 1 and 2 s and then every 5 s +-10 %, through a random nsqd. If that nsqd
+// refuses, or does not respond in 0.4 s, it tries the next one.
 type dataServer struct {
 	w      *world
 	index  int
 	id     string
 	key    string // service/id
 	addr   string
-	fate   atomic.Int32 // a probe asks for it from another goroutine
-	since  int          // step since which it holds
-	prefix []byte       // of a beat, before its incarnation and seq
+	fate   atomic.Int32 // a fate; probes read it in another goroutine
+	since  int          // step of the last change of fate
+	prefix []byte       // of a heartbeat, up to its incarnation
 
 	identity            identity
-	identityIncarnation atomic.Int64 // the incarnation that its listener tells
+	identityIncarnation atomic.Int64 // the incarnation in its responses to probes
 	incarnation         int64
 	clockSetBack        bool // it restarted with an earlier clock
-	publishesAfterLeave bool // it beats after its leave
+	publishesAfterLeave bool // it publishes heartbeats after its leave
 	seq                 uint64
-	turn                int // the number of its one valid turn
-	began               int // the step in which the beat that is being published began
+	turn                int // number of its valid turn; earlier ones are void
+	began               int // step in which the current heartbeat was begun
 	order               []int
 	tried               int
-	broken              [3]bool // its connection to that nsqd: nothing more reaches it until it runs again
+	broken              [3]bool // its connection to that nsqd does not work until nsqd runs again
 }
 
-// turn is a server's turn to do something; a server that died meanwhile does not take it.
+// turn is a planned action of a server.
 type turn struct{ server, number int }
 
 // publishTimeout is how long a sender waits for an nsqd.
@@ -58,7 +58,7 @@ func newDataServer(w *world, i int, service, id, addr string) *dataServer {
 
 func (s *dataServer) is(f fate) bool { return fate(s.fate.Load()) == f }
 
-// healthy reports whether the server runs, and has for a second: whoever asked it before that got no answer.
+// healthy reports whether the server has run for a second or more. Probes before that found no process.
 func (s *dataServer) healthy() bool {
 	return s.is(running) && s.w.now-s.since >= steps(time.Second)
 }
@@ -66,19 +66,17 @@ func (s *dataServer) healthy() bool {
 func (s *dataServer) become(f fate) {
 	s.fate.Store(int32(f))
 	s.since = s.w.now
-	s.turn++ // whatever it was about to do
+	s.turn++ // cancel its planned turn
 	s.tried = 0
 }
 
-// appear lets a server that was started some time ago begin to beat.
+// appear starts a server as of an earlier step.
 func (s *dataServer) appear(at int) {
 	s.become(running)
 	s.incarnation = s.w.epoch.Add(-time.Duration(s.w.rng.Int64N(int64(10 * time.Hour)))).UnixMilli()
 	s.since = at
 	s.plan(at)
 }
-
-// The fates that a script gives.
 
 func (s *dataServer) die(f fate) {
 	s.become(f)
@@ -97,7 +95,7 @@ func (s *dataServer) resume() {
 	s.plan(s.w.now)
 }
 
-// leave publishes the leave through an nsqd that takes it.
+// leave publishes the leave through the first nsqd that runs.
 func (s *dataServer) leave() {
 	s.become(left)
 	s.seq++
@@ -115,7 +113,7 @@ func (s *dataServer) plan(at int) {
 	*turns = append(*turns, turn{s.index, s.turn})
 }
 
-// act begins a beat, or goes on with one whose nsqd did not answer.
+// act publishes a heartbeat, or tries the next nsqd for one.
 func (s *dataServer) act(t turn) {
 	if t.number != s.turn {
 		return
@@ -144,14 +142,14 @@ func (s *dataServer) act(t turn) {
 			}
 		}
 		if s.w.network.noFailover {
-			s.next(true) // it knows no better
+			s.next(true) // it does not know that the heartbeat is lost
 			return
 		}
 	}
 	s.next(false)
 }
 
-// next plans the next beat, at once if there was nobody to take this one.
+// next plans the next heartbeat: soon, if no nsqd took the current one.
 func (s *dataServer) next(published bool) {
 	s.tried = 0
 	interval := steps(time.Second)
@@ -166,7 +164,7 @@ func (s *dataServer) beat() message {
 	return message{server: s.index, kind: heartbeatMessage, incarnation: s.incarnation, seq: s.seq}
 }
 
-// body is that of a beat or a leave, written into buf.
+// body appends the JSON of a heartbeat or a leave to buf.
 func (s *dataServer) body(buf []byte, m message) []byte {
 	buf = strconv.AppendInt(append(buf, s.prefix...), m.incarnation, 10)
 	buf = strconv.AppendUint(append(buf, `,"seq":`...), m.seq, 10)

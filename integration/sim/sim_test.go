@@ -14,26 +14,25 @@ import (
 )
 
 var (
-	seedsFlag = flag.Uint64("seeds", fewSeeds, "simulate each scenario with so many seeds; with more than a few the first one at length")
-	seedFlag  = flag.Uint64("seed", 0, "simulate with this seed alone; 1 at length")
-	dayFlag   = flag.Bool("day", false, "simulate 24 hours of loss, duplicates and disorder too")
+	seedsFlag = flag.Uint64("seeds", fewSeeds, "number of seeds for each scenario; with more than 3 the first seed simulates longer")
+	seedFlag  = flag.Uint64("seed", 0, "simulate only this seed; seed 1 simulates longer")
+	dayFlag   = flag.Bool("day", false, "also simulate 24 hours of loss, duplicates and disorder")
 )
 
-// fewSeeds is for every run of all tests; .ci/run has the rest.
+// fewSeeds is the default, for every run of all tests. CI simulates more.
 const fewSeeds = 3
 
-// serverCount is the size of the simulated roll.
+// serverCount is the number of servers unless a scenario says otherwise.
 const serverCount = 1000
 
-// What a true death may take to be found.
+// The limits for the detection of a death.
 const (
 	crashMedianLimit = 6 * time.Second
 	crashLimit       = 8500 * time.Millisecond
 	vanishLimit      = 10500 * time.Millisecond
 )
 
-// TestSimulation plays every scenario with many seeds, with the naive rule beside it on the same deliveries, and prints
-// what became of both.
+// TestSimulation plays every scenario with several seeds, applies the naive rule to the same messages, and logs the results of both.
 func TestSimulation(t *testing.T) {
 	scenarios := scenarios()
 	if *dayFlag {
@@ -43,7 +42,7 @@ func TestSimulation(t *testing.T) {
 	if *seedFlag > 0 {
 		first, last = *seedFlag, *seedFlag
 	}
-	// A world is a few megabytes that live as long as it does; without this a fifth of the time goes to the collector.
+	// A world is a few megabytes that live as long as the world. With the default, garbage collection takes a fifth of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 
 	rows := make([]result, len(scenarios))
@@ -65,18 +64,18 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	t.Logf("%d servers over 3 nsqd, seeds %d to %d\n%s", serverCount, first, last, resultTable(scenarios, rows))
-	if last-first < 2 { // what few seeds do is no measure
+	if last-first < 2 { // a few seeds prove nothing
 		return
 	}
 	for i, sc := range scenarios {
 		if sc.naiveFails && rows[i].naive == 0 && rows[i].virtual > 0 && first != last {
-			t.Errorf("%s: the naive rule does no harm: is there a fault at all?", sc.name)
+			t.Errorf("%s: the naive rule has no false expiry: does the scenario have a fault?", sc.name)
 		}
 		rows[i].check(t, sc)
 	}
 }
 
-// playScenario simulates one scenario, adds it to its row, and fails for what must hold with each seed.
+// playScenario plays a scenario with one seed and adds to its result. It fails the test for what must hold with every seed.
 func playScenario(t *testing.T, sc scenario, seed uint64, length time.Duration, row *result) {
 	var w *world
 	defer func() { row.add(w) }() // also after a failure
@@ -87,10 +86,10 @@ func playScenario(t *testing.T, sc scenario, seed uint64, length time.Duration, 
 		}
 		w.run(length)
 		if w.audit.falseExpiries > 0 {
-			t.Errorf("seed %d: %d servers that run were expired", seed, w.audit.falseExpiries)
+			t.Errorf("seed %d: %d running servers expired", seed, w.audit.falseExpiries)
 		}
 		if n := len(w.audit.detection.crashed) + len(w.audit.detection.vanished); n < sc.deaths {
-			t.Errorf("seed %d: %d of %d dead servers were found", seed, n, sc.deaths)
+			t.Errorf("seed %d: %d of %d dead servers were detected", seed, n, sc.deaths)
 		}
 	})
 }
@@ -115,7 +114,7 @@ func (r *result) add(w *world) {
 	r.virtual += time.Duration(w.now) * step
 }
 
-// check holds the times of a scenario without other faults against the promise.
+// check compares the detection times of a scenario that has no other fault with their limits.
 func (r *result) check(t *testing.T, sc scenario) {
 	t.Helper()
 	if !sc.network.onlyServersFail {
@@ -123,7 +122,7 @@ func (r *result) check(t *testing.T, sc scenario) {
 	}
 	check := func(what string, got, limit time.Duration) {
 		if got > limit {
-			t.Errorf("%s: %s is found after %v, want at most %v", sc.name, what, got, limit)
+			t.Errorf("%s: %s is detected after %v, want at most %v", sc.name, what, got, limit)
 		}
 	}
 	if sc.deaths > 0 {
@@ -133,7 +132,7 @@ func (r *result) check(t *testing.T, sc scenario) {
 	}
 }
 
-// resultTable is for people.
+// resultTable formats the results for people.
 func resultTable(scenarios []scenario, rows []result) string {
 	var b strings.Builder
 	line := func(cells ...any) { fmt.Fprintf(&b, "%-58s %9v %7v %8v  %-15v %-15v\n", cells...) }
@@ -141,7 +140,7 @@ func resultTable(scenarios []scenario, rows []result) string {
 	line("", "", "naive", "rollcall", "naive", "rollcall")
 	for i := range rows {
 		r := &rows[i]
-		if r.virtual == 0 { // left out by -run
+		if r.virtual == 0 { // excluded by -run
 			continue
 		}
 		line(scenarios[i].name, r.virtual.Round(time.Second), r.naive, r.ours, "", "")

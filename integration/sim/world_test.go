@@ -8,50 +8,49 @@ import (
 	"time"
 )
 
-// The simulation runs the real code of an API server in virtual time, in a world of data servers and nsqd that the test
-// makes up. Everything in the world happens on a grid of 25 ms, the time for which an nsqd gathers what it sends; only
-// answers to probes come in between. One goroutine moves the world, and it waits at each step until all the others wait for
-// time to pass: so a seed plays the same on each run.
+// A world holds simulated data servers and nsqd around the real code of an API server, in virtual time. Everything happens at steps of 25
+// ms, the time for which nsqd collects messages before it sends them. Only responses to probes arrive between steps. One goroutine plays
+// the steps, and waits in each until all other goroutines are blocked. So each run with a seed gives the same results.
 //
-//	dataServer --beats--> nsqdNode --deliveries--> apiServer: stages > registry <-- prober --ask--> dataServer
-//	                        ^---- canaries ---------'       | events                  `--> naive rule
-//	                                                        v
-//	                                                     audit
+//	dataServer --heartbeats--> nsqdNode --messages--> apiServer: stages > registry <-- prober --probes--> dataServer
+//	                              ^------ canaries -------'         | events
+//	                                                                v
+//	                                                              audit, beside naiveRule
 const step = 25 * time.Millisecond
 
-// steps is a duration in steps of the world.
+// steps converts a duration to steps.
 func steps(d time.Duration) int { return int(d / step) }
 
-// horizon bounds how many steps ahead of now anything is planned, but for the script.
+// horizon is the number of steps ahead for which servers and messages can be planned. The script has no such bound.
 const horizon = 1024
 
-// epoch is when every world begins: a time of outside, since those of a bubble have no monotonic reading.
+// epoch is the start of every world. It comes from outside of the synctest bubbles, whose times have no monotonic reading.
 var epoch = time.Now()
 
-// network is what the way from nsqd to the API server does to each message.
+// network describes what happens to messages between nsqd and the API server, and to probes.
 type network struct {
-	loss            float64       // of messages
-	probeLoss       float64       // of probes
-	copies          int           // of each message that is not lost, within two seconds after it
-	late            float64       // part of the messages that are delayed,
-	lateBy          time.Duration // by up to so long
-	unprobed        bool          // the registry has nobody ask
-	noFailover      bool          // senders try no other nsqd
-	onlyServersFail bool          // the scenario leaves the brokers and the API server alone, so deaths are seen in time
+	loss            float64       // share of messages that are lost
+	probeLoss       float64       // share of probes that are lost
+	copies          int           // further deliveries of each message, within two seconds
+	late            float64       // share of messages that are delayed
+	lateBy          time.Duration // longest delay of these
+	unprobed        bool          // there is no prober
+	noFailover      bool          // senders try no second nsqd
+	onlyServersFail bool          // nsqd and the API server have no fault, so deaths must be detected in time
 }
 
 type world struct {
 	t       testing.TB
 	seed    uint64
-	rng     *rand.Rand // of the script and the servers
-	noise   *rand.Rand // of the network: servers do the same whatever it does
+	rng     *rand.Rand // for the script and the servers
+	noise   *rand.Rand // for the network, so that servers act the same whatever the network does
 	start   time.Time  // in the bubble
 	epoch   time.Time  // the same moment on the clocks of the world
 	now     int        // steps since start
 	network network
 
 	servers []*dataServer
-	byAddr  map[string][]*dataServer // the later ones take the address from those before, or share it
+	byAddr  map[string][]*dataServer // in the order of their start; later servers replace earlier ones or share the address
 	byKey   map[string]*dataServer
 	nsqd    []*nsqdNode
 	api     *apiServer
@@ -59,11 +58,11 @@ type world struct {
 	audit   *audit
 
 	script map[int][]func()
-	turns  [horizon][]turn    // of servers
-	flight [horizon][]message // from nsqd to the API server
+	turns  [horizon][]turn    // of servers, by step modulo horizon
+	flight [horizon][]message // from nsqd to the API server, by step modulo horizon
 }
 
-// newWorld is called in a bubble. The servers start within the first five seconds.
+// newWorld must be called in a bubble. The servers start within the first five seconds.
 func newWorld(t testing.TB, seed uint64, servers int, n network) *world {
 	w := &world{
 		t:       t,
@@ -90,7 +89,7 @@ func newWorld(t testing.TB, seed uint64, servers int, n network) *world {
 	return w
 }
 
-// add makes a server that does nothing yet.
+// add creates a server that does not run.
 func (w *world) add(service, id, addr string) *dataServer {
 	s := newDataServer(w, len(w.servers), service, id, addr)
 	w.servers = append(w.servers, s)
@@ -100,15 +99,15 @@ func (w *world) add(service, id, addr string) *dataServer {
 	return s
 }
 
-// at plans a part of the script.
+// at adds to the script: do is called at a time since the start.
 func (w *world) at(when time.Duration, do func()) {
 	w.script[steps(when)] = append(w.script[steps(when)], do)
 }
 
-// after plans from now on.
+// after is at, relative to now.
 func (w *world) after(d time.Duration, do func()) { w.at(time.Duration(w.now)*step+d, do) }
 
-// run moves the world, ends the API server, and judges what is left to judge.
+// run plays the world, stops the API server, and makes the last checks.
 func (w *world) run(length time.Duration) {
 	w.api.begin(nil)
 	defer func() { // also after a failure
@@ -150,5 +149,5 @@ func (w *world) step() {
 	w.api.step()
 }
 
-// randomSteps is a random number of steps from 1 to d.
+// randomSteps returns a random number of steps, from 1 to the steps of d.
 func randomSteps(rng *rand.Rand, d time.Duration) int { return 1 + rng.IntN(max(1, steps(d))) }
