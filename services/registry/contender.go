@@ -8,8 +8,8 @@ import "time"
 // and more than once: it may come from a process that is gone.
 //
 // The time at which nsqd received the heartbeat distinguishes the two cases. It is the time of receipt minus the delay, from
-// which pipeline.ClockSkew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a queue
-// was published before the newest heartbeat of the record, and never takes its place. A contender does if
+// which pipeline.ClockSkew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a
+// queue was published before the newest heartbeat of the record, and never takes its place. A contender does if
 //
 //	it was published after the newest heartbeat of the record, and so was an earlier contender,
 //	the two are half an interval apart, because an nsqd that was paused gives one stamp to all messages that waited, and
@@ -17,8 +17,8 @@ import "time"
 //
 // So of two live processes with one id, the registered one stays as long as its heartbeats arrive.
 
-// maxLeap is the largest increase of seq between two heartbeats, plus twice the nanoseconds between them for senders that
-// use a clock as seq. A larger increase is the result of damage.
+// maxLeap is the largest increase of seq between two heartbeats. Twice the nanoseconds between the two are added, for senders
+// that use a clock as seq. A larger increase means that the message is damaged.
 const maxLeap = 1 << 20
 
 // leaps reports whether seq is further above that of the record than maxLeap allows.

@@ -11,7 +11,7 @@ import (
 // arrived and it has not, so a wrong order is no loss. Heartbeats without seq are not counted.
 const (
 	lossWindow = 8               // heartbeats, 40 s by default
-	lossPeriod = time.Minute     // the rate is that of this period and the one before
+	lossPeriod = time.Minute     // the rate covers the current period and the one before
 	lossLimit  = 0.01            // rate above which the detail of the mode mentions it
 	lossLeast  = 3               // with fewer lost heartbeats the detail does not mention the rate
 	lossJump   = 1 << lossWindow // a gap of this length or more starts a new sequence

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// NSQD is the reception of messages through one nsqd.
+// NSQD describes the reception of messages through one nsqd.
 type NSQD struct {
 	Address   string
 	Reception Reception
@@ -31,7 +31,7 @@ const (
 type nsqd struct {
 	addr        string
 	ever        bool          // a message has arrived through it
-	joined      bool          // none has, but this process was connected to it
+	joined      bool          // no message has arrived, but this process was connected to it
 	at          time.Duration // of the last message, or when the nsqd became known
 	delay       time.Duration // how long that message waited in NSQ
 	silent      bool

@@ -118,7 +118,7 @@ func (g *Tombstone) validate() error {
 	return nil
 }
 
-const keptTombstones = 10_000 // the newest tombstones, which a Snapshot contains
+const keptTombstones = 10_000 // number of tombstones in a Snapshot, the newest ones
 
 // FreshFor is the age up to which a restored Snapshot counts as complete. A process that may be killed must save more
 // often than that, even if nothing changes.
@@ -134,7 +134,7 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 	for i, r := range s.order {
 		view := *r.view
 		r.vitals(lease).apply(&view)
-		if r.provisional { // the suspicion is only a precaution of this process
+		if r.provisional { // suspect only because this process restored it
 			view.State = aliveState(view.Weight)
 		}
 		saved.Servers[i] = &view
