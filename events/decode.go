@@ -80,7 +80,7 @@ type wire struct {
 	SentAt *string `json:"sent_at"`
 }
 
-// reasonOf maps a field to the reason for rejecting a value of the wrong type: ReasonMalformed for fields that it lacks.
+// reasonOf maps a field to the reason for rejecting a value of the wrong type. For all other fields the reason is malformed.
 var reasonOf = map[string]Reason{
 	"v": ReasonVersion, "service": ReasonService, "id": ReasonMeta, "addr": ReasonAddress, "incarnation": ReasonIncarnation,
 	"seq": ReasonSeq, "interval_ms": ReasonInterval, "ttl_ms": ReasonInterval, "weight": ReasonWeight,

@@ -152,7 +152,7 @@ func BenchmarkDecodeHeartbeat(b *testing.B) {
 	})
 }
 
-// required returns a heartbeat with the required fields, followed by more.
+// required returns a heartbeat with the required fields and the fields in more.
 func required(more string) string {
 	if more != "" {
 		more = "," + more

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// A subscriber of the topic server_events.
+// A program that subscribes to the topic server_events decodes each message.
 func ExampleDecode() {
 	body := []byte(`{"specversion":"1.0","id":"5d41","source":"/rollcall/apiserver/api-1","type":"rollcall.server.expired",
 		"subject":"data/9f0c2c5e","time":"2026-11-22T12:00:10.250Z","datacontenttype":"application/json",
@@ -16,7 +16,7 @@ func ExampleDecode() {
 	e, err := events.Decode(body)
 	switch {
 	case errors.Is(err, events.ErrUnknownType):
-		return // of a newer version
+		return // a type that a newer version has added
 	case err != nil:
 		fmt.Println(err)
 		return

@@ -31,7 +31,7 @@ func NewRouter(m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) (*Ro
 	return &Router{router: r, metrics: m, quarantine: q, skew: skew, log: log}, nil
 }
 
-// Consume passes each message of the topic through the chain. It processes as many messages at once as from has in flight.
+// Consume passes each message of the topic through the chain. It processes messages concurrently, up to the number that from has in flight.
 func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
 	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }

@@ -162,7 +162,7 @@ func TestNSQDAmongNonexistentOnesIsReached(t *testing.T) {
 	}
 }
 
-// A producer that has reached an nsqd continues to publish to it, however many silent nsqd nsqlookupd names.
+// A producer that has reached an nsqd continues to publish to it, even if nsqlookupd names many silent nsqd.
 func TestPublishDespiteManySilentNSQD(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var invented []string

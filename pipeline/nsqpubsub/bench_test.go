@@ -125,7 +125,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
 }
 
-// benchmark publishes b.N messages and measures while the consumer that start starts receives them.
+// benchmark publishes b.N messages, calls start, and measures until all messages are consumed.
 func benchmark(b *testing.B, start func(addr string, consumed func()) (stop func())) {
 	n := mustNSQDProcessWithQueue(b, "", b.N+1)
 	fill(b, n.TCPAddr(), b.N)

@@ -11,8 +11,8 @@ const (
 	randomSuffix = 8            // characters that differ in each process
 )
 
-// EphemeralChannel returns a channel name for this process alone: id, for people who read it in nsqadmin, and a random suffix. Without
-// the suffix, two processes with the same id would share a channel, and each would receive half of the messages.
+// EphemeralChannel returns a channel name that is unique to this process: id, to recognize it in nsqadmin, and a random suffix.
+// Without the suffix, two processes with the same id would share a channel, and each would receive half of the messages.
 func EphemeralChannel(id string) string {
 	suffix := "-" + strings.ToLower(rand.Text()[:randomSuffix]) + ephemeral
 	return id[:min(len(id), maxChannel-len(suffix))] + suffix
