@@ -18,6 +18,7 @@ const dropLogRate = 10
 
 // TopicPublisher publishes messages of one kind to one topic, and records failures. It is safe for concurrent use.
 type TopicPublisher struct {
+	kind    string // of the messages, such as events
 	topic   string
 	to      message.Publisher
 	counter prometheus.Counter
@@ -32,6 +33,7 @@ type TopicPublisher struct {
 func newTopicPublisher(kind, topic string, to message.Publisher, m *Metrics, log *zap.Logger) *TopicPublisher {
 	log = log.With(zap.String("messages", kind), zap.String("topic", topic))
 	return &TopicPublisher{
+		kind:    kind,
 		topic:   topic,
 		to:      to,
 		counter: m.unpublishable.WithLabelValues(kind),

@@ -48,20 +48,22 @@ var mayImport = map[string][]string{
 		"events", "services/app", "services/balancer", "services/check", "services/config", "services/dataserver", "services/embednsq",
 		"services/subscriber", "services/supervisor", "services/terminal", "services/version",
 	},
-	"services/supervisor": {},
-	"services/terminal":   {"events"},
-	"services/version":    {},
-	"services/app":        {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
-	"services/rollcall":   {"events", "pipeline/nsqpubsub", "services"},
-	"integration":         {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services", "integration/fixture"},
-	"integration/fixture": {"services/embednsq"},
+	"services/registrylog": {"services/registry"},
+	"services/silence":     {"pipeline/nsqpubsub", "services/registry"},
+	"services/supervisor":  {},
+	"services/terminal":    {"events"},
+	"services/version":     {},
+	"services/app":         {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
+	"services/rollcall":    {"events", "pipeline/nsqpubsub", "services"},
+	"integration":          {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services", "integration/fixture"},
+	"integration/fixture":  {"services/embednsq"},
 }
 
 // onlyIn lists the folders that may import a module of others.
 var onlyIn = map[string][]string{
 	"github.com/nsqio/go-nsq":            {"pipeline/nsqpubsub"},
 	"github.com/nsqio/nsq":               {"services/embednsq", "integration/harness"},
-	"github.com/ThreeDotsLabs/watermill": {"pipeline", "services/app"},
+	"github.com/ThreeDotsLabs/watermill": {"pipeline"},
 }
 
 // maxLines bounds the Go files of the product.

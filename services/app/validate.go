@@ -20,7 +20,7 @@ func (n *fieldNotes) Report(_ *events.Heartbeat, names []string) { *n = append(*
 // now: the heartbeat with every default filled in, and notes for whoever wrote it. The error is an *events.InvalidError, but
 // where the configuration is wrong.
 func ValidateHeartbeat(cfg config.Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
-	permit, err := permitOf(cfg.Registry, nil)
+	permit, err := permitOf(cfg.Registry)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,9 +9,9 @@ import (
 	"rollcall/services/proxy"
 )
 
-// Component returns the configuration of the proxy that these keys describe, without what only a running process has: its registry,
+// ProxyConfig returns the configuration of the proxy that these keys describe, without what only a running process has: its registry,
 // dialer, metrics and log. It reads the files of proxy.tls.
-func (x *Proxy) Component() (proxy.Config, error) {
+func (x *Proxy) ProxyConfig() (proxy.Config, error) {
 	routes, routesErr := parseRoutes(x.Routes)
 	hash, hashErr := proxy.ParseHashKey(x.Hash)
 	trusted, trustedErr := parsePrefixes("proxy.trusted", x.Trusted)

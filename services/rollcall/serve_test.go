@@ -62,7 +62,7 @@ func TestTheFirstSignalStopsInOrder(t *testing.T) {
 			if state := p.wait(); state.ExitCode() != 0 {
 				t.Errorf("got %v, want 0; %s", state, &p.stderr)
 			}
-			if !strings.Contains(p.stderr.String(), "api server stopped") {
+			if !strings.Contains(p.stderr.String(), "API server has stopped") {
 				t.Errorf("got %s, want the log of a stop", &p.stderr)
 			}
 		})

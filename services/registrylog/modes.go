@@ -1,4 +1,4 @@
-package app
+package registrylog
 
 import (
 	"context"
@@ -9,38 +9,36 @@ import (
 	"rollcall/services/registry"
 )
 
-// logModes logs the registry's modes, and the nsqd that become silent and receiving, until ctx ends. The events of
-// these changes wait for a broker; the log must not.
-func logModes(ctx context.Context, r *registry.Registry, log *zap.Logger) error {
+// logModes logs each change of the mode, and each nsqd that becomes silent or delivers messages again.
+func logModes(ctx context.Context, r *registry.Registry, log *zap.Logger) {
 	mode, silent := registry.ModeWarming, []string(nil)
-	for s := range r.Watch(ctx) {
-		logSilent(log, silent, s.Silent)
-		if s.Mode != mode {
+	for m := range r.Watch(ctx) {
+		logSilent(log, silent, m.Silent)
+		if m.Mode != mode {
 			logMode(ctx, r, log, mode)
 		}
-		mode, silent = s.Mode, s.Silent
+		mode, silent = m.Mode, m.Silent
 	}
-	return nil
 }
 
 func logSilent(log *zap.Logger, before, now []string) {
 	for _, addr := range now {
 		if !slices.Contains(before, addr) {
-			log.Warn("nothing comes through nsqd: what it may hold back counts against no server", zap.String("nsqd", addr))
+			log.Warn("nsqd is silent: heartbeats that it may hold back count against no server", zap.String("nsqd", addr))
 		}
 	}
 	for _, addr := range before {
 		if !slices.Contains(now, addr) {
-			log.Info("nsqd is heard again, or has left", zap.String("nsqd", addr))
+			log.Info("nsqd is no longer silent, or is no longer known", zap.String("nsqd", addr))
 		}
 	}
 }
 
-// logMode logs the mode of now, which may be another already than the one that was seen to change.
+// logMode logs the current mode. It may have changed again since the membership that showed a change.
 func logMode(ctx context.Context, r *registry.Registry, log *zap.Logger, before registry.Mode) {
 	stats, err := r.Stats(ctx)
 	if err != nil {
-		return // it stops
+		return // the registry has stopped
 	}
 	level := zap.InfoLevel
 	if stats.Mode == registry.ModeBlind || stats.Mode == registry.ModeHolding {

@@ -38,9 +38,9 @@ func TestModeBlindNamesItsCause(t *testing.T) {
 		"nsqd's HTTP port": {func(n *config.NSQ) { n.NSQD, n.Lookupd = nil, []string{plain.HTTPAddr()} },
 			[]string{"no nsqd is known", "404 Not Found", "is this nsqlookupd's HTTP address?"}},
 		"authorisation is refused": {func(n *config.NSQ) { n.NSQD = []string{withAuth.TCPAddr()} },
-			[]string{"none can be consumed from", withAuth.TCPAddr(), "authorisation is refused"}},
+			[]string{"no nsqd is connected", withAuth.TCPAddr(), "not authorized"}},
 		"no TLS": {func(n *config.NSQ) { n.TLS.Enabled = true },
-			[]string{"none can be consumed from", plain.TCPAddr(), "does not offer TLS"}},
+			[]string{"no nsqd is connected", plain.TCPAddr(), "does not offer TLS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/events"
+	"rollcall/pipeline"
+	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/apiserver"
+	"rollcall/services/canary"
+)
+
+// returnedCanaries passes on each canary that returns.
+type returnedCanaries struct {
+	skew   *pipeline.ClockSkew
+	sender *canary.Sender
+}
+
+func (r returnedCanaries) Learn(receipt events.Receipt, sent time.Time) {
+	r.skew.Learn(receipt, sent)
+	r.sender.Returned(receipt.Via, sent)
+}
+
+// addresses lists every known nsqd as receipts name it. It is never nil: nil would mean that the nsqd are not known.
+func addresses(s *nsqpubsub.Subscriber) []string {
+	addrs := []string{}
+	for _, n := range s.Nodes() {
+		addrs = append(addrs, n.Address)
+	}
+	return addrs
+}
+
+// waiting is a gauge of the known nsqd to which no connection is tried at present.
+func waiting(s *nsqpubsub.Subscriber) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "rollcall_nsqd_waiting",
+		Help: "Known nsqd that wait for a connection attempt, because too many others have never been reached.",
+	}, func() float64 { return float64(s.Waiting()) })
+}
+
+func nodes(s *nsqpubsub.Subscriber, canaries *canary.Sender) []apiserver.Node {
+	var nodes []apiserver.Node
+	for _, n := range s.Nodes() {
+		node := apiserver.Node{Address: n.Address, Connected: n.Connected, LastMessage: n.LastMessage, Received: n.Received, Loss: canaries.Loss(n.Address)}
+		if n.Err != nil {
+			node.Error = n.Err.Error()
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes
+}

@@ -1,0 +1,69 @@
+package silence
+
+import (
+	"fmt"
+	"strings"
+
+	"rollcall/pipeline/nsqpubsub"
+)
+
+// maxReasons is how many brokers a reason lists.
+const maxReasons = 3
+
+// brokers is the state of the brokers while no message arrives.
+type brokers struct {
+	topic, channel string
+	lookups        []nsqpubsub.LookupState
+	nodes          []nsqpubsub.ConsumerNode
+	paused         []nsqpubsub.Pause
+}
+
+func (b brokers) reason() string {
+	var disconnected []string
+	for _, n := range b.nodes {
+		if !n.Connected {
+			disconnected = append(disconnected, fmt.Sprintf("nsqd %s: %s", n.Address, connectError(n.Err)))
+		}
+	}
+	switch connected := len(b.nodes) - len(disconnected); {
+	case len(b.nodes) == 0 && len(b.lookups) == 0:
+		return "no nsqd is known yet"
+	case len(b.nodes) == 0:
+		return "no nsqd is known (" + list(b.lookups) + ")"
+	case connected == 0:
+		return "no nsqd is connected (" + list(disconnected) + ")"
+	case len(b.paused) > 0:
+		return list(b.paused)
+	case len(disconnected) > 0:
+		return fmt.Sprintf("%d nsqd are connected and deliver nothing; not connected: %s", connected, list(disconnected))
+	}
+	return fmt.Sprintf("every nsqd is connected and delivers nothing; topic %s or channel %s may be paused", b.topic, b.channel)
+}
+
+func connectError(err error) string {
+	if err == nil {
+		return "not connected yet"
+	}
+	for _, sign := range []string{"E_AUTH", "E_UNAUTHORIZED", "Auth Required"} {
+		if strings.Contains(err.Error(), sign) {
+			return fmt.Sprintf("not authorized, check nsq.auth (%v)", err)
+		}
+	}
+	return err.Error()
+}
+
+// list joins the first items of a list and counts the rest.
+func list[T any](items []T) string {
+	var b strings.Builder
+	for i, item := range items {
+		if i == maxReasons {
+			fmt.Fprintf(&b, "; and %d more", len(items)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprint(&b, item)
+	}
+	return b.String()
+}
