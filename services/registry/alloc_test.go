@@ -8,7 +8,7 @@ import (
 	"rollcall/events"
 )
 
-// allocServers are enough to fill several slots of the wheel, and maps beyond their first bucket.
+// allocServers is large enough to use several slots of the wheel, and more than one bucket of the maps.
 const allocServers = 1000
 
 func plainBeat(i int, seq uint64) *events.Heartbeat {
@@ -38,7 +38,7 @@ func TestRenewalAllocatesNothing(t *testing.T) {
 		for i, h := range beats {
 			h.Seq++
 			if v := s.observe(newMessage(h, events.Receipt{Via: vias[(h.Seq+uint64(i))%2], PublishedAt: now.Round(0), ReceivedAt: now})); v != outcomeTaken {
-				t.Fatalf("the beat is %v", v)
+				t.Fatalf("outcome %v, want taken", v)
 			}
 		}
 	}); got != 0 {
@@ -46,7 +46,7 @@ func TestRenewalAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestTickWithNobodyDueAllocatesNothing(t *testing.T) {
+func TestTickAllocatesNothingIfNoServerIsDue(t *testing.T) {
 	now := time.Now()
 	s := filledState(t, now)
 	if got := testing.AllocsPerRun(20, func() {
@@ -56,6 +56,6 @@ func TestTickWithNobodyDueAllocatesNothing(t *testing.T) {
 		t.Errorf("a tick allocates %v times, want 0", got)
 	}
 	if s.revision != allocServers {
-		t.Error("somebody was due")
+		t.Error("a server was due")
 	}
 }

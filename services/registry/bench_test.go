@@ -11,7 +11,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// heartbeatOf is what server i says: 250 bytes of JSON, as in the contract.
+// heartbeatOf returns a typical heartbeat of server i, about 250 bytes of JSON.
 func heartbeatOf(i int, seq uint64) *events.Heartbeat {
 	return &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: "data", ID: fmt.Sprintf("%032x", i),
@@ -47,7 +47,7 @@ func startRegistry(tb testing.TB, servers int) (*registry.Registry, time.Time) {
 	return r, now
 }
 
-// Heartbeats that renew, each of another server than the one before.
+// BenchmarkObserve renews one server after the other.
 func BenchmarkObserve(b *testing.B) {
 	for _, servers := range []int{10, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("servers=%d", servers), func(b *testing.B) {
@@ -69,7 +69,7 @@ func BenchmarkObserve(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if err := r.Tick(ctx, now, nil); err != nil { // all are applied
+			if err := r.Tick(ctx, now, nil); err != nil { // waits until all are applied
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "observes/s")
@@ -92,9 +92,9 @@ func BenchmarkMembers(b *testing.B) {
 	}
 }
 
-// Ticks that find nobody due. Time goes on by a part of a slot, as it does where ticks come early and late. Leases of
-// 6 minutes end within a turn of the wheel, so no slot is passed that holds a server; those of a day
-// are passed over once a turn.
+// BenchmarkTick measures ticks at which no server is due. Time advances by a part of a slot, as with ticks that come early and
+// late. A lease of 6 minutes is suspect within one turn of the wheel, so the slots that are passed are empty. A lease of a day
+// stays in the wheel for many turns, and its slot is passed once per turn.
 func BenchmarkTick(b *testing.B) {
 	for _, ttl := range []time.Duration{6 * time.Minute, events.MaxLease} {
 		for _, servers := range []int{10, 100_000} {
@@ -115,14 +115,14 @@ func BenchmarkTick(b *testing.B) {
 					mustTick(b, r, now)
 				}
 				if s, err := r.Stats(b.Context()); err != nil || s.Transitions[events.TypeSuspected][events.CauseSilent] > 0 {
-					b.Fatalf("somebody was due: %+v, %v", s, err)
+					b.Fatalf("a server was due: %+v, %v", s, err)
 				}
 			})
 		}
 	}
 }
 
-// renewAll gives all servers a lease of ttl from moments that are spread over four seconds, as those of real ones are.
+// renewAll renews all servers with a TTL of ttl. Their leases begin at times that are spread over four seconds.
 func renewAll(b *testing.B, r *registry.Registry, servers int, seq uint64, ttl time.Duration, now time.Time) {
 	b.Helper()
 	for i := range servers {
@@ -142,7 +142,7 @@ func BenchmarkMemoryPerServer(b *testing.B) {
 	for b.Loop() {
 		before := heap()
 		r, _ := startRegistry(b, servers)
-		for seq := uint64(2); seq < 8; seq++ { // rings of beats fill
+		for seq := uint64(2); seq < 8; seq++ { // fills the rings of recent heartbeats
 			for i := range servers {
 				if err := r.Observe(context.Background(), heartbeatOf(i, seq), receiptAt(time.Now())); err != nil {
 					b.Fatal(err)

@@ -11,13 +11,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// Everybody at once, and the end in the middle of it: -race finds what is shared, goleak what is left, and the counts what is lost.
-func TestEverybodyAtOnce(t *testing.T) {
+// All methods run concurrently, and Run is stopped meanwhile. The race detector finds shared state, goleak finds goroutines
+// that do not end, and the counts show lost heartbeats and events.
+func TestConcurrentUseAndStop(t *testing.T) {
 	const observers, beats, servers = 8, 5000, 200
 	r, stop := mustRun(t, registry.Config{Mailbox: 64, Outbox: 1 << 16})
-	var crowd sync.WaitGroup
-	join := func(f func(t *testing.T, r *registry.Registry) error) {
-		crowd.Go(func() {
+	var callers sync.WaitGroup
+	repeat := func(f func(t *testing.T, r *registry.Registry) error) {
+		callers.Go(func() {
 			for {
 				if err := f(t, r); err != nil {
 					if !errors.Is(err, registry.ErrStopped) {
@@ -30,10 +31,10 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 	for name, call := range methods {
 		if name != "Observe" && name != "Explain" {
-			join(func(t *testing.T, r *registry.Registry) error { return call(t.Context(), r) })
+			repeat(func(t *testing.T, r *registry.Registry) error { return call(t.Context(), r) })
 		}
 	}
-	join(func(t *testing.T, r *registry.Registry) error { // comes and goes
+	repeat(func(t *testing.T, r *registry.Registry) error { // a watcher that joins and leaves
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		w := r.Watch(ctx)
@@ -44,7 +45,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	crowd.Go(func() { // never goes
+	callers.Go(func() { // a watcher that stays
 		revision := uint64(0)
 		for s := range r.Watch(t.Context()) {
 			if s.Revision < revision {
@@ -53,10 +54,10 @@ func TestEverybodyAtOnce(t *testing.T) {
 			revision = s.Revision
 		}
 	})
-	r.Watch(t.Context()) // never looks
+	r.Watch(t.Context()) // a watcher that does not read
 
 	revision := uint64(0)
-	crowd.Go(func() { // slow: it asks something after each event
+	callers.Go(func() { // a slow reader of events, which calls Stats after each one
 		for e := range r.Events() {
 			if got := e.Details().Revision; got != revision+1 {
 				t.Errorf("event %d after %d", got, revision)
@@ -77,20 +78,20 @@ func TestEverybodyAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var heard uint64
+	var applied uint64
 	for _, n := range stats.Heartbeats {
-		heard += n
+		applied += n
 	}
-	if heard != observers*beats {
-		t.Errorf("%d heartbeats were applied, want %d", heard, observers*beats)
+	if applied != observers*beats {
+		t.Errorf("%d heartbeats were applied, want %d", applied, observers*beats)
 	}
 
-	for o := range observers { // the end comes in the middle of these
-		crowd.Go(func() { observeMany(t, r, o, 1<<30, servers) })
+	for o := range observers { // Run is stopped during these
+		callers.Go(func() { observeMany(t, r, o, 1<<30, servers) })
 	}
 	mustTick(t, r, time.Now())
 	stop()
-	crowd.Wait()
+	callers.Wait()
 	for _, e := range r.Unsent() {
 		if revision++; e.Details().Revision != revision {
 			t.Fatalf("event %d is unsent, want %d", e.Details().Revision, revision)
@@ -98,7 +99,7 @@ func TestEverybodyAtOnce(t *testing.T) {
 	}
 }
 
-// observeMany sends beats, restarts and leaves of all servers, until the registry stops.
+// observeMany sends heartbeats, restarts and leaves of all servers, until it has sent beats messages or the registry stops.
 func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers int) {
 	for i := range beats {
 		h := heartbeatOf(i%servers, uint64(i/servers+1))
@@ -115,8 +116,8 @@ func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers in
 	}
 }
 
-// Handing over a heartbeat costs no more than the heartbeat itself, which is made here.
-func TestObserveAllocatesTheHeartbeatAlone(t *testing.T) {
+// The only allocation is the heartbeat, which the test makes.
+func TestObserveAllocatesNothing(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()
 	first := heartbeatOf(1, 1)

@@ -9,19 +9,19 @@ import (
 	"rollcall/events"
 )
 
-// A restart with the clock set back has an older incarnation. After the end of the newer one it is taken when it is heard
-// twice, half an interval apart, or a TTL later at once.
-func TestAnOlderIncarnationIsTakenAfterTheEndOfTheNewer(t *testing.T) {
+// A process that restarts after its clock was set back has an older incarnation. After the newer one has left, it is
+// registered by two heartbeats that are half an interval apart, or by one that comes a TTL after the leave.
+func TestOlderIncarnationRegistersAfterTheNewerOneLeft(t *testing.T) {
 	ttl := plainBeat(1, 1).TTL()
 	for _, tt := range []struct {
 		name string
-		at   []time.Duration // after the end
+		at   []time.Duration // after the leave
 		want []outcome
 	}{
-		{"heard twice, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []outcome{outcomeUnproven, outcomeTaken}},
-		{"heard twice, less than that apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2 - 1}, []outcome{outcomeUnproven, outcomeUnproven}},
-		{"heard for the first time a TTL after the end", []time.Duration{ttl}, []outcome{outcomeTaken}},
-		{"heard for the first time just before that", []time.Duration{ttl - 1}, []outcome{outcomeUnproven}},
+		{"two heartbeats, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []outcome{outcomeUnproven, outcomeTaken}},
+		{"two heartbeats, less than half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2 - 1}, []outcome{outcomeUnproven, outcomeUnproven}},
+		{"one heartbeat, a TTL after the leave", []time.Duration{ttl}, []outcome{outcomeTaken}},
+		{"one heartbeat, less than a TTL after the leave", []time.Duration{ttl - 1}, []outcome{outcomeUnproven}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newState(Config{Observer: "api-1", Interval: time.Second, TTL: time.Second, Tick: time.Second, MaxServers: 10, Outbox: 100})
@@ -34,19 +34,19 @@ func TestAnOlderIncarnationIsTakenAfterTheEndOfTheNewer(t *testing.T) {
 			}
 			beat(2000, events.KindHeartbeat, 0)
 			if got := beat(2000, events.KindLeave, time.Second); got != outcomeTaken {
-				t.Fatalf("the leave is %v", got)
+				t.Fatalf("outcome of the leave is %v, want taken", got)
 			}
 			for i, at := range tt.at {
 				if got := beat(1000, events.KindHeartbeat, time.Second+at); got != tt.want[i] {
-					t.Errorf("%v after the end it is %v, want %v", at, got, tt.want[i])
+					t.Errorf("outcome %v after the leave is %v, want %v", at, got, tt.want[i])
 				}
 			}
 		})
 	}
 }
 
-// What was acked before the end is applied, so that its events can be flushed.
-func TestRunAppliesWhatIsInTheMailboxBeforeItEnds(t *testing.T) {
+// Heartbeats in the mailbox were acked, so Run applies them before it returns, and their events can be flushed.
+func TestRunAppliesTheMailboxBeforeItReturns(t *testing.T) {
 	const beats = 1000
 	r, err := New(Config{Observer: "api-1"})
 	if err != nil {
@@ -64,12 +64,12 @@ func TestRunAppliesWhatIsInTheMailboxBeforeItEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := len(r.Unsent()); got != beats {
-		t.Errorf("%d events are left, want %d", got, beats)
+		t.Errorf("%d unsent events, want %d", got, beats)
 	}
 }
 
-// A restart has one id, whichever heartbeat of the older incarnation an API server heard last.
-func TestAReplacementIsOneEventWhateverCameBefore(t *testing.T) {
+// The event id of a replacement does not depend on the last heartbeat of the older incarnation that was received.
+func TestReplacementHasOneEventID(t *testing.T) {
 	play := func(seqs ...uint64) (ids []string) {
 		s := mustState(t, Config{})
 		now := time.Now()
@@ -90,30 +90,29 @@ func TestAReplacementIsOneEventWhateverCameBefore(t *testing.T) {
 	}
 }
 
-// And one that happens again is another event.
-func TestTheSameReplacementTwiceIsTwoEvents(t *testing.T) {
+func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 	s := mustState(t, Config{Probing: true})
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	warm(s, now)
-	say := func(id string, incarnation int64, seq uint64) {
+	observe := func(id string, incarnation int64, seq uint64) {
 		now = now.Add(5 * time.Second)
 		s.tick(now, nil)
 		h := plainBeat(1, seq)
 		h.ID, h.Incarnation = id, incarnation
 		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
 	}
-	say("x", 1, 1)
-	say("y", 2, 1) // takes its address
+	observe("x", 1, 1)
+	observe("y", 2, 1) // takes the address of x
 	y := s.servers[key{"data", "y"}]
-	for range 2 { // is gone
+	for range 2 { // y expires
 		e := Evidence{Probe: Probe{Service: "data", ID: "y", Addr: y.view.Addr, Incarnation: 2}, Finding: FindingRefused, Source: SourceProbe}
 		now = now.Add(time.Second)
 		e.Began, e.Ended = now, now
 		s.report(e)
 	}
-	say("x", 1, 2)
-	say("y", 2, 3)
-	say("y", 2, 4) // is back
+	observe("x", 1, 2)
+	observe("y", 2, 3)
+	observe("y", 2, 4) // y is registered again
 	var ids []string
 	for _, e := range s.outbox.queue {
 		if e.Type() == events.TypeReplaced {
@@ -125,7 +124,7 @@ func TestTheSameReplacementTwiceIsTwoEvents(t *testing.T) {
 	}
 }
 
-// A whole fleet may die together. No tick of its end must hold up whoever asks whether the registry is alive.
+// BenchmarkFleetDies measures the slowest tick while all servers expire. A long tick would delay /livez.
 func BenchmarkFleetDies(b *testing.B) {
 	const servers = 100_000
 	for b.Loop() {
@@ -143,7 +142,7 @@ func BenchmarkFleetDies(b *testing.B) {
 		}
 		b.ReportMetric(float64(slowest.Microseconds())/1000, "ms/slowest-tick")
 		if len(s.order) != 0 || len(s.servers) != 0 {
-			b.Fatalf("%d are left", len(s.servers))
+			b.Fatalf("%d servers are still registered", len(s.servers))
 		}
 	}
 }

@@ -19,7 +19,6 @@ func mustJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
-// What was answered once is never changed, by whatever happens to its servers.
 func TestMembershipIsImmutable(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	start := time.Now()
@@ -52,7 +51,7 @@ func TestMembershipIsImmutable(t *testing.T) {
 		keep()
 	}
 	if first, last := memberships[0].Revision, memberships[len(memberships)-1].Revision; last < first+40 {
-		t.Fatalf("only %d changes: the test shows nothing", last-first)
+		t.Fatalf("only %d changes, too few for this test", last-first)
 	}
 	for i, s := range memberships {
 		if now := mustJSON(t, s); now != then[i] {
@@ -61,7 +60,7 @@ func TestMembershipIsImmutable(t *testing.T) {
 	}
 }
 
-func TestMembersAreSharedUntilTheyChange(t *testing.T) {
+func TestMembersReturnsTheSameMembershipUntilItChanges(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()
 	mustObserve(t, r, heartbeatOf(1, 1), now)
@@ -71,7 +70,7 @@ func TestMembersAreSharedUntilTheyChange(t *testing.T) {
 		mustObserve(t, r, heartbeatOf(1, seq), now)
 		mustTick(t, r, now)
 		if s := mustMembers(t, r, registry.Query{}); s != first {
-			t.Fatalf("a renewal made a new membership")
+			t.Fatalf("a heartbeat without changes made a new membership")
 		}
 	}
 	mustObserve(t, r, heartbeatOf(2, 1), now)
@@ -80,7 +79,7 @@ func TestMembersAreSharedUntilTheyChange(t *testing.T) {
 	}
 }
 
-func TestListHasTheVitalsOfTheTick(t *testing.T) {
+func TestListHasTheVitalsOfTheLastTick(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()
 	list := func() events.Server {
@@ -103,7 +102,7 @@ func TestListHasTheVitalsOfTheTick(t *testing.T) {
 	}
 	now = now.Add(2 * time.Second)
 	if got := list(); got.Seq != 1 {
-		t.Errorf("seq %d before the tick, want that of the tick before: 1", got.Seq)
+		t.Errorf("seq %d before the tick, want 1, as at the previous tick", got.Seq)
 	}
 	mustTick(t, r, now)
 	got := list()
@@ -112,7 +111,7 @@ func TestListHasTheVitalsOfTheTick(t *testing.T) {
 		t.Errorf("got %+v, want seq 2 via %s, load 99, age 1 s, last seen %v", got, receipt.Via, seen)
 	}
 	if old := mustMembers(t, r, registry.Query{}).Servers[0]; old.Seq != 1 || old.Load.InFlight != 3 {
-		t.Errorf("Members has seq %d and load %d, want those of the last transition: 1 and 3", old.Seq, old.Load.InFlight)
+		t.Errorf("Members has seq %d and load %d, want 1 and 3, as at the last transition", old.Seq, old.Load.InFlight)
 	}
 
 	mine, err := r.List(t.Context(), registry.Query{}, now)
@@ -121,7 +120,7 @@ func TestListHasTheVitalsOfTheTick(t *testing.T) {
 	}
 	mine.Servers[0].Addr = "mine"
 	if got := list(); got.Addr == "mine" {
-		t.Error("what a caller does to its list is seen by another")
+		t.Error("a change to the result of List is visible in another result")
 	}
 }
 
@@ -154,10 +153,10 @@ func TestQuery(t *testing.T) {
 		{"by zone", registry.Query{Zone: "b"}, []string{"2"}},
 		{"by one of several tags", registry.Query{Tags: []string{"ssd"}}, []string{"1"}},
 		{"by metadata", meta("rack", "r1"), []string{"1", "3"}},
-		{"each entry must be there", meta("rack", "r1", "os", "x"), []string{"1"}},
-		{"another value is no match", meta("rack", "r3"), nil},
+		{"all entries must match", meta("rack", "r1", "os", "x"), []string{"1"}},
+		{"another value does not match", meta("rack", "r3"), nil},
 		{"an empty value is not an absent key", meta("empty", ""), []string{"3"}},
-		{"each field narrows", registry.Query{Service: "data", Zone: "a", State: events.StateAlive, Tags: []string{"blue"}}, []string{"1"}},
+		{"all fields must match", registry.Query{Service: "data", Zone: "a", State: events.StateAlive, Tags: []string{"blue"}}, []string{"1"}},
 		{"fields that exclude each other", registry.Query{Service: "web", Tags: []string{"blue"}}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestQuery(t *testing.T) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 			if part.Revision != 7 || part.Mode != registry.ModeNormal {
-				t.Errorf("the part is of revision %d and mode %s, want those of the whole", part.Revision, part.Mode)
+				t.Errorf("selection has revision %d and mode %s, want those of the membership", part.Revision, part.Mode)
 			}
 		})
 	}

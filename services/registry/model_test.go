@@ -11,8 +11,9 @@ import (
 	"rollcall/events"
 )
 
-// TestModel plays random words, findings and ticks, with brokers that are heard or not, to the registry and to the naive
-// model of it: both must tell the same events and keep the same roll. Then it checks what must hold whatever the rules are.
+// TestModel applies random messages, findings and ticks, with receiving and silent nsqd, to the registry and to a naive model
+// of it. Both must emit the same events and have the same servers. TestModel also checks invariants that do not depend on the
+// rules.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPlay(t)
@@ -40,16 +41,16 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// play is the registry, its model, and what was said so far.
+// play is a registry, its model, and the messages and events so far.
 type play struct {
 	state  *state
 	model  *naive
 	start  time.Time
 	now    time.Duration
 	ticked time.Duration
-	silent int           // of modelNSQD, through which nothing comes
-	said   []word        // the last ones, to be said again
-	left   map[life]bool // said so
+	silent int           // the first silent nsqd of modelNSQD deliver nothing
+	said   []word        // the last messages, which may be repeated
+	left   map[life]bool // incarnations that published a leave
 	events []events.Event
 }
 
@@ -67,9 +68,9 @@ func newPlay(t *rapid.T) *play {
 		max: cfg.MaxServers, probing: cfg.Probing, clock: &p.state.clock, mode: ModeWarming, warmAt: 15 * time.Second, allowance: 1, answered: never,
 		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone), latest: make(map[string]*naiveServer), contests: make(map[key]*naiveContest),
 	}
-	p.state.tombstones.max = 1 << 20                              // the model forgets by time alone; TestTombstonesAreBounded has the rest
-	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // TestIgnoredIsBounded has the rest
-	p.tick()                                                      // the state's own time starts here
+	p.state.tombstones.max = 1 << 20                              // the model drops tombstones by time only; TestTombstonesAreBounded checks the limit
+	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // TestIgnoredIsBounded checks the limit
+	p.tick()                                                      // the time of the state starts here
 	return p
 }
 
@@ -79,7 +80,7 @@ func drawWord(t *rapid.T, now time.Duration) word {
 		addr:        rapid.SampledFrom([]string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}).Draw(t, "addr"),
 		zone:        rapid.SampledFrom([]string{"", "", "", "z"}).Draw(t, "zone"),
 		incarnation: rapid.SampledFrom([]int64{0, 1, 2, 3, 0, 1, 2, 3, naiveAhead, naiveAhead + 1}).Draw(t, "inc"),
-		// Mostly near to now, so that beats of one server go forward, backward, and repeat.
+		// Mostly near now, so that heartbeats of one server have rising, falling and equal ordinals.
 		ordinal: uint64(max(1, int64(now/time.Second)+rapid.Int64Range(-4, 4).Draw(t, "seq"))) + rapid.SampledFrom([]uint64{0, 0, 0, 0, 0, 0, 0, 0, 1 << 21, 1 << 62}).Draw(t, "leap"),
 		delay:   time.Duration(rapid.SampledFrom([]int{0, 0, 0, 500, 1500, 6999, 7000, 8000, 9999, 10000, 60000}).Draw(t, "delay")) * time.Millisecond,
 		ttl:     rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Second, shortestTTL, 400 * time.Second}).Draw(t, "ttl"),
@@ -88,10 +89,10 @@ func drawWord(t *rapid.T, now time.Duration) word {
 	return w
 }
 
-// again says one of the last words once more: a duplicate, or one that was overtaken.
+// again repeats one of the last messages: a duplicate, or a message that was overtaken.
 func (p *play) again(t *rapid.T) {
 	if len(p.said) == 0 {
-		t.Skip("nothing was said")
+		t.Skip("no message yet")
 	}
 	p.hear(rapid.SampledFrom(p.said).Draw(t, "again"))
 }
@@ -106,12 +107,12 @@ func (p *play) hear(w word) {
 	if w.leave {
 		h.Type = events.KindLeave
 		incarnation := w.incarnation
-		if s := p.model.servers[w.key]; s != nil && incarnation == 0 { // that of whoever is there
+		if s := p.model.servers[w.key]; s != nil && incarnation == 0 { // a leave without incarnation ends the registered one
 			incarnation = s.incarnation
 		}
 		p.left[life{w.key, incarnation}] = true
 	}
-	if w.incarnation == 0 { // its stamp orders it
+	if w.incarnation == 0 { // the stamp is the ordinal
 		h.Seq = 0
 		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
 	}
@@ -120,7 +121,7 @@ func (p *play) hear(w word) {
 	p.collect()
 }
 
-// pass lets time pass as it mostly does: with a tick and a canary through each nsqd that is heard at its turn.
+// pass advances the time regularly, with ticks, and canaries through every nsqd that is not silent.
 func (p *play) pass(d time.Duration) {
 	for end := p.now + d; p.now < end; {
 		p.now += p.state.cfg.Tick
@@ -140,10 +141,10 @@ func (p *play) tick() {
 	p.collect()
 }
 
-// find reports something about a server that is on the roll.
+// find reports a finding about a registered server.
 func (p *play) find(t *rapid.T) {
 	if len(p.state.order) == 0 {
-		t.Skip("nobody is on the roll")
+		t.Skip("no server is registered")
 	}
 	r := rapid.SampledFrom(p.state.order).Draw(t, "server")
 	finding := rapid.SampledFrom(Findings()).Draw(t, "finding")
@@ -164,11 +165,11 @@ func (p *play) collect() {
 }
 
 func (p *play) check(t *rapid.T) {
-	if got, want := p.told(), p.model.events; !slices.Equal(got, want) {
+	if got, want := p.eventLines(), p.model.events; !slices.Equal(got, want) {
 		t.Fatalf("events at %v:\n got %q\nwant %q", p.now, tail(got), tail(want))
 	}
 	if got, want := p.roll(), p.model.roll(); !slices.Equal(got, want) {
-		t.Fatalf("roll at %v:\n got %q\nwant %q", p.now, got, want)
+		t.Fatalf("servers at %v:\n got %q\nwant %q", p.now, got, want)
 	}
 	checkState(t, p.state)
 	checkLives(t, p.events, p.left)
@@ -176,7 +177,7 @@ func (p *play) check(t *rapid.T) {
 
 func tail(lines []string) []string { return lines[max(0, len(lines)-6):] }
 
-func (p *play) told() []string {
+func (p *play) eventLines() []string {
 	lines := make([]string, len(p.events))
 	for i, e := range p.events {
 		d := e.Details()
@@ -200,7 +201,7 @@ func (p *play) roll() []string {
 	return lines
 }
 
-// checkState checks that the indexes of the state agree with each other, and its bounds.
+// checkState checks that the indexes of the state are consistent, and its limits.
 func checkState(t *rapid.T, s *state) {
 	if len(s.servers) > s.cfg.MaxServers {
 		t.Fatalf("%d servers, want at most %d", len(s.servers), s.cfg.MaxServers)
@@ -209,7 +210,7 @@ func checkState(t *rapid.T, s *state) {
 		t.Fatalf("%d servers, but %d in order, %d by address, %d in the wheel", len(s.servers), len(s.order), len(s.byAddr), inWheel(&s.wheel))
 	}
 	if !slices.IsSortedFunc(s.order, byKey) {
-		t.Fatal("the roll is out of order")
+		t.Fatal("the servers are out of order")
 	}
 	for _, r := range s.order {
 		if s.servers[r.key()] != r || s.byAddr[key{r.view.Service, r.view.Addr}] != r {
@@ -226,7 +227,7 @@ func checkState(t *rapid.T, s *state) {
 		}
 	}
 	if suspects != s.suspects {
-		t.Fatalf("%d suspects are counted, there are %d", s.suspects, suspects)
+		t.Fatalf("%d suspects counted, want %d", s.suspects, suspects)
 	}
 	membership := s.members()
 	if membership.Revision != s.revision || len(membership.Servers) != len(s.order) {
@@ -234,7 +235,7 @@ func checkState(t *rapid.T, s *state) {
 	}
 	for i, r := range s.order {
 		if membership.Servers[i] != r.view {
-			t.Fatalf("the membership has another %s", r.view.Key())
+			t.Fatalf("the membership has another record of %s", r.view.Key())
 		}
 	}
 }
@@ -253,7 +254,7 @@ func inWheel(w *wheel) int {
 	return n
 }
 
-// shortestTTL of what TestModel draws.
+// shortestTTL is the shortest TTL in TestModel.
 const shortestTTL = 100 * time.Millisecond
 
 // life is one incarnation of a server.
@@ -262,9 +263,9 @@ type life struct {
 	incarnation int64
 }
 
-// checkLives checks the grammar of events: for each incarnation registered, then updated, suspected and recovered, then at
-// most one end; revisions grow by one; within the shortest TTL nobody comes back who left, and ids are unique. Longer than
-// that both hold but for those that go on publishing, which TestModel has the oracle for.
+// checkLives checks the order of events. For each incarnation there is registered, then any updated, suspected and recovered,
+// then at most one event of removal. Revisions grow by one. Within the shortest TTL, event ids are unique, and no server that
+// left returns. After that time a server that goes on publishing may return, which the model checks.
 func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	here := make(map[life]bool)
 	final := make(map[life]time.Time)
@@ -275,7 +276,7 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 		if d.Revision != uint64(i)+1 {
 			t.Fatalf("event %d has revision %d", i+1, d.Revision)
 		}
-		if told, ok := ids[d.ID]; ok && l.incarnation > 0 && d.Time.Sub(told) < shortestTTL {
+		if earlier, ok := ids[d.ID]; ok && l.incarnation > 0 && d.Time.Sub(earlier) < shortestTTL {
 			t.Fatalf("event %d has the id of an earlier one", i+1)
 		}
 		ids[d.ID] = d.Time
@@ -283,10 +284,10 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 			continue
 		}
 		if registers := e.Type() == events.TypeRegistered; registers == here[l] {
-			t.Fatalf("event %d of %v is %s, on the roll: %v", i+1, l, e.Type(), here[l])
+			t.Fatalf("event %d of %v is %s, registered before: %v", i+1, l, e.Type(), here[l])
 		}
 		if end, ok := final[l]; ok && l.incarnation > 0 && d.Time.Sub(end) < shortestTTL {
-			t.Fatalf("event %d: %v came back after its end", i+1, l)
+			t.Fatalf("event %d: %v returned after its leave", i+1, l)
 		}
 		switch e.Type() {
 		case events.TypeExpired, events.TypeLeft, events.TypeReplaced:
@@ -303,7 +304,8 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	}
 }
 
-// checkSuccessor: the next event, but for the end of one that held the address, registers another incarnation.
+// checkSuccessor checks that the next event registers another incarnation of old. Changes of mode, and the replacement of a
+// server that had the address, may come before it.
 func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	for len(next) > 0 && next[0].Type() == events.TypeMode {
 		next = next[1:]
@@ -319,7 +321,7 @@ func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	t.Fatalf("no other incarnation of %s was registered after it was replaced", old.Key())
 }
 
-// Burials of any kind and order never make the tombstones larger than its bound, and time empties it.
+// The tombstones never exceed their limit, whatever is added in whatever order, and all are dropped in the end.
 func TestTombstonesAreBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := newTombstones(rapid.IntRange(1, 5).Draw(t, "max"))
@@ -329,10 +331,10 @@ func TestTombstonesAreBounded(t *testing.T) {
 				k := key{"data", rapid.StringMatching("[a-h]").Draw(t, "id")}
 				g.add(tombstone{key: k, incarnation: rapid.Int64Range(0, 2).Draw(t, "inc")}, now, time.Second)
 				if g.find(k) == nil {
-					t.Fatalf("%v was forgotten at once", k)
+					t.Fatalf("%v was dropped at once", k)
 				}
 			},
-			"forget": func(t *rapid.T) {
+			"expire": func(t *rapid.T) {
 				now += time.Duration(rapid.IntRange(0, 50).Draw(t, "minutes")) * time.Minute
 				g.expire(now)
 			},
@@ -344,7 +346,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 		})
 		g.expire(now + tombstoneLife)
 		if len(g.stones) != 0 || g.order.Len() != 0 {
-			t.Fatalf("%d tombstones and %d in order are left for ever", len(g.stones), g.order.Len())
+			t.Fatalf("%d tombstones and %d in order were not dropped", len(g.stones), g.order.Len())
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"rollcall/events"
 )
 
-// jump is t as it would be read after the wall clock was set forward: the monotonic reading stays. package time has no
-// way to say that, so it is done to the seconds of its wall word, which begin at bit 30.
+// jump returns at as it would be read after the wall clock was set forward: only the wall time changes, not the monotonic
+// reading. Package time has no function for that, so jump changes the seconds in the wall field, which start at bit 30.
 func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -22,21 +22,20 @@ func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	return jumped
 }
 
-// A clock that is set changes no lease, no order and no event, as long as the broker's stamps are set with it. A clock that is
-// set back alone makes every beat look as if it had not waited.
-func TestWallClockJumps(t *testing.T) {
+// A change of the wall clock changes no event.
+func TestWallClockJumpsChangeNoEvent(t *testing.T) {
 	want := playJump(t, 0, 0)
-	if len(want) != 8 { // b and c end, a stays; it gets warm
+	if len(want) != 8 { // b and c expire, a stays, and mode warming ends
 		t.Fatalf("got %q, want eight events", want)
 	}
 	for _, test := range []struct {
 		name         string
 		here, broker time.Duration
 	}{
-		{"an hour forward, on one machine with the broker", time.Hour, time.Hour},
-		{"an hour back, on one machine with the broker", -time.Hour, -time.Hour},
-		{"an hour back", -time.Hour, 0},
-		{"an hour forward, at the broker", 0, time.Hour},
+		{"an hour forward, here and at the broker", time.Hour, time.Hour},
+		{"an hour back, here and at the broker", -time.Hour, -time.Hour},
+		{"an hour back, here only", -time.Hour, 0},
+		{"an hour forward, at the broker only", 0, time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := playJump(t, test.here, test.broker); !slices.Equal(got, want) {
@@ -46,18 +45,18 @@ func TestWallClockJumps(t *testing.T) {
 	}
 }
 
-// playJump plays a minute of three servers, two of which fall silent. After ten seconds the clocks are set.
+// playJump plays one minute with three servers, two of which stop. After ten seconds the clocks change. It returns the events.
 func playJump(t *testing.T, here, broker time.Duration) []string {
 	t.Helper()
 	s := mustState(t, Config{})
 	start := time.Now()
-	lastWords := []time.Duration{time.Minute, 5 * time.Second, 25 * time.Second}
+	stops := []time.Duration{time.Minute, 5 * time.Second, 25 * time.Second}
 	for at := time.Duration(0); at <= time.Minute; at += 250 * time.Millisecond {
 		received, published := start.Add(at), start.Add(at).Round(0)
 		if at >= 10*time.Second {
 			received, published = jump(t, received, here), published.Add(broker)
 		}
-		for i, last := range lastWords {
+		for i, last := range stops {
 			if at%(5*time.Second) == 0 && at <= last {
 				s.observe(newMessage(plainBeat(i, uint64(at/time.Second)+1), events.Receipt{Via: "nsqd-1", PublishedAt: published, ReceivedAt: received}))
 			}

@@ -7,9 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The wheel finds exactly those that are due, as a look at everybody would: whether they are due soon, in many turns or in
-// the past, whether time goes on in ticks, jumps over several turns, or goes back.
-func TestWheelFindsWhoIsDue(t *testing.T) {
+// The wheel returns exactly the records that are due. They may be due soon, after several turns or in the past, and time may
+// advance by ticks, jump over several turns, or go back.
+func TestWheelReturnsTheDueRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wheel{tick: 250 * time.Millisecond}
 		turn := wheelSlots * w.tick
@@ -40,7 +40,7 @@ func TestWheelFindsWhoIsDue(t *testing.T) {
 				before := now - time.Duration(rapid.Int64Range(1, int64(w.tick)).Draw(t, "by"))
 				for _, r := range w.collect(before, nil) {
 					if due[r] > before {
-						t.Fatalf("collected at %v what is due at %v", before, due[r])
+						t.Fatalf("collected at %v a record that is due at %v", before, due[r])
 					}
 				}
 			},
@@ -53,19 +53,19 @@ func TestWheelFindsWhoIsDue(t *testing.T) {
 	})
 }
 
-// mustCollect takes out of the wheel and the model who is due.
+// mustCollect removes the due records from the wheel and the model, and compares them.
 func mustCollect(t *rapid.T, w *wheel, due map[*record]time.Duration, now time.Duration) {
 	got := w.collect(now, nil)
 	for _, r := range got {
 		if d, ok := due[r]; !ok || d > now {
-			t.Fatalf("collected at %v one that is due at %v (in the wheel: %v)", now, d, ok)
+			t.Fatalf("collected at %v a record that is due at %v (in the wheel: %v)", now, d, ok)
 		}
 		w.remove(r)
 		delete(due, r)
 	}
 	for _, d := range due {
 		if d <= now {
-			t.Fatalf("not collected at %v though due at %v", now, d)
+			t.Fatalf("not collected at %v although due at %v", now, d)
 		}
 	}
 }

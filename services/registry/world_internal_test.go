@@ -10,8 +10,8 @@ import (
 	"rollcall/events"
 )
 
-// world is the state among servers, nsqd and answers, in steps of one tick: for what the simulation of the whole does not
-// vary, such as leases of other lengths and senders that know one nsqd alone.
+// world simulates servers and nsqd around a state, in steps of one tick. It covers cases that the simulation of the whole
+// system does not vary, such as other TTLs, and senders that publish to one nsqd only.
 type world struct {
 	state   *state
 	dice    *rand.Rand
@@ -22,15 +22,15 @@ type world struct {
 	servers []*resident
 	loss    float64
 
-	comes func(nsqd int, now time.Duration) bool // messages come through it
-	mute  func(i int, now time.Duration) bool    // that server sends nothing
+	comes func(nsqd int, now time.Duration) bool // whether messages arrive through an nsqd
+	mute  func(i int, now time.Duration) bool    // whether server i sends nothing
 	ends  map[int]time.Duration                  // when servers expired
 }
 
 // resident is a server of the world.
 type resident struct {
 	interval, ttl time.Duration
-	home          int // the nsqd that it knows; -1 is all
+	home          int // the only nsqd that it publishes to; -1: any
 	dead          bool
 	answer        Finding
 	seq           uint64
@@ -62,7 +62,7 @@ func anywhere(int) int { return -1 }
 
 func (w *world) at() time.Time { return w.start.Add(w.now) }
 
-func (w *world) hear(nsqd int, h *events.Heartbeat) {
+func (w *world) deliver(nsqd int, h *events.Heartbeat) {
 	w.state.observe(newMessage(h, events.Receipt{Via: w.nsqd[nsqd], PublishedAt: w.at(), ReceivedAt: w.at()}))
 }
 
@@ -71,7 +71,7 @@ func (w *world) run(d time.Duration) {
 		w.now += w.step
 		for n := range w.nsqd {
 			if w.now%time.Second < w.step && w.comes(n, w.now) {
-				w.hear(n, &events.Heartbeat{Type: events.KindCanary})
+				w.deliver(n, &events.Heartbeat{Type: events.KindCanary})
 			}
 		}
 		for i, r := range w.servers {
@@ -105,7 +105,7 @@ func (w *world) beat(i int, r *resident) {
 	}
 	h := plainBeat(i, r.seq)
 	h.IntervalMS, h.TTLMS = r.interval.Milliseconds(), r.ttl.Milliseconds()
-	w.hear(n, h)
+	w.deliver(n, h)
 }
 
 func number(id string) int {
@@ -116,8 +116,8 @@ func number(id string) int {
 	return n
 }
 
-// untrue counts the servers that expired although they live.
-func (w *world) untrue() (n int) {
+// falseExpiries counts the servers that expired although they are alive.
+func (w *world) falseExpiries() (n int) {
 	for i := range w.ends {
 		if !w.servers[i].dead {
 			n++
@@ -127,13 +127,13 @@ func (w *world) untrue() (n int) {
 }
 
 func TestNoHealthyServerExpires(t *testing.T) {
-	away := func(gone int) func(*world) { // for half an hour, through these nsqd nothing comes
+	away := func(gone int) func(*world) { // no message arrives through the first gone nsqd for half an hour
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n >= gone || now < 5*time.Minute || now > 35*time.Minute }
 		}
 	}
 	lossy := func(share float64) func(*world) { return func(w *world) { w.loss = share } }
-	unanswered := func(w *world) { // after five minutes no question gets through any more
+	unanswered := func(w *world) { // after five minutes no server answers probes
 		w.comes = func(_ int, now time.Duration) bool {
 			if now > 5*time.Minute {
 				for _, r := range w.servers {
@@ -151,20 +151,20 @@ func TestNoHealthyServerExpires(t *testing.T) {
 		faults        []func(*world)
 	}{
 		{"5 % loss", 3, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){lossy(0.05)}},
-		{"5 % loss, a lease of 45 s", 3, 20 * time.Second, 45 * time.Second, anywhere, []func(*world){lossy(0.05)}},
-		{"5 % loss, a lease of 132 s", 3, time.Minute, 132 * time.Second, anywhere, []func(*world){lossy(0.05)}},
-		{"5 % loss, a lease of a second", 3, 500 * time.Millisecond, time.Second, anywhere, []func(*world){lossy(0.05)}},
+		{"5 % loss, a TTL of 45 s", 3, 20 * time.Second, 45 * time.Second, anywhere, []func(*world){lossy(0.05)}},
+		{"5 % loss, a TTL of 132 s", 3, time.Minute, 132 * time.Second, anywhere, []func(*world){lossy(0.05)}},
+		{"5 % loss, a TTL of a second", 3, 500 * time.Millisecond, time.Second, anywhere, []func(*world){lossy(0.05)}},
 		{"one of two nsqd away", 2, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){away(1)}},
-		{"one of two nsqd away, a lease of 66 s", 2, 30 * time.Second, 66 * time.Second, anywhere, []func(*world){away(1)}},
-		{"one of three away, which a third of the senders knows alone", 3, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 3 }, []func(*world){away(1)}},
-		{"one of ten away, which a tenth of the senders knows alone", 10, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 10 }, []func(*world){away(1)}},
-		{"one of ten away, and its senders come back half a minute after it", 10, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 10 }, []func(*world){away(1), func(w *world) {
+		{"one of two nsqd away, a TTL of 66 s", 2, 30 * time.Second, 66 * time.Second, anywhere, []func(*world){away(1)}},
+		{"one of three nsqd away, the only one of a third of the senders", 3, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 3 }, []func(*world){away(1)}},
+		{"one of ten nsqd away, the only one of a tenth of the senders", 10, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 10 }, []func(*world){away(1)}},
+		{"one of ten nsqd away, and its senders return half a minute after it", 10, 5 * time.Second, 10 * time.Second, func(i int) int { return i % 10 }, []func(*world){away(1), func(w *world) {
 			w.mute = func(i int, now time.Duration) bool {
 				return i%10 == 0 && now > 5*time.Minute && now < 35*time.Minute+30*time.Second
 			}
 		}}},
-		{"5 % loss, and no question gets through", 3, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){lossy(0.05), unanswered}},
-		{"two of three away", 3, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){away(2)}},
+		{"5 % loss, and no server answers probes", 3, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){lossy(0.05), unanswered}},
+		{"two of three nsqd away", 3, 5 * time.Second, 10 * time.Second, anywhere, []func(*world){away(2)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.nsqd)
@@ -173,16 +173,16 @@ func TestNoHealthyServerExpires(t *testing.T) {
 				fault(w)
 			}
 			w.run(45 * time.Minute)
-			if n := w.untrue(); n > 0 {
-				t.Errorf("%d of %d servers expired, and all live", n, len(w.servers))
+			if n := w.falseExpiries(); n > 0 {
+				t.Errorf("%d of %d servers expired, although all are alive", n, len(w.servers))
 			}
 		})
 	}
 }
 
-// Whatever goes on, a server that does not answer any more ends.
-func TestTheDeadEnd(t *testing.T) {
-	comesEach := func(period time.Duration) func(*world) { // through the first nsqd, and nothing of any server's
+// A server that stops and does not answer probes expires, whatever else happens.
+func TestDeadServersExpire(t *testing.T) {
+	comesEach := func(period time.Duration) func(*world) { // only canaries arrive through the first nsqd, and only every period
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n > 0 || now < time.Minute || now%period < w.step }
 		}
@@ -195,13 +195,13 @@ func TestTheDeadEnd(t *testing.T) {
 		deaths int
 		within time.Duration
 	}{
-		{"nothing else goes on", 3, func(*world) {}, FindingSilent, 1, 11 * time.Second},
-		{"an nsqd goes blind and comes back each 3 s", 3, comesEach(3 * time.Second), FindingSilent, 1, 30 * time.Second},
-		{"each 5 s", 3, comesEach(5 * time.Second), FindingSilent, 1, 30 * time.Second},
-		{"ticks come late, all of them", 3, func(w *world) { w.step = 800 * time.Millisecond }, FindingSilent, 1, 40 * time.Second},
-		{"nobody could ask it", 3, func(*world) {}, FindingUnknown, 1, 75 * time.Second},
-		{"nobody could ask any of many", 3, func(*world) {}, FindingUnknown, 40, 90 * time.Second},
-		{"nobody could ask it, and the nsqd that it knew is blind", 3, func(w *world) {
+		{"no other fault", 3, func(*world) {}, FindingSilent, 1, 11 * time.Second},
+		{"an nsqd is silent and delivers again every 3 s", 3, comesEach(3 * time.Second), FindingSilent, 1, 30 * time.Second},
+		{"an nsqd is silent and delivers again every 5 s", 3, comesEach(5 * time.Second), FindingSilent, 1, 30 * time.Second},
+		{"every tick is late", 3, func(w *world) { w.step = 800 * time.Millisecond }, FindingSilent, 1, 40 * time.Second},
+		{"it cannot be probed", 3, func(*world) {}, FindingUnknown, 1, 75 * time.Second},
+		{"none of many can be probed", 3, func(*world) {}, FindingUnknown, 40, 90 * time.Second},
+		{"it cannot be probed, and its only nsqd is silent", 3, func(w *world) {
 			for i, r := range w.servers {
 				if i > 0 {
 					r.home = 2
@@ -209,11 +209,11 @@ func TestTheDeadEnd(t *testing.T) {
 			}
 			w.comes = func(n int, now time.Duration) bool { return n != 1 || now < 2*time.Minute }
 		}, FindingUnknown, 1, 2 * time.Minute},
-		{"it accepts connections and tells no id", 3, func(*world) {}, FindingAccepted, 1, 25 * time.Second},
-		{"it refuses them", 3, func(*world) {}, FindingRefused, 1, 8 * time.Second},
-		{"half of all refuse", 3, func(*world) {}, FindingRefused, 50, 13 * time.Second},
-		{"half of all are silent", 3, func(*world) {}, FindingSilent, 50, 16 * time.Second},
-		{"it refuses while nothing comes through any nsqd", 3, func(w *world) {
+		{"it accepts connections and sends no id", 3, func(*world) {}, FindingAccepted, 1, 25 * time.Second},
+		{"it refuses connections", 3, func(*world) {}, FindingRefused, 1, 8 * time.Second},
+		{"half of the servers refuse connections", 3, func(*world) {}, FindingRefused, 50, 13 * time.Second},
+		{"half of the servers do not answer", 3, func(*world) {}, FindingSilent, 50, 16 * time.Second},
+		{"it refuses connections while every nsqd is silent", 3, func(w *world) {
 			w.comes = func(_ int, now time.Duration) bool { return now < time.Minute }
 		}, FindingRefused, 1, 6 * time.Second},
 	} {
@@ -229,11 +229,11 @@ func TestTheDeadEnd(t *testing.T) {
 			w.run(5 * time.Minute)
 			for i := range tt.deaths {
 				if end, ended := w.ends[i]; !ended || end-died > tt.within {
-					t.Fatalf("server %d expired: %v, after %v; want it within %v", i, ended, end-died, tt.within)
+					t.Fatalf("server %d expired: %v, after %v; want within %v", i, ended, end-died, tt.within)
 				}
 			}
-			if n := w.untrue(); n > 0 {
-				t.Errorf("%d that live expired", n)
+			if n := w.falseExpiries(); n > 0 {
+				t.Errorf("%d live servers expired", n)
 			}
 		})
 	}
