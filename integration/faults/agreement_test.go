@@ -15,13 +15,13 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// TestTwoAPIServersTellTheSame compares what two API servers tell of the same deaths: each says who it is, and the ids
-// are the same, so that a subscriber hears of each once.
-func TestTwoAPIServersTellTheSame(t *testing.T) {
+// Two API servers publish events of the same deaths. Each names itself as the observer, and the ids are equal, so that a subscriber
+// handles each event once.
+func TestAPIServersEmitEqualEventIDs(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSite(t, 2)
 	one, two := s.StartAPI("api-1"), s.StartAPI("api-2")
-	told := startPublishedEvents(t, s.NSQDAddrs()...)
+	published := startPublishedEvents(t, s.NSQDAddrs()...)
 	ids, servers := s.StartDataServers("victim", 4)
 	s.StartFleet("fleet", fleetSize)
 	s.AwaitNormal(one)
@@ -32,27 +32,28 @@ func TestTwoAPIServersTellTheSame(t *testing.T) {
 		fixture.Sleep(300 * time.Millisecond)
 	}
 	s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, ids)
-	fixture.Sleep(2 * time.Second) // the second one's
+	fixture.Sleep(2 * time.Second) // for the events of the second API server
 	differ := 0
 	for _, id := range ids {
 		for _, typ := range []events.Type{events.TypeSuspected, events.TypeExpired} {
-			by := told.idsByObserver(typ, id)
+			by := published.idsByObserver(typ, id)
 			if !slices.Equal(slices.Sorted(maps.Keys(by)), []string{"api-1", "api-2"}) {
-				t.Errorf("%s of %s is told by %v, want each API server", typ, id, by)
+				t.Errorf("%s of %s was published by %v, want both API servers", typ, id, by)
 			}
 			if by["api-1"] != by["api-2"] {
 				differ++
 			}
 			if n := len(s.Events.OfServer(typ, id)); n != 1 {
-				t.Errorf("a subscriber hears of %s of %s %d times, want once", typ, id, n)
+				t.Errorf("a subscriber received %s of %s %d times, want once", typ, id, n)
 			}
 		}
 	}
-	harness.AtMost(t, "two API servers: transitions with two ids", differ, 0)
+	harness.AtMost(t, "two API servers: events with different ids", differ, 0)
 	s.NoFalseExpiries("two API servers", one, two)
 }
 
-// publishedEvents is every event as it is published, with nothing folded: its id by type, server and observer.
+// publishedEvents keeps the id of every published event, by type, server and observer. Unlike subscriber.Subscriber it drops no
+// duplicates.
 type publishedEvents struct {
 	mu  sync.Mutex
 	ids map[string]map[string]string
@@ -71,11 +72,11 @@ func startPublishedEvents(tb testing.TB, nsqd ...string) *publishedEvents {
 		Cluster: nsqpubsub.Cluster{NSQD: nsqd}, Topic: events.EventTopic, Channel: "test#ephemeral",
 	})
 	fixture.Must(tb, err)
-	harness.Run(tb, "hearsay", func(ctx context.Context) error {
+	harness.Run(tb, "published events", func(ctx context.Context) error {
 		return consumer.Run(ctx, func(_ context.Context, d *nsqpubsub.Delivery) error {
 			e, err := events.Decode(d.Body)
 			if err != nil {
-				tb.Errorf("an event cannot be read: %v", err)
+				tb.Errorf("decode an event: %v", err)
 				return nil
 			}
 			t := e.Details()

@@ -17,7 +17,7 @@ const (
 	reconnect    = 3 * time.Second
 )
 
-// brokerSite is a site of three nsqd with a fleet, and what watches it, all of it calm.
+// brokerSite is a site of three nsqd and a fleet, with an API server that a poller watches. Its mode is normal.
 type brokerSite struct {
 	*harness.Site
 	api    *harness.APIServer
@@ -34,8 +34,8 @@ func newBrokerSite(t *testing.T) *brokerSite {
 	return b
 }
 
-// TestOneOfThreeNSQD is what happens to one while the others serve.
-func TestOneOfThreeNSQD(t *testing.T) {
+// One of three nsqd fails while the others work.
+func TestOneOfThreeNSQDFails(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(t *testing.T, b *brokerSite){
 		"stopped for 15 s": func(_ *testing.T, b *brokerSite) {
@@ -43,7 +43,7 @@ func TestOneOfThreeNSQD(t *testing.T) {
 			fixture.Sleep(15 * time.Second)
 			b.NSQD[0].Signal(syscall.SIGCONT)
 		},
-		"killed for ever": func(_ *testing.T, b *brokerSite) {
+		"killed for good": func(_ *testing.T, b *brokerSite) {
 			b.NSQD[0].Kill()
 			fixture.Sleep(harness.SettleTime)
 		},
@@ -57,19 +57,19 @@ func TestOneOfThreeNSQD(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBrokerSite(t)
-			beats := startHeartbeatLog(t, b.NSQDAddrs()...)
+			heartbeats := startHeartbeatLog(t, b.NSQDAddrs()...)
 			from := time.Now()
 			fault(t, b)
 			to := time.Now()
 			fixture.Sleep(harness.SettleTime)
-			harness.PercentileAtMost(t, name+": beats delayed", beats.delays(from, to), 100, publishLimit)
+			harness.PercentileAtMost(t, name+": delay of heartbeats", heartbeats.delays(from, to), 100, publishLimit)
 			b.NoFalseExpiries(name, b.api)
 			b.poller.CheckUninterrupted(t, name)
 		})
 	}
 }
 
-// awaitConnected returns how long it took.
+// awaitConnected returns the time until the API server is connected to an nsqd.
 func (b *brokerSite) awaitConnected(t *testing.T, n *harness.Daemon) time.Duration {
 	t.Helper()
 	return b.api.Await(t, 30*time.Second, "connected to "+n.TCP, func() bool {
@@ -124,9 +124,9 @@ func TestRollingRestartOfNSQD(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "rolling restart of nsqd")
 }
 
-// TestDeathsWhileNoNSQDServes: who dies meanwhile leaves the list because nobody listens on its address, nobody else
-// does, and whoever subscribed hears of it when a broker is back, in order.
-func TestDeathsWhileNoNSQDServes(t *testing.T) {
+// While no nsqd works, a server that dies leaves the list because its port refuses connections, and no other server does. When nsqd is
+// back, its events are published in order.
+func TestServersDieWhileAllNSQDAreDown(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]struct {
 		begin, end func(*testing.T, *harness.Daemon)
@@ -147,7 +147,7 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 			for _, n := range b.NSQD {
 				fault.begin(t, n)
 			}
-			fixture.Sleep(4 * time.Second) // it is blind
+			fixture.Sleep(4 * time.Second) // the mode is blind now
 			var died time.Time
 			for i, server := range servers {
 				died = s.Events.MarkDead(ids[i])
@@ -158,12 +158,12 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 			for _, id := range ids {
 				at, gone := b.poller.Missing()[id]
 				if !gone {
-					t.Errorf("%s is still listed %v after its end", id, limit)
+					t.Errorf("%s is still listed %v after its death", id, limit)
 					continue
 				}
 				took = append(took, at.Sub(died))
 			}
-			harness.PercentileAtMost(t, "off the list without a broker", took, 100, limit)
+			harness.PercentileAtMost(t, "expired while no nsqd works", took, 100, limit)
 			st, err := b.api.Status()
 			fixture.Must(t, err)
 			t.Logf("%d events wait, %d are lost", st.Outbox.Length, st.Outbox.Dropped)
@@ -173,19 +173,19 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 				fault.end(t, n)
 			}
 			for _, id := range ids {
-				told, ok := s.Events.Await(20*time.Second, events.TypeExpired, id)
+				expired, ok := s.Events.Await(20*time.Second, events.TypeExpired, id)
 				if !ok {
-					t.Errorf("no event tells of the end of %s", id)
+					t.Errorf("no expired event for %s", id)
 					continue
 				}
-				t.Logf("the end of %s is told %v after the brokers were back", id, told.At.Sub(back))
-				if why := told.Details().Cause; why != events.CauseRefused {
-					t.Errorf("%s expired for the reason %s, want %s", id, why, events.CauseRefused)
+				t.Logf("the expired event of %s arrived %v after nsqd was back", id, expired.At.Sub(back))
+				if why := expired.Details().Cause; why != events.CauseRefused {
+					t.Errorf("%s expired with the cause %s, want %s", id, why, events.CauseRefused)
 				}
 			}
-			told := s.Events.Matching(func(e harness.LoggedEvent) bool { return !e.At.Before(back) })
-			if err := inOrder(told); err != nil {
-				t.Errorf("events come out of order: %v", err)
+			after := s.Events.Matching(func(e harness.LoggedEvent) bool { return !e.At.Before(back) })
+			if err := inOrder(after); err != nil {
+				t.Errorf("events are out of order: %v", err)
 			}
 			b.api.Await(t, 5*time.Second, "no event waits", func() bool {
 				st, err := b.api.Status()
@@ -201,7 +201,7 @@ func TestDeathsWhileNoNSQDServes(t *testing.T) {
 	}
 }
 
-func TestNewNSQDIsHeard(t *testing.T) {
+func TestNewNSQDIsUsed(t *testing.T) {
 	t.Parallel()
 	const limit = 1500 * time.Millisecond
 	s := harness.NewSite(t, 1)
@@ -211,11 +211,11 @@ func TestNewNSQDIsHeard(t *testing.T) {
 		addr := fmt.Sprintf("127.0.0.1:%d", 9001+i)
 		n := harness.StartNSQD(t, s.Lookupd.TCP)
 		begun := time.Now()
-		a.Await(t, 10*time.Second, "a server that beats through it is listed", func() bool {
+		a.Await(t, 10*time.Second, "a server that publishes through it is listed", func() bool {
 			harness.Publish(t, n.HTTP, events.HeartbeatTopic, addr)
 			return a.Lists(addr)
 		})
 		took = append(took, time.Since(begun))
 	}
-	harness.PercentileAtMost(t, "a new nsqd is heard", took, 100, limit)
+	harness.PercentileAtMost(t, "a new nsqd is used", took, 100, limit)
 }

@@ -12,17 +12,17 @@ import (
 	"rollcall/integration/harness"
 )
 
-func TestKilledServerIsGone(t *testing.T) {
+func TestKilledServerExpires(t *testing.T) {
 	t.Parallel()
 	const (
 		kills = 24
 		limit = 8500 * time.Millisecond
-		apart = 270 * time.Millisecond // no part of an interval, so that each dies at another moment of its own
+		apart = 270 * time.Millisecond // no divisor of the interval, so that each server dies at another time since its heartbeat
 	)
 	s := harness.NewSite(t, 2)
 	a := s.StartAPI("api-1")
 	ids, servers := s.StartDataServers("victim", kills)
-	s.StartFleet("other", 100) // those that die are few among many
+	s.StartFleet("other", 100) // so that only a few of many servers die
 	s.AwaitNormal(a)
 	for i, server := range servers {
 		s.Events.MarkDead(ids[i])
@@ -30,12 +30,12 @@ func TestKilledServerIsGone(t *testing.T) {
 		fixture.Sleep(apart)
 	}
 	delays := s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, ids)
-	harness.PercentileAtMost(t, "gone after SIGKILL", delays, 99, limit)
+	harness.PercentileAtMost(t, "expired after SIGKILL", delays, 99, limit)
 	s.NoFalseExpiries("SIGKILL of others", a)
 }
 
-// A process that is stopped takes connections and never answers; a host that is gone answers nothing at all.
-func TestHungServerIsGone(t *testing.T) {
+// The kernel of a paused process accepts connections, and nothing responds. An address in a black hole accepts no connection.
+func TestHungServerExpires(t *testing.T) {
 	t.Parallel()
 	const (
 		each  = 4
@@ -58,14 +58,14 @@ func TestHungServerIsGone(t *testing.T) {
 		} else {
 			servers[i].Kill()
 		}
-		fixture.Sleep(650 * time.Millisecond) // all of them are an interval
+		fixture.Sleep(650 * time.Millisecond) // together an interval
 	}
-	harness.PercentileAtMost(t, "gone after SIGSTOP", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, stopped), 99, limit)
-	harness.PercentileAtMost(t, "gone in a black hole", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, lost), 99, limit)
+	harness.PercentileAtMost(t, "expired after SIGSTOP", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, stopped), 99, limit)
+	harness.PercentileAtMost(t, "expired in a black hole", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, lost), 99, limit)
 	s.NoFalseExpiries("hung servers", a)
 }
 
-func TestServerThatLeavesIsGoneAtOnce(t *testing.T) { // not parallel: 300 ms are few
+func TestServerLeaves(t *testing.T) { // not parallel: the limit of 300 ms is tight
 	const limit = 300 * time.Millisecond
 	s := harness.NewSite(t, 2)
 	a := s.StartAPI("api-1")
@@ -100,11 +100,11 @@ func TestRestartedServerIsReplaced(t *testing.T) {
 	}
 	fixture.Sleep(harness.SettleTime)
 	for _, id := range ids {
-		if told := s.Events.OfServer(events.TypeReplaced, id); len(told) != 1 {
-			t.Errorf("%s was replaced %d times, want once", id, len(told))
+		if logged := s.Events.OfServer(events.TypeReplaced, id); len(logged) != 1 {
+			t.Errorf("%s was replaced %d times, want once", id, len(logged))
 		}
-		if told := s.Events.OfServer(events.TypeRegistered, id); len(told) != 2 {
-			t.Errorf("%s was registered %d times, want twice", id, len(told))
+		if logged := s.Events.OfServer(events.TypeRegistered, id); len(logged) != 2 {
+			t.Errorf("%s was registered %d times, want twice", id, len(logged))
 		}
 	}
 	s.NoFalseExpiries("restart on the same address", a)

@@ -11,13 +11,13 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestFloodOfBeats is one sender of 10 000 beats a second and 20 000 servers that somebody invents, next to servers that
-// do as they should. It is not parallel: it wants both cores.
-func TestFloodOfBeats(t *testing.T) {
+// One server publishes 10 000 heartbeats a second, and another sender invents 20 000 servers. Other servers must not notice. The test is
+// not parallel: it needs both cores.
+func TestHeartbeatFlood(t *testing.T) {
 	const (
-		most     = 40 // on the roll
+		most     = 40 // --registry.maxservers
 		others   = 20
-		rate     = 10_000 // a second, of the one sender
+		rate     = 10_000 // of one server, a second
 		invented = 20_000
 		lasts    = 10 * time.Second
 		step     = 10 * time.Millisecond
@@ -27,20 +27,20 @@ func TestFloodOfBeats(t *testing.T) {
 	nsqd := s.NSQD[0]
 	a := s.StartAPI("api-1", fmt.Sprintf("--registry.maxservers=%d", most))
 	s.StartFleet("fleet", others)
-	watched := measuredServer{addr: fixture.FreeAddr(t), incarnation: time.Now().UnixMilli()}
-	s.Servers = append(s.Servers, watched.id())
+	measured := measuredServer{addr: fixture.FreeAddr(t), incarnation: time.Now().UnixMilli()}
+	s.Servers = append(s.Servers, measured.id())
 	a.Await(t, 20*time.Second, "every server is listed", func() bool {
-		watched.beat(t, nsqd)
+		measured.publish(t, nsqd)
 		return a.Lists(s.Servers...)
 	})
-	fixture.Sleep(3 * time.Second) // the first beats of a fleet are many
+	fixture.Sleep(3 * time.Second) // a fleet publishes many heartbeats at its start
 
 	worst, sent, made, begun := 0.0, 0, 0, time.Now()
 	ticks := time.NewTicker(step)
 	defer ticks.Stop()
 	for n := 0; time.Since(begun) < lasts; n++ {
 		<-ticks.C
-		due := float64(time.Since(begun)) / float64(lasts) // the part of all that is due by now
+		due := float64(time.Since(begun)) / float64(lasts) // share of all messages that is due now
 		more, mint := int(due*rate*lasts.Seconds())-sent, int(due*invented)-made
 		harness.PublishAll(t, nsqd.HTTP, events.HeartbeatTopic, more+mint, func(i int) []byte {
 			if i < more {
@@ -50,7 +50,7 @@ func TestFloodOfBeats(t *testing.T) {
 		})
 		sent, made = sent+more, made+mint
 		if n%10 == 0 {
-			watched.beat(t, nsqd)
+			measured.publish(t, nsqd)
 		}
 		if st, err := a.Status(); n%50 == 0 && err == nil {
 			if lag := st.Node(nsqd.TCP).LagMS; lag != nil {
@@ -59,54 +59,54 @@ func TestFloodOfBeats(t *testing.T) {
 				t.Fatal("the status has no lag_ms")
 			}
 			if on := st.Servers.Alive + st.Servers.Suspect; on > most {
-				t.Errorf("%d servers are on the roll, want at most %d", on, most)
+				t.Errorf("%d servers are listed, want at most %d", on, most)
 			}
 		}
 	}
-	t.Logf("%d beats a second, %d servers invented; worst lag_ms of the status %v", int(float64(sent)/time.Since(begun).Seconds()), made, worst)
+	t.Logf("%d heartbeats a second, %d invented servers; greatest lag_ms in the status %v", int(float64(sent)/time.Since(begun).Seconds()), made, worst)
 	fixture.Sleep(time.Second)
-	// Of a hundred delays the worst five may be those of a busy machine; the lag of the status bounds all of them.
-	harness.PercentileAtMost(t, "flood: delay of a beat of others until its event is heard", watched.delays(s.Events), 95, limit)
-	harness.AtMost(t, "flood: lag_ms of the status", worst, float64(limit.Milliseconds()))
+	// The delays of five in a hundred may come from a busy machine. The lag in the status has no such exception.
+	harness.PercentileAtMost(t, "flood: delay from a heartbeat of another server to its event", measured.delays(s.Events), 95, limit)
+	harness.AtMost(t, "flood: greatest lag_ms in the status", worst, float64(limit.Milliseconds()))
 	if !a.Lists(s.Servers...) {
-		t.Error("a server that was there before is missing in the list")
+		t.Error("a server from before the flood is missing in the list")
 	}
-	real := 0
+	expired := 0
 	for _, id := range s.Events.FalseExpiries() {
-		if strings.HasPrefix(id, "fleet") || id == watched.id() {
-			real++
+		if strings.HasPrefix(id, "fleet") || id == measured.id() {
+			expired++
 		}
 	}
-	harness.AtMost(t, "flood: servers expired that were alive", real, 0)
+	harness.AtMost(t, "flood: live servers expired", expired, 0)
 }
 
-// measuredServer changes its weight with each beat, so that the event of the change tells how long the beat took.
+// measuredServer changes its weight with each heartbeat. The time of the updated event shows the delay of the heartbeat.
 type measuredServer struct {
 	addr        string
 	incarnation int64
 	sent        []time.Time // by seq, from 1
 }
 
-func (w *measuredServer) id() string { return "watched" }
+func (m *measuredServer) id() string { return "measured" }
 
-func (w *measuredServer) beat(tb testing.TB, nsqd *harness.Daemon) {
+func (m *measuredServer) publish(tb testing.TB, nsqd *harness.Daemon) {
 	tb.Helper()
-	seq := len(w.sent) + 1
-	w.sent = append(w.sent, time.Now())
+	seq := len(m.sent) + 1
+	m.sent = append(m.sent, time.Now())
 	harness.Publish(tb, nsqd.HTTP, events.HeartbeatTopic, fmt.Sprintf(`{"v":1,"service":"data","id":%q,"addr":%q,"incarnation":%d,"seq":%d,"weight":%d}`,
-		w.id(), w.addr, w.incarnation, seq, 1+seq%1000))
+		m.id(), m.addr, m.incarnation, seq, 1+seq%1000))
 }
 
-func (w *measuredServer) delays(heard *harness.EventLog) []time.Duration {
+func (m *measuredServer) delays(log *harness.EventLog) []time.Duration {
 	var delays []time.Duration
-	for _, s := range heard.OfServer(events.TypeUpdated, w.id()) {
-		delays = append(delays, s.At.Sub(w.sent[s.Details().Server.Seq-1]))
+	for _, s := range log.OfServer(events.TypeUpdated, m.id()) {
+		delays = append(delays, s.At.Sub(m.sent[s.Details().Server.Seq-1]))
 	}
 	return delays
 }
 
-// TestQueuedBeatsOfTheDeadReviveNobody has beats wait in NSQ until after their senders have expired.
-func TestQueuedBeatsOfTheDeadReviveNobody(t *testing.T) {
+// Heartbeats wait in NSQ until their servers have expired.
+func TestStaleHeartbeatsDoNotRegister(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSite(t, 1)
 	a := s.StartAPI("api-1")
@@ -114,23 +114,23 @@ func TestQueuedBeatsOfTheDeadReviveNobody(t *testing.T) {
 	s.AwaitNormal(a)
 	dead := []struct {
 		id    string
-		seq   int           // of the beat that waits; the one that is heard has 5
-		waits time.Duration // a server that nobody can call has expired before
+		seq   int           // of the heartbeat that waits; the first heartbeat has 5
+		waits time.Duration // its port refuses connections, so the server expires earlier
 	}{
-		{"an-earlier-beat", 4, 9500 * time.Millisecond},
-		{"a-later-beat", 6, 9500 * time.Millisecond},
-		{"a-later-beat-past-its-ttl", 6, 12 * time.Second},
+		{"earlier-heartbeat", 4, 9500 * time.Millisecond},
+		{"later-heartbeat", 6, 9500 * time.Millisecond},
+		{"later-heartbeat-past-its-ttl", 6, 12 * time.Second},
 	}
 	for _, d := range dead {
 		s.Events.MarkDead(d.id)
 		addr, incarnation := fixture.FreeAddr(t), time.Now().UnixMilli()
-		say := func(seq int, wait time.Duration) {
+		publish := func(seq int, wait time.Duration) {
 			url := fmt.Sprintf("http://%s/pub?topic=%s&defer=%d", s.NSQD[0].HTTP, events.HeartbeatTopic, wait.Milliseconds())
 			harness.Post(t, url, fmt.Appendf(nil, `{"v":1,"service":"data","id":%q,"addr":%q,"incarnation":%d,"seq":%d,"interval_ms":5000,"ttl_ms":10000}`,
 				d.id, addr, incarnation, seq))
 		}
-		say(5, 0)
-		say(d.seq, d.waits)
+		publish(5, 0)
+		publish(d.seq, d.waits)
 	}
 	for _, d := range dead {
 		if _, ok := s.Events.Await(11*time.Second, events.TypeExpired, d.id); !ok {
@@ -140,13 +140,13 @@ func TestQueuedBeatsOfTheDeadReviveNobody(t *testing.T) {
 	fixture.Sleep(6 * time.Second)
 	for _, d := range dead {
 		registered, expired := len(s.Events.OfServer(events.TypeRegistered, d.id)), len(s.Events.OfServer(events.TypeExpired, d.id))
-		t.Logf("%s: registered %d times, expired %d times (once and once)", d.id, registered, expired)
+		t.Logf("%s: registered %d times, expired %d times (want once each)", d.id, registered, expired)
 		if registered != 1 || expired != 1 {
-			t.Errorf("%s was registered %d times and expired %d times, want once and once", d.id, registered, expired)
+			t.Errorf("%s was registered %d times and expired %d times, want once each", d.id, registered, expired)
 		}
 		if a.Lists(d.id) {
-			t.Errorf("%s is on the roll again", d.id)
+			t.Errorf("%s is listed again", d.id)
 		}
 	}
-	s.NoFalseExpiries("queued beats of the dead", a)
+	s.NoFalseExpiries("stale heartbeats", a)
 }

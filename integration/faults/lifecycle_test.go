@@ -10,12 +10,11 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestEndOfAServer is what an operator sees of a server that is killed and of one that is stopped, all of it in
-// processes of their own.
-func TestEndOfAServer(t *testing.T) {
+// An operator watches the end of a server that terminates, and of one that is killed.
+func TestServerEnds(t *testing.T) {
 	const (
 		tick  = 250 * time.Millisecond
-		again = 250 * time.Millisecond // a refused connection is tried once more before it is evidence
+		again = 250 * time.Millisecond // a refused connection is evidence only if the second attempt is refused too
 	)
 	c := harness.NewCluster(t)
 	c.StartNSQD()
@@ -38,21 +37,21 @@ func TestEndOfAServer(t *testing.T) {
 
 	stopped := start()
 	registered, _, n := await(0, events.TypeRegistered, "")
-	asked := time.Now()
+	signaled := time.Now()
 	stopped.Signal(syscall.SIGTERM)
 	_, left, _ := await(n, events.TypeLeft, registered.Server.ID)
-	t.Logf("left is told %v after SIGTERM", left.At.Sub(asked))
-	if d := left.At.Sub(asked); d > 300*time.Millisecond {
-		t.Errorf("left came %v after SIGTERM, want at most 300ms", d)
+	t.Logf("left arrived %v after SIGTERM", left.At.Sub(signaled))
+	if d := left.At.Sub(signaled); d > 300*time.Millisecond {
+		t.Errorf("left arrived %v after SIGTERM, want at most 300ms", d)
 	}
 
 	killed := start()
 	registered, _, n = await(n+1, events.TypeRegistered, "")
 	killed.Kill()
 	suspected, _, _ := await(n, events.TypeSuspected, registered.Server.ID)
-	expired, told, _ := await(n, events.TypeExpired, registered.Server.ID)
+	expired, arrived, _ := await(n, events.TypeExpired, registered.Server.ID)
 	if why := expired.Cause; why != events.CauseRefused {
-		t.Errorf("expired for the reason %s, want %s: nobody listens on its address", why, events.CauseRefused)
+		t.Errorf("expired with the cause %s, want %s: its port is closed", why, events.CauseRefused)
 	}
 	for _, e := range []struct {
 		name        string
@@ -61,13 +60,13 @@ func TestEndOfAServer(t *testing.T) {
 	}{
 		{"suspected", suspected.Time, 7 * time.Second, 7*time.Second + tick + 100*time.Millisecond},
 		{"expired", expired.Time, 7*time.Second + again, 8500 * time.Millisecond},
-		{"expired is told", told.At, 7*time.Second + again, 8500 * time.Millisecond},
+		{"expired arrives", arrived.At, 7*time.Second + again, 8500 * time.Millisecond},
 	} {
 		after := e.at.Sub(expired.LastSeen)
-		t.Logf("%s %v after the last beat", e.name, after)
-		// Times are cut to the millisecond; telling takes a few more.
+		t.Logf("%s %v after the last heartbeat", e.name, after)
+		// The times of events have milliseconds, and publishing takes some more.
 		if after < e.least-2*time.Millisecond || after > e.most {
-			t.Errorf("%s %v after the last beat, want %v to %v", e.name, after, e.least, e.most)
+			t.Errorf("%s %v after the last heartbeat, want %v to %v", e.name, after, e.least, e.most)
 		}
 	}
 }

@@ -9,16 +9,16 @@ import (
 	"rollcall/integration/harness"
 )
 
-// newLinkedSite is a site of two nsqd that the API server reaches through wires, and the data servers directly.
+// newLinkedSite is a site of two nsqd. The API server connects to them through links, and the data servers directly.
 func newLinkedSite(t *testing.T) (*brokerSite, []*fixture.Link) {
 	t.Helper()
 	s := harness.NewSite(t, 2)
-	wires := []*fixture.Link{fixture.NewLink(t, s.NSQD[0].TCP), fixture.NewLink(t, s.NSQD[1].TCP)}
-	b := &brokerSite{Site: s, api: harness.StartAPIServer(t, "api-1", "--nsq.lookupd=", "--nsq.nsqd", wires[0].Addr+","+wires[1].Addr)}
+	links := []*fixture.Link{fixture.NewLink(t, s.NSQD[0].TCP), fixture.NewLink(t, s.NSQD[1].TCP)}
+	b := &brokerSite{Site: s, api: harness.StartAPIServer(t, "api-1", "--nsq.lookupd=", "--nsq.nsqd", links[0].Addr+","+links[1].Addr)}
 	s.StartFleet("fleet", fleetSize)
 	s.AwaitNormal(b.api)
 	b.poller = harness.StartPoller(t, b.api.API, s.Servers)
-	return b, wires
+	return b, links
 }
 
 func (b *brokerSite) reception(addr string) string {
@@ -30,23 +30,23 @@ func (b *brokerSite) reception(addr string) string {
 }
 
 const (
-	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // a tick and a canary later
+	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // plus a tick and a canary
 	receivingLimit = 15 * time.Second
 )
 
-// A connection that is open and carries nothing more is what a firewall or a host that is gone leaves behind.
+// A connection that stays open and delivers nothing is what a firewall or a lost host leaves behind.
 func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	t.Parallel()
 	for name, half := range map[string]fixture.Direction{"both ways": fixture.BothWays, "from nsqd": fixture.ToClient} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, wires := newLinkedSite(t)
-			if n := wires[0].Silence(half); n == 0 {
-				t.Fatal("no connection goes through the wire")
+			b, links := newLinkedSite(t)
+			if n := links[0].Silence(half); n == 0 {
+				t.Fatal("no connection uses the link")
 			}
 			begun := time.Now()
-			b.awaitReception(t, "half open", wires[0], "silent", silentLimit)
-			b.awaitReception(t, "half open", wires[0], "receiving", receivingLimit-time.Since(begun))
+			b.awaitReception(t, "half open", links[0], "silent", silentLimit)
+			b.awaitReception(t, "half open", links[0], "receiving", receivingLimit-time.Since(begun))
 			fixture.Sleep(harness.SettleTime)
 			b.NoFalseExpiries("half open "+name, b.api)
 			b.poller.CheckUninterrupted(t, "half open "+name)
@@ -54,8 +54,8 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	}
 	t.Run("all of them", func(t *testing.T) {
 		t.Parallel()
-		b, wires := newLinkedSite(t)
-		for _, w := range wires {
+		b, links := newLinkedSite(t)
+		for _, w := range links {
 			w.Silence(fixture.BothWays)
 		}
 		begun := time.Now()
@@ -64,7 +64,7 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 			return err == nil && st.Mode == events.ModeBlind
 		})
 		harness.AtMost(t, "all half open: mode blind", took, silentLimit)
-		for _, w := range wires {
+		for _, w := range links {
 			b.awaitReception(t, "all half open", w, "receiving", receivingLimit-time.Since(begun))
 		}
 		harness.AtMost(t, "all half open: mode normal again", b.api.AwaitNormal(t, 40*time.Second, b.Servers...), 25*time.Second)
@@ -73,7 +73,7 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	})
 }
 
-// awaitReception adds the row of how long the API server takes to report this reception of an nsqd.
+// awaitReception measures the time until the API server reports a reception of an nsqd.
 func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, reception string, limit time.Duration) {
 	t.Helper()
 	begun := time.Now()
@@ -81,13 +81,13 @@ func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, 
 		fixture.Sleep(20 * time.Millisecond)
 	}
 	if got := b.reception(w.Addr); got != reception {
-		t.Errorf("%s: the reception of the nsqd is %q %v later, want %s", what, got, time.Since(begun).Round(time.Millisecond), reception)
+		t.Errorf("%s: the reception of the nsqd is %q after %v, want %s", what, got, time.Since(begun).Round(time.Millisecond), reception)
 		return
 	}
 	harness.AtMost(t, what+": nsqd is "+reception, time.Since(begun), limit)
 }
 
-func TestLinkToNSQD(t *testing.T) {
+func TestConnectionToNSQDFails(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testing.T, *fixture.Link){
 		"refused for 8 s": func(t *testing.T, w *fixture.Link) {
@@ -103,11 +103,11 @@ func TestLinkToNSQD(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, wires := newLinkedSite(t)
-			for _, w := range wires {
+			b, links := newLinkedSite(t)
+			for _, w := range links {
 				fault(t, w)
 			}
-			for _, w := range wires {
+			for _, w := range links {
 				took := b.api.Await(t, 20*time.Second, "connected", func() bool {
 					st, err := b.api.Status()
 					return err == nil && st.Node(w.Addr).Connected

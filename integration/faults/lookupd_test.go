@@ -23,11 +23,10 @@ func TestNSQLookupdIsDown(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "nsqlookupd down")
 }
 
-// TestStartWhileNSQLookupdHangs starts everything while nsqlookupd takes connections and answers nothing. The static
-// list is enough.
+// Everything starts while nsqlookupd accepts connections and does not respond. The configured list of nsqd must be enough.
 func TestStartWhileNSQLookupdHangs(t *testing.T) {
 	t.Parallel()
-	const limit = 12 * time.Second // nsqd itself waits 5 s for nsqlookupd before it opens a new topic; then an interval is heard
+	const limit = 12 * time.Second // nsqd waits 5 s for nsqlookupd before it creates a topic, and an interval passes until the mode is normal
 	s := harness.NewSite(t, 2)
 	s.Lookupd.Signal(syscall.SIGSTOP)
 	f := harness.StartFleet(t, harness.FleetSpec{Prefix: "fleet", Servers: fleetSize, Lookupd: []string{s.Lookupd.HTTP}, NSQD: s.NSQDAddrs()})
@@ -39,7 +38,7 @@ func TestStartWhileNSQLookupdHangs(t *testing.T) {
 	s.NoFalseExpiries("hung nsqlookupd", a)
 }
 
-func TestNSQLookupdNamesAHungNSQDFirst(t *testing.T) {
+func TestNSQLookupdListsHungNSQDFirst(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
 	s := harness.NewSite(t, 2)
@@ -55,9 +54,9 @@ func TestNSQLookupdNamesAHungNSQDFirst(t *testing.T) {
 	}))
 	t.Cleanup(lookupd.Close)
 	a := harness.StartAPIServer(t, "api-1", "--nsq.lookupd", lookupd.URL)
-	took := a.Await(t, 60*time.Second, "the healthy one is connected", func() bool {
+	took := a.Await(t, 60*time.Second, "connected to the healthy nsqd", func() bool {
 		st, err := a.Status()
 		return err == nil && st.Node(healthy.TCP).Connected
 	})
-	harness.AtMost(t, "a hung nsqd is named first: the other one is connected", took, limit)
+	harness.AtMost(t, "a hung nsqd is listed first: connected to the other one", took, limit)
 }

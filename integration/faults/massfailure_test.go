@@ -9,8 +9,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestHalfOfTheServersDie is a fleet of 500 that ends at once, as where a rack loses its power, next to one that lives.
-func TestHalfOfTheServersDie(t *testing.T) {
+// A fleet of 500 servers dies at once, as in a power failure, beside a fleet that lives.
+func TestHalfOfServersDie(t *testing.T) {
 	t.Parallel()
 	const (
 		half  = 500
@@ -23,10 +23,10 @@ func TestHalfOfTheServersDie(t *testing.T) {
 	s.AwaitNormal(a)
 	s.Events.MarkDead(victims.IDs...)
 	victims.Kill()
-	harness.PercentileAtMost(t, "half of 1000 gone", s.Events.DelaysOf(t, limit+10*time.Second, events.TypeExpired, victims.IDs), 100, limit)
+	harness.PercentileAtMost(t, "half of 1000 servers expired", s.Events.DelaysOf(t, limit+10*time.Second, events.TypeExpired, victims.IDs), 100, limit)
 	fixture.Sleep(harness.SettleTime)
 	s.NoFalseExpiries("half of 1000 die", a)
 	if !a.Lists(alive.IDs...) {
-		t.Error("a server that lives is missing in the list")
+		t.Error("a live server is missing in the list")
 	}
 }

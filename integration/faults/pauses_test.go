@@ -10,8 +10,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestAPIServerStands is a pause of the API server itself, which must not pass for the silence of others.
-func TestAPIServerStands(t *testing.T) {
+// A pause of the API server must not count as silence of the servers.
+func TestAPIServerPaused(t *testing.T) {
 	t.Parallel()
 	for _, lasts := range []time.Duration{6 * time.Second, 15 * time.Second, time.Minute} {
 		name := fmt.Sprintf("for %v", lasts)
@@ -28,28 +28,28 @@ func TestAPIServerStands(t *testing.T) {
 			fixture.Sleep(time.Second) // four ticks
 			harness.AtMost(t, "after "+name+": expired by the first ticks", b.api.Expired(t), 0)
 			fixture.Sleep(harness.SettleTime)
-			b.NoFalseExpiries("API server stands "+name, b.api)
-			b.poller.CheckUninterrupted(t, "API server stands "+name)
+			b.NoFalseExpiries("API server paused "+name, b.api)
+			b.poller.CheckUninterrupted(t, "API server paused "+name)
 		})
 	}
 }
 
-// TestAPIServerStarves leaves the API server a tenth of the time.
-func TestAPIServerStarves(t *testing.T) {
+// The API server gets a tenth of the CPU time.
+func TestAPIServerGetsTenthOfCPU(t *testing.T) {
 	t.Parallel()
-	const works, stands = 10 * time.Millisecond, 90 * time.Millisecond
+	const running, paused = 10 * time.Millisecond, 90 * time.Millisecond
 	b := newBrokerSite(t)
-	b.poller.Stop() // it would take most of what is left
+	b.poller.Stop() // its requests would take most of the CPU time
 	for end := time.Now().Add(harness.ShortOrLong(30*time.Second, 2*time.Minute)); time.Now().Before(end); {
 		b.api.Signal(syscall.SIGSTOP)
-		fixture.Sleep(stands)
+		fixture.Sleep(paused)
 		b.api.Signal(syscall.SIGCONT)
-		fixture.Sleep(works)
+		fixture.Sleep(running)
 	}
-	b.NoFalseExpiries("API server starves", b.api)
+	b.NoFalseExpiries("API server with a tenth of the CPU", b.api)
 	fixture.Sleep(harness.SettleTime)
-	b.NoFalseExpiries("API server starved", b.api)
+	b.NoFalseExpiries("API server with all of the CPU again", b.api)
 	if !b.api.Lists(b.Servers...) {
-		t.Error("a server is missing in the list")
+		t.Error("a live server is missing in the list")
 	}
 }

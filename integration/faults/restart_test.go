@@ -14,14 +14,14 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestAPIServerRestartsWithItsRoll kills API servers that keep the roll on disk. Each finds its file in another state.
-func TestAPIServerRestartsWithItsRoll(t *testing.T) {
+// API servers with a snapshot file are killed. Each finds its file in another condition.
+func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
 	version := regexp.MustCompile(`"version"\s*:\s*\d+`)
 	files := []struct {
 		name  string
-		spoil func([]byte) []byte // nil: it is as it was left
+		spoil func([]byte) []byte // nil leaves the file as it is
 	}{
 		{name: "whole"},
 		{"cut", func(b []byte) []byte { return b[:len(b)/2] }},
@@ -40,7 +40,7 @@ func TestAPIServerRestartsWithItsRoll(t *testing.T) {
 	for _, a := range apis {
 		s.AwaitNormal(a)
 	}
-	fixture.Sleep(1500 * time.Millisecond) // a change is written within a second
+	fixture.Sleep(1500 * time.Millisecond) // a change is saved within a second
 	for _, f := range files {
 		a := apis[f.name]
 		a.Kill()
@@ -49,7 +49,7 @@ func TestAPIServerRestartsWithItsRoll(t *testing.T) {
 			fixture.Must(t, err)
 			spoilt := f.spoil(body)
 			if bytes.Equal(spoilt, body) {
-				t.Fatalf("%s: the file is as it was", f.name)
+				t.Fatalf("%s: the file did not change", f.name)
 			}
 			fixture.Must(t, os.WriteFile(path(f.name), spoilt, 0o600))
 		}
@@ -67,7 +67,7 @@ func TestAPIServerRestartsWithItsRoll(t *testing.T) {
 		}
 		a.Await(t, 10*time.Second, "the API answers", a.Live)
 		if !warns(a, "snapshot") {
-			t.Errorf("%s: no warning tells of the snapshot; the log is:\n%s", f.name, a.Log.Text())
+			t.Errorf("%s: no warning about the snapshot; the log is:\n%s", f.name, a.Log.Text())
 		}
 	}
 	fixture.Sleep(15 * time.Second)
@@ -79,17 +79,17 @@ func TestAPIServerRestartsWithItsRoll(t *testing.T) {
 	}
 }
 
-// warns tells whether a line of the log is a warning about what.
-func warns(a *harness.APIServer, what string) bool {
+// warns reports whether a line of the log is a warning that contains text.
+func warns(a *harness.APIServer, text string) bool {
 	for line := range strings.Lines(a.Log.Text()) {
-		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, what) {
+		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, text) {
 			return true
 		}
 	}
 	return false
 }
 
-func TestAPIServerEnds(t *testing.T) {
+func TestAPIServerTerminates(t *testing.T) {
 	t.Parallel()
 	const limit = 10 * time.Second
 	s := harness.NewSite(t, 2)
@@ -99,18 +99,18 @@ func TestAPIServerEnds(t *testing.T) {
 	st, err := a.Status()
 	fixture.Must(t, err)
 	polled := make(chan error, 1)
-	go func() { // a question that waits for a change must not hold it up
+	go func() { // a request that waits for a change must not delay the end
 		_, err := harness.Get[any](a.API, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
 		polled <- err
 	}()
 	fixture.Sleep(200 * time.Millisecond)
-	asked := time.Now()
+	signaled := time.Now()
 	a.Terminate()
-	harness.AtMost(t, "end after SIGTERM", time.Since(asked), limit)
+	harness.AtMost(t, "end after SIGTERM", time.Since(signaled), limit)
 	if code := a.Cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("it ended with %d, want 0; the log:\n%s", code, a.Log.Tail(20))
+		t.Errorf("exit code %d, want 0; the log is:\n%s", code, a.Log.Tail(20))
 	}
 	if err := <-polled; err != nil {
-		t.Errorf("the question that waited was not answered: %v", err)
+		t.Errorf("the request that waits for a change failed: %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestPlainSendersAreListed(t *testing.T) {
+func TestPlainTextSendersAreListed(t *testing.T) {
 	c := harness.NewCluster(t)
 	n := c.StartNSQD()
 	a := c.StartAPI("api-1", 1)
@@ -23,9 +23,9 @@ func TestPlainSendersAreListed(t *testing.T) {
 	producer.SetLoggerLevel(nsq.LogLevelMax)
 	t.Cleanup(producer.Stop)
 	fixture.Must(t, producer.Publish(events.HeartbeatTopic, []byte("10.1.2.3:8080")))
-	harness.Publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.1.2.4:8080\n") // curl, to_nsq
+	harness.Publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.1.2.4:8080\n") // as curl or to_nsq would
 
-	fixture.Eventually(t, 2*time.Second, "both are on the roll", func() bool { return len(harness.Members(t, a)) == 2 })
+	fixture.Eventually(t, 2*time.Second, "both are listed", func() bool { return len(harness.Members(t, a)) == 2 })
 	for i, want := range []string{"10.1.2.3:8080", "10.1.2.4:8080"} {
 		s := harness.Members(t, a)[i]
 		if s.Service != events.DefaultService || s.ID != want || s.Addr != want || s.State != events.StateAlive {
@@ -34,8 +34,8 @@ func TestPlainSendersAreListed(t *testing.T) {
 	}
 }
 
-func TestBeatsOfATopicWithoutChannelRegisterNobody(t *testing.T) {
-	const stale, ttl = 12_000, 1000 // a short TTL makes them old soon
+func TestStaleHeartbeatsOfTopicWithoutChannelDoNotRegister(t *testing.T) {
+	const stale, ttl = 12_000, 1000 // a short TTL, so that heartbeats soon are stale
 	c := harness.NewCluster(t)
 	n := c.StartNSQD()
 	harness.PublishAll(t, n.HTTPAddr(), events.HeartbeatTopic, stale, func(i int) []byte {
@@ -46,21 +46,21 @@ func TestBeatsOfATopicWithoutChannelRegisterNobody(t *testing.T) {
 
 	a := c.StartAPI("api-1", 1)
 	seen := c.Watch()
-	// What does not fit into the memory of an ephemeral channel nsqd drops: 10 000 of them are certain to arrive.
-	fixture.Eventually(t, 20*time.Second, "the old ones have been looked at", func() bool {
+	// nsqd drops what does not fit into the memory of an ephemeral channel. At least 10 000 messages arrive.
+	fixture.Eventually(t, 20*time.Second, "the stale heartbeats have arrived", func() bool {
 		st, err := c.Client(a).Status(t.Context())
 		return err == nil && st.NSQD[0].Received >= 10_000
 	})
-	fixture.Eventually(t, 5*time.Second, "one that is alive is listed", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the live server is listed", func() bool {
 		harness.Publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.9.9.9:80")
 		return len(harness.Members(t, a)) == 1
 	})
 	if e := <-seen; e.Details().Server.Addr != "10.9.9.9:80" || e.Details().Revision != 1 {
-		t.Errorf("the first event is %s of %s, want the registered of the one that is alive", e.Type(), e.Details().Server.Addr)
+		t.Errorf("the first event is %s of %s, want registered of the live server", e.Type(), e.Details().Server.Addr)
 	}
 }
 
-func TestMalformedMessagesLoseNoGoodBeat(t *testing.T) {
+func TestMalformedMessagesDoNotLoseHeartbeats(t *testing.T) {
 	const (
 		servers = 20
 		bad     = 100 // a second
@@ -82,17 +82,17 @@ func TestMalformedMessagesLoseNoGoodBeat(t *testing.T) {
 			good++
 		}
 	}
-	fixture.Eventually(t, 2*time.Second, fmt.Sprintf("all of %d good beats are taken", good), func() bool {
+	fixture.Eventually(t, 2*time.Second, fmt.Sprintf("all of %d valid heartbeats are accepted", good), func() bool {
 		st, err := a.Registry().Stats(t.Context())
 		fixture.Must(t, err)
 		return st.Heartbeats["taken"] == uint64(good)
 	})
 	if got := len(harness.Members(t, a)); got != servers {
-		t.Errorf("%d servers are on the roll, want %d", got, servers)
+		t.Errorf("%d servers are listed, want %d", got, servers)
 	}
 }
 
-func TestTwoAPIServersListTheSame(t *testing.T) {
+func TestAPIServersListTheSameServers(t *testing.T) {
 	const servers = 50
 	c := harness.NewCluster(t)
 	n1, n2 := c.StartNSQD(), c.StartNSQD()
@@ -105,7 +105,7 @@ func TestTwoAPIServersListTheSame(t *testing.T) {
 		harness.Publish(t, via.HTTPAddr(), events.HeartbeatTopic, string(harness.Heartbeat(i, 1, 10_000)))
 	}
 	for _, a := range []interface{ Registry() *registry.Registry }{a1, a2} {
-		fixture.Eventually(t, 2*time.Second, "all servers are on the roll", func() bool {
+		fixture.Eventually(t, 2*time.Second, "all servers are listed", func() bool {
 			s, err := a.Registry().Members(t.Context(), registry.Query{State: events.StateAlive})
 			fixture.Must(t, err)
 			return len(s.Servers) == servers
@@ -114,7 +114,7 @@ func TestTwoAPIServersListTheSame(t *testing.T) {
 	one, two := harness.Members(t, a1), harness.Members(t, a2)
 	for i := range one {
 		if one[i].Key() != two[i].Key() || one[i].Addr != two[i].Addr {
-			t.Errorf("server %d is %s here and %s there", i, one[i].Key(), two[i].Key())
+			t.Errorf("server %d is %s in one list and %s in the other", i, one[i].Key(), two[i].Key())
 		}
 	}
 }
