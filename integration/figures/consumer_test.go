@@ -24,9 +24,8 @@ const (
 	benchRounds   = 5
 )
 
-// BenchmarkConsumerCPU compares the CPU that this process spends on a heartbeat: the whole pipeline beside a bare
-// go-nsq handler that writes a mutex map, in turns, over an nsqd in a process of its own that has them ready. It
-// measures full load; see the README for the figures.
+// BenchmarkConsumerCPU compares the CPU time of this process for a heartbeat, in turns: the whole pipeline, and a bare go-nsq handler that
+// writes to a map under a mutex. An nsqd in a process of its own has all messages ready, so both work at full load.
 func BenchmarkConsumerCPU(b *testing.B) {
 	for b.Loop() {
 		var bare, full []float64
@@ -47,14 +46,14 @@ func cpuPerMessage(b *testing.B, consume consumeFunc) float64 {
 	n := harness.StartNSQD(b)
 	defer n.Terminate()
 	harness.PublishAll(b, n.HTTP, events.HeartbeatTopic, benchMessages, func(i int) []byte {
-		return harness.Heartbeat(i%benchServers, 1+i/benchServers, events.MaxLease.Milliseconds()) // none gets too old on the way
+		return harness.Heartbeat(i%benchServers, 1+i/benchServers, events.MaxLease.Milliseconds()) // no heartbeat becomes stale
 	})
 	before := cpuTime(b)
 	consume(b, n.TCP, benchMessages)
 	return float64((cpuTime(b) - before).Microseconds()) / benchMessages
 }
 
-// consumeBare is what a simple consumer does, with the settings of ours.
+// consumeBare is a minimal consumer with the same settings as the pipeline.
 func consumeBare(b *testing.B, addr string, messages int) {
 	cfg := nsq.NewConfig()
 	cfg.MaxInFlight = 256

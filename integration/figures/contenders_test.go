@@ -20,15 +20,15 @@ import (
 	"rollcall/integration/harness"
 )
 
-// contender is a proxy in front of the same servers as others, a process of its own.
+// contender is a proxy process. All contenders have the same servers.
 type contender struct {
 	name string
 	addr string
-	path string // that leads to the servers
+	path string // prefix that routes to the servers
 	pid  int
 }
 
-// stockSpec is the proxy that the standard library has, and no more.
+// stockSpec describes a proxy made of httputil.ReverseProxy only.
 type stockSpec struct {
 	Listen  string
 	Servers []string
@@ -69,8 +69,7 @@ func startStockProxy(tb testing.TB, servers []string) contender {
 	return c
 }
 
-// nginx and haproxy choose at random among servers too, and keep as many connections to them. Without a word on workers
-// and threads, both would take as many as there are cores.
+// Like the others, nginx and haproxy choose random servers and keep as many connections to them. With these settings both use all cores.
 const (
 	nginxConfig = `
 worker_processes auto;
@@ -150,7 +149,7 @@ func startHAProxy(tb testing.TB, servers []string) (contender, bool) {
 	return startContender(tb, "haproxy", addr, exec.Command(path, "-db", "-f", file)), true
 }
 
-// findDaemon looks where a user's path may not lead, too.
+// findDaemon also looks in folders that may be missing in PATH.
 func findDaemon(tb testing.TB, name string) (string, bool) {
 	tb.Helper()
 	for _, file := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
@@ -158,7 +157,7 @@ func findDaemon(tb testing.TB, name string) (string, bool) {
 			return path, true
 		}
 	}
-	tb.Logf("%s is not installed, and left out", name)
+	tb.Logf("%s is not installed and not measured", name)
 	return "", false
 }
 
@@ -166,7 +165,7 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 	tb.Helper()
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	p := harness.StartProcess(tb, cmd)
-	tb.Cleanup(p.Terminate) // with its workers, before it would be killed and leave them
+	tb.Cleanup(p.Terminate) // a killed parent would leave its workers
 	fixture.Eventually(tb, 5*time.Second, name+" serves", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -177,10 +176,9 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 	return contender{name: name, addr: addr, path: "/", pid: cmd.Process.Pid}
 }
 
-// cpuOf is the CPU time so far of a process and of those that it has started. The second value is false where /proc does
-// not tell it.
+// cpuOf returns the CPU time of a process and its children so far, or false where /proc is missing.
 func cpuOf(pid int) (time.Duration, bool) {
-	const hertz = 100 // of these times on Linux, whatever the kernel's own are
+	const hertz = 100 // unit of /proc/PID/stat on Linux, whatever the kernel's tick
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, false
@@ -190,9 +188,9 @@ func cpuOf(pid int) (time.Duration, bool) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
-		// After the name, in brackets, come the state and the parent; user and system time are 10 further on.
+		// The fields after the name in brackets are: state, parent, ..., user time and system time as the 12th and 13th.
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		id := filepath.Base(filepath.Dir(file))
 		if len(fields) < 13 || id != strconv.Itoa(pid) && fields[1] != strconv.Itoa(pid) {

@@ -12,9 +12,9 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// BenchmarkBeatToEvent measures from the publishing of a new server's first heartbeat until a subscriber has its
-// registered event: two passages through nsqd, the pipeline, the registry and the outbox.
-func BenchmarkBeatToEvent(b *testing.B) {
+// BenchmarkHeartbeatToEvent measures the time from the first heartbeat of a new server to its registered event at a subscriber: twice
+// through nsqd, and through the pipeline, the registry and the outbox.
+func BenchmarkHeartbeatToEvent(b *testing.B) {
 	c := harness.NewCluster(b)
 	c.StartNSQD()
 	c.StartNSQD()
@@ -39,7 +39,7 @@ func BenchmarkBeatToEvent(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(0, "ns/op") // an op is 500 of them
+	b.ReportMetric(0, "ns/op") // an op is 500 servers
 }
 
 func awaitRegistered(b *testing.B, seen <-chan events.Event, id string) {
@@ -47,12 +47,12 @@ func awaitRegistered(b *testing.B, seen <-chan events.Event, id string) {
 	late := time.After(5 * time.Second)
 	for {
 		select {
-		case e := <-seen: // earlier servers may expire meanwhile
+		case e := <-seen: // earlier servers may expire
 			if e.Type() == events.TypeRegistered && e.Details().Server.ID == id {
 				return
 			}
 		case <-late:
-			b.Fatalf("no event of server %s", id)
+			b.Fatalf("no event for server %s", id)
 		}
 	}
 }

@@ -20,29 +20,29 @@ import (
 const (
 	proxyRounds = 5
 	proxySpan   = time.Second
-	proxyWarm   = 300 * time.Millisecond // of each round, for its connections
+	proxyWarm   = 300 * time.Millisecond // of each round, not measured: connections open
 	proxyConns  = 64
 )
 
-// BenchmarkProxy compares the CPU that a proxy's process spends on a request, and how many it gets done in a second: of
-// rollcall apiserver as it is by default, of httputil.ReverseProxy with nothing around it, and of nginx and haproxy
-// where they are installed. They serve the same three data servers in turns, over 64 connections that are always busy.
-// Clients and servers share the cores with the proxy, so the requests of a second compare within one run alone.
+// BenchmarkProxy compares the CPU time that a proxy process spends on a request, and its requests a second: rollcall apiserver with its
+// default configuration, a bare httputil.ReverseProxy, and nginx and haproxy where they are installed. All proxy to the same three data
+// servers, in turns, over 64 busy connections. Clients and servers share the cores with the proxy, so compare requests a second only
+// within one run.
 func BenchmarkProxy(b *testing.B) {
 	s := harness.NewSite(b, 1)
 	a := s.StartAPI("api-1")
 	for _, kind := range []struct {
-		name   string
-		method string
-		body   int
-		answer int
+		name     string
+		method   string
+		body     int
+		response int
 	}{
 		{"small", http.MethodGet, 0, 100},
 		{"post", http.MethodPost, 1 << 10, 100},
 		{"large", http.MethodGet, 0, 64 << 10},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
-			servers := s.StartBackends(3, harness.BackendSpec{Service: kind.name, Size: kind.answer})
+			servers := s.StartBackends(3, harness.BackendSpec{Service: kind.name, Size: kind.response})
 			a.Await(b, 10*time.Second, "all servers are listed", func() bool { return a.Lists(servers.IDs()...) })
 			contenders := []contender{startStockProxy(b, servers.Spec.Addrs), {"rollcall", a.Proxy, "/" + kind.name + "/", a.Cmd.Process.Pid}}
 			for _, start := range []func(testing.TB, []string) (contender, bool){startNginx, startHAProxy} {
@@ -52,7 +52,7 @@ func BenchmarkProxy(b *testing.B) {
 			}
 			for b.Loop() {
 				compare(b, contenders, func(c contender) *loadClient {
-					return newLoadClient(c.addr, kind.method, c.path, kind.body, kind.answer)
+					return newLoadClient(c.addr, kind.method, c.path, kind.body, kind.response)
 				})
 			}
 			servers.Terminate()
@@ -60,7 +60,7 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
-// compare reports the median of the rounds. The first of the contenders is what the ratios are to.
+// compare reports the medians of the rounds. Ratios are to the first contender.
 func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loadClient) {
 	b.Helper()
 	cpu, rate := make(map[string][]float64), make(map[string][]float64)
@@ -68,7 +68,7 @@ func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loa
 		for _, c := range contenders {
 			perRequest, perSecond := measure(b, c, hammerOf(c))
 			if round == 0 {
-				continue // it warms up
+				continue // the first round warms up
 			}
 			cpu[c.name], rate[c.name] = append(cpu[c.name], perRequest), append(rate[c.name], perSecond)
 		}
@@ -80,17 +80,17 @@ func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loa
 			b.ReportMetric(harness.Median(cpu[c.name])/harness.Median(cpu[contenders[0].name]), c.name+"-cpu-ratio")
 		}
 	}
-	b.ReportMetric(0, "ns/op") // an op is all of the rounds
+	b.ReportMetric(0, "ns/op") // an op is all rounds
 }
 
-// measure returns the CPU of the contender's process in microseconds a request, and the requests a second.
+// measure returns the CPU time of a request in microseconds, and the requests a second.
 func measure(b *testing.B, c contender, h *loadClient) (perRequest, perSecond float64) {
 	b.Helper()
 	h.start(b)
 	fixture.Sleep(proxyWarm)
 	cpu, ok := cpuOf(c.pid)
 	if !ok {
-		b.Skip("nothing tells the CPU time of another process here")
+		b.Skip("needs /proc for the CPU time of another process")
 	}
 	n, begun := h.done.Load(), time.Now()
 	fixture.Sleep(proxySpan)
@@ -102,24 +102,24 @@ func measure(b *testing.B, c contender, h *loadClient) (perRequest, perSecond fl
 	return float64((after - cpu).Microseconds()) / float64(n), float64(n) / took.Seconds()
 }
 
-// loadClient sends the same request over and over on several connections, and does as little as it can about the answers:
-// with net/http the client would need more of the CPU than what is measured.
+// loadClient repeats one request on several connections, and does as little as possible with the responses: net/http would spend more CPU
+// time than the proxy.
 type loadClient struct {
 	addr    string
 	request []byte
-	size    int // of the answers
+	size    int // of a response, in bytes
 	done    atomic.Int64
 	ending  atomic.Bool
 	ran     errgroup.Group
 }
 
-func newLoadClient(addr, method, path string, body, answer int) *loadClient {
+func newLoadClient(addr, method, path string, body, response int) *loadClient {
 	request := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: hammer\r\nAccept: */*\r\n", method, path, addr)
 	if body > 0 {
 		request = fmt.Appendf(request, "Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", body)
 	}
 	request = append(append(request, "\r\n"...), bytes.Repeat([]byte("b"), body)...)
-	return &loadClient{addr: addr, request: request, size: answer}
+	return &loadClient{addr: addr, request: request, size: response}
 }
 
 func (h *loadClient) start(b *testing.B) {
@@ -146,7 +146,7 @@ func (h *loadClient) run(conn net.Conn) error {
 		if _, err := conn.Write(h.request); err != nil {
 			return err
 		}
-		if err := h.answer(conn, buf); err != nil {
+		if err := h.readResponse(conn, buf); err != nil {
 			return err
 		}
 		h.done.Add(1)
@@ -154,8 +154,8 @@ func (h *loadClient) run(conn net.Conn) error {
 	return nil
 }
 
-// answer reads one, which must be a 200 of the right size.
-func (h *loadClient) answer(conn net.Conn, buf []byte) error {
+// readResponse reads a response, which must have status 200 and the expected size.
+func (h *loadClient) readResponse(conn net.Conn, buf []byte) error {
 	n, end := 0, -1
 	for end < 0 {
 		if n == len(buf) {
@@ -174,7 +174,7 @@ func (h *loadClient) answer(conn net.Conn, buf []byte) error {
 	}
 	for rest := h.size - (n - end - 4); rest != 0; {
 		if rest < 0 {
-			return errors.New("more came than was asked for")
+			return errors.New("the response is longer than its Content-Length")
 		}
 		more, err := conn.Read(buf[:min(len(buf), rest)])
 		if err != nil {

@@ -22,8 +22,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// TestBrokenBodiesBlameNobody: what a client breaks is no fault of the server that was to have it.
-func TestBrokenBodiesBlameNobody(t *testing.T) {
+// A body that the client breaks must not count against the server.
+func TestBrokenBodiesEjectNoServer(t *testing.T) {
 	t.Parallel()
 	const (
 		servers = 4
@@ -31,7 +31,7 @@ func TestBrokenBodiesBlameNobody(t *testing.T) {
 	)
 	rounds := 60
 	if harness.Long() {
-		rounds = 625 // 10 000 of them
+		rounds = 625 // 10 000 requests in all
 	}
 	s := harness.NewSite(t, 1)
 	a := s.StartAPI("api-1")
@@ -50,19 +50,19 @@ func TestBrokenBodiesBlameNobody(t *testing.T) {
 		{"a long body cut off", head + "Content-Length: 1000000\r\n\r\nhello", true},
 	}
 	var mu sync.Mutex
-	answers, wrong := make(map[string]int), 0
+	responses, wrong := make(map[string]int), 0
 	var ran errgroup.Group
 	for range clients {
 		ran.Go(func() error {
 			for n := range rounds {
 				body := bodies[n%len(bodies)]
-				answer, err := body.send(a.Proxy)
+				response, err := body.send(a.Proxy)
 				if err != nil {
 					return fmt.Errorf("%s: %w", body.name, err)
 				}
 				mu.Lock()
-				answers[body.name+": "+answer]++
-				if answer != "400 Bad Request" && !(body.cut && answer == noAnswer) {
+				responses[body.name+": "+response]++
+				if response != "400 Bad Request" && !(body.cut && response == noResponse) {
 					wrong++
 				}
 				mu.Unlock()
@@ -71,12 +71,12 @@ func TestBrokenBodiesBlameNobody(t *testing.T) {
 		})
 	}
 	fixture.Must(t, ran.Wait())
-	for answer, n := range answers {
-		t.Logf("%s: %d times", answer, n)
+	for response, n := range responses {
+		t.Logf("%s: %d times", response, n)
 	}
-	harness.AtMost(t, fmt.Sprintf("%d broken bodies: taken for whole", clients*rounds), wrong, 0)
+	harness.AtMost(t, fmt.Sprintf("%d broken bodies: accepted as complete", clients*rounds), wrong, 0)
 	fixture.Sleep(loadTime)
-	l.NoFailures(t, "among broken bodies")
+	l.NoFailures(t, "beside broken bodies")
 	harness.AtMost(t, "broken bodies: servers ejected", a.Count(t, harness.EjectionsMetric), 0)
 	suspected := s.Events.Matching(func(s harness.LoggedEvent) bool { return s.Type() == events.TypeSuspected })
 	harness.AtMost(t, "broken bodies: servers suspected", len(suspected), 0)
@@ -86,12 +86,12 @@ func TestBrokenBodiesBlameNobody(t *testing.T) {
 type brokenBody struct {
 	name    string
 	request string
-	cut     bool // the client ends its side of the connection, and may so be taken to be gone
+	cut     bool // the client closes its side of the connection, so the proxy may take the client for gone
 }
 
-const noAnswer = "no answer"
+const noResponse = "no response"
 
-// send returns the status of the answer.
+// send returns the status of the response, or noResponse.
 func (b brokenBody) send(proxy string) (string, error) {
 	conn, err := net.DialTimeout("tcp", proxy, 5*time.Second)
 	if err != nil {
@@ -112,7 +112,7 @@ func (b brokenBody) send(proxy string) (string, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return noAnswer, nil
+		return noResponse, nil
 	case err != nil:
 		return "", err
 	}
@@ -121,7 +121,7 @@ func (b brokenBody) send(proxy string) (string, error) {
 	return resp.Status, err
 }
 
-// slowClients has many clients that send the header of a request byte by byte and never end it, beside others.
+// slowClients adds many clients that send the header of a request byte by byte and never end it.
 func (p *proxySite) slowClients(t *testing.T) {
 	const (
 		cut    = 5 * time.Second
@@ -136,24 +136,24 @@ func (p *proxySite) slowClients(t *testing.T) {
 	ended := time.Now()
 	child.Terminate()
 	fixture.Sleep(loadTime)
-	l.NoFailures(t, "among slow clients")
+	l.NoFailures(t, "beside slow clients")
 	var lives []time.Duration
 	fixture.Must(t, json.Unmarshal([]byte(said), &lives))
-	harness.PercentileAtMost(t, "slow clients cut off", lives, 100, cut+late)
+	harness.PercentileAtMost(t, "slow clients: connection closed", lives, 100, cut+late)
 	usually := slices.Concat(l.Between(time.Time{}, begun), l.Between(ended, time.Now()))
 	othersAtMost(t, "slow clients: latency of others", usually, l.Between(begun.Add(arrive), ended), floor)
 }
 
-// slowSpec is many slow clients in one process.
+// slowSpec describes many slow clients in one process.
 type slowSpec struct {
 	Proxy   string
 	Clients int
-	Arrive  time.Duration // within which all are there
+	Arrive  time.Duration // time until the last client connects
 	Every   time.Duration // when each sends a byte
-	Most    time.Duration // that one lasts
+	Most    time.Duration // longest time that a client waits for its end
 }
 
-// startChildSlow says how long each client lasted, when all of them have been cut off.
+// startChildSlow waits until the proxy has closed all connections, and returns as its line how long each was open.
 func startChildSlow(spec slowSpec) (string, func() error, error) {
 	lives := make([]time.Duration, spec.Clients)
 	var ran errgroup.Group
@@ -172,7 +172,7 @@ func startChildSlow(spec slowSpec) (string, func() error, error) {
 	return string(text), func() error { return nil }, err
 }
 
-// sendSlowly returns how long the proxy had patience with a client that never comes to the end of its header.
+// sendSlowly returns the time until the proxy closes the connection of a client that never ends its header.
 func sendSlowly(spec slowSpec) (time.Duration, error) {
 	conn, err := net.DialTimeout("tcp", spec.Proxy, 5*time.Second)
 	if err != nil {
@@ -183,16 +183,16 @@ func sendSlowly(spec slowSpec) (time.Duration, error) {
 	if _, err := io.WriteString(conn, "GET /data/slow HTTP/1.1\r\nHost: proxy\r\nX-Slow: "); err != nil {
 		return 0, err
 	}
-	for answer := make([]byte, 512); time.Since(begun) < spec.Most; {
+	for response := make([]byte, 512); time.Since(begun) < spec.Most; {
 		if err := conn.SetReadDeadline(time.Now().Add(spec.Every)); err != nil {
 			return 0, err
 		}
-		switch _, err := conn.Read(answer); {
+		switch _, err := conn.Read(response); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			_, _ = conn.Write([]byte("x")) // if it fails, the next read tells
+			_, _ = conn.Write([]byte("x")) // the next read reports the error
 		case err != nil:
 			return time.Since(begun), nil
 		}
 	}
-	return 0, fmt.Errorf("the proxy waits for a header without end for %v", spec.Most)
+	return 0, fmt.Errorf("the proxy keeps a connection without a complete header for %v", spec.Most)
 }

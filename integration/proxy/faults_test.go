@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	serverCount = 20                      // data servers behind a proxy
-	loadTime    = 1500 * time.Millisecond // of a load, before a fault tells something
+	serverCount = 20                      // number of data servers behind the proxy
+	loadTime    = 1500 * time.Millisecond // of a load before and after a fault
 )
 
-// proxySite is a site with data servers behind the proxy of an API server.
+// proxySite is a site with an API server and data servers behind its proxy.
 type proxySite struct {
 	*harness.Site
 	api     *harness.APIServer
 	ids     []string
-	addrs   []string // which a restart keeps
+	addrs   []string // a restart keeps the address
 	running []*harness.Process
 }
 
@@ -41,10 +41,10 @@ func newProxySite(t *testing.T) *proxySite {
 
 func (p *proxySite) load(t *testing.T, methods ...string) *harness.Load {
 	t.Helper()
-	return harness.StartLoad(t, harness.LoadSpec{Proxies: []string{p.api.Proxy}, Methods: methods, Body: []byte("a body that nobody reads")})
+	return harness.StartLoad(t, harness.LoadSpec{Proxies: []string{p.api.Proxy}, Methods: methods, Body: []byte("a body that no server reads")})
 }
 
-// TestProxyUnderLoad is not parallel: what it measures is short.
+// The test is not parallel: it measures short times.
 func TestProxyUnderLoad(t *testing.T) {
 	p := newProxySite(t)
 	t.Run("servers leave", p.serversLeave)
@@ -53,7 +53,7 @@ func TestProxyUnderLoad(t *testing.T) {
 	p.NoFalseExpiries("proxy under load", p.api)
 }
 
-// serversLeave ends the first five.
+// serversLeave terminates the first five servers.
 func (p *proxySite) serversLeave(t *testing.T) {
 	const (
 		leave = 5
@@ -61,19 +61,19 @@ func (p *proxySite) serversLeave(t *testing.T) {
 	)
 	l := p.load(t, http.MethodGet, http.MethodGet, http.MethodPost)
 	fixture.Sleep(loadTime)
-	asked := make(map[string]time.Time)
+	signaled := make(map[string]time.Time)
 	for i := range leave {
-		asked[p.ids[i]] = p.Events.MarkDead(p.ids[i])
+		signaled[p.ids[i]] = p.Events.MarkDead(p.ids[i])
 		p.running[i].Signal(syscall.SIGTERM)
 		fixture.Sleep(200 * time.Millisecond)
 	}
-	fixture.Sleep(2 * time.Second) // by then they have ended
+	fixture.Sleep(2 * time.Second) // all of them have ended by then
 	l.NoFailures(t, "SIGTERM under load")
 	var took []time.Duration
-	for id, at := range asked {
+	for id, at := range signaled {
 		last := l.LastServedBy(id)
 		if last.IsZero() {
-			t.Errorf("%s has answered nothing", id)
+			t.Errorf("%s has sent no response", id)
 		}
 		took = append(took, max(0, last.Sub(at)))
 	}
@@ -83,7 +83,7 @@ func (p *proxySite) serversLeave(t *testing.T) {
 func (p *proxySite) serverIsKilled(t *testing.T) {
 	const (
 		limit = time.Second
-		again = 7 * time.Second // an ejection is over after 5
+		again = 7 * time.Second // an ejection ends after 5 s
 		floor = 50 * time.Millisecond
 	)
 	l := p.load(t)
@@ -91,7 +91,7 @@ func (p *proxySite) serverIsKilled(t *testing.T) {
 	retries := p.api.Count(t, harness.RetriesMetric)
 	killed := p.Events.MarkDead(p.ids[serverCount-1])
 	p.running[serverCount-1].Kill()
-	tried := killed // the last time that somebody did, and had to try another one
+	tried := killed // time of the last retry
 	harness.Every(20*time.Millisecond, again, func() {
 		if now := p.api.Count(t, harness.RetriesMetric); now > retries {
 			retries, tried = now, time.Now()
@@ -99,28 +99,29 @@ func (p *proxySite) serverIsKilled(t *testing.T) {
 	})
 	l.NoFailures(t, "SIGKILL under load")
 	if tried.Equal(killed) {
-		t.Error("nobody had to try another server")
+		t.Error("no request was retried")
 	}
 	harness.AtMost(t, "unroutable after SIGKILL", tried.Sub(killed), limit)
 	othersAtMost(t, "SIGKILL under load: latency", l.Between(time.Time{}, killed), l.Between(killed, killed.Add(again)), floor)
 }
 
-// othersAtMost is the row of a fault that must not slow down the requests which it does not concern: to no more than twice
-// of what is usual, or to floor, since two cores do everything here.
+// othersAtMost checks that a fault does not slow down other requests: their p99 is at most twice the usual p99, or at most floor. The
+// floor allows for a machine with two cores.
 func othersAtMost(t *testing.T, what string, usually, meanwhile []harness.Sample, floor time.Duration) {
 	t.Helper()
 	usual := harness.Quantile(usually, 99)
-	harness.PercentileAtMost(t, fmt.Sprintf("%s, of which p99 is usually %v", what, usual), harness.Latencies(meanwhile), 99, max(2*usual, floor))
+	harness.PercentileAtMost(t, fmt.Sprintf("%s, whose usual p99 is %v", what, usual), harness.Latencies(meanwhile), 99, max(2*usual, floor))
 }
 
-// A server that is stopped takes requests and answers none, until its lease is over; then they are tried elsewhere.
-func TestServerStandsUnderLoad(t *testing.T) {
+// The kernel of a paused server accepts requests, and no response comes. When the lease of the server ends, the proxy retries the requests
+// elsewhere.
+func TestServerPausedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
 		limit  = 10500 * time.Millisecond
 		caught = 20 // requests
 		slow   = time.Second
-		floor  = slow / 4 // other rows run meanwhile
+		floor  = slow / 4 // other tests run at the same time
 	)
 	p := newProxySite(t)
 	p.AwaitNormal(p.api)
@@ -128,23 +129,23 @@ func TestServerStandsUnderLoad(t *testing.T) {
 	fixture.Sleep(loadTime)
 	stopped := p.Events.MarkDead(p.ids[0])
 	p.running[0].Signal(syscall.SIGSTOP)
-	harness.PercentileAtMost(t, "gone after SIGSTOP under load", p.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, p.ids[:1]), 100, limit)
+	harness.PercentileAtMost(t, "expired after SIGSTOP under load", p.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, p.ids[:1]), 100, limit)
 	fixture.Sleep(loadTime)
 	l.NoFailures(t, "SIGSTOP under load")
 
-	var stood []harness.Sample
-	before := stopped.Add(-100 * time.Millisecond) // a request takes less
+	var slowOnes []harness.Sample
+	before := stopped.Add(-100 * time.Millisecond) // a request takes less than that
 	others := l.Between(before, time.Now())
 	for i := 0; i < len(others); {
 		if others[i].Took < slow {
 			i++
 			continue
 		}
-		stood = append(stood, others[i])
+		slowOnes = append(slowOnes, others[i])
 		others[i] = others[len(others)-1]
 		others = others[:len(others)-1]
 	}
-	harness.AtMost(t, fmt.Sprintf("SIGSTOP under load: requests that it caught, the slowest for %v", harness.Quantile(stood, 100)), len(stood), caught)
+	harness.AtMost(t, fmt.Sprintf("SIGSTOP under load: slow requests, the slowest of %v", harness.Quantile(slowOnes, 100)), len(slowOnes), caught)
 	othersAtMost(t, "SIGSTOP under load: latency of others", l.Between(time.Time{}, before), others, floor)
 	p.NoFalseExpiries("SIGSTOP under load", p.api)
 }
@@ -152,7 +153,7 @@ func TestServerStandsUnderLoad(t *testing.T) {
 func TestRollingRestartUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := newProxySite(t)
-	requests := 0 // at least; each server is restarted once, or more often
+	requests := 0 // at least; each server restarts once or more
 	if harness.Long() {
 		requests = 100_000
 	}
@@ -172,14 +173,13 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	l.NoFailures(t, "rolling restart")
 	for _, id := range p.ids {
 		if l.LastServedBy(id).IsZero() {
-			t.Errorf("%s has answered nothing", id)
+			t.Errorf("%s has sent no response", id)
 		}
 	}
 	p.NoFalseExpiries("rolling restart", p.api)
 }
 
-// A client that has the addresses of several API servers notices nothing of the end of one. It is not parallel: it
-// wants both cores.
+// A client with the addresses of several API servers does not notice the end of one. The test is not parallel: it needs both cores.
 func TestAPIServerEndsUnderLoad(t *testing.T) {
 	const limit = 10 * time.Second
 	p := newProxySite(t)
@@ -193,18 +193,18 @@ func TestAPIServerEndsUnderLoad(t *testing.T) {
 		other.Await(t, 20*time.Second, "every server is listed", func() bool { return other.Lists(p.ids...) })
 		apis, proxies = append(apis, other), append(proxies, other.Proxy)
 	}
-	l := harness.StartLoad(t, harness.LoadSpec{Proxies: proxies, Rate: harness.UsualRate * len(proxies)}) // each has its share
+	l := harness.StartLoad(t, harness.LoadSpec{Proxies: proxies, Rate: harness.UsualRate * len(proxies)}) // the usual rate for each proxy
 	fixture.Sleep(loadTime)
 	for _, a := range apis[:ends] {
-		passedOver, asked := l.Failovers.Load(), time.Now()
+		failovers, signaled := l.Failovers.Load(), time.Now()
 		a.Terminate()
-		harness.AtMost(t, "end after SIGTERM under load", time.Since(asked), limit)
+		harness.AtMost(t, "end after SIGTERM under load", time.Since(signaled), limit)
 		if code := a.Cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("it ended with %d, want 0; the log:\n%s", code, a.Log.Tail(20))
+			t.Errorf("exit code %d, want 0; the log is:\n%s", code, a.Log.Tail(20))
 		}
 		fixture.Sleep(loadTime / 3)
-		if l.Failovers.Load() == passedOver {
-			t.Error("no request was passed on to another API server")
+		if l.Failovers.Load() == failovers {
+			t.Error("no request was retried at another API server")
 		}
 	}
 	l.NoFailures(t, "API servers end under load")

@@ -10,7 +10,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// Servers that fail get no more requests for it than a fifth more.
+// Servers that fail get at most a fifth more requests because of retries.
 func TestNoRetryStorm(t *testing.T) {
 	t.Parallel()
 	const servers = 20
@@ -21,9 +21,9 @@ func TestNoRetryStorm(t *testing.T) {
 		name string
 		spec harness.BackendSpec
 	}{
-		{"all answer 500", harness.BackendSpec{Service: "broken", Status: http.StatusInternalServerError}},
-		{"all answer 503", harness.BackendSpec{Service: "busy", Status: http.StatusServiceUnavailable}},
-		{"a third is reset", harness.BackendSpec{Service: "resets", Resets: 0.3}},
+		{"all respond with 500", harness.BackendSpec{Service: "broken", Status: http.StatusInternalServerError}},
+		{"all respond with 503", harness.BackendSpec{Service: "busy", Status: http.StatusServiceUnavailable}},
+		{"a third of the requests is reset", harness.BackendSpec{Service: "resets", Resets: 0.3}},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			service := fmt.Sprintf("service=%q", kind.spec.Service)
@@ -32,15 +32,15 @@ func TestNoRetryStorm(t *testing.T) {
 			l := harness.StartLoad(t, harness.LoadSpec{Proxies: []string{a.Proxy}, Service: b.Spec.Service, Status: b.Spec.Status, Check: b.Check})
 			fixture.Sleep(lasts)
 			l.Stop()
-			fixture.Sleep(loadTime / 3) // an answer is counted when it has been sent
+			fixture.Sleep(loadTime / 3) // the proxy counts a request after its response
 			failed, requests, attempts := l.Failed(t, kind.name), len(l.All()), b.Requests(t)
 			most := requests
 			if kind.spec.Resets == 0 {
-				harness.AtMost(t, kind.name+": answers that are not the server's own", failed, 0)
+				harness.AtMost(t, kind.name+": responses that did not come from the server", failed, 0)
 			} else {
 				most += requests/5 + 10*int(lasts.Seconds()) + 100
 				if attempts == requests {
-					t.Errorf("%s: nothing was tried again", kind.name)
+					t.Errorf("%s: no request was retried", kind.name)
 				}
 			}
 			harness.AtMost(t, fmt.Sprintf("%s: attempts for %d requests", kind.name, requests), attempts, most)
@@ -51,7 +51,7 @@ func TestNoRetryStorm(t *testing.T) {
 			}
 			for name, want := range map[string]int{harness.RequestsMetric: requests, harness.AttemptsMetric: attempts, harness.RetriesMetric: attempts - requests} {
 				if got := int(a.Count(t, name, service)); got != want {
-					t.Errorf("%s: %s says %d, want %d", kind.name, name, got, want)
+					t.Errorf("%s: %s is %d, want %d", kind.name, name, got, want)
 				}
 			}
 			b.Terminate()

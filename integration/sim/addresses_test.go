@@ -23,7 +23,7 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 		if !s.is(running) || s.identity >= identityOther {
 			continue
 		}
-		told := s.identityIncarnation.Load()
+		incarnation := s.identityIncarnation.Load()
 		switch {
 		case s.id != p.ID || s.identity == identityFull && s.key != p.Service+"/"+p.ID:
 			if found == registry.FindingAccepted {
@@ -31,7 +31,7 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 			}
 		case s.identity == identityIDOnly && p.Contested:
 			return registry.FindingAccepted
-		case s.identity == identityFull && told > 0 && told != p.Incarnation:
+		case s.identity == identityFull && incarnation > 0 && incarnation != p.Incarnation:
 			return registry.FindingAccepted
 		default:
 			return registry.FindingIdentified
@@ -41,13 +41,13 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 }
 
 // occupant returns the server that decides how an address responds: one that runs, or else the probed one.
-func occupant(there []*dataServer, asked *dataServer) *dataServer {
+func occupant(there []*dataServer, probed *dataServer) *dataServer {
 	for _, s := range there {
 		if s.is(running) {
 			return s
 		}
 	}
-	return asked
+	return probed
 }
 
 func addressScenarios() []scenario {
@@ -67,14 +67,14 @@ func addressScenarios() []scenario {
 
 // reuseAddresses kills servers, and starts servers of another service at their addresses, half of them with the same id. From then on the
 // dead servers must not be routable, and after a while they must be expired.
-func reuseAddresses(w *world, tells ...identity) {
+func reuseAddresses(w *world, identities ...identity) {
 	for i, s := range w.servers[:40] {
 		id := s.id
 		if i%2 == 0 {
 			id = "o" + id
 		}
 		next := w.add("other", id, s.addr)
-		s.identity = tells[i%len(tells)]
+		s.identity = identities[i%len(identities)]
 		next.identity = s.identity
 		died := w.soon(func() { s.die(crashed) })
 		began := died + w.moment(3*time.Second)
@@ -97,14 +97,14 @@ func reuseAddresses(w *world, tells ...identity) {
 }
 
 // shareAddresses adds a second server to processes, half of them while they run. No server dies.
-func shareAddresses(w *world, tells ...identity) {
+func shareAddresses(w *world, identities ...identity) {
 	for i, s := range w.servers[50:100] {
 		id := s.id
 		if i%2 == 0 {
 			id = "m" + id
 		}
 		also := w.add("metrics", id, s.addr)
-		s.identity = tells[i%len(tells)]
+		s.identity = identities[i%len(identities)]
 		if also.identity = s.identity; s.identity == identityOther {
 			also.identity = identityFull
 		}

@@ -304,10 +304,10 @@ func (a *apiServer) readSnapshot() *registry.Snapshot {
 
 // routable returns the keys of the servers that get requests.
 func (a *apiServer) routable() map[string]bool {
-	roll, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
+	list, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
 	fixture.Must(a.w.t, err)
-	keys := make(map[string]bool, len(roll.Servers))
-	for _, s := range roll.Servers {
+	keys := make(map[string]bool, len(list.Servers))
+	for _, s := range list.Servers {
 		keys[s.Key()] = true
 	}
 	return keys

@@ -63,10 +63,10 @@ func (c *audit) fail(format string, args ...any) {
 // check checks the events since the last step.
 func (c *audit) check() {
 	c.mu.Lock()
-	heard := c.events
+	received := c.events
 	c.events = nil
 	c.mu.Unlock()
-	for _, h := range heard {
+	for _, h := range received {
 		d := h.event.Details()
 		if d.Revision != c.revision+1 {
 			c.fail("revision %d follows %d", d.Revision, c.revision)
@@ -161,10 +161,10 @@ func (c *audit) expectDetection(s *dataServer) {
 
 // checkEnd checks the registry at the end: every running server is listed, and the registry keeps no more than it may.
 func (c *audit) checkEnd(a *apiServer) {
-	roll, err := a.registry.Members(context.Background(), registry.Query{})
+	list, err := a.registry.Members(context.Background(), registry.Query{})
 	fixture.Must(c.w.t, err)
-	listed := make(map[string]events.State, len(roll.Servers))
-	for _, s := range roll.Servers {
+	listed := make(map[string]events.State, len(list.Servers))
+	for _, s := range list.Servers {
 		listed[s.Key()] = s.State
 	}
 	for _, s := range c.w.servers {
@@ -174,8 +174,8 @@ func (c *audit) checkEnd(a *apiServer) {
 	}
 	st, err := a.registry.Stats(context.Background())
 	fixture.Must(c.w.t, err)
-	if len(roll.Servers) > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
-		c.fail("%d servers are listed, %+v", len(roll.Servers), st)
+	if len(list.Servers) > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
+		c.fail("%d servers are listed, %+v", len(list.Servers), st)
 	}
 }
 
@@ -187,7 +187,7 @@ func (c *audit) misplaced(s *dataServer, state events.State) string {
 	case s.healthy() && state == "":
 		return "it runs"
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:
-		return "it runs and is heard"
+		return "it runs and its heartbeats arrive"
 	case s.is(left) && n.loss > 0, n.unprobed: // the leave may be lost, and without probes detection takes longer
 	case !s.is(running) && !s.publishesAfterLeave && state != "" && c.w.now-s.since > steps(2*ttl):
 		return "it is dead"

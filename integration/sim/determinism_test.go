@@ -13,14 +13,14 @@ import (
 // messages differently emit the same events.
 func TestSimulationEventsDoNotDependOnOrder(t *testing.T) {
 	for seed := uint64(1); seed <= *seedsFlag; seed += 20 {
-		calm := playEvents(t, seed, network{})
-		rough := playEvents(t, seed, network{copies: 9, late: 0.5, lateBy: 1400 * time.Millisecond})
-		if len(calm) != serverCount {
-			t.Fatalf("seed %d: events about %d servers, want %d", seed, len(calm), serverCount)
+		ordered := playEvents(t, seed, network{})
+		disordered := playEvents(t, seed, network{copies: 9, late: 0.5, lateBy: 1400 * time.Millisecond})
+		if len(ordered) != serverCount {
+			t.Fatalf("seed %d: events about %d servers, want %d", seed, len(ordered), serverCount)
 		}
-		for _, id := range slices.Sorted(maps.Keys(calm)) {
-			if !slices.Equal(calm[id], rough[id]) {
-				t.Errorf("seed %d: the events of %s are\n%s\nand with duplicates and disorder\n%s", seed, id, joinLines(calm[id]), joinLines(rough[id]))
+		for _, id := range slices.Sorted(maps.Keys(ordered)) {
+			if !slices.Equal(ordered[id], disordered[id]) {
+				t.Errorf("seed %d: the events of %s are\n%s\nand with duplicates and disorder\n%s", seed, id, joinLines(ordered[id]), joinLines(disordered[id]))
 			}
 		}
 	}
@@ -28,15 +28,15 @@ func TestSimulationEventsDoNotDependOnOrder(t *testing.T) {
 
 // playEvents plays deaths and leaves, for which every API server emits the same events. Other events depend on the order of messages: a
 // suspect server recovers by a heartbeat or by a probe, and the event of a replacement has the last heartbeat received.
-func playEvents(t *testing.T, seed uint64, n network) (told map[string][]string) {
+func playEvents(t *testing.T, seed uint64, n network) (byServer map[string][]string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed, serverCount, n)
 		w.audit.eventsByServer = make(map[string][]string)
 		stopAndLeave(w)
 		w.run(faultsBegin + 40*time.Second)
-		told = w.audit.eventsByServer
+		byServer = w.audit.eventsByServer
 	})
-	return told
+	return byServer
 }
 
 func joinLines(lines []string) (s string) {
@@ -48,7 +48,7 @@ func joinLines(lines []string) (s string) {
 
 // A failure is useful only if its seed shows it again.
 func TestSimulationIsDeterministic(t *testing.T) {
-	play := func() (told map[string][]string) {
+	play := func() (byServer map[string][]string) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 7, serverCount, network{loss: 0.05, late: 0.5, lateBy: 3 * time.Second})
 			w.audit.eventsByServer = make(map[string][]string)
@@ -58,9 +58,9 @@ func TestSimulationIsDeterministic(t *testing.T) {
 			w.at(faultsBegin+12*time.Second, w.api.resume)
 			w.at(faultsBegin+20*time.Second, w.nsqd[0].resume)
 			w.run(faultsBegin + 40*time.Second)
-			told = w.audit.eventsByServer
+			byServer = w.audit.eventsByServer
 		})
-		return told
+		return byServer
 	}
 	if first, second := play(), play(); !maps.EqualFunc(first, second, slices.Equal) {
 		for id := range first {

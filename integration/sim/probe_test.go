@@ -32,10 +32,10 @@ func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Findin
 }
 
 func (a *apiServer) call(s *dataServer, p registry.Probe, dice *rand.Rand) registry.Finding {
-	answer := time.Millisecond + time.Duration(dice.Int64N(int64(responseTime-2*time.Millisecond))) + 1
-	time.Sleep(answer)
+	delay := time.Millisecond + time.Duration(dice.Int64N(int64(responseTime-2*time.Millisecond))) + 1
+	time.Sleep(delay)
 	silent := func() registry.Finding {
-		time.Sleep(probeTimeout - answer - time.Duration(1+dice.IntN(1000)))
+		time.Sleep(probeTimeout - delay - time.Duration(1+dice.IntN(1000)))
 		return registry.FindingSilent
 	}
 	if a.disconnected.Load() {

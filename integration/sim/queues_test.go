@@ -93,10 +93,10 @@ func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 		}
 		w.at(at+w.moment(time.Second), func() {
 			life := serverLife{s.key, s.incarnation}
-			heard := w.audit.lives[life] != ""
+			registered := w.audit.lives[life] != ""
 			s.become(fate)
 			w.after(limit, func() {
-				if now := w.audit.lives[life]; heard && now != events.TypeExpired {
+				if now := w.audit.lives[life]; registered && now != events.TypeExpired {
 					w.audit.fail("%s is %s %v after its death", s.id, now, limit)
 				}
 			})

@@ -162,7 +162,7 @@ func apiScenarios() []scenario {
 			w.at(faultsBegin, w.api.disconnect)
 			w.at(faultsBegin+60*time.Second, w.api.reconnect)
 		}},
-		scenario{name: "API server killed, restarted with its roll", length: faultsBegin + 25*time.Second, deaths: 5, play: restartAPIServer},
+		scenario{name: "API server killed, restarted with its snapshot", length: faultsBegin + 25*time.Second, deaths: 5, play: restartAPIServer},
 	)
 }
 
@@ -230,7 +230,7 @@ func deathScenarios() []scenario {
 					w.at(at+time.Second, s.leave)
 				}
 			}},
-		{name: "a roll of five, two of them die", network: alone, servers: 5, length: faultsBegin + 15*time.Second, deaths: 2,
+		{name: "two of five servers die", network: alone, servers: 5, length: faultsBegin + 15*time.Second, deaths: 2,
 			play: func(w *world) {
 				for i, s := range w.pick(2) {
 					w.at(faultsBegin+w.moment(3*time.Second), func() { s.die([]fate{crashed, vanished}[i]) })

@@ -128,12 +128,12 @@ func (s *dataServer) act(t turn) {
 		s.tried++
 		switch n.state {
 		case nsqdUp:
-			n.publish(s.beat())
+			n.publish(s.heartbeat())
 			s.next(true)
 			return
 		case nsqdHung:
 			if !s.broken[n.index] {
-				n.socket = append(n.socket, s.beat())
+				n.socket = append(n.socket, s.heartbeat())
 				s.broken[n.index] = true
 			}
 			if !s.w.network.noFailover {
@@ -159,7 +159,7 @@ func (s *dataServer) next(published bool) {
 	s.plan(max(s.w.now+1, s.began+interval))
 }
 
-func (s *dataServer) beat() message {
+func (s *dataServer) heartbeat() message {
 	s.identityIncarnation.Store(s.incarnation)
 	return message{server: s.index, kind: heartbeatMessage, incarnation: s.incarnation, seq: s.seq}
 }

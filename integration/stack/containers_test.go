@@ -14,18 +14,18 @@ import (
 	"rollcall/integration/harness"
 )
 
-// Limits of the stack.
+// The limits of TestStack.
 const (
 	imageMiB    = 25
 	healthyIn   = time.Minute
 	downIn      = 15 * time.Second
-	silentHost  = 10500 * time.Millisecond // a container that is killed takes its address along
+	silentHost  = 10500 * time.Millisecond // the address of a killed container does not respond
 	saidGoodbye = 300 * time.Millisecond
 	restored    = 2 * time.Second
 	stackRate   = 100 // requests a second
 )
 
-// TestStack is docker-compose.yml as users have it, and the rows of the fault matrix that want containers.
+// TestStack runs docker-compose.yml as users do, and the faults that need containers.
 func TestStack(t *testing.T) {
 	s := newStack(t)
 	harness.AtMost(t, "up until every container is healthy", s.up(), healthyIn)
@@ -33,14 +33,14 @@ func TestStack(t *testing.T) {
 		name string
 		run  func(*stack)
 	}{
-		{"the image is small, and nobody is root in it", (*stack).image},
+		{"the image is small and has no root user", (*stack).image},
 		{"containers are confined", (*stack).confined},
-		{"each data server is listed and answers", (*stack).eachServes},
+		{"each data server is listed and responds", (*stack).eachServes},
 		{"data server killed", (*stack).serverKilled},
 		{"data server stopped", (*stack).serverStopped},
 		{"scaled up and down", (*stack).scaled},
 		{"nsqd paused", (*stack).nsqdPaused},
-		{"nsqd restarted, each after the other", (*stack).nsqdRestarted},
+		{"nsqd restarted one after the other", (*stack).nsqdRestarted},
 		{"API server cut off", (*stack).apiCutOff},
 		{"API server killed", (*stack).apiKilled},
 		{"down", (*stack).down},
@@ -60,7 +60,7 @@ func (s *stack) image() {
 		s.tb.Errorf("its user is %q", user)
 	}
 	if said := s.docker("run", "--rm", s.spec.image(), "version"); !strings.HasPrefix(said, "rollcall devel go") {
-		s.tb.Errorf("version says %q", said)
+		s.tb.Errorf("version prints %q", said)
 	}
 }
 
@@ -95,17 +95,17 @@ func (s *stack) confined() {
 	}
 }
 
-// eachServes: every data server, through both API servers.
+// eachServes checks that both API servers list every data server, and that each responds through both proxies.
 func (s *stack) eachServes() {
 	ids := s.ids(s.containers("dataserver")...)
 	for _, a := range s.apis {
 		a.AwaitNormal(s.tb, time.Minute, ids...)
-		a.Await(s.tb, 10*time.Second, "an answer of each data server through "+a.Proxy, s.answers(a, ids))
+		a.Await(s.tb, 10*time.Second, "a response of each data server through "+a.Proxy, s.allResponded(a, ids))
 	}
 }
 
-// answers tells whether each of the servers has answered a request to the proxy.
-func (s *stack) answers(a *harness.API, ids []string) func() bool {
+// allResponded returns a condition: every server has responded to a request through the proxy.
+func (s *stack) allResponded(a *harness.API, ids []string) func() bool {
 	missing := make(map[string]bool)
 	for _, id := range ids {
 		missing[id] = true
@@ -122,8 +122,8 @@ func (s *stack) answers(a *harness.API, ids []string) func() bool {
 	}
 }
 
-// startChecks has users under way and both API servers watched. What it returns is the row that nobody noticed anything:
-// no request failed, and nobody was missing in a list but the dead.
+// startChecks starts users and pollers of both API servers. The function that it returns fails the test if any request failed, or if a
+// list missed a server that is not dead.
 func (s *stack) startChecks(what string) (*harness.Load, []*harness.Poller, func(dead ...string)) {
 	s.tb.Helper()
 	ids := s.ids(s.containers("dataserver")...)
@@ -145,8 +145,8 @@ func (s *stack) startChecks(what string) (*harness.Load, []*harness.Poller, func
 			look.CheckUninterrupted(s.tb, what, dead...)
 		}
 		s.events.NoFalseExpiries(s.tb, what)
-		for i, a := range s.apis { // what nobody could publish was decided all the same
-			harness.AtMost(s.tb, what+": servers expired, with the dead", a.Expired(s.tb)-before[i], len(dead))
+		for i, a := range s.apis { // an API server also expires servers while it cannot publish events
+			harness.AtMost(s.tb, what+": servers expired, dead ones included", a.Expired(s.tb)-before[i], len(dead))
 		}
 	}
 }
@@ -161,7 +161,7 @@ func (s *stack) serverKilled() {
 		return !slices.ContainsFunc(looks, func(look *harness.Poller) bool { return look.Missing()[id].IsZero() })
 	})
 	unnoticed(id)
-	harness.AtMost(s.tb, what+": last request that it answered was sent after", l.LastServedBy(id).Sub(died), time.Second)
+	harness.AtMost(s.tb, what+": time of its last request, after the signal", l.LastServedBy(id).Sub(died), time.Second)
 	s.restart(victim)
 }
 
@@ -169,16 +169,16 @@ func (s *stack) serverStopped() {
 	const what = "docker stop of a data server"
 	victim := s.containers("dataserver")[0]
 	l, _, unnoticed := s.startChecks(what)
-	id, asked := s.stopContainer("stop", victim)
+	id, signaled := s.stopContainer("stop", victim)
 	harness.PercentileAtMost(s.tb, what+": left", s.events.DelaysOf(s.tb, 5*time.Second, events.TypeLeft, []string{id}), 100, saidGoodbye)
 	fixture.Sleep(time.Second)
 	unnoticed(id)
-	harness.AtMost(s.tb, what+": last request that it answered was sent after", l.LastServedBy(id).Sub(asked), saidGoodbye)
-	s.exitedCleanly(what, asked, victim)
+	harness.AtMost(s.tb, what+": time of its last request, after the signal", l.LastServedBy(id).Sub(signaled), saidGoodbye)
+	s.exitedCleanly(what, signaled, victim)
 	s.restart(victim)
 }
 
-// stopContainer has Docker end a data server, and returns its id and when the signal was sent.
+// stopContainer lets Docker kill or stop a data server. It returns the server's id and the time of the signal.
 func (s *stack) stopContainer(how, container string) (id string, sent time.Time) {
 	s.tb.Helper()
 	id = s.ids(container)[0]
@@ -189,7 +189,7 @@ func (s *stack) stopContainer(how, container string) (id string, sent time.Time)
 	return id, sent
 }
 
-// restart starts a data server that ended, at the address that it had or another one.
+// restart starts a data server again. Its address may change.
 func (s *stack) restart(container string) {
 	s.tb.Helper()
 	s.docker("start", container)
@@ -197,12 +197,12 @@ func (s *stack) restart(container string) {
 	s.eachServes()
 }
 
-// exitedCleanly wants the exit code 0.
+// exitedCleanly fails the test unless each container exited with code 0.
 func (s *stack) exitedCleanly(what string, since time.Time, containers ...string) {
 	s.tb.Helper()
 	for _, c := range containers {
 		if code := s.await(since, "die", c).Actor.Attributes.ExitCode; code != "0" {
-			s.tb.Errorf("%s: %s ended with %s, want 0", what, c, code)
+			s.tb.Errorf("%s: %s exited with %s, want 0", what, c, code)
 		}
 	}
 }
@@ -226,7 +226,7 @@ func (s *stack) scaled() {
 	stay := s.containers("dataserver")
 	var gone []string
 	for _, c := range all {
-		if !slices.Contains(stay, c) { // Compose chooses
+		if !slices.Contains(stay, c) { // Compose decides which containers stay
 			s.events.MarkDeadAt(s.await(begun, "kill", c).at(), id[c])
 			s.exitedCleanly(what, begun, c)
 			gone = append(gone, id[c])
@@ -245,7 +245,7 @@ func (s *stack) nsqdPaused() {
 	paused := s.container("nsqd2")
 	_, _, unnoticed := s.startChecks(what)
 	s.docker("pause", paused)
-	s.tb.Cleanup(func() { _ = exec.Command("docker", "unpause", paused).Run() }) // it may be so already
+	s.tb.Cleanup(func() { _ = exec.Command("docker", "unpause", paused).Run() }) // fails if it is running
 	fixture.Sleep(harness.ShortOrLong(6*time.Second, 15*time.Second))
 	s.awaitReception(addr, "silent", time.Second)
 	s.docker("unpause", paused)
@@ -253,7 +253,7 @@ func (s *stack) nsqdPaused() {
 	unnoticed()
 }
 
-// awaitReception waits until both API servers report this reception of an nsqd. An nsqd that is receiving is connected, too.
+// awaitReception waits until both API servers report a reception of an nsqd. An nsqd that is receiving must be connected too.
 func (s *stack) awaitReception(nsqd, reception string, within time.Duration) {
 	s.tb.Helper()
 	for _, a := range s.apis {
@@ -282,7 +282,7 @@ func (s *stack) nsqdRestarted() {
 	unnoticed()
 }
 
-// apiCutOff takes an API server off the network. Whoever uses it can't reach it either, so only the other one has users.
+// apiCutOff disconnects an API server from the network. Its users cannot reach it either, so only the other API server has users.
 func (s *stack) apiCutOff() {
 	const what = "docker network disconnect of an API server"
 	cut, c := s.apis[1], s.container("apiserver2")
@@ -292,18 +292,18 @@ func (s *stack) apiCutOff() {
 	s.docker("network", "disconnect", s.spec.network(), c)
 	fixture.Sleep(harness.ShortOrLong(15*time.Second, time.Minute))
 	if cut.Live() {
-		s.tb.Error("it can be reached")
+		s.tb.Error("the API responds while it is disconnected")
 	}
 	s.docker("network", "connect", "--alias", "apiserver2", s.spec.network(), c)
 	begun := time.Now()
 	cut.Await(s.tb, 10*time.Second, "it can be reached again", cut.Live)
 	look := harness.StartPoller(s.tb, cut, s.ids(s.containers("dataserver")...))
-	fixture.Sleep(harness.SettleTime) // a lease that was over when it came back would be told by now
+	fixture.Sleep(harness.SettleTime) // an expiry after the reconnect would be visible by then
 	look.Stop()
 	look.CheckUninterrupted(s.tb, what+": that one")
 	unnoticed()
 	s.eachServes()
-	s.tb.Logf("%s: calm %v after it was connected again", what, time.Since(begun).Round(100*time.Millisecond))
+	s.tb.Logf("%s: mode normal %v after the reconnect", what, time.Since(begun).Round(100*time.Millisecond))
 	s.events.NoFalseExpiries(s.tb, what, s.apis...)
 }
 
@@ -325,7 +325,7 @@ func (s *stack) apiKilled() {
 }
 
 func (s *stack) down() {
-	s.tail.Terminate() // else it holds the network
+	s.tail.Terminate() // or else it keeps the network in use
 	ours := slices.Concat(s.containers("apiserver1"), s.containers("apiserver2"), s.containers("dataserver"))
 	begun := time.Now()
 	s.compose("down")

@@ -11,7 +11,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// dashboard is what the tests want of services/grafana/dashboards/rollcall.json.
+// dashboard is the part of services/grafana/dashboards/rollcall.json that tests read.
 type dashboard struct {
 	UID        string
 	Panels     []panel
@@ -49,7 +49,7 @@ func mustDashboard(tb testing.TB) dashboard {
 	return d
 }
 
-// query is an expression of a panel, and the labels that its legend tells.
+// query is an expression of a panel, and the labels in its legend.
 type query struct {
 	panel, expr string
 	legend      []string
@@ -60,7 +60,7 @@ var (
 	valuesForm = regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`)
 )
 
-// queries are all of them. Those of variables are made expressions that ask for the same.
+// queries returns the queries of all panels, and those of variables as expressions for the same series.
 func (d dashboard) queries() []query {
 	var all []query
 	for _, p := range d.Panels {
@@ -78,12 +78,12 @@ func (d dashboard) queries() []query {
 	return all
 }
 
-// expand is an expression as Grafana sends it, with all services chosen.
+// expand replaces variables as Grafana does when all services are selected.
 func expand(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "30s", "$service", ".*").Replace(expr)
 }
 
-func TestDashboardIsWhole(t *testing.T) {
+func TestDashboardIsComplete(t *testing.T) {
 	var provisioned struct {
 		Datasources []struct{ UID, Type string }
 	}
@@ -101,15 +101,15 @@ func TestDashboardIsWhole(t *testing.T) {
 	ids := make(map[int]string)
 	for i, p := range d.Panels {
 		if other, taken := ids[p.ID]; taken || p.ID == 0 {
-			t.Errorf("%s: id %d is no id, or that of %q too", p.Title, p.ID, other)
+			t.Errorf("%s: id %d is 0 or also the id of %q", p.Title, p.ID, other)
 		}
 		ids[p.ID] = p.Title
 		if g := p.GridPos; g.W < 1 || g.H < 1 || g.X < 0 || g.Y < 0 || g.X+g.W > 24 {
-			t.Errorf("%s: does not stand on the grid: %+v", p.Title, g)
+			t.Errorf("%s: is outside of the grid: %+v", p.Title, g)
 		}
 		for _, o := range d.Panels[:i] {
 			if p.overlaps(o) {
-				t.Errorf("%s: stands on %s", p.Title, o.Title)
+				t.Errorf("%s: overlaps %s", p.Title, o.Title)
 			}
 		}
 		if p.Type != "row" {

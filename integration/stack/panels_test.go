@@ -13,7 +13,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// labels are those that Prometheus adds to each series of the job.
+// labels returns the labels that Prometheus adds to each series of the job.
 func (j scrapeJob) labels() []string {
 	labels := []string{"job", "instance"}
 	for _, r := range j.Relabel {
@@ -22,7 +22,7 @@ func (j scrapeJob) labels() []string {
 	return labels
 }
 
-// seriesLabels is what Prometheus has of a stack: the labels of each metric.
+// seriesLabels maps each metric to the labels of its series.
 type seriesLabels map[string][]string
 
 var (
@@ -30,7 +30,7 @@ var (
 	pairForm   = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"`)
 )
 
-// scrape adds the samples of a target, each with the labels of its job.
+// scrape adds the metrics of a target, with the labels of its job.
 func (s seriesLabels) scrape(tb testing.TB, job scrapeJob, addr string) {
 	tb.Helper()
 	s["up"] = append(s["up"], job.labels()...)
@@ -59,13 +59,13 @@ func mustGet(tb testing.TB, url string) []byte {
 	return body
 }
 
-// A panel that asks for what is not there is empty, and looks like a quiet day.
-func TestDashboardAsksForWhatIsThere(t *testing.T) {
+// A panel with a wrong query is empty and looks like a quiet day.
+func TestDashboardQueriesMatchMetrics(t *testing.T) {
 	t.Parallel()
 	api, dataServer := startScraped(t)
 	mustGet(t, "http://"+api.ProxyAddr()+"/data/hello")
 	jobs, known := mustScraping(t), make(seriesLabels)
-	fixture.Eventually(t, 5*time.Second, "a request is counted, which is after its answer", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the request is counted, which happens after its response", func() bool {
 		known.scrape(t, jobs["apiserver"], api.Addr())
 		return known["rollcall_proxy_requests_total"] != nil
 	})
@@ -75,38 +75,38 @@ func TestDashboardAsksForWhatIsThere(t *testing.T) {
 	}
 }
 
-// check fails for each metric and label that the query names and nobody tells.
+// check fails the test for each metric and label of the query that no target has.
 func (q query) check(t *testing.T, known seriesLabels) {
 	t.Helper()
 	a := parseSelectors(q.expr)
 	if len(a.metrics) == 0 {
-		t.Errorf("%s: no metric is seen in %s", q.panel, q.expr)
+		t.Errorf("%s: found no metric in %s", q.panel, q.expr)
 	}
 	var all []string
 	for name, labels := range a.metrics {
 		if _, ok := known[name]; !ok {
-			t.Errorf("%s: nobody tells %s", q.panel, name)
+			t.Errorf("%s: no target has %s", q.panel, name)
 		}
 		q.has(t, known[name], labels)
 		all = append(all, known[name]...)
 	}
 	q.has(t, all, a.groups)
 	if a.by != nil {
-		all = a.by // a result has no others
+		all = a.by // the result has no other labels
 	}
 	q.has(t, all, q.legend)
 }
 
-func (q query) has(t *testing.T, told, labels []string) {
+func (q query) has(t *testing.T, existing, labels []string) {
 	t.Helper()
 	for _, l := range labels {
-		if !slices.Contains(told, l) {
-			t.Errorf("%s: there is no label %s for %s", q.panel, l, q.expr)
+		if !slices.Contains(existing, l) {
+			t.Errorf("%s: no series has the label %s in %s", q.panel, l, q.expr)
 		}
 	}
 }
 
-// query returns the labels of each series that there is.
+// query returns the labels of each series in the result.
 func (p *prometheus) query(expr string) ([]map[string]string, error) {
 	var found struct {
 		Result []struct{ Metric map[string]string }
@@ -121,7 +121,7 @@ func (p *prometheus) query(expr string) ([]map[string]string, error) {
 	return all, nil
 }
 
-// checkPanels has each query of the dashboard answered, by series that have what the legend tells of them.
+// checkPanels fails the test for a query of the dashboard without series, and for series without a label of the legend.
 func checkPanels(t *testing.T, p *prometheus) {
 	t.Helper()
 	for _, q := range mustDashboard(t).queries() {
@@ -133,11 +133,11 @@ func checkPanels(t *testing.T, p *prometheus) {
 			found, err = p.query(expand(q.expr))
 		}
 		if err != nil || len(found) == 0 {
-			t.Errorf("%s: %d series, %v, by %s", q.panel, len(found), err, expand(q.expr))
+			t.Errorf("%s: %d series, error %v, for %s", q.panel, len(found), err, expand(q.expr))
 		}
 		for _, labels := range found {
 			if i := slices.IndexFunc(q.legend, func(l string) bool { return labels[l] == "" }); i >= 0 {
-				t.Errorf("%s: the series %v has no %s, which the legend tells", q.panel, labels, q.legend[i])
+				t.Errorf("%s: the series %v has no label %s for the legend", q.panel, labels, q.legend[i])
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// prometheus is the real one, as a process of its own.
+// prometheus is a process of Prometheus.
 type prometheus struct {
 	*harness.Process
 	log  *harness.Output
@@ -25,7 +25,7 @@ type prometheus struct {
 	http *http.Client
 }
 
-// lookPrometheus skips the test where there is none.
+// lookPrometheus returns the path of Prometheus, or skips the test.
 func lookPrometheus(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("prometheus")
@@ -35,7 +35,7 @@ func lookPrometheus(t *testing.T) string {
 	return path
 }
 
-// startPrometheus runs the program at path with the configuration of the stack, in which only the API servers are others.
+// startPrometheus starts Prometheus with the configuration of the stack, for other API servers.
 func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,27 +55,27 @@ func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *pro
 	return p
 }
 
-// ask is GET of Prometheus' API.
+// ask requests a path of the HTTP API.
 func (p *prometheus) ask(path string, data any) error {
 	resp, err := p.http.Get("http://" + p.addr + path)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	answer := struct {
+	response := struct {
 		Status, Error string
 		Data          any
 	}{Data: data}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
 		return fmt.Errorf("%s: %w", resp.Status, err)
 	}
-	if answer.Status != "success" {
-		return fmt.Errorf("%s: %s", resp.Status, answer.Error)
+	if response.Status != "success" {
+		return fmt.Errorf("%s: %s", resp.Status, response.Error)
 	}
 	return nil
 }
 
-// targets are those that are scraped, and whether they are up, in order.
+// targets returns the targets and whether they are up, sorted.
 func (p *prometheus) targets() []string {
 	var found struct {
 		ActiveTargets []struct {
@@ -95,7 +95,7 @@ func (p *prometheus) targets() []string {
 	return lines
 }
 
-// await returns when the targets are these.
+// await waits until the targets are these.
 func (p *prometheus) await(t *testing.T, within time.Duration, what string, targets ...string) {
 	t.Helper()
 	slices.Sort(targets)
@@ -110,8 +110,8 @@ func (p *prometheus) await(t *testing.T, within time.Duration, what string, targ
 	harness.AtMost(t, what, time.Since(begun).Round(time.Millisecond), within)
 }
 
-// TestPrometheusFindsTheServers is the stack in processes of their own: what Prometheus scrapes while servers come, die
-// and leave, and an API server ends and comes back; and what the dashboard shows of it.
+// The parts of the stack run as processes. Prometheus must find servers that start, die and leave, also while an API server is down, and
+// the dashboard must show them.
 func TestPrometheusFindsTheServers(t *testing.T) {
 	path := lookPrometheus(t)
 	t.Parallel()
@@ -119,7 +119,7 @@ func TestPrometheusFindsTheServers(t *testing.T) {
 	apis := []*harness.APIServer{s.StartAPI("api-1"), s.StartAPI("api-2")}
 	p := startPrometheus(t, path, apis...)
 	var servers []*harness.Process
-	var want []string // of the data servers
+	var want []string // targets of the data servers
 	start := func() {
 		id, addr := fmt.Sprintf("data-%d", len(servers)), fixture.FreeAddr(t)
 		servers = append(servers, s.StartDataServer(id, addr, "--dataserver.zone=a"))
@@ -130,29 +130,29 @@ func TestPrometheusFindsTheServers(t *testing.T) {
 	}
 	api := func(i int, health string) string { return fmt.Sprintf("apiserver %s    %s", apis[i].Addr, health) }
 	const (
-		warm = 15 * time.Second
-		gone = 9 * time.Second  // of a server that is dead
-		left = 15 * time.Second // 5 s each for the refresh and for its taking up, and 5 s to spare
-		told = 25 * time.Second // 5 s each for the refresh, for its taking up, twice, and for the first scrape, and 5 s to spare
+		warm    = 15 * time.Second
+		gone    = 9 * time.Second  // until a dead server expires
+		left    = 15 * time.Second // 5 s for the refresh, 5 s until Prometheus applies it, and 5 s to spare
+		scraped = 25 * time.Second // 5 s for the refresh, twice 5 s until Prometheus applies it, 5 s for the first scrape, and 5 s to spare
 	)
-	p.await(t, warm+told, "each server is found once", api(0, "up"), api(1, "up"), want[0], want[1], want[2])
+	p.await(t, warm+scraped, "each server is one target", api(0, "up"), api(1, "up"), want[0], want[1], want[2])
 
 	servers[0].Kill()
-	for range 20 { // some of them meet the dead one
+	for range 20 { // some of them try the dead server
 		resp, err := apis[0].Client.Get("http://" + apis[0].Proxy + "/data/hello")
 		fixture.Must(t, err)
 		fixture.Must(t, resp.Body.Close())
 	}
-	p.await(t, gone+told, "one that is dead is no target", api(0, "up"), api(1, "up"), want[1], want[2])
+	p.await(t, gone+scraped, "a dead server is no target", api(0, "up"), api(1, "up"), want[1], want[2])
 	checkPanels(t, p)
 
 	servers[1].Signal(syscall.SIGTERM)
-	p.await(t, left, "one that left is no target", api(0, "up"), api(1, "up"), want[2])
+	p.await(t, left, "a server that left is no target", api(0, "up"), api(1, "up"), want[2])
 	apis[0].Terminate()
 	servers[2].Terminate()
-	start() // whoever tells of it knows that the one before has left
+	start() // an API server that lists this server knows that the one before has left
 	stale := strings.TrimSuffix(want[2], "up") + "down"
-	p.await(t, told, "without an API server who comes is found, and who leaves is kept", api(0, "down"), api(1, "up"), stale, want[3])
+	p.await(t, scraped, "without one API server, a new server is a target and a server that left still is", api(0, "down"), api(1, "up"), stale, want[3])
 	apis[0].Start(t)
-	p.await(t, warm+told, "what was kept goes when the API server is back", api(0, "up"), api(1, "up"), want[3])
+	p.await(t, warm+scraped, "a server that left is no target when the API server is back", api(0, "up"), api(1, "up"), want[3])
 }

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// selectors is what an expression in PromQL asks for. It is found by form, which is enough for what a dashboard asks: a
-// braced selector stands right after its metric, and no function is called as a metric is.
+// selectors lists what a PromQL expression reads. Patterns find it, which is enough for a dashboard: braces must follow the metric at
+// once, and no function has the name of a metric.
 type selectors struct {
-	metrics map[string][]string // the labels that the selectors of each name
+	metrics map[string][]string // labels in the braces, by metric
 	groups  []string            // labels of by, on and ignoring
-	by      []string            // those of by alone: all that a result has
+	by      []string            // labels of by: the only labels of the result
 }
 
 var (
@@ -43,7 +43,7 @@ func parseSelectors(expr string) selectors {
 	return a
 }
 
-func TestParseAsked(t *testing.T) {
+func TestParseSelectors(t *testing.T) {
 	for _, tt := range []struct {
 		expr, metrics, groups, by string
 	}{

@@ -15,7 +15,7 @@ import (
 	"rollcall/services/app"
 )
 
-// scraping is what the tests want of services/prometheus/prometheus.yml.
+// scraping is the part of services/prometheus/prometheus.yml that tests read.
 type scraping struct {
 	Jobs []scrapeJob `yaml:"scrape_configs"`
 }
@@ -39,7 +39,7 @@ func mustScraping(tb testing.TB) map[string]scrapeJob {
 	return jobs
 }
 
-// startScraped is a cluster of an nsqd, an API server and a data server of zone a, and the addresses of these two.
+// startScraped starts an nsqd, an API server and a data server in zone a, and returns the API server and the address of the data server.
 func startScraped(t *testing.T) (api *app.APIServer, dataServer string) {
 	t.Helper()
 	c := harness.NewCluster(t)
@@ -50,12 +50,12 @@ func startScraped(t *testing.T) (api *app.APIServer, dataServer string) {
 	d, err := app.NewDataServer(cfg, zap.NewNop())
 	fixture.Must(t, err)
 	harness.Run(t, "data server", d.Run)
-	fixture.Eventually(t, 5*time.Second, "the data server is on the roll", func() bool { return len(harness.Members(t, a)) == 1 })
+	fixture.Eventually(t, 5*time.Second, "the data server is listed", func() bool { return len(harness.Members(t, a)) == 1 })
 	return a, harness.Members(t, a)[0].Addr
 }
 
-// What Prometheus relabels by a name that nobody tells it leaves out without a word.
-func TestPrometheusRelabelsWhatIsTold(t *testing.T) {
+// Prometheus ignores a relabeling of a label that does not exist, without an error.
+func TestPrometheusRelabelsExistingLabels(t *testing.T) {
 	t.Parallel()
 	api, dataServer := startScraped(t)
 	var list []struct {
@@ -73,12 +73,12 @@ func TestPrometheusRelabelsWhatIsTold(t *testing.T) {
 	}
 	relabel := mustScraping(t)["dataserver"].Relabel
 	if len(relabel) == 0 {
-		t.Error("nothing is relabeled")
+		t.Error("there is no relabeling")
 	}
 	for _, r := range relabel {
 		for _, source := range r.Source {
 			if list[0].Labels[source] == "" {
-				t.Errorf("%s is made of %s, which is not told: %v", r.Target, source, list[0].Labels)
+				t.Errorf("%s is made from %s, which is not in the labels %v", r.Target, source, list[0].Labels)
 			}
 		}
 	}

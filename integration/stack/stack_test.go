@@ -20,28 +20,27 @@ import (
 	"rollcall/integration/harness"
 )
 
-// stack is what docker-compose.yml describes, brought up as a user does it, but under names and ports of its own: another
-// one may run beside it.
+// stack runs docker-compose.yml under names and ports of its own, so that another stack can run beside it.
 type stack struct {
 	tb          testing.TB
 	spec        stackSpec
 	apis        []*harness.API
-	events      *harness.EventLog // by nsq_tail
+	events      *harness.EventLog // from nsq_tail
 	tail        *harness.Process
-	eventOutput *harness.Output // what docker events tells
+	eventOutput *harness.Output // of docker events
 }
 
-// stackSpec is what it takes to tear the stack down.
+// stackSpec is what the child needs to tear the stack down.
 type stackSpec struct {
 	Compose []string // the command and its first arguments
 	Project string
 	Dir     string // of docker-compose.yml
 }
 
-// patience with one command of Docker; to build an image takes the longest.
+// commandTimeout is for one command of Docker. The build of the image takes longest.
 const commandTimeout = 8 * time.Minute
 
-// newStack builds the image. It skips the test where no Docker Engine answers.
+// newStack builds the image. It skips the test if no Docker Engine responds.
 func newStack(tb testing.TB) *stack {
 	tb.Helper()
 	spec := stackSpec{Compose: mustDocker(tb), Project: fmt.Sprintf("rollcall-test-%d", os.Getpid()), Dir: tb.TempDir()}
@@ -55,10 +54,10 @@ func newStack(tb testing.TB) *stack {
 	return s
 }
 
-// mustDocker returns the command that Compose is, as a plugin of docker or by itself.
+// mustDocker returns the command of Compose, which is a plugin of docker or a program.
 func mustDocker(tb testing.TB) []string {
 	tb.Helper()
-	answers := func(command ...string) error {
+	works := func(command ...string) error {
 		ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
 		defer cancel()
 		out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
@@ -67,19 +66,19 @@ func mustDocker(tb testing.TB) []string {
 		}
 		return nil
 	}
-	if err := answers("docker", "version"); err != nil {
-		tb.Skipf("no Docker Engine answers: %v", err)
+	if err := works("docker", "version"); err != nil {
+		tb.Skipf("no Docker Engine responds: %v", err)
 	}
-	if answers("docker", "compose", "version") == nil {
+	if works("docker", "compose", "version") == nil {
 		return []string{"docker", "compose"}
 	}
-	if err := answers("docker-compose", "version"); err != nil {
+	if err := works("docker-compose", "version"); err != nil {
 		tb.Skipf("there is neither docker compose nor %v", err)
 	}
 	return []string{"docker-compose"}
 }
 
-// copyTree copies the repository as it is now, with vendor/: the image is then built without a network.
+// copyTree copies the repository and adds vendor/, so that the image is built without a network.
 func copyTree(tb testing.TB, root, dir string) {
 	tb.Helper()
 	fixture.Must(tb, os.CopyFS(dir, os.DirFS(root)))
@@ -94,7 +93,7 @@ var (
 	building  = regexp.MustCompile(`FROM .* AS build\n`)
 )
 
-// isolate gives the copy ports and an image of its own.
+// isolate gives the copy free ports and an image name.
 func (s *stack) isolate() {
 	s.tb.Helper()
 	s.edit("docker-compose.yml", published, func(port []byte) []byte {
@@ -104,7 +103,7 @@ func (s *stack) isolate() {
 	s.edit("Dockerfile", building, func(from []byte) []byte { return []byte(string(from) + "LABEL " + leftover + "=\n") })
 }
 
-// edit changes each place of a file in the copy.
+// edit replaces each match in a file of the copy.
 func (s *stack) edit(name string, place *regexp.Regexp, change func([]byte) []byte) {
 	s.tb.Helper()
 	file := filepath.Join(s.spec.Dir, name)
@@ -116,7 +115,7 @@ func (s *stack) edit(name string, place *regexp.Regexp, change func([]byte) []by
 	fixture.Must(s.tb, os.WriteFile(file, place.ReplaceAllFunc(body, change), 0o644))
 }
 
-// leftover is a label of what the builder leaves behind.
+// leftover is the label of images that the builder leaves behind.
 const leftover = "rollcall.test"
 
 func (s stackSpec) image() string { return "rollcall:" + s.Project }
@@ -125,11 +124,11 @@ func (s stackSpec) tail() string { return s.Project + "-tail" }
 
 func (s stackSpec) network() string { return s.Project + "_default" }
 
-// tearDownAtEnd has a child tear the stack down when the test is over, also where the test dies of its timeout.
+// tearDownAtEnd starts a child that tears the stack down when the test ends, even by its timeout.
 func (s *stack) tearDownAtEnd() {
 	s.tb.Helper()
 	cmd := harness.ChildCommand(s.tb, "stack", s.spec)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the test, and not this
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must end the test and not the child
 	in, err := cmd.StdinPipe()
 	fixture.Must(s.tb, err)
 	fixture.Must(s.tb, cmd.Start())
@@ -145,15 +144,15 @@ func (s *stack) tearDownAtEnd() {
 	})
 }
 
-// startChildStack starts nothing, and stops the stack of the test.
+// startChildStack starts nothing. Its stop function tears the stack down.
 func startChildStack(spec stackSpec) (string, func() error, error) {
 	return "", func() error {
-		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // it may not have been started
+		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // fails if it was not started
 		out, err := spec.command("down", "--volumes", "--remove-orphans", "--timeout=5").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("down: %w: %s", err, out)
 		}
-		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // it may not have been built
+		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // fails if it was not built
 		return exec.Command("docker", "image", "prune", "--force", "--filter", "label="+leftover).Run()
 	}, nil
 }
@@ -170,13 +169,13 @@ func (s *stack) compose(args ...string) {
 	finish(s.tb, s.spec.command(args...))
 }
 
-// docker returns what the command prints.
+// docker runs a command and returns its output.
 func (s *stack) docker(args ...string) string {
 	s.tb.Helper()
 	return finish(s.tb, exec.Command("docker", args...))
 }
 
-// finish runs a command to its end, which comes within the patience.
+// finish waits for a command and returns its output. It kills the command after commandTimeout.
 func finish(tb testing.TB, cmd *exec.Cmd) string {
 	tb.Helper()
 	var out, msgs bytes.Buffer
@@ -191,7 +190,7 @@ func finish(tb testing.TB, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// up returns how long it took until every container was healthy.
+// up returns the time until every container is healthy.
 func (s *stack) up() time.Duration {
 	s.tb.Helper()
 	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}",
@@ -219,13 +218,13 @@ func (s *stack) up() time.Duration {
 	return took
 }
 
-// startEventLog has nsq_tail of the image of NSQ tell the witness the lifecycle events.
+// startEventLog records the events that nsq_tail, from the image of NSQ, prints.
 func (s *stack) startEventLog() {
 	s.tb.Helper()
 	s.events = harness.NewEventLog()
 	cmd := exec.Command("docker", "run", "--rm", "--name", s.spec.tail(), "--network", s.spec.network(), "nsqio/nsq:v1.3.0", "/nsq_tail",
 		"--lookupd-http-address=nsqlookupd1:4161", "--lookupd-http-address=nsqlookupd2:4161",
-		"--consumer-opt=lookupd_poll_interval,1s", "--consumer-opt=output_buffer_timeout,25ms", "--topic="+events.EventTopic, "--channel=witness#ephemeral")
+		"--consumer-opt=lookupd_poll_interval,1s", "--consumer-opt=output_buffer_timeout,25ms", "--topic="+events.EventTopic, "--channel=test#ephemeral")
 	out := harness.NewOutput()
 	out.OnLine = func(text string) {
 		e, err := events.Decode([]byte(text))
@@ -239,7 +238,7 @@ func (s *stack) startEventLog() {
 	s.tail = harness.StartProcess(s.tb, cmd)
 }
 
-// containersBy prints each container of the stack, or of one service of it.
+// containersBy formats each container of the stack, or of one service.
 func (s *stack) containersBy(format string, service ...string) string {
 	s.tb.Helper()
 	args := []string{"ps", "--all", "--format", format, "--filter", "label=com.docker.compose.project=" + s.spec.Project}
@@ -249,7 +248,7 @@ func (s *stack) containersBy(format string, service ...string) string {
 	return s.docker(args...)
 }
 
-// containers are the names of those of a service, the oldest first.
+// containers returns the names of a service's containers, the oldest first.
 func (s *stack) containers(service string) []string {
 	s.tb.Helper()
 	names := strings.Fields(s.containersBy("{{.Names}}", service))
@@ -261,12 +260,12 @@ func (s *stack) container(service string) string {
 	s.tb.Helper()
 	names := s.containers(service)
 	if len(names) != 1 {
-		s.tb.Fatalf("%s has the containers %v, want one", service, names)
+		s.tb.Fatalf("%s has containers %v, want one", service, names)
 	}
 	return names[0]
 }
 
-// ids are the ids of data servers: their addresses, since they are told no other.
+// ids returns the ids of data servers, which are their addresses by default.
 func (s *stack) ids(containers ...string) []string {
 	s.tb.Helper()
 	const address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}:9001"
@@ -278,7 +277,7 @@ func (s *stack) hostPort(container string, port int) string {
 	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
 }
 
-// await returns when Docker did this to a container, since then.
+// await waits for a docker event of a container after a time.
 func (s *stack) await(since time.Time, action, container string) dockerEvent {
 	s.tb.Helper()
 	var found dockerEvent
@@ -320,7 +319,7 @@ func (s *stack) dockerEvents() []dockerEvent {
 	return all
 }
 
-// withTB is the stack in a test within the test.
+// withTB returns the stack for a sub-test.
 func (s *stack) withTB(tb testing.TB) *stack {
 	on := *s
 	on.tb = tb
