@@ -112,7 +112,7 @@ func (p *prometheus) await(t *testing.T, within time.Duration, what string, targ
 
 // The parts of the stack run as processes. Prometheus must find servers that start, die and leave, also while an API server is down, and
 // the dashboard must show them.
-func TestPrometheusFindsTheServers(t *testing.T) {
+func TestPrometheusFindsServers(t *testing.T) {
 	path := lookPrometheus(t)
 	t.Parallel()
 	s := harness.NewSite(t, 2)
