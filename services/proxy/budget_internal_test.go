@@ -15,10 +15,10 @@ func TestBudget(t *testing.T) {
 		requests int
 		want     int
 	}{
-		{"so many a second without a request", Retry{Percent: 20, PerSecond: 10}, 0, 100},
-		{"and a part of the requests", Retry{Percent: 20, PerSecond: 10}, 1000, 300},
-		{"a part alone", Retry{Percent: 20, PerSecond: -1}, 1000, 200},
-		{"none", Retry{Percent: -1, PerSecond: -1}, 1000, 0},
+		{"retries per second without requests", Retry{Percent: 20, PerSecond: 10}, 0, 100},
+		{"retries per second and percent of requests", Retry{Percent: 20, PerSecond: 10}, 1000, 300},
+		{"only percent of requests", Retry{Percent: 20, PerSecond: -1}, 1000, 200},
+		{"no retries", Retry{Percent: -1, PerSecond: -1}, 1000, 0},
 	} {
 		b := &budget{Retry: row.budget}
 		b.move(1000)
@@ -26,7 +26,7 @@ func TestBudget(t *testing.T) {
 			b.request()
 		}
 		if got := spend(b, 10_000); got != row.want {
-			t.Errorf("%s: %d further attempts, want %d", row.name, got, row.want)
+			t.Errorf("%s: %d retries, want %d", row.name, got, row.want)
 		}
 	}
 }
@@ -44,13 +44,13 @@ func TestBudgetSlides(t *testing.T) {
 		take(true, 100+s)
 	}
 	take(false, 109)
-	take(true, 110) // that of second 100 is forgotten
+	take(true, 110) // the retry of second 100 is outside of the window
 	take(false, 110)
 	for range 10 {
-		take(true, 200) // all of them are
+		take(true, 200) // all earlier retries are outside of the window
 	}
 	take(false, 200)
-	take(false, 150) // nothing goes back
+	take(false, 150) // the window does not go back
 	for range 10 {
 		take(true, 1<<40)
 	}

@@ -14,7 +14,7 @@ import (
 
 const chunkedPost = "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
 
-// plainAndTLS runs a test against a front without and with TLS; dial connects to it.
+// plainAndTLS runs a test with a proxy without and with TLS. dial connects to the proxy.
 func plainAndTLS(t *testing.T, addr string, test func(t *testing.T, f *fixture, dial func() net.Conn)) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
@@ -34,16 +34,16 @@ func withServerName(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// Requests in chunks keep their connections, whatever else comes on these.
-func TestChunkedRequestsKeepTheirConnections(t *testing.T) {
+// A connection stays open after a chunked request.
+func TestConnectionAfterChunkedRequest(t *testing.T) {
 	t.Parallel()
-	addr := answering(t, "ok")
+	addr := namedBackend(t, "ok")
 	for name, requests := range map[string][]string{
-		"in chunks alone":          {chunkedPost},
-		"after ones with a length": {"POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", chunkedPost},
-		"with empty lines":         {strings.Replace(chunkedPost, "body", "\r\n\r\n", 1)},
-		"with a trailer":           {strings.Replace(chunkedPost, "0\r\n", "0\r\nX-Sum: 1\r\n", 1)},
-		"HTTP/1.0 with a length":   {"POST /data/x HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody"},
+		"only chunked requests":        {chunkedPost},
+		"after requests with a length": {"POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", chunkedPost},
+		"with empty lines":             {strings.Replace(chunkedPost, "body", "\r\n\r\n", 1)},
+		"with a trailer":               {strings.Replace(chunkedPost, "0\r\n", "0\r\nX-Sum: 1\r\n", 1)},
+		"HTTP/1.0 with a length":       {"POST /data/x HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plainAndTLS(t, addr, func(t *testing.T, f *fixture, dial func() net.Conn) {
@@ -69,13 +69,13 @@ func TestChunkedRequestsKeepTheirConnections(t *testing.T) {
 					})
 				}
 				sending.Wait()
-				f.sound()
+				f.checkNoFailures()
 			})
 		})
 	}
 }
 
-// pairs are spellings of a length beside chunks.
+// pairs are spellings of a length together with chunks.
 var pairs = map[string]string{
 	"the length first":      "Content-Length: 51\r\nTransfer-Encoding: chunked\r\n",
 	"the length last":       "Transfer-Encoding: chunked\r\nContent-Length: 51\r\n",
@@ -90,33 +90,33 @@ var pairs = map[string]string{
 	"far apart":             "Content-Length: 51\r\nX-A: " + strings.Repeat("a", 5000) + "\r\nTransfer-Encoding: chunked\r\n",
 }
 
-// Whatever the length beside chunks looks like and however it comes, nothing on the connection comes after it. Where it comes together
-// with the body of a request before it, the connection may end one request early.
-func TestALengthBesideChunksEndsTheConnection(t *testing.T) {
+// A request with both a length and chunks is the last one on its connection, for every spelling of the fields and every split of the bytes.
+// If its header is received together with the body of the previous request, the connection may end one request early.
+func TestLengthAndChunksEndConnection(t *testing.T) {
 	t.Parallel()
-	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // bytes in which the request is cut in two
+	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // bytes within which the request is split
 	for name, lines := range pairs {
 		for _, before := range []struct {
 			name, requests string
-			least, most    int // answers
+			least, most    int // responses
 		}{
 			{"nothing", "", 1, 1},
-			{"one", chunkedPost, 2, 2},
-			{"two", chunkedPost + chunkedPost, 2, 3},
-			{"one without a body", get, 2, 2},
-			{"one without and one with a body", get + chunkedPost, 3, 3},
-			{"one with and one without a body", chunkedPost + get, 3, 3},
+			{"one request", chunkedPost, 2, 2},
+			{"two requests", chunkedPost + chunkedPost, 2, 3},
+			{"one request without a body", get, 2, 2},
+			{"one request without and one with a body", get + chunkedPost, 3, 3},
+			{"one request with and one without a body", chunkedPost + get, 3, 3},
 		} {
 			t.Run(name+", after "+before.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWitness(t, nil)
+				w := newStrictServer(t, nil)
 				l := newPipeListener()
 				f := startOn(t, l, nil, server("a", w.addr))
 				input := before.requests + "POST /data/x HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n0\r\n\r\n" + smuggled
 				for cut := range min(len(input), cutoff) {
 					got := l.exchange(t, input[:cut], input[cut:])
 					if n := strings.Count(got, "HTTP/1.1 200 OK"); n < before.least || n > before.most || strings.Count(got, "HTTP/1.1 ") != n {
-						t.Fatalf("in two after %d bytes: got %q", cut, got)
+						t.Fatalf("split after %d bytes: got %q", cut, got)
 					}
 				}
 				for _, s := range w.take() {
@@ -124,15 +124,15 @@ func TestALengthBesideChunksEndsTheConnection(t *testing.T) {
 						t.Errorf("the server got %q", s)
 					}
 				}
-				f.sound()
+				f.checkNoFailures()
 			})
 		}
 	}
 }
 
-func TestALengthBesideChunksOverTLS(t *testing.T) {
+func TestLengthAndChunksEndTLSConnection(t *testing.T) {
 	t.Parallel()
-	plainAndTLS(t, newWitness(t, nil).addr, func(t *testing.T, f *fixture, dial func() net.Conn) {
+	plainAndTLS(t, newStrictServer(t, nil).addr, func(t *testing.T, f *fixture, dial func() net.Conn) {
 		for name, lines := range pairs {
 			c := dial()
 			_, _ = io.WriteString(c, chunkedPost+"POST /data/x HTTP/1.1\r\nHost: h\r\n"+lines+"\r\n0\r\n\r\n"+smuggled)
@@ -142,18 +142,18 @@ func TestALengthBesideChunksOverTLS(t *testing.T) {
 				t.Errorf("%s: got %q, %v", name, got, err)
 			}
 		}
-		f.sound()
+		f.checkNoFailures()
 	})
 }
 
-// HTTP/1.0 has no chunks: net/http takes such a request for one without a body, and somebody in front may not.
-func TestChunksOfHTTP10EndTheConnection(t *testing.T) {
+// HTTP/1.0 has no chunks. net/http assumes that such a request has no body; a proxy in front may assume that it has one.
+func TestChunksInHTTP10EndConnection(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	l := newPipeListener()
 	f := startOn(t, l, nil, server("a", w.addr))
 	for name, lines := range map[string]string{
-		"alone": "", "after a length of 0": "Content-Length: 0\r\n", "with another method": "X-A: a\r\n",
+		"only chunks": "", "after a length of 0": "Content-Length: 0\r\n", "with another method": "X-A: a\r\n",
 	} {
 		method := "POST"
 		if lines == "X-A: a\r\n" {
@@ -163,7 +163,7 @@ func TestChunksOfHTTP10EndTheConnection(t *testing.T) {
 		for cut := range len(input) {
 			got := l.exchange(t, input[:cut], input[cut:])
 			if strings.Count(got, "HTTP/1.") != 1 || !strings.Contains(got, " 200 OK") {
-				t.Fatalf("%s, in two after %d bytes: got %q", name, cut, got)
+				t.Fatalf("%s, split after %d bytes: got %q", name, cut, got)
 			}
 		}
 	}
@@ -172,8 +172,8 @@ func TestChunksOfHTTP10EndTheConnection(t *testing.T) {
 			t.Errorf("the server got %q", s)
 		}
 	}
-	f.sound()
-	c := start(t, nil, server("a", w.addr)).dial() // without chunks it keeps its connection
+	f.checkNoFailures()
+	c := start(t, nil, server("a", w.addr)).dial() // without chunks the connection stays open
 	r := bufio.NewReader(c)
 	for range 3 {
 		_, _ = io.WriteString(c, "GET /data/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -186,17 +186,17 @@ func TestChunksOfHTTP10EndTheConnection(t *testing.T) {
 	}
 }
 
-// OPTIONS * is for the proxy itself, and a length beside chunks ends its connection too.
-func TestALengthBesideChunksOfOPTIONS(t *testing.T) {
+// The proxy responds to OPTIONS * itself. A length together with chunks ends that connection too.
+func TestLengthAndChunksOfOPTIONS(t *testing.T) {
 	t.Parallel()
-	f := start(t, nil, server("a", newWitness(t, nil).addr))
+	f := start(t, nil, server("a", newStrictServer(t, nil).addr))
 	got := f.raw("OPTIONS * HTTP/1.1\r\nHost: h\r\nContent-Length: 51\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled)
 	if strings.Count(got, "HTTP/1.1 ") != 1 || !strings.Contains(got, "Connection: close") {
 		t.Errorf("got %q", got)
 	}
 }
 
-// pipeListener hands the proxy connections on which each write of the client is received as it is.
+// pipeListener accepts connections in memory, on which each write of the client is one read of the proxy.
 type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -223,7 +223,7 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return fuzzAddr{} }
 
-// exchange writes pieces, and returns all that comes back until the proxy closes.
+// exchange writes pieces, and returns everything that the proxy sends until it closes the connection.
 func (l *pipeListener) exchange(t *testing.T, pieces ...string) string {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -233,7 +233,7 @@ func (l *pipeListener) exchange(t *testing.T, pieces ...string) string {
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for _, piece := range pieces {
-			_, _ = io.WriteString(ours, piece) // the last of it may not be read
+			_, _ = io.WriteString(ours, piece) // fails if the proxy closes first
 		}
 	})
 	got, err := io.ReadAll(ours)

@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// set is t as it would be after the wall clock was set, while the monotonic one went on.
+// set returns t as it is after the wall clock was set, while the monotonic clock went on.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t
@@ -25,7 +25,7 @@ func mustNew(t *testing.T, cfg Config) *Proxy {
 	return p
 }
 
-func TestTheBudgetGoesOnWhenTheClockIsSetBack(t *testing.T) {
+func TestBudgetAfterWallClockIsSetBack(t *testing.T) {
 	p := mustNew(t, Config{Retry: Retry{Percent: -1, PerSecond: 1}})
 	s, err := p.newService("data")
 	if err != nil {
@@ -42,6 +42,6 @@ func TestTheBudgetGoesOnWhenTheClockIsSetBack(t *testing.T) {
 		now = now.Add(time.Second / 4)
 	}
 	if !s.budget.take() {
-		t.Error("15 s later there is no further attempt")
+		t.Error("no retry is allowed 15 s later")
 	}
 }

@@ -30,11 +30,11 @@ func TestMoreClientsThanMayConnect(t *testing.T) {
 				t.Fatal(err)
 			}
 			bounded := connlimit.New(l, 2, func() {})
-			f := startOn(t, bounded, func(c *proxy.Config) { c.TLS = row.cfg }, server("a", answering(t, "ok")))
+			f := startOn(t, bounded, func(c *proxy.Config) { c.TLS = row.cfg }, server("a", namedBackend(t, "ok")))
 			for i := range 10 {
 				c := row.on(f.dial())
 				_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
-				if a := f.hear(bufio.NewReader(c), c, "GET"); a.status != http.StatusOK {
+				if a := f.receive(bufio.NewReader(c), c, "GET"); a.status != http.StatusOK {
 					t.Fatalf("client %d: got %d", i+1, a.status)
 				}
 			}

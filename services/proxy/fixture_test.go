@@ -21,7 +21,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// fakeRegistry tells the membership that the test sets, and keeps the evidence.
+// fakeRegistry publishes the membership that the test sets, and records evidence.
 type fakeRegistry struct {
 	mu       sync.Mutex
 	servers  []*events.Server
@@ -72,24 +72,24 @@ func (f *fakeRegistry) reported() []registry.Evidence {
 	return slices.Clone(f.evidence)
 }
 
-// set makes these the whole membership.
+// set replaces the membership.
 func (f *fakeRegistry) set(servers ...*events.Server) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.servers = slices.SortedFunc(slices.Values(servers), func(a, b *events.Server) int { return strings.Compare(a.Key(), b.Key()) })
-	f.tell()
+	f.publish()
 }
 
-// blind keeps the membership, and says that nothing is heard any more.
+// blind switches to the mode blind and keeps the servers.
 func (f *fakeRegistry) blind() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mode = registry.ModeBlind
-	f.tell()
+	f.publish()
 }
 
-// tell wants f.mu held.
-func (f *fakeRegistry) tell() {
+// publish sends the membership to all watchers. The caller must hold f.mu.
+func (f *fakeRegistry) publish() {
 	for w := range f.watchers {
 		select {
 		case <-w:
@@ -99,13 +99,14 @@ func (f *fakeRegistry) tell() {
 	}
 }
 
-// server is a live one of the service data.
+// server returns an alive server of the service data.
 func server(id, addr string) *events.Server {
 	return &events.Server{
 		Service: "data", ID: id, Addr: addr, State: events.StateAlive, Weight: 100, Incarnation: 1, IntervalMS: 5000, TTLMS: 10000,
 	}
 }
 
+// in returns a copy of s in another state.
 func in(state events.State, s *events.Server) *events.Server {
 	other := *s
 	other.State = state
@@ -122,7 +123,7 @@ type fixture struct {
 	stop     func() // ends Serve, then Run, and waits for them
 }
 
-// start runs a proxy of these servers; change may be nil.
+// start runs a proxy with the given servers until the test ends. change may be nil.
 func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *fixture {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -167,7 +168,7 @@ func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers .
 	return f
 }
 
-// awaitMember returns when the proxy knows a server of the service.
+// awaitMember waits until the proxy knows a server of the service.
 func (f *fixture) awaitMember(service string) {
 	f.t.Helper()
 	eventually(f.t, "the proxy knows the service "+service, func() bool {
@@ -176,7 +177,7 @@ func (f *fixture) awaitMember(service string) {
 	})
 }
 
-// backend is a server that runs handler until the test ends; addr is its address.
+// backend runs an HTTP server until the test ends, and returns its address.
 func backend(t testing.TB, handler http.HandlerFunc) (addr string) {
 	t.Helper()
 	s := httptest.NewServer(handler)
@@ -187,13 +188,13 @@ func backend(t testing.TB, handler http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// answering is a backend that tells its name.
-func answering(t testing.TB, name string) (addr string) {
+// namedBackend runs a server that responds with its name.
+func namedBackend(t testing.TB, name string) (addr string) {
 	t.Helper()
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// rawBackend hands each connection to handle, and closes it then.
+// rawBackend runs a server that calls handle for each connection and then closes it.
 func rawBackend(t testing.TB, handle func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -230,8 +231,8 @@ func rawBackend(t testing.TB, handle func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// asked is a raw backend that hands each request of a connection to answer, until the connection ends.
-func asked(t testing.TB, answer func(c net.Conn, req *http.Request)) (addr string) {
+// responding runs a server that calls respond for each request.
+func responding(t testing.TB, respond func(c net.Conn, req *http.Request)) (addr string) {
 	t.Helper()
 	return rawBackend(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
@@ -239,18 +240,18 @@ func asked(t testing.TB, answer func(c net.Conn, req *http.Request)) (addr strin
 			if err != nil {
 				return
 			}
-			answer(c, req)
+			respond(c, req)
 		}
 	})
 }
 
-// reset closes c so that its peer sees a reset.
+// reset closes c with a TCP reset.
 func reset(c net.Conn) {
 	_ = c.(*net.TCPConn).SetLinger(0)
 	_ = c.Close()
 }
 
-// refusing is an address where nobody listens.
+// refusing returns an address that refuses connections.
 func refusing(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -261,7 +262,7 @@ func refusing(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// client ends its connections with the test.
+// client returns an HTTP client whose connections are closed when the test ends.
 func client(t testing.TB) *http.Client {
 	t.Helper()
 	transport := &http.Transport{DisableCompression: true}
@@ -269,15 +270,15 @@ func client(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }
 
-// answer is a whole one.
-type answer struct {
+// response is a response whose body was read.
+type response struct {
 	status  int
 	header  http.Header
 	body    string
 	trailer http.Header
 }
 
-func do(t testing.TB, c *http.Client, req *http.Request) answer {
+func do(t testing.TB, c *http.Client, req *http.Request) response {
 	t.Helper()
 	resp, err := c.Do(req)
 	if err != nil {
@@ -288,17 +289,17 @@ func do(t testing.TB, c *http.Client, req *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body), resp.Trailer}
+	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
 func (f *fixture) url(path string) string { return "http://" + f.addr + path }
 
-func (f *fixture) get(path string) answer {
+func (f *fixture) get(path string) response {
 	f.t.Helper()
 	return f.send(http.MethodGet, path, "")
 }
 
-func (f *fixture) send(method, path, body string) answer {
+func (f *fixture) send(method, path, body string) response {
 	f.t.Helper()
 	req, err := http.NewRequest(method, f.url(path), strings.NewReader(body))
 	if err != nil {
@@ -307,8 +308,7 @@ func (f *fixture) send(method, path, body string) answer {
 	return do(f.t, client(f.t), req)
 }
 
-// raw sends bytes on a connection of its own and returns what comes back until the proxy closes it, or nothing has come for
-// a second.
+// raw sends bytes on a new connection, and returns everything received until the proxy closes it or sends nothing for a second.
 func (f *fixture) raw(request string) string {
 	f.t.Helper()
 	c := f.dial()
@@ -337,7 +337,7 @@ func (f *fixture) dial() net.Conn {
 	return c
 }
 
-// metric is the sum of a metric over the series whose labels include these, given as name=value.
+// metric returns the sum of a metric over all series that have the labels, each given as name=value.
 func (f *fixture) metric(name string, labels ...string) float64 {
 	f.t.Helper()
 	families, err := f.metrics.Gather()
@@ -362,7 +362,7 @@ func (f *fixture) metric(name string, labels ...string) float64 {
 	return sum
 }
 
-// failures counts the attempts that are a server's fault.
+// failures returns the number of attempts that failed by the fault of a server.
 func (f *fixture) failures() float64 {
 	f.t.Helper()
 	sum := 0.0
@@ -372,7 +372,7 @@ func (f *fixture) failures() float64 {
 	return sum
 }
 
-// eventually asks until the condition holds, for 5 s.
+// eventually waits up to 5 s for the condition.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(5 * time.Second)
@@ -385,10 +385,10 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// pass waits.
+// pass waits for a duration.
 func pass(d time.Duration) { <-time.After(d) }
 
-// readHead reads a request up to the end of its header.
+// readHead reads the header of a request.
 func readHead(c net.Conn) (*bufio.Reader, *http.Request, error) {
 	r := bufio.NewReader(c)
 	req, err := http.ReadRequest(r)

@@ -57,7 +57,7 @@ func TestForwardedFieldsOfATrustedProxy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWitness(t, nil)
+			w := newStrictServer(t, nil)
 			f := start(t, func(c *proxy.Config) { c.Trusted = prefixes(t, row.trusted...) }, server("a", w.addr))
 			if a := f.ask("GET /data/x HTTP/1.1\r\nHost: h\r\n" + row.lines + "\r\n"); a.status != 200 {
 				t.Fatalf("got %d %s", a.status, a.body)
@@ -80,7 +80,7 @@ func TestTheClientBehindATrustedProxy(t *testing.T) {
 	for _, id := range ids(members) {
 		servers = append(servers, server(id, "127.0.0.1:1"))
 	}
-	to := answering(t, "ok")
+	to := namedBackend(t, "ok")
 	for _, s := range servers {
 		s.Addr = to
 	}

@@ -15,17 +15,17 @@ import (
 	"rollcall/services/proxy"
 )
 
-// smuggled is what must never be taken for a request where it is a part of another one.
+// smuggled is a request inside of another request, which must not reach a server.
 const smuggled = "GET /data/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 
-// TestBrokenBodies: a client that breaks its own request breaks nothing else. The request reaches no server as a whole one,
-// what follows is no request, and no server is held to be at fault.
-func TestBrokenBodies(t *testing.T) {
+// A malformed or incomplete body affects only its own request: no server receives a complete request, the bytes after it are not read as a
+// request, and no server is blamed.
+func TestMalformedBodies(t *testing.T) {
 	t.Parallel()
 	chunks := func(body string) string {
 		return "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + body
 	}
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for _, row := range []struct {
 		name    string
@@ -33,13 +33,13 @@ func TestBrokenBodies(t *testing.T) {
 	}{
 		{"less than a short length", "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + smuggled},
 		{"less than a long length", "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + smuggled},
-		{"nothing of a length", "PUT /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"},
-		{"nothing of chunks", chunks("")},
-		{"less than a chunk", chunks("1000\r\n" + smuggled)},
+		{"a length and no body", "PUT /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"},
+		{"no chunks", chunks("")},
+		{"a part of a chunk", chunks("1000\r\n" + smuggled)},
 		{"no last chunk", chunks("4\r\nbody\r\n")},
 		{"no end of the last chunk", chunks("4\r\nbody\r\n0\r\n")},
-		{"a size that is no number", chunks("zz\r\n" + smuggled)},
-		{"a size that is no number, later", chunks("4\r\nbody\r\nzz\r\n" + smuggled)},
+		{"a size that is not a number", chunks("zz\r\n" + smuggled)},
+		{"a second size that is not a number", chunks("4\r\nbody\r\nzz\r\n" + smuggled)},
 		{"an empty size", chunks("\r\n" + smuggled)},
 		{"a negative size", chunks("-4\r\nbody\r\n0\r\n\r\n" + smuggled)},
 		{"a size with a prefix", chunks("0x4\r\nbody\r\n0\r\n\r\n" + smuggled)},
@@ -49,11 +49,11 @@ func TestBrokenBodies(t *testing.T) {
 		{"a size that ends with CR", chunks("4\rbody\r\n0\r\n\r\n" + smuggled)},
 		{"an extension that ends with LF", chunks("4;a\nbody\r\n0\r\n\r\n" + smuggled)},
 		{"an extension that does not end", chunks("4;" + strings.Repeat("a", 8<<10) + "\r\nbody\r\n0\r\n\r\n" + smuggled)},
-		{"more than a chunk", chunks("4\r\nbodybody\r\n0\r\n\r\n" + smuggled)},
+		{"more bytes than the size of the chunk", chunks("4\r\nbodybody\r\n0\r\n\r\n" + smuggled)},
 		{"a chunk without its end", chunks("4\r\nbody0\r\n\r\n" + smuggled)},
-		{"a trailer that is none", chunks("4\r\nbody\r\n0\r\n" + "no trailer\r\n\r\n" + smuggled)},
+		{"a malformed trailer", chunks("4\r\nbody\r\n0\r\n" + "no trailer\r\n\r\n" + smuggled)},
 		{"a trailer that does not end", chunks("4\r\nbody\r\n0\r\nX-A: " + strings.Repeat("a", 64<<10))},
-		{"headers in place of a trailer", chunks("4\r\nbody\r\n0\r\n" + smuggled[:len(smuggled)-2])},
+		{"a request in place of the trailer", chunks("4\r\nbody\r\n0\r\n" + smuggled[:len(smuggled)-2])},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := f.of(t)
@@ -77,15 +77,15 @@ func TestBrokenBodies(t *testing.T) {
 				t.Errorf("a good request got %d %s", a.status, a.body)
 			}
 			w.take()
-			f.sound()
+			f.checkNoFailures()
 		})
 	}
 }
 
-// A client that is there still, and reads, hears what is wrong.
-func TestTheClientHearsOfItsBrokenBody(t *testing.T) {
+// A client that stays connected gets a problem response for its malformed body.
+func TestResponseToMalformedBody(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for range 200 {
 		a := f.ask("POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\nzz\r\n")
@@ -96,14 +96,14 @@ func TestTheClientHearsOfItsBrokenBody(t *testing.T) {
 			t.Fatal("the problem has no id")
 		}
 	}
-	f.sound()
+	f.checkNoFailures()
 }
 
-// TestRestOfABody: what the proxy does not read of a body is never read as a request.
-func TestRestOfABody(t *testing.T) {
+// The part of a body that the proxy does not read is not read as a request.
+func TestUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
 	early := func(status string) func(t *testing.T) (addr string) {
-		return func(t *testing.T) string { // answers before the body, and takes no more
+		return func(t *testing.T) string { // responds after the header, and does not read the body
 			return rawBackend(t, func(c net.Conn) {
 				for r := bufio.NewReader(c); ; {
 					switch head := headOf(r); {
@@ -135,11 +135,11 @@ func TestRestOfABody(t *testing.T) {
 		{"refused early, with a length", early("403 Forbidden"), "", length, 403},
 		{"refused early, with a longer length", early("413 Too Large"), "", long, 413},
 		{"refused early, in chunks", early("403 Forbidden"), "", chunked, 403},
-		{"answered early", early("200 OK"), "", length, 200},
+		{"200 before the body", early("200 OK"), "", length, 200},
 		{"the server cannot be reached", dead, "", length, 502},
 		{"the server cannot be reached, in chunks", dead, "", chunked, 502},
-		{"the server breaks off", breaks, "", length, 502},
-		{"the server breaks off, in chunks", breaks, "", chunked, 502},
+		{"the server resets the connection", breaks, "", length, 502},
+		{"the server resets the connection, in chunks", breaks, "", chunked, 502},
 		{"no such service", dead, "/nobody/x", length, 503},
 		{"no such service, a short length", dead, "/nobody/x", "Content-Length: 1000\r\n", 503},
 		{"no such path, in chunks", dead, "/", chunked, 404},
@@ -151,7 +151,7 @@ func TestRestOfABody(t *testing.T) {
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST "+cmp.Or(row.path, "/data/x")+" HTTP/1.1\r\nHost: h\r\n"+row.head+"\r\n")
 			r := bufio.NewReader(c)
-			if a := f.hear(r, c, "POST"); a.status != row.status {
+			if a := f.receive(r, c, "POST"); a.status != row.status {
 				t.Errorf("got %d %s, want %d", a.status, a.body, row.status)
 			}
 			_, _ = io.WriteString(c, smuggled)
@@ -167,7 +167,7 @@ func TestRestOfABody(t *testing.T) {
 	}
 }
 
-// headOf reads to the end of a header.
+// headOf reads a header, up to the empty line.
 func headOf(r *bufio.Reader) string {
 	var head strings.Builder
 	for {
@@ -179,8 +179,8 @@ func headOf(r *bufio.Reader) string {
 	}
 }
 
-// A refusal that comes before the end of a long body is heard by a client that sends all of it first.
-func TestEarlyRefusalIsHeard(t *testing.T) {
+// A client that sends its whole body before it reads gets an error response that was sent before the end of the body.
+func TestEarlyErrorResponse(t *testing.T) {
 	t.Parallel()
 	addr := rawBackend(t, func(c net.Conn) {
 		if r := bufio.NewReader(c); headOf(r) != "" {
@@ -196,20 +196,20 @@ func TestEarlyRefusalIsHeard(t *testing.T) {
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\n"+send)
 			r := bufio.NewReader(c)
-			if a := f.hear(r, c, "POST"); a.status != 413 {
+			if a := f.receive(r, c, "POST"); a.status != 413 {
 				t.Errorf("%s: got %d %s", name, a.status, a.body)
 			}
-			// A reset would destroy the answer where it has not been read yet. Chunks cannot be read on once they were left.
+			// A reset would make the client's kernel discard a response that is not read yet. The rest of a chunked body cannot be skipped.
 			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := r.ReadByte(); errors.Is(err, syscall.ECONNRESET) && name == "with a length" {
-				t.Errorf("%s: it ended with %v", name, err)
+				t.Errorf("%s: the connection ended with %v", name, err)
 			}
 		}
 	}
 }
 
-// Where it is doubtful where a body ends, nothing on the connection may come after it (RFC 9112, 6.1 and 6.3).
-func TestDoubtfulFramingEndsTheConnection(t *testing.T) {
+// A connection ends after a request whose end is ambiguous (RFC 9112, 6.1 and 6.3).
+func TestAmbiguousFramingEndsConnection(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
 		"a length and chunks": "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 51\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
@@ -218,7 +218,7 @@ func TestDoubtfulFramingEndsTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWitness(t, nil)
+			w := newStrictServer(t, nil)
 			f := start(t, nil, server("a", w.addr))
 			if got := f.raw(request); strings.Count(got, "HTTP/1.") != 1 {
 				t.Errorf("got %q", got)
@@ -226,12 +226,12 @@ func TestDoubtfulFramingEndsTheConnection(t *testing.T) {
 			if got := w.take(); len(got) > 1 {
 				t.Errorf("the server got %q", got)
 			}
-			f.sound()
+			f.checkNoFailures()
 		})
 	}
 }
 
-func TestAClientThatGoesInTheMiddleOfItsAnswer(t *testing.T) {
+func TestClientDisconnectsDuringResponse(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{}, 8)
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -249,13 +249,13 @@ func TestAClientThatGoesInTheMiddleOfItsAnswer(t *testing.T) {
 		reset(c)
 		<-gone
 	}
-	eventually(t, "all are over", func() bool { return f.metric("rollcall_proxy_attempts_total") == 6 })
-	f.sound()
+	eventually(t, "all requests have ended", func() bool { return f.metric("rollcall_proxy_attempts_total") == 6 })
+	f.checkNoFailures()
 }
 
-func TestTrailersOfARequest(t *testing.T) {
+func TestRequestTrailers(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	a := f.ask("POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Forwarded-For, X_Sum\r\n\r\n4\r\nbody\r\n0\r\n" +
 		"X-Sum: 1\r\nX-Other: 2\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\nX_Sum: 3\r\nConnection: close\r\nHost: evil\r\n" +

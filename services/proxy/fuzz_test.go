@@ -23,11 +23,10 @@ import (
 	"rollcall/services/proxy"
 )
 
-// FuzzRequest gives the proxy arbitrary bytes of a client. A server that parses with net/http must see no other requests than
-// net/http sees in those bytes: in their order, whole ones alone, with the same body, and well-formed. Nothing may follow one whose end
-// is doubtful.
+// FuzzRequest sends arbitrary bytes to the proxy. The server must receive only requests that net/http reads from the same bytes, in the same
+// order, complete, with the same body, and well-formed. No request may follow a request whose end is ambiguous.
 //
-// Both sides are in memory, and at their end the client has closed: an execution takes some 50 µs.
+// Client and server are in memory, so that an execution takes about 50 µs.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range fuzzSeeds {
 		f.Add([]byte(strings.ReplaceAll(seed, "\n", "\r\n")))
@@ -36,21 +35,21 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, input []byte) {
 		whole, wrong := z.run(input)
 		for _, w := range wrong {
-			t.Errorf("the server got what is no request: %s", w)
+			t.Errorf("the server got a malformed request: %s", w)
 		}
 		meant := requestsIn(input)
 		next := 0
 		for _, got := range whole {
 			at := slices.IndexFunc(meant[next:], got.isFrom)
 			if at < 0 {
-				t.Fatalf("the server got %+v, of all that the client sent: %+v", got, meant)
+				t.Fatalf("the server got %+v, the client sent %+v", got, meant)
 			}
 			next += at + 1
 		}
 	})
 }
 
-func TestFuzzedRequestsArrive(t *testing.T) {
+func TestFuzzSeeds(t *testing.T) {
 	z := newFuzzed(t)
 	for _, seed := range fuzzSeeds[:6] {
 		input := []byte(strings.ReplaceAll(seed, "\n", "\r\n"))
@@ -60,7 +59,7 @@ func TestFuzzedRequestsArrive(t *testing.T) {
 	}
 }
 
-// With LF for CR LF. The first six arrive.
+// LF stands for CR LF. The server receives the first six.
 var fuzzSeeds = []string{
 	"GET /data/x?a=b HTTP/1.1\nHost: h\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\n\nbodyGET /data/y HTTP/1.1\nHost: h\n\n",
@@ -84,24 +83,24 @@ var fuzzSeeds = []string{
 	"OPTIONS * HTTP/1.1\nHost: h\n\nTRACE /data/x HTTP/1.1\nHost: h\n\n",
 }
 
-// fuzzedRequest is what must not change on the way.
+// fuzzedRequest has the parts of a request that the proxy must not change.
 type fuzzedRequest struct {
 	method, target, host, body string
 }
 
-// isFrom reports whether r, of the server, is what became of sent.
+// isFrom reports whether r, which the server received, is the request sent.
 func (r fuzzedRequest) isFrom(sent fuzzedRequest) bool {
 	return r.method == sent.method && r.body == sent.body && r.host == sent.host && r.target == sent.target
 }
 
-// requestsIn are the whole requests that net/http sees, up to the first one whose end is doubtful.
+// requestsIn returns the complete requests that net/http reads from input, up to the first one whose end is ambiguous.
 func requestsIn(input []byte) (all []fuzzedRequest) {
 	in := bytes.NewReader(input)
 	r := bufio.NewReader(in)
 	at := func() int { return len(input) - in.Len() - r.Buffered() }
 	last := ""
 	for {
-		if last == "POST" { // as net/http does, for clients of old
+		if last == "POST" { // as net/http does, for old clients
 			peek, _ := r.Peek(4)
 			_, _ = r.Discard(len(peek) - len(bytes.TrimLeft(peek, "\r\n")))
 		}
@@ -121,7 +120,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 			path = strings.TrimPrefix(path[len(req.URL.Scheme)+1:], "//")
 			path = path[max(0, strings.IndexByte(path, '/')):]
 		}
-		// The service goes; /data alone is the root.
+		// The proxy removes the service from the path. /data becomes the root.
 		target := strings.TrimPrefix(path, "/data")
 		if target == "" {
 			target = "/"
@@ -129,7 +128,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 		if hasQuery {
 			target += "?" + query
 		}
-		host := cmp.Or(req.Host, fuzzAddr{}.String()) // the server's
+		host := cmp.Or(req.Host, fuzzAddr{}.String()) // address of the server
 		all = append(all, fuzzedRequest{method: req.Method, target: target, host: host, body: string(body)})
 		if doubtful && req.ContentLength != 0 {
 			return all
@@ -137,7 +136,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 	}
 }
 
-// doubtfulHeader reports whether a header has a length beside chunks.
+// doubtfulHeader reports whether a header has both a length and chunks.
 func doubtfulHeader(head string) bool {
 	has := func(name string) bool {
 		for line := range strings.Lines(head) {
@@ -150,7 +149,7 @@ func doubtfulHeader(head string) bool {
 	return has("Content-Length") && has("Transfer-Encoding")
 }
 
-// fuzzed is a proxy between two ends in memory. One input at a time goes through it.
+// fuzzed is a proxy between a client and a server in memory. It processes one input at a time.
 type fuzzed struct {
 	accept chan net.Conn
 	panics chan string
@@ -206,7 +205,7 @@ func newFuzzed(t testing.TB) *fuzzed {
 	return z
 }
 
-// run is one client: it sends input, closes, and goes when the proxy has closed too.
+// run connects, sends input, closes, and waits until the proxy has closed.
 func (z *fuzzed) run(input []byte) (whole []fuzzedRequest, wrong []string) {
 	c := &fuzzClient{in: bytes.NewReader(input), closed: make(chan struct{})}
 	z.accept <- c
@@ -249,7 +248,7 @@ type fuzzAddr struct{}
 func (fuzzAddr) Network() string { return "tcp" }
 func (fuzzAddr) String() string  { return "192.0.2.1:1" }
 
-// fuzzClient is the front's end of a client.
+// fuzzClient is the proxy's end of a client connection.
 type fuzzClient struct {
 	mu      sync.Mutex
 	in      *bytes.Reader
@@ -284,13 +283,13 @@ func (c *fuzzClient) SetWriteDeadline(time.Time) error { return nil }
 func (c *fuzzClient) LocalAddr() net.Addr              { return fuzzAddr{} }
 func (c *fuzzClient) RemoteAddr() net.Addr             { return fuzzAddr{} }
 
-// fuzzServer is the proxy's end of a connection to the server. It has no goroutine: who reads from it makes it parse what was written.
+// fuzzServer is the proxy's end of a server connection. It has no goroutine: a Read parses the requests that were written.
 type fuzzServer struct {
 	z       *fuzzed
 	mu      sync.Mutex
 	changed *sync.Cond
-	in      []byte // what was written, and is no whole request yet
-	out     []byte // what it answers
+	in      []byte // an incomplete request
+	out     []byte // responses
 	expired bool
 	closed  bool
 }
@@ -331,7 +330,7 @@ func (s *fuzzServer) Read(p []byte) (int, error) {
 	}
 }
 
-// parse takes the whole requests from what was written.
+// parse takes the complete requests from in.
 func (s *fuzzServer) parse() {
 	for len(s.in) > 0 {
 		in := bytes.NewReader(s.in)
@@ -353,11 +352,11 @@ func (s *fuzzServer) parse() {
 		s.in = s.in[len(s.in)-in.Len()-r.Buffered():]
 		raw = raw[:len(raw)-len(s.in)]
 		s.z.note(fuzzedRequest{method: req.Method, target: req.RequestURI, host: req.Host, body: string(body)}, improper(req, raw))
-		s.out = append(s.out, okAnswer...)
+		s.out = append(s.out, okResponse...)
 	}
 }
 
-// improper says what is wrong with a request that net/http takes for one.
+// improper returns what is wrong with a request that net/http accepts, or "".
 func improper(r *http.Request, raw []byte) string {
 	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	count := func(name string) int {
@@ -374,7 +373,7 @@ func improper(r *http.Request, raw []byte) string {
 		}
 	}
 	wanted := map[string]string{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http"}
-	if r.Host == (fuzzAddr{}).String() && r.Header["X-Forwarded-Host"] == nil { // the client named none
+	if r.Host == (fuzzAddr{}).String() && r.Header["X-Forwarded-Host"] == nil { // the client sent no Host
 		delete(wanted, "X-Forwarded-Host")
 	}
 	for name, want := range wanted {
@@ -423,7 +422,7 @@ func (s *fuzzServer) SetDeadline(t time.Time) error {
 func (s *fuzzServer) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.parse() // what was never asked for an answer
+	s.parse() // requests whose responses were never read
 	s.closed = true
 	s.changed.Broadcast()
 	return nil

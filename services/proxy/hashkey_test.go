@@ -12,7 +12,7 @@ import (
 func TestKeysAreRawValues(t *testing.T) {
 	t.Parallel()
 	const members = 40
-	to := answering(t, "ok")
+	to := namedBackend(t, "ok")
 	var servers []*events.Server
 	for _, id := range ids(members) {
 		servers = append(servers, server(id, to))

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Expect: 100-continue is answered by net/http, in the goroutine that reads the body; early hints by another.
-func TestHintsWhileTheClientWaitsToSend(t *testing.T) {
-	f := start(t, nil, server("a", asked(t, func(c net.Conn, req *http.Request) {
+// net/http sends 100 Continue in the goroutine that reads the body, while another goroutine passes on early hints.
+func TestEarlyHintsWithExpectContinue(t *testing.T) {
+	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
 		_, _ = io.Copy(io.Discard, req.Body)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -29,9 +29,9 @@ func TestHintsWhileTheClientWaitsToSend(t *testing.T) {
 	}
 }
 
-// What net/http is still writing when a stream is reset must not be changed.
-func TestHintsToClientsThatReset(t *testing.T) {
-	f := start(t, nil, server("a", asked(t, func(c net.Conn, _ *http.Request) {
+// After a reset of an HTTP/2 stream, net/http may still read the header of an interim response, which must not be changed then.
+func TestEarlyHintsAndStreamResets(t *testing.T) {
+	f := start(t, nil, server("a", responding(t, func(c net.Conn, _ *http.Request) {
 		for range 8 {
 			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\nLink2: a\r\nLink3: a\r\n\r\n")
 		}

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// What became of the requests of an incarnation speaks of that one.
-func TestTheFailuresOfAnIncarnationAreNotThoseOfTheNext(t *testing.T) {
+// Failures of an incarnation do not count against the next incarnation of the server.
+func TestFailuresOfOlderIncarnation(t *testing.T) {
 	hangs := server("a", rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
-	f := start(t, func(c *proxy.Config) { c.ResponseTimeout = 500 * time.Millisecond }, hangs, server("b", answering(t, "b")), server("c", answering(t, "c")))
+	f := start(t, func(c *proxy.Config) { c.ResponseTimeout = 500 * time.Millisecond }, hangs, server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c")))
 	for range 60 {
 		go func() {
 			req, _ := http.NewRequest(http.MethodPost, f.url("/data/x"), strings.NewReader("b"))
@@ -25,9 +25,9 @@ func TestTheFailuresOfAnIncarnationAreNotThoseOfTheNext(t *testing.T) {
 		}()
 	}
 	pass(250 * time.Millisecond)
-	next := *server("a", answering(t, "a"))
+	next := *server("a", namedBackend(t, "a"))
 	next.Incarnation = 2
-	f.registry.set(&next, server("b", answering(t, "b")), server("c", answering(t, "c")))
+	f.registry.set(&next, server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c")))
 	pass(700 * time.Millisecond)
 	if n := f.metric("rollcall_proxy_ejected_servers"); n != 0 {
 		t.Errorf("%v servers are ejected, want none", n)
@@ -39,8 +39,8 @@ func TestTheFailuresOfAnIncarnationAreNotThoseOfTheNext(t *testing.T) {
 	}
 }
 
-// Evidence names the server that was met.
-func TestEvidenceOfAConnectionNamesTheAddressThatWasDialed(t *testing.T) {
+// Evidence of a failed connection has the address and incarnation that were dialed, although the server has moved since.
+func TestEvidenceHasDialedAddress(t *testing.T) {
 	dialing, fail := make(chan struct{}, 10), make(chan struct{})
 	old := server("a", "127.0.0.1:1")
 	f := start(t, func(c *proxy.Config) {
@@ -61,10 +61,10 @@ func TestEvidenceOfAConnectionNamesTheAddressThatWasDialed(t *testing.T) {
 		}
 	}()
 	<-dialing
-	next := *server("a", answering(t, "a"))
+	next := *server("a", namedBackend(t, "a"))
 	next.Incarnation = 2
 	f.registry.set(&next)
-	eventually(t, "the new one is known", func() bool {
+	eventually(t, "the new incarnation is known", func() bool {
 		s, err := f.proxy.Pick(t.Context(), "data", "", "")
 		return err == nil && s.Incarnation == 2
 	})
@@ -73,7 +73,7 @@ func TestEvidenceOfAConnectionNamesTheAddressThatWasDialed(t *testing.T) {
 	pass(50 * time.Millisecond)
 	for _, e := range f.registry.reported() {
 		if e.Addr != old.Addr || e.Incarnation != 1 {
-			t.Errorf("evidence against %s, incarnation %d: %s; that was never asked", e.Addr, e.Incarnation, e.Finding)
+			t.Errorf("evidence against %s, incarnation %d: %s; it was not dialed", e.Addr, e.Incarnation, e.Finding)
 		}
 	}
 }

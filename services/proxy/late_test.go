@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The response timeout is for the header of an answer, not for the rest of a stream.
-func TestAnAnswerThatBeganEarlyIsNotLate(t *testing.T) {
+// The response timeout applies to the header of a response, not to its body.
+func TestResponseTimeoutEndsWithHeader(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.ResponseTimeout = 150 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.EnableFullDuplex()
@@ -39,8 +39,8 @@ func TestAnAnswerThatBeganEarlyIsNotLate(t *testing.T) {
 	}
 }
 
-// An answer without a body reaches the client however long the server took.
-func TestAnAnswerWithoutABodyAfterTheFirstWriteDeadline(t *testing.T) {
+// The write deadline that was set at the start of a request does not cut off a response that takes longer.
+func TestSlowResponseWithoutBody(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"204":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 		"empty": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") },

@@ -17,7 +17,7 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestIdleConnectionsOfAServerThatLeavesAreClosed(t *testing.T) {
+func TestIdleConnectionsAreClosedWhenServerLeaves(t *testing.T) {
 	closed := make(chan struct{})
 	addr := rawBackend(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
@@ -28,20 +28,20 @@ func TestIdleConnectionsOfAServerThatLeavesAreClosed(t *testing.T) {
 	f := start(t, nil, server("a", addr))
 	f.get("/data/x")
 	if n := f.metric("rollcall_proxy_connections"); n != 1 {
-		t.Fatalf("%v connections, want the one that was used", n)
+		t.Fatalf("%v connections, want 1", n)
 	}
 	f.registry.set()
 	select {
 	case <-closed:
 	case <-time.After(5 * time.Second):
-		t.Fatal("the connection is open still")
+		t.Fatal("the connection is still open")
 	}
 	if a := f.get("/data/x"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 		t.Errorf("got %d %v, want a 503 with Retry-After", a.status, a.header)
 	}
 }
 
-func TestWhenNothingIsHeardIdleConnectionsAreClosed(t *testing.T) {
+func TestIdleConnectionsAreClosedInModeBlind(t *testing.T) {
 	asked, finish := make(chan struct{}), make(chan struct{})
 	finished := sync.OnceFunc(func() { close(finish) })
 	addr := backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -53,35 +53,35 @@ func TestWhenNothingIsHeardIdleConnectionsAreClosed(t *testing.T) {
 	})
 	f := start(t, nil, server("a", addr))
 	t.Cleanup(finished)
-	got := make(chan answer, 1)
+	got := make(chan response, 1)
 	go func() { got <- f.get("/data/slow") }()
 	<-asked
 	f.get("/data/x")
 	if n := f.metric("rollcall_proxy_connections"); n != 2 {
-		t.Fatalf("%v connections, want the one in use and the one that was", n)
+		t.Fatalf("%v connections, want one in use and one idle", n)
 	}
 	f.registry.blind()
 	eventually(t, "the idle one is closed", func() bool { return f.metric("rollcall_proxy_connections") == 1 })
 	finished()
 	if a := <-got; a.status != http.StatusOK || a.body != "done" {
-		t.Errorf("the request in hand got %d %s", a.status, a.body)
+		t.Errorf("the request in flight got %d %s", a.status, a.body)
 	}
 	if a := f.get("/data/x"); a.status != http.StatusOK {
-		t.Errorf("the next one got %d %s", a.status, a.body)
+		t.Errorf("the next request got %d %s", a.status, a.body)
 	}
 }
 
-func TestRequestsInHandOfAServerThatLeavesAreFinished(t *testing.T) {
+func TestRequestsInFlightWhenServerLeaves(t *testing.T) {
 	asked, finish := make(chan struct{}, 1), make(chan struct{})
 	addr := backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		asked <- struct{}{}
 		<-finish
 		_, _ = io.WriteString(w, "done")
 	})
-	for name, drain := range map[string]time.Duration{"in time": time.Minute, "too late": 50 * time.Millisecond} {
+	for name, drain := range map[string]time.Duration{"shorter than the drain": time.Minute, "longer than the drain": 50 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, func(c *proxy.Config) { c.Drain = drain }, server("a", addr))
-			got := make(chan answer, 1)
+			got := make(chan response, 1)
 			go func() { got <- f.send("POST", "/data/x", "body") }()
 			<-asked
 			f.registry.set()
@@ -104,9 +104,9 @@ func TestRequestsInHandOfAServerThatLeavesAreFinished(t *testing.T) {
 	}
 }
 
-func TestAServerThatMovesIsCalledAtItsNewAddress(t *testing.T) {
-	old, moved := server("a", answering(t, "old")), server("a", answering(t, "new"))
-	restarted := server("a", answering(t, "restarted"))
+func TestServerMoves(t *testing.T) {
+	old, moved := server("a", namedBackend(t, "old")), server("a", namedBackend(t, "new"))
+	restarted := server("a", namedBackend(t, "restarted"))
 	restarted.Incarnation = 2
 	f := start(t, nil, old)
 	if a := f.get("/data/x"); a.body != "old" {
@@ -118,8 +118,8 @@ func TestAServerThatMovesIsCalledAtItsNewAddress(t *testing.T) {
 	}
 }
 
-func TestSuspectsAreNotUsedUnlessTheyAreTooMany(t *testing.T) {
-	a, b, c := server("a", answering(t, "a")), server("b", answering(t, "b")), server("c", answering(t, "c"))
+func TestSuspectsAreUsedOnlyIfTheyAreTooMany(t *testing.T) {
+	a, b, c := server("a", namedBackend(t, "a")), server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c"))
 	f := start(t, nil, a, b, in(events.StateSuspect, c))
 	for range 50 {
 		if got := f.get("/data/x").body; got == "c" {
@@ -133,10 +133,10 @@ func TestSuspectsAreNotUsedUnlessTheyAreTooMany(t *testing.T) {
 	}
 }
 
-func TestADrainedServerGetsNothing(t *testing.T) {
-	drained := in(events.StateDraining, server("b", answering(t, "b")))
+func TestServerOfWeightZeroGetsNoRequests(t *testing.T) {
+	drained := in(events.StateDraining, server("b", namedBackend(t, "b")))
 	drained.Weight = 0
-	f := start(t, nil, server("a", answering(t, "a")), drained)
+	f := start(t, nil, server("a", namedBackend(t, "a")), drained)
 	for range 50 {
 		if got := f.get("/data/x").body; got != "a" {
 			t.Fatalf("got %q", got)
@@ -146,18 +146,18 @@ func TestADrainedServerGetsNothing(t *testing.T) {
 	eventually(t, "503", func() bool { return f.get("/data/x").status == http.StatusServiceUnavailable })
 }
 
-func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
+func TestFailingServerIsEjectedAndReported(t *testing.T) {
 	var asked atomic.Int64
 	failing := backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	f := start(t, nil, server("bad", failing), server("good", answering(t, "good")))
+	f := start(t, nil, server("bad", failing), server("good", namedBackend(t, "good")))
 	for range 100 {
 		f.get("/data/x")
 	}
 	if asked.Load() != 5 {
-		t.Errorf("the server that fails was asked %d times, want 5", asked.Load())
+		t.Errorf("the failing server got %d requests, want 5", asked.Load())
 	}
 	if n := f.metric("rollcall_proxy_ejections_total", "service=data"); n != 1 {
 		t.Errorf("%v ejections, want 1", n)
@@ -168,7 +168,7 @@ func TestAServerThatFailsIsEjectedAndTheRegistryIsTold(t *testing.T) {
 	}
 }
 
-func TestEvidenceIsAtMostOneASecond(t *testing.T) {
+func TestEvidenceIsLimitedToOnePerSecond(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("dead", refusing(t)))
 	begun := time.Now()
 	for range 100 {
@@ -195,7 +195,7 @@ func TestPickByPolicyAndKey(t *testing.T) {
 	}
 	for id, n := range seen {
 		if n != 2 || len(seen) != 10 {
-			t.Errorf("round robin of 20: %s was picked %d times, %d servers at all", id, n, len(seen))
+			t.Errorf("round robin of 20: %s was picked %d times, of %d servers", id, n, len(seen))
 		}
 	}
 	first, err := f.proxy.Pick(t.Context(), "data", balancer.Hash, "key")
@@ -218,7 +218,7 @@ func TestPickByPolicyAndKey(t *testing.T) {
 func TestHashSendsAKeyToOneServer(t *testing.T) {
 	var servers []*events.Server
 	for _, id := range ids(8) {
-		servers = append(servers, server(id, answering(t, id)))
+		servers = append(servers, server(id, namedBackend(t, id)))
 	}
 	with := func(set func(*http.Request)) func(f *fixture, key string) string {
 		return func(f *fixture, key string) string {
@@ -276,8 +276,8 @@ func TestHashSendsAKeyToOneServer(t *testing.T) {
 	}
 }
 
-func TestLeastLoadFollowsWhatServersTell(t *testing.T) {
-	busy, calm := server("busy", answering(t, "busy")), server("calm", answering(t, "calm"))
+func TestLeastLoadUsesReportedLoads(t *testing.T) {
+	busy, calm := server("busy", namedBackend(t, "busy")), server("calm", namedBackend(t, "calm"))
 	busy.Load, calm.Load = &events.Load{InFlight: 1000}, &events.Load{InFlight: 1}
 	f := start(t, func(c *proxy.Config) { c.Balancer.Policy = balancer.LeastLoad }, busy, calm)
 	eventually(t, "only the calm one is used", func() bool {

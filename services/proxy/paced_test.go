@@ -12,9 +12,9 @@ import (
 	"rollcall/services/proxy"
 )
 
-// The stall timeout is the time without a byte: a client may take longer than that for the whole of a body. The rows have the rates and
-// sizes of 60 000 and 70 000 bytes at 1500 bytes a second and a stall timeout of 30 s, a hundred times faster.
-func TestABodyThatComesSlowlyAndSteadily(t *testing.T) {
+// The stall timeout limits the pauses of a client, not the time for a whole body. The rows are scaled down a hundred times from 60 000 and
+// 70 000 bytes at 1500 bytes per second with a stall timeout of 30 s.
+func TestSlowSteadyRequestBody(t *testing.T) {
 	t.Parallel()
 	const stall = 300 * time.Millisecond
 	addr := backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -69,11 +69,11 @@ func TestABodyThatComesSlowlyAndSteadily(t *testing.T) {
 	}
 }
 
-// A client that always sends a byte before the stall timeout must not hold its request for hours.
-func TestAShortBodyThatComesByteByByte(t *testing.T) {
+// A client that sends one byte before each stall timeout cannot keep its request for hours.
+func TestShortBodyByteByByte(t *testing.T) {
 	t.Parallel()
 	const stall = 200 * time.Millisecond
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, func(c *proxy.Config) { c.StallTimeout = stall }, server("a", w.addr))
 	c := f.dial()
 	begun := time.Now()

@@ -11,7 +11,7 @@ import (
 // TestPathsPassUnchanged: what follows the service arrives byte for byte.
 func TestPathsPassUnchanged(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for name, rest := range map[string]string{
 		"an encoded slash":                  "/a%2Fb",
@@ -46,12 +46,12 @@ func TestPathsPassUnchanged(t *testing.T) {
 			})
 		}
 	}
-	f.sound()
+	f.checkNoFailures()
 }
 
 func TestPathsOfHTTP2PassUnchanged(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f, clients := startTLS(t, w.addr)
 	fields := func(path string) [][2]string {
 		return [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "h"}, {":path", path}}
@@ -77,7 +77,7 @@ func TestPathsOfHTTP2PassUnchanged(t *testing.T) {
 // TestPathsThatAnotherRouteCouldClaim: "" stands for a refusal with 400.
 func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	hidden := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	f := start(t, func(c *proxy.Config) {
 		c.Handlers = map[string]http.Handler{"hidden": hidden}
@@ -154,7 +154,7 @@ func TestHostsThatAreOneRoute(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *proxy.Config) {
 		c.Routes = []proxy.Route{{Host: "shop.example.com", Service: "data"}, {Host: "10.0.0.7", Service: "data"}}
-	}, server("a", answering(t, "shop")))
+	}, server("a", namedBackend(t, "shop")))
 	for host, want := range map[string]string{
 		"shop.example.com": "shop", "shop.example.com.": "shop", "Shop.Example.COM.": "shop", "shop.example.com.:8080": "shop",
 		"SHOP.example.com:443": "shop", "10.0.0.7:80": "shop",

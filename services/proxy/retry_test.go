@@ -14,8 +14,8 @@ import (
 	"rollcall/services/registry"
 )
 
-func TestNoConnectionIsTriedElsewhereForEveryMethod(t *testing.T) {
-	f := start(t, nil, server("dead", refusing(t)), server("live", answering(t, "live")))
+func TestRefusedConnectionIsRetriedForEveryMethod(t *testing.T) {
+	f := start(t, nil, server("dead", refusing(t)), server("live", namedBackend(t, "live")))
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		for range 20 {
 			a := f.send(method, "/data/x", "body")
@@ -35,7 +35,7 @@ func TestNoConnectionIsTriedElsewhereForEveryMethod(t *testing.T) {
 	}
 }
 
-func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
+func TestBrokenConnectionIsRetriedForIdempotentMethods(t *testing.T) {
 	var met atomic.Int64
 	breaks := rawBackend(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
@@ -45,7 +45,7 @@ func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
 	})
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "PUT": 200, "DELETE": 200, "OPTIONS": 200, "POST": 502, "PATCH": 502} {
 		t.Run(method, func(t *testing.T) {
-			f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("breaks", breaks), server("live", answering(t, "live")))
+			f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("breaks", breaks), server("live", namedBackend(t, "live")))
 			met.Store(0)
 			worst := 0
 			for range 40 {
@@ -54,7 +54,7 @@ func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
 				}
 			}
 			if met.Load() == 0 {
-				t.Fatal("the server that breaks off was never chosen")
+				t.Fatal("the server that resets connections got no request")
 			}
 			if worst != want {
 				t.Errorf("got %d, want %d", worst, want)
@@ -66,7 +66,7 @@ func TestBrokenOffIsTriedElsewhereIfItIsIdempotent(t *testing.T) {
 	}
 }
 
-func TestAStatusIsAnAnswer(t *testing.T) {
+func TestErrorStatusIsNotRetried(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504} {
 		var asked atomic.Int64
 		failing := func(w http.ResponseWriter, _ *http.Request) {
@@ -80,12 +80,12 @@ func TestAStatusIsAnAnswer(t *testing.T) {
 			}
 		}
 		if asked.Load() != 100 {
-			t.Errorf("status %d: the servers were asked %d times, want 100", status, asked.Load())
+			t.Errorf("status %d: the servers got %d requests, want 100", status, asked.Load())
 		}
 	}
 }
 
-func TestRetriesEndWithTheBudget(t *testing.T) {
+func TestRetryBudget(t *testing.T) {
 	var met atomic.Int64
 	breaks := func() string {
 		return rawBackend(t, func(c net.Conn) {
@@ -103,16 +103,16 @@ func TestRetriesEndWithTheBudget(t *testing.T) {
 			t.Fatalf("got %d, want 502", a.status)
 		}
 	}
-	// 100 requests, 20 % of them, and one for each of the 10 s of the window.
+	// 100 requests, 20 % retries, and 1 retry for each of the 10 s of the window.
 	if n := met.Load(); n <= 100 || n > 100+20+10 {
-		t.Errorf("the servers were asked %d times, want more than 100 and at most 130", n)
+		t.Errorf("the servers got %d requests, want more than 100 and at most 130", n)
 	}
 	if f.metric("rollcall_proxy_retries_refused_total") == 0 {
 		t.Error("no attempt was refused")
 	}
 }
 
-func TestAtMostTwoFurtherAttempts(t *testing.T) {
+func TestRetryLimit(t *testing.T) {
 	var servers []*events.Server
 	var met atomic.Int64
 	for _, id := range ids(6) {
@@ -131,7 +131,7 @@ func TestAtMostTwoFurtherAttempts(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatHasBegunIsNotTriedAgain(t *testing.T) {
+func TestNoRetryAfterPartOfResponse(t *testing.T) {
 	var met atomic.Int64
 	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
 		met.Add(1)
@@ -146,12 +146,12 @@ func TestAnAnswerThatHasBegunIsNotTriedAgain(t *testing.T) {
 	for range 100 {
 		resp, err := client(t).Get(f.url("/data/x"))
 		if err != nil {
-			continue // cut off before a whole header
+			continue // the header was not complete
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err == nil && resp.StatusCode == http.StatusOK {
-			t.Fatalf("half an answer was passed on as a whole one: %q", body)
+			t.Fatalf("a partial response looks complete: %q", body)
 		}
 	}
 	if met.Load() != 100 {
@@ -159,7 +159,7 @@ func TestAnAnswerThatHasBegunIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAServerThatDoesNotAnswerInTime(t *testing.T) {
+func TestResponseTimeout(t *testing.T) {
 	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	short := func(c *proxy.Config) { c.ResponseTimeout = 100 * time.Millisecond }
 	f := start(t, short, server("hangs", hangs))
@@ -172,8 +172,8 @@ func TestAServerThatDoesNotAnswerInTime(t *testing.T) {
 	}
 }
 
-// A request that waits for a server that is found dead is sent to another one at once, and not after the timeout.
-func TestWhoWaitsForAServerThatIsFoundDeadIsServedByAnother(t *testing.T) {
+// A request that waits for a server is retried as soon as the registry finds that server dead.
+func TestRetryWhenServerIsFoundDead(t *testing.T) {
 	waiting := make(chan struct{}, 100)
 	hangs := server("hangs", rawBackend(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
@@ -182,10 +182,10 @@ func TestWhoWaitsForAServerThatIsFoundDeadIsServedByAnother(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 	}))
 	f := start(t, nil, hangs)
-	got := make(chan answer, 1)
+	got := make(chan response, 1)
 	go func() { got <- f.get("/data/x") }()
 	<-waiting
-	live := server("live", answering(t, "live"))
+	live := server("live", namedBackend(t, "live"))
 	f.registry.set(in(events.StateSuspect, hangs), live)
 	eventually(t, "the live one is known", func() bool {
 		s, err := f.proxy.Pick(t.Context(), "data", "", "")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A server that ends connections after an answer without saying so is the only one.
-func TestAnIdleConnectionThatTheOnlyServerClosed(t *testing.T) {
+// The only server closes connections after a response, without Connection: close.
+func TestOnlyServerClosesIdleConnections(t *testing.T) {
 	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -25,18 +25,18 @@ func TestAnIdleConnectionThatTheOnlyServerClosed(t *testing.T) {
 		if a := do(t, c, req); a.status != http.StatusOK {
 			bad++
 		}
-		pass(2 * time.Millisecond) // the end has come by now
+		pass(2 * time.Millisecond) // until the close is received
 	}
 	if bad > 0 {
 		t.Errorf("%d of 100 GETs failed", bad)
 	}
 }
 
-// What a server sends unasked is nobody's answer.
-func TestBytesAfterAnAnswerAreNotTheNextAnswer(t *testing.T) {
-	f := start(t, nil, server("a", asked(t, func(c net.Conn, req *http.Request) {
+// Bytes after a response are not taken for the next response.
+func TestBytesAfterResponse(t *testing.T) {
+	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
-		if req.Method == http.MethodHead { // wrongly, with the body, in a later segment
+		if req.Method == http.MethodHead { // sends a body, which HEAD does not allow, in another segment
 			pass(5 * time.Millisecond)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
 			return
@@ -50,8 +50,8 @@ func TestBytesAfterAnAnswerAreNotTheNextAnswer(t *testing.T) {
 	}
 }
 
-// Between the look at an idle connection and the request there is a moment in which the server may close it.
-func TestAnIdleConnectionThatEndsWithTheNextRequest(t *testing.T) {
+// The server may close an idle connection after the proxy has checked it and before the request is sent.
+func TestServerClosesConnectionAsRequestIsSent(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", rawBackend(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		if _, err := http.ReadRequest(r); err == nil {

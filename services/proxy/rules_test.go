@@ -14,7 +14,7 @@ import (
 // TestRefused: nothing of these requests reaches a server.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	const host = "Host: h\r\n"
 	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\n" + host + "\r\n" }
@@ -122,12 +122,12 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	f.sound()
+	f.checkNoFailures()
 }
 
 func TestNoLiveServer(t *testing.T) {
 	t.Parallel()
-	f := start(t, nil, server("a", newWitness(t, nil).addr))
+	f := start(t, nil, server("a", newStrictServer(t, nil).addr))
 	f.registry.set()
 	eventually(t, "the server is gone", func() bool {
 		a := f.get("/data/x")
@@ -139,7 +139,7 @@ func TestNoLiveServer(t *testing.T) {
 // TestWhatAServerSees: what becomes of a request on its way.
 func TestWhatAServerSees(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, func(c *proxy.Config) {
 		c.Routes = []proxy.Route{{Host: "shop.test", Service: "data"}}
 	}, server("a", w.addr))
@@ -244,12 +244,12 @@ func TestWhatAServerSees(t *testing.T) {
 			}
 		})
 	}
-	f.sound()
+	f.checkNoFailures()
 }
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, func(seen) string {
+	w := newStrictServer(t, func(seen) string {
 		return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Request-Id: of-the-server\r\nConnection: X-Request-Id\r\n\r\n"
 	})
 	f := start(t, nil, server("a", w.addr))
@@ -291,7 +291,7 @@ func TestRequestID(t *testing.T) {
 
 func TestOptionsOfTheProxyItself(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	if a := f.ask("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"); a.status != 200 || a.body != "" {
 		t.Errorf("got %d %s", a.status, a.body)
@@ -303,7 +303,7 @@ func TestOptionsOfTheProxyItself(t *testing.T) {
 
 func TestPipelined(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, func(s seen) string {
+	w := newStrictServer(t, func(s seen) string {
 		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(s.line+s.body), s.line+s.body)
 	})
 	f := start(t, nil, server("a", w.addr))
@@ -315,7 +315,7 @@ func TestPipelined(t *testing.T) {
 		"GET /data/5 HTTP/1.1\r\nHost: h\r\n\r\n")
 	r := bufio.NewReader(c)
 	for _, want := range []string{"GET /1 HTTP/1.1", "POST /2 HTTP/1.1body", "PUT /3 HTTP/1.1", "GET /4 HTTP/1.1"} {
-		if a := f.hear(r, c, "GET"); a.body != want {
+		if a := f.receive(r, c, "GET"); a.body != want {
 			t.Errorf("got %q, want %q", a.body, want)
 		}
 	}
@@ -334,16 +334,16 @@ func TestExpectContinue(t *testing.T) {
 		"chunks":       {"Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWitness(t, nil)
+			w := newStrictServer(t, nil)
 			f := start(t, nil, server("a", w.addr))
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"+framing[0]+"\r\n\r\n")
 			r := bufio.NewReader(c)
-			if a := f.hear(r, c, "POST"); a.status != 100 {
+			if a := f.receive(r, c, "POST"); a.status != 100 {
 				t.Fatalf("got %d", a.status)
 			}
 			_, _ = io.WriteString(c, framing[1])
-			if a := f.hear(r, c, "POST"); a.status != 200 {
+			if a := f.receive(r, c, "POST"); a.status != 200 {
 				t.Fatalf("got %d", a.status)
 			}
 			if s := w.last(t); s.body != "body" || len(s.fields("Expect")) != 0 {

@@ -21,8 +21,8 @@ func (l requestLine) WriteHeader(w *bufio.Writer) error {
 	return err
 }
 
-// A request that chose a server just before it left makes a pool for it.
-func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
+// A request that chose a server just before that server left creates an instance of it.
+func TestServiceWithoutServersIsForgotten(t *testing.T) {
 	p := mustNew(t, Config{Dial: func(context.Context, string) (net.Conn, error) {
 		ours, its := net.Pipe()
 		go func() {
@@ -51,7 +51,7 @@ func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
 	}
 	s.inFlight.Add(-1)
 	if s.empty() {
-		t.Error("the service counts as empty, with a connection that nobody looks after")
+		t.Error("the service counts as empty although a connection is open")
 	}
 	s.neededAt = now
 	s.sweep(now)
@@ -68,6 +68,6 @@ func TestNothingIsLeftOfAServiceThatIsGone(t *testing.T) {
 		}
 	}
 	if p.tick(context.Background(), now.Add(forgetAfter+time.Second)); len(*p.services.Load()) != 0 {
-		t.Error("a service of which nothing is left is remembered for ever")
+		t.Error("the empty service is not forgotten")
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestClientsThatAreSlow(t *testing.T) {
+func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const limit = 150 * time.Millisecond
-	begin := func(t *testing.T, change func(*proxy.Config)) (*witness, *fixture) {
-		w := newWitness(t, nil)
+	begin := func(t *testing.T, change func(*proxy.Config)) (*strictServer, *fixture) {
+		w := newStrictServer(t, nil)
 		return w, start(t, change, server("a", w.addr))
 	}
-	// closes returns what came until the proxy closed, which it must do in time.
+	// closes returns everything received until the proxy closes the connection, which it must do in time.
 	closes := func(t *testing.T, f *fixture, request string) string {
 		begun := time.Now()
 		c := f.dial()
@@ -26,10 +26,10 @@ func TestClientsThatAreSlow(t *testing.T) {
 		_ = c.SetReadDeadline(begun.Add(3 * time.Second))
 		all, err := io.ReadAll(c)
 		if err != nil {
-			t.Errorf("it was not closed: %v", err)
+			t.Errorf("the connection was not closed: %v", err)
 		}
 		if took := time.Since(begun); took < limit {
-			t.Errorf("it was closed after %v", took)
+			t.Errorf("the connection was closed after %v", took)
 		}
 		return string(all)
 	}
@@ -37,7 +37,7 @@ func TestClientsThatAreSlow(t *testing.T) {
 		w, f := begin(t, func(c *proxy.Config) { c.HeaderTimeout = limit })
 		closes(t, f, "GET /data/x HTTP/1.1\r\nHost: h\r\nX-A: ")
 		if len(w.got())+w.wasCut() != 0 {
-			t.Error("a server was asked")
+			t.Error("a server got a request")
 		}
 	})
 	t.Run("nothing at all", func(t *testing.T) {
@@ -53,9 +53,9 @@ func TestClientsThatAreSlow(t *testing.T) {
 		}
 	})
 	for name, request := range map[string]string{
-		"a short body that does not end": "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nbo",
-		"a long body that does not end":  "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nbo",
-		"chunks that do not end":         "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbo",
+		"an incomplete short body": "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nbo",
+		"an incomplete long body":  "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nbo",
+		"an incomplete chunk":      "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbo",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, f := begin(t, func(c *proxy.Config) { c.StallTimeout = limit })
@@ -63,13 +63,13 @@ func TestClientsThatAreSlow(t *testing.T) {
 			begun := time.Now()
 			_, _ = io.WriteString(c, request)
 			r := bufio.NewReader(c)
-			if a := f.hear(r, c, "POST"); a.status != http.StatusRequestTimeout || a.header.Get("Content-Type") != "application/problem+json" {
+			if a := f.receive(r, c, "POST"); a.status != http.StatusRequestTimeout || a.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("got %d %s", a.status, a.body)
 			}
 			if took := time.Since(begun); took < limit || took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			// What comes of the body now is no request.
+			// The rest of the body is not read as a request.
 			_, _ = io.WriteString(c, smuggled)
 			_ = c.SetReadDeadline(time.Now().Add(time.Second))
 			if more, _ := io.ReadAll(r); len(more) != 0 {
@@ -78,7 +78,7 @@ func TestClientsThatAreSlow(t *testing.T) {
 			if got := w.got(); len(got) != 0 {
 				t.Errorf("the server got %q", got)
 			}
-			f.sound()
+			f.checkNoFailures()
 		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// A client that takes a big answer slowly and steadily keeps its connection, however much of the answer the kernel has room for.
-func TestAClientThatTakesItsAnswerSlowlyAndSteadily(t *testing.T) {
+// A client that reads a large response slowly and steadily is not cut off, however much of it the kernel buffers.
+func TestSlowSteadyReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 20 s")
 	}
@@ -50,7 +50,7 @@ func TestAClientThatTakesItsAnswerSlowlyAndSteadily(t *testing.T) {
 			got := int64(0)
 			for err == nil {
 				var n int64
-				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // half a MB a second
+				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // 0.5 MB per second
 				got += n
 				pass(64 * time.Millisecond)
 			}
@@ -61,8 +61,8 @@ func TestAClientThatTakesItsAnswerSlowlyAndSteadily(t *testing.T) {
 	}
 }
 
-// What a client has taken so far earns it patience, up to a bound.
-func TestAClientThatPausesInALargeAnswer(t *testing.T) {
+// A client that has read a lot may pause for longer than the stall timeout, up to a limit.
+func TestReaderPausesInLargeResponse(t *testing.T) {
 	const size, stall = 64 << 20, 200 * time.Millisecond
 	addr := backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
@@ -74,9 +74,9 @@ func TestAClientThatPausesInALargeAnswer(t *testing.T) {
 		pause time.Duration
 		whole bool
 	}{
-		{"after it has taken much", 16 << 20, 5 * stall, true},
-		{"for longer than it may", 16 << 20, 40 * stall, false},
-		{"before it has taken anything", 0, 40 * stall, false},
+		{"after it has read much", 16 << 20, 5 * stall, true},
+		{"longer than the limit", 16 << 20, 40 * stall, false},
+		{"before it has read anything", 0, 40 * stall, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Every answer is that of its own request, and whole, while clients go, servers break off, restart, leave and come back.
-func TestAnswersAreThoseOfTheirRequests(t *testing.T) {
+// Every request gets its own, complete response while clients disconnect and servers reset connections, restart, leave and come back.
+func TestResponsesMatchRequests(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		token := r.Header.Get("X-Token")
 		w.Header().Set("X-Token", token)
@@ -120,10 +120,10 @@ func TestAnswersAreThoseOfTheirRequests(t *testing.T) {
 					case resp.StatusCode >= 500 || resp.StatusCode == 400 || resp.StatusCode == 408:
 						broken.Add(1)
 					case got != token:
-						t.Errorf("%d for %s: got the answer to %q", resp.StatusCode, token, got)
+						t.Errorf("%d for %s: got the response to %q", resp.StatusCode, token, got)
 					case resp.StatusCode == 200 && req.Method != "HEAD" &&
 						(!bytes.HasPrefix(b, fmt.Appendf(nil, "%s %d ", token, size)) || !bytes.HasSuffix(b, []byte(" end "+token))):
-						t.Errorf("%s of %d: got %d bytes, which begin with %.40q", token, size, len(b), b)
+						t.Errorf("%s of %d: got %d bytes that begin with %.40q", token, size, len(b), b)
 					default:
 						whole.Add(1)
 					}

@@ -19,7 +19,7 @@ func TestSpellingOfFields(t *testing.T) {
 	for _, name := range names {
 		lines.WriteString(strings.ToLower(name) + ": v\r\n")
 	}
-	w := newWitness(t, func(seen) string { return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines.String() + "\r\n" })
+	w := newStrictServer(t, func(seen) string { return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines.String() + "\r\n" })
 	f := start(t, nil, server("a", w.addr))
 	answer := f.raw("GET /data/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + lines.String() + "\r\n")
 	request := w.last(t).head
@@ -36,7 +36,7 @@ func TestSpellingOfWebsocketFields(t *testing.T) {
 		"request": "Sec-WebSocket-Key: k\r\n|Sec-WebSocket-Version: 13\r\n|Sec-WebSocket-Protocol: chat\r\n|Sec-WebSocket-Extensions: permessage-deflate\r\n",
 		"answer":  "Sec-WebSocket-Accept: a\r\n|Sec-WebSocket-Protocol: chat\r\n|Sec-WebSocket-Extensions: permessage-deflate\r\n",
 	}
-	w := newWitness(t, func(seen) string {
+	w := newStrictServer(t, func(seen) string {
 		return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + strings.ReplaceAll(of["answer"], "|", "") + "\r\n"
 	})
 	f := start(t, nil, server("a", w.addr))
@@ -63,7 +63,7 @@ func TestSpellingOfWebsocketFields(t *testing.T) {
 // TestTrailersAreNamedByConnection: TE is a field of one connection, so that a server ignores it without Connection: TE.
 func TestTrailersAreNamedByConnection(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for lines, welcome := range map[string]bool{
 		"TE: trailers\r\nConnection: TE\r\n":                            true,
@@ -86,7 +86,7 @@ func TestTrailersAreNamedByConnection(t *testing.T) {
 // TestNoHost: HTTP/1.1 wants a host, and servers refuse an empty one.
 func TestNoHost(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t, nil)
+	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for name, request := range map[string]string{
 		"HTTP/1.0 without a host":            "GET /data/x HTTP/1.0\r\n\r\n",

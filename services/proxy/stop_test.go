@@ -13,14 +13,14 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestStopFinishesWhatIsUnderWay(t *testing.T) {
+func TestStopWaitsForRequests(t *testing.T) {
 	asked, finish := make(chan struct{}, 1), make(chan struct{})
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		asked <- struct{}{}
 		<-finish
 		_, _ = io.WriteString(w, "done")
 	})))
-	got := make(chan answer, 1)
+	got := make(chan response, 1)
 	go func() { got <- f.get("/data/x") }()
 	<-asked
 	stopped := make(chan struct{})
@@ -42,9 +42,9 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	<-stopped
 }
 
-// A client must not find its connection closed under a request: the answer says that it ends.
-func TestStopEndsConnectionsWithAnAnswer(t *testing.T) {
-	f := start(t, func(c *proxy.Config) { c.Linger = 300 * time.Millisecond }, server("a", answering(t, "a")))
+// While the proxy stops, each response has Connection: close, so that no client sends a request on a connection that is being closed.
+func TestStopClosesConnectionsWithResponse(t *testing.T) {
+	f := start(t, func(c *proxy.Config) { c.Linger = 300 * time.Millisecond }, server("a", namedBackend(t, "a")))
 	c := f.dial()
 	r := bufio.NewReader(c)
 	ask := func() *http.Response {
@@ -58,13 +58,13 @@ func TestStopEndsConnectionsWithAnAnswer(t *testing.T) {
 		return resp
 	}
 	if ask().Close {
-		t.Fatal("the connection is closed while nobody stops")
+		t.Fatal("the connection is closed although the proxy does not stop")
 	}
 	go f.stop()
 	eventually(t, "an answer that ends the connection", func() bool { return ask().Close })
 }
 
-func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
+func TestStopCutsOffLongRequests(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes the 6 s that requests have to finish")
 	}
@@ -87,8 +87,8 @@ func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// Once nobody watches, nothing is begun that nobody would end.
-func TestRequestsAfterTheEndOfRunEnd(t *testing.T) {
+// After Run has returned, requests end at once, because no timeouts are enforced.
+func TestRequestsAfterRun(t *testing.T) {
 	r := newFakeRegistry()
 	r.set(server("a", rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
 	p, err := proxy.New(proxy.Config{Registry: r, Tick: 10 * time.Millisecond, Timeouts: proxy.Timeouts{ResponseTimeout: 100 * time.Millisecond}})

@@ -21,7 +21,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestBodiesOfEverySizePassBothWays(t *testing.T) {
+func TestBodiesOfEverySize(t *testing.T) {
 	addr := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		if r.ContentLength >= 0 {
@@ -38,7 +38,7 @@ func TestBodiesOfEverySizePassBothWays(t *testing.T) {
 				_, _ = rand.Read(sent)
 				var body io.Reader = bytes.NewReader(sent)
 				if chunked {
-					body = io.MultiReader(body) // of which net/http does not know the length
+					body = io.MultiReader(body) // hides the length from net/http
 				}
 				req, err := http.NewRequest(http.MethodPost, f.url("/data/echo"), body)
 				if err != nil {
@@ -47,15 +47,15 @@ func TestBodiesOfEverySizePassBothWays(t *testing.T) {
 				req.Header.Set("X-Size", fmt.Sprint(size))
 				a := do(t, c, req)
 				if a.status != http.StatusOK || sha256.Sum256([]byte(a.body)) != sha256.Sum256(sent) {
-					t.Errorf("got %d and %d bytes, want what was sent", a.status, len(a.body))
+					t.Errorf("got %d and %d bytes, want the bytes that were sent", a.status, len(a.body))
 				}
 			})
 		}
 	}
 }
 
-// Both sides talk in turn in one request: neither may wait for the other's end.
-func TestARequestAndItsAnswerStreamAtTheSameTime(t *testing.T) {
+// Client and server send in turns within one request, so neither body may be buffered until its end.
+func TestRequestAndResponseStreamAtTheSameTime(t *testing.T) {
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.EnableFullDuplex()
@@ -93,7 +93,7 @@ func TestARequestAndItsAnswerStreamAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestServerSentEventsComeAsTheyAreSent(t *testing.T) {
+func TestServerSentEvents(t *testing.T) {
 	next := make(chan struct{})
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -122,8 +122,8 @@ func TestServerSentEventsComeAsTheyAreSent(t *testing.T) {
 	close(next)
 }
 
-// The server must not go on for a client that has gone.
-func TestTheServerIsToldThatTheClientHasGone(t *testing.T) {
+// The connection to the server is closed when the client disconnects.
+func TestClientDisconnects(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan struct{})
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		close(begun)
@@ -142,7 +142,7 @@ func TestTheServerIsToldThatTheClientHasGone(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):
-		t.Fatal("the server goes on")
+		t.Fatal("the server still sends")
 	}
 	eventually(t, "a request with the status 499", func() bool { return f.metric("rollcall_proxy_requests_total", "code=499") == 1 })
 	if n := f.failures(); n != 0 {
@@ -150,7 +150,7 @@ func TestTheServerIsToldThatTheClientHasGone(t *testing.T) {
 	}
 }
 
-func TestTrailersPassBothWays(t *testing.T) {
+func TestTrailersOfBothSides(t *testing.T) {
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -166,7 +166,7 @@ func TestTrailersPassBothWays(t *testing.T) {
 	}
 }
 
-func TestEarlyHintsPass(t *testing.T) {
+func TestEarlyHints(t *testing.T) {
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "</a.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -185,8 +185,8 @@ func TestEarlyHintsPass(t *testing.T) {
 	}
 }
 
-// An answer may come before the request is whole; then nobody needs the rest.
-func TestAnAnswerBeforeTheBodyIsWhole(t *testing.T) {
+// A server may respond before it has read the request body. The rest of the body is not sent then.
+func TestResponseBeforeEndOfBody(t *testing.T) {
 	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
@@ -196,7 +196,7 @@ func TestAnAnswerBeforeTheBodyIsWhole(t *testing.T) {
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\n"+framing+"\r\n\r\n")
 			sent := make(chan int, 1)
-			go func() { // until the proxy takes no more
+			go func() { // until the proxy stops reading
 				n := 0
 				for err := error(nil); err == nil; n++ {
 					_, err = io.WriteString(c, "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n")
@@ -214,7 +214,7 @@ func TestAnAnswerBeforeTheBodyIsWhole(t *testing.T) {
 	eventually(t, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
 }
 
-// websocketEcho takes an upgrade and echoes bytes.
+// websocketEcho accepts an upgrade and echoes bytes.
 func websocketEcho(c net.Conn) {
 	r, req, err := readHead(c)
 	if err != nil || req.Header.Get("Upgrade") != "websocket" || req.Header.Get("Connection") != "Upgrade" {
@@ -278,14 +278,14 @@ func TestWebsocketEndsWithTheProxy(t *testing.T) {
 	}
 }
 
-func TestAWebsocketThatIsRefusedIsAnAnswer(t *testing.T) {
-	f := start(t, nil, server("ws", answering(t, "no websocket here")))
+func TestRefusedWebsocket(t *testing.T) {
+	f := start(t, nil, server("ws", namedBackend(t, "no websocket here")))
 	if got := f.raw(upgradeRequest); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(got, "no websocket here") {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestAClientThatDoesNotTakeItsAnswerIsCutOff(t *testing.T) {
+func TestClientDoesNotReadResponse(t *testing.T) {
 	var sent atomic.Int64
 	f := start(t, func(c *proxy.Config) { c.StallTimeout = 200 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		for range 1000 {
@@ -303,11 +303,11 @@ func TestAClientThatDoesNotTakeItsAnswerIsCutOff(t *testing.T) {
 		t.Errorf("%v failures of the server, want none", n)
 	}
 	if sent.Load() > 900<<20 {
-		t.Errorf("the server sent %d bytes to nobody", sent.Load())
+		t.Errorf("the server sent %d bytes after the client was cut off", sent.Load())
 	}
 }
 
-func TestAClientThatDoesNotSendItsBodyIsCutOff(t *testing.T) {
+func TestClientDoesNotSendBody(t *testing.T) {
 	for name, length := range map[string]string{"short": "Content-Length: 10", "long": "Content-Length: 100000", "chunked": "Transfer-Encoding: chunked"} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, func(c *proxy.Config) { c.StallTimeout = 100 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -324,8 +324,8 @@ func TestAClientThatDoesNotSendItsBodyIsCutOff(t *testing.T) {
 	}
 }
 
-// A server that takes no more of a body is at fault, not its client.
-func TestAServerThatDoesNotTakeTheBody(t *testing.T) {
+// If a server stops reading the request body, that is the fault of the server, not of the client.
+func TestServerDoesNotReadBody(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.StallTimeout = 200 * time.Millisecond }, server("a", rawBackend(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		<-t.Context().Done()

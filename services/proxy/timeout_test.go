@@ -19,7 +19,7 @@ const shortResponse = 600 * time.Millisecond
 
 func shortTimeout(c *proxy.Config) { c.ResponseTimeout = shortResponse }
 
-// slowOn answers at once, but for the path /slow, which takes longer than any test.
+// slowOn runs a server that responds at once, except to /slow, to which it responds after the test.
 func slowOn(t *testing.T, executed *atomic.Int64) string {
 	t.Helper()
 	done := make(chan struct{})
@@ -29,7 +29,7 @@ func slowOn(t *testing.T, executed *atomic.Int64) string {
 			<-done
 		}
 	})
-	t.Cleanup(func() { close(done) }) // before the backend ends, which waits for its handlers
+	t.Cleanup(func() { close(done) }) // before the cleanup of the backend, which waits for handlers
 	return addr
 }
 
@@ -42,7 +42,7 @@ func threeSlow(t *testing.T, executed *atomic.Int64) []*events.Server {
 	return servers
 }
 
-// inParallel sends n GET requests at once and returns when all are answered.
+// inParallel sends n GET requests at once and waits for all responses.
 func (f *fixture) inParallel(n int, path string) {
 	f.t.Helper()
 	var sending sync.WaitGroup
@@ -80,16 +80,16 @@ func TestRequestThatTimedOutIsExecutedOnce(t *testing.T) {
 	}
 }
 
-// The second server gets what the first one left of the response timeout.
+// The second attempt has the rest of the response timeout.
 func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 	var executed atomic.Int64
 	for name, first := range map[string]func(net.Conn){
-		"the first server breaks off": func(c net.Conn) {
+		"the first server resets the connection": func(c net.Conn) {
 			_, _, _ = readHead(c)
 			pass(shortResponse * 3 / 4)
 			reset(c)
 		},
-		"the first two servers break off": func(c net.Conn) {
+		"the first two servers reset the connection": func(c net.Conn) {
 			_, _, _ = readHead(c)
 			pass(shortResponse * 3 / 8)
 			reset(c)
@@ -101,7 +101,7 @@ func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 				breaking = append(breaking, server(id, rawBackend(t, first)))
 			}
 			slow := server("slow", slowOn(t, &executed))
-			slow.Weight = 1 // so that it is mostly chosen last
+			slow.Weight = 1 // so that it is usually chosen last
 			f := start(t, shortTimeout, append(breaking, slow)...)
 			for range 5 {
 				begun := time.Now()
@@ -114,7 +114,7 @@ func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 	}
 }
 
-func TestSlowEndpointEjectsNobody(t *testing.T) {
+func TestTimeoutsOfSlowPathDoNotEject(t *testing.T) {
 	for name, n := range map[string]int{"six requests": 6, "sixty requests": 60} {
 		t.Run(name, func(t *testing.T) {
 			var executed atomic.Int64
@@ -130,8 +130,8 @@ func TestSlowEndpointEjectsNobody(t *testing.T) {
 	}
 }
 
-// A server that answers other requests is not doubted because of the late ones.
-func TestLateRequestsBesideAnswersAreNoEvidence(t *testing.T) {
+// Timeouts are no evidence against a server that responds to other requests.
+func TestTimeoutsBesideResponsesAreNoEvidence(t *testing.T) {
 	var executed atomic.Int64
 	f := start(t, func(c *proxy.Config) {
 		shortTimeout(c)
@@ -153,22 +153,22 @@ func TestLateRequestsBesideAnswersAreNoEvidence(t *testing.T) {
 	}
 }
 
-// The proxy cannot tell a slow endpoint from a server that hangs while nothing else is asked of it: the registry probes it.
-func TestServerThatAnswersNothingIsSuspected(t *testing.T) {
+// If a server gets only requests for a slow path, the proxy cannot tell whether the server hangs. It reports evidence, and the registry probes.
+func TestOnlyTimeoutsAreReported(t *testing.T) {
 	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	f := start(t, shortTimeout, server("hangs", hangs))
 	f.inParallel(5, "/data/x")
 	eventually(t, "evidence", func() bool { return len(f.registry.reported()) == 1 })
 	if e := f.registry.reported()[0]; e.ID != "hangs" || e.Finding != registry.FindingSilent || time.Since(e.Began) > shortResponse {
-		t.Errorf("got evidence %+v, want that the server is silent now", e)
+		t.Errorf("got evidence %+v, want a current finding of silent", e)
 	}
 	if n := f.metric("rollcall_proxy_ejections_total"); n != 0 {
 		t.Errorf("%v ejections, want none", n)
 	}
 }
 
-// While the registry hears nothing from a server either, lateness counts towards ejection.
-func TestSuspectThatAnswersNothingIsEjected(t *testing.T) {
+// Timeouts of a suspect count towards its ejection.
+func TestTimeoutsEjectSuspect(t *testing.T) {
 	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	var servers []*events.Server
 	for _, id := range ids(3) {

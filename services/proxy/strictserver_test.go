@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// seen is a request as a server got it.
+// seen is a request as the server received it.
 type seen struct {
-	line    string // the request line
-	head    string // all of the header as it was on the wire, with the request line
+	line    string // request line
+	head    string // raw header with the request line
 	body    string
 	trailer string
 }
 
-// fields are the values of a field, whose name is compared without case.
+// fields returns the values of a field. Case does not matter in the name.
 func (s seen) fields(name string) []string {
 	var all []string
 	for line := range strings.SplitSeq(s.head, "\r\n") {
@@ -34,22 +34,22 @@ func (s seen) fields(name string) []string {
 	return all
 }
 
-// witness is a server that takes nothing but the strictest HTTP/1.1, and keeps what it got.
-type witness struct {
+// strictServer is a server that accepts only strictly valid HTTP/1.1, and records the requests.
+type strictServer struct {
 	addr   string
-	answer func(seen) string // nil: 200
+	answer func(seen) string // raw response; nil: 200
 
 	mu    sync.Mutex
-	whole []seen  // requests that came to their end
-	cut   int     // requests that did not
-	wrong []error // what no request may look like
+	whole []seen  // complete requests
+	cut   int     // number of incomplete requests
+	wrong []error // malformed requests
 }
 
-const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
 
-func newWitness(t testing.TB, answer func(seen) string) *witness {
+func newStrictServer(t testing.TB, answer func(seen) string) *strictServer {
 	t.Helper()
-	w := &witness{answer: answer}
+	w := &strictServer{answer: answer}
 	w.addr = rawBackend(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		for {
@@ -58,11 +58,11 @@ func newWitness(t testing.TB, answer func(seen) string) *witness {
 			if err != nil {
 				return
 			}
-			said := okAnswer
+			text := okResponse
 			if w.answer != nil {
-				said = w.answer(s)
+				text = w.answer(s)
 			}
-			if _, err := io.WriteString(c, said); err != nil {
+			if _, err := io.WriteString(c, text); err != nil {
 				return
 			}
 		}
@@ -77,7 +77,7 @@ func newWitness(t testing.TB, answer func(seen) string) *witness {
 	return w
 }
 
-func (w *witness) note(s seen, err error) {
+func (w *strictServer) note(s seen, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var malformed malformedError
@@ -91,20 +91,20 @@ func (w *witness) note(s seen, err error) {
 	}
 }
 
-func (w *witness) got() []seen {
+func (w *strictServer) got() []seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.whole)
 }
 
-func (w *witness) wasCut() int {
+func (w *strictServer) wasCut() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.cut
 }
 
-// take is got, and forgets them.
-func (w *witness) take() []seen {
+// take returns the complete requests and forgets them.
+func (w *strictServer) take() []seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	got := w.whole
@@ -112,8 +112,8 @@ func (w *witness) take() []seen {
 	return got
 }
 
-// last takes the only request.
-func (w *witness) last(t testing.TB) seen {
+// last takes the only complete request.
+func (w *strictServer) last(t testing.TB) seen {
 	t.Helper()
 	got := w.take()
 	if len(got) != 1 {
@@ -126,7 +126,7 @@ type malformedError string
 
 func (e malformedError) Error() string { return string(e) }
 
-// readStrictly reads a request with no parser but its own, so that it agrees with that of the proxy in nothing by chance.
+// readStrictly reads a request. It has a parser of its own, which cannot share the errors of net/http.
 func readStrictly(r *bufio.Reader) (s seen, err error) {
 	for {
 		line, err := r.ReadString('\n')
@@ -183,8 +183,8 @@ func readStrictly(r *bufio.Reader) (s seen, err error) {
 	return s, nil
 }
 
-// ask sends bytes on a connection of its own and reads one answer.
-func (f *fixture) ask(request string) answer {
+// ask sends bytes on a new connection and reads one response.
+func (f *fixture) ask(request string) response {
 	f.t.Helper()
 	c := f.dial()
 	defer c.Close()
@@ -192,35 +192,35 @@ func (f *fixture) ask(request string) answer {
 		f.t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(request, " ")
-	return f.hear(bufio.NewReader(c), c, method)
+	return f.receive(bufio.NewReader(c), c, method)
 }
 
-func (f *fixture) hear(r *bufio.Reader, c net.Conn, method string) answer {
+func (f *fixture) receive(r *bufio.Reader, c net.Conn, method string) response {
 	f.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
-		f.t.Fatal("no answer:", err)
+		f.t.Fatal("no response:", err)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		f.t.Fatal("no whole answer:", err)
+		f.t.Fatal("no complete response:", err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body), resp.Trailer}
+	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
-// of is the same proxy for a subtest.
+// of returns the same fixture for a subtest.
 func (f *fixture) of(t *testing.T) *fixture {
 	g := *f
 	g.t = t
 	return &g
 }
 
-// sound fails the test if the proxy holds anything against a server.
-func (f *fixture) sound() {
+// checkNoFailures fails the test if the proxy has counted a failure of a server.
+func (f *fixture) checkNoFailures() {
 	f.t.Helper()
 	if n := f.failures(); n != 0 {
-		f.t.Errorf("%v failures were put down to the server", n)
+		f.t.Errorf("%v failures of the server", n)
 	}
 	if n := f.metric("rollcall_proxy_ejections_total"); n != 0 {
 		f.t.Errorf("%v ejections", n)

@@ -15,19 +15,20 @@ import (
 	"rollcall/services/proxy"
 )
 
-// script is what a server gives, and whether it closes then.
+// script is the response of a server, and whether the server closes the connection after it.
 type script struct {
 	bytes  string
 	closes bool
 }
 
-// evil is a server that gives these bytes for /evil, and keeps the connection or not; for every other path it answers with
-// the path.
+// evil starts a server that sends bytes for /evil and then closes the connection if closes is true. It responds to any other request with its
+// path.
 func evil(t testing.TB, bytes string, closes bool) (addr string) {
 	t.Helper()
 	return scripted(t, func(path string) (script, bool) { return script{bytes, closes}, path == "/evil" })
 }
 
+// scripted starts a server that sends the script of a path, or the path if there is no script.
 func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	t.Helper()
 	return rawBackend(t, func(c net.Conn) {
@@ -50,8 +51,8 @@ func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	})
 }
 
-// own fails the test if a client gets an answer that is not its own.
-func (f *fixture) own() {
+// checkResponses fails the test if requests to an evil server get the responses of other requests.
+func (f *fixture) checkResponses() {
 	f.t.Helper()
 	for i := range 5 {
 		path := fmt.Sprintf("/good-%d", i)
@@ -61,8 +62,8 @@ func (f *fixture) own() {
 	}
 }
 
-// tell returns the answer for /evil; an error if there is no whole one.
-func (f *fixture) tell(method string) (answer, error) {
+// getEvil returns the response for /evil, or an error if it is not complete.
+func (f *fixture) getEvil(method string) (response, error) {
 	f.t.Helper()
 	c := f.dial()
 	defer c.Close()
@@ -72,7 +73,7 @@ func (f *fixture) tell(method string) (answer, error) {
 	for {
 		resp, err := http.ReadResponse(r, &http.Request{Method: method})
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		if resp.StatusCode < 200 {
 			continue
@@ -80,13 +81,13 @@ func (f *fixture) tell(method string) (answer, error) {
 		body, err := io.ReadAll(resp.Body)
 		if err == nil && r.Buffered() > 0 {
 			rest, _ := io.ReadAll(r)
-			f.t.Errorf("there is more than an answer: %.200q", rest)
+			f.t.Errorf("bytes after the response: %.200q", rest)
 		}
-		return answer{resp.StatusCode, resp.Header, string(body), resp.Trailer}, err
+		return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}, err
 	}
 }
 
-func TestAnswersOfHostileServers(t *testing.T) {
+func TestHostileServers(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\n"
 	var given atomic.Pointer[script]
@@ -99,7 +100,7 @@ func TestAnswersOfHostileServers(t *testing.T) {
 		method string // "": GET
 		bytes  string
 		closes bool
-		status int // 0: the client must not get a whole answer
+		status int // 0: the client must not get a complete response
 		body   string
 	}{
 		{"nothing", "", "", true, 502, ""},
@@ -119,14 +120,14 @@ func TestAnswersOfHostileServers(t *testing.T) {
 		{"a line without a colon", "", ok + "X-A\r\nContent-Length: 2\r\n\r\nok", false, 502, ""},
 		{"NUL in a value", "", ok + "X-A: a\x00b\r\nContent-Length: 2\r\n\r\nok", false, 502, ""},
 		{"CR in a value", "", ok + "X-A: a\rX-B: b\r\nContent-Length: 2\r\n\r\nok", false, 502, ""},
-		{"a line that goes on before it begins", "", ok + " X-A: a\r\nContent-Length: 2\r\n\r\nok", false, 502, ""},
-		{"fifteen interim answers", "", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 15) + ok + "Content-Length: 2\r\n\r\nok", false, 200, "ok"},
-		{"sixteen interim answers", "", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 16) + ok + "Content-Length: 2\r\n\r\nok", false, 502, ""},
-		{"large interim answers", "", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("a", 30<<10)+"\r\n\r\n", 10) + ok + "Content-Length: 2\r\n\r\nok", false, 502, ""},
-		{"an interim answer and no other", "", "HTTP/1.1 103 Early Hints\r\n\r\n", true, 502, ""},
-		{"an interim answer with a length", "", "HTTP/1.1 103 Early Hints\r\nContent-Length: 10\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", false, 200, "ok"},
-		{"a switch that nobody asked for", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false, 502, ""},
-		{"a switch to another protocol", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", false, 502, ""},
+		{"a continuation line first", "", ok + " X-A: a\r\nContent-Length: 2\r\n\r\nok", false, 502, ""},
+		{"fifteen interim responses", "", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 15) + ok + "Content-Length: 2\r\n\r\nok", false, 200, "ok"},
+		{"sixteen interim responses", "", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 16) + ok + "Content-Length: 2\r\n\r\nok", false, 502, ""},
+		{"large interim responses", "", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+strings.Repeat("a", 30<<10)+"\r\n\r\n", 10) + ok + "Content-Length: 2\r\n\r\nok", false, 502, ""},
+		{"an interim response and no final one", "", "HTTP/1.1 103 Early Hints\r\n\r\n", true, 502, ""},
+		{"an interim response with a length", "", "HTTP/1.1 103 Early Hints\r\nContent-Length: 10\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", false, 200, "ok"},
+		{"101 without a request for it", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false, 502, ""},
+		{"101 to another protocol", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", false, 502, ""},
 		{"a negative length", "", ok + "Content-Length: -1\r\n\r\nok", false, 502, ""},
 		{"a length with a sign", "", ok + "Content-Length: +2\r\n\r\nok", false, 502, ""},
 		{"two lengths", "", ok + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", false, 502, ""},
@@ -136,19 +137,19 @@ func TestAnswersOfHostileServers(t *testing.T) {
 		{"a short length and chunks", "", ok + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, 200, "ok"},
 		{"another coding", "", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, 502, ""},
 		{"chunked twice", "", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, 502, ""},
-		{"another answer behind it", "", ok + "Content-Length: 2\r\n\r\nok" + ok + "Content-Length: 4\r\n\r\nevil", false, 200, "ok"},
-		{"another answer behind chunks", "", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + ok + "Content-Length: 4\r\n\r\nevil", false, 200, "ok"},
-		{"an empty line behind it", "", ok + "Content-Length: 2\r\n\r\nok\r\n", false, 200, "ok"},
+		{"another response after it", "", ok + "Content-Length: 2\r\n\r\nok" + ok + "Content-Length: 4\r\n\r\nevil", false, 200, "ok"},
+		{"another response after chunks", "", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + ok + "Content-Length: 4\r\n\r\nevil", false, 200, "ok"},
+		{"an empty line after it", "", ok + "Content-Length: 2\r\n\r\nok\r\n", false, 200, "ok"},
 		{"a body of 204", "", "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nevil", false, 204, ""},
 		{"chunks of 204", "", "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n", false, 204, ""},
 		{"a body of 304", "", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nevil", false, 304, ""},
 		{"a body of HEAD", "HEAD", ok + "Content-Length: 4\r\n\r\nevil", false, 200, ""},
 		{"chunks of HEAD", "HEAD", ok + "Transfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n", false, 200, ""},
-		{"until it closes", "", ok + "\r\nok", true, 200, "ok"},
-		{"until it closes, and says it stays", "", ok + "Connection: keep-alive\r\n\r\nok", true, 200, "ok"},
+		{"a body until the connection closes", "", ok + "\r\nok", true, 200, "ok"},
+		{"a body until the connection closes, with keep-alive", "", ok + "Connection: keep-alive\r\n\r\nok", true, 200, "ok"},
 		{"HTTP/1.0", "", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false, 200, "ok"},
-		{"chunks in HTTP/1.0 are none", "", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, 200, "2\r\nok\r\n"},
-		{"it says that it closes, and does not", "", ok + "Content-Length: 2\r\nConnection: close\r\n\r\nok", false, 200, "ok"},
+		{"chunks in HTTP/1.0 are not decoded", "", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, 200, "2\r\nok\r\n"},
+		{"Connection: close without a close", "", ok + "Content-Length: 2\r\nConnection: close\r\n\r\nok", false, 200, "ok"},
 		{"less than its length", "", ok + "Content-Length: 10\r\n\r\nok", true, 0, ""},
 		{"less than a long length", "", ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("a", 50_000), true, 0, ""},
 		{"no last chunk", "", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, 0, ""},
@@ -163,34 +164,34 @@ func TestAnswersOfHostileServers(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			f := f.of(t)
 			given.Store(&script{row.bytes, row.closes})
-			f.own()
+			f.checkResponses()
 			method := "GET"
 			if row.method != "" {
 				method = row.method
 			}
-			a, err := f.tell(method)
+			a, err := f.getEvil(method)
 			switch {
 			case row.status == 0:
 				if err == nil {
-					t.Errorf("the client got a whole answer: %d %.200q", a.status, a.body)
+					t.Errorf("the client got a complete response: %d %.200q", a.status, a.body)
 				}
 			case err != nil:
-				t.Errorf("got no whole answer: %v", err)
+				t.Errorf("got no complete response: %v", err)
 			case a.status != row.status || row.status != 502 && a.body != row.body:
 				t.Errorf("got %d %.200q, want %d %q", a.status, a.body, row.status, row.body)
 			case len(a.header["Content-Length"])+len(a.header["Transfer-Encoding"]) > 1:
 				t.Errorf("got %v", a.header)
 			}
-			f.own()
+			f.checkResponses()
 		})
 	}
 }
 
-// A server that says more than it was asked, a moment later, when its connection is idle: nobody gets that as an answer.
-func TestWhatComesUnasked(t *testing.T) {
+// A response that a server sends without a request, on an idle connection, is not the response to the next request.
+func TestUnsolicitedResponse(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})
-	said := make(chan struct{}, 1)
+	sent := make(chan struct{}, 1)
 	addr := rawBackend(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
 			s, err := readStrictly(r)
@@ -206,68 +207,68 @@ func TestWhatComesUnasked(t *testing.T) {
 					return
 				}
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-				said <- struct{}{}
+				sent <- struct{}{}
 			}
 		}
 	})
 	f := start(t, nil, server("a", addr))
 	for range 20 {
-		if a, err := f.tell("GET"); err != nil || a.body != "/evil" {
+		if a, err := f.getEvil("GET"); err != nil || a.body != "/evil" {
 			t.Fatalf("got %q, %v", a.body, err)
 		}
 		more <- struct{}{}
-		<-said
-		f.own()
+		<-sent
+		f.checkResponses()
 	}
 }
 
-func TestAConnectionThatIsToEndIsNotUsedAgain(t *testing.T) {
+func TestConnectionsThatAreNotReused(t *testing.T) {
 	t.Parallel()
 	for name, bytes := range map[string]string{
-		"it says so":            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
-		"it speaks HTTP/1.0":    "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-		"more came than a body": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokk",
+		"Connection: close":    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.0":             "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+		"bytes after the body": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokk",
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, nil, server("a", evil(t, bytes, false)))
 			for range 3 {
-				if a, err := f.tell("GET"); err != nil || a.body != "ok" {
+				if a, err := f.getEvil("GET"); err != nil || a.body != "ok" {
 					t.Fatalf("got %q, %v", a.body, err)
 				}
-				eventually(t, "it is closed", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
+				eventually(t, "the connection is closed", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
 			}
 		})
 	}
 }
 
-func TestHeaderOfAnAnswer(t *testing.T) {
+func TestResponseHeader(t *testing.T) {
 	t.Parallel()
 	id := strings.Repeat("long-", 25) // 125 of at most 128 bytes
-	type want map[string][]string     // nil: not there
+	type want map[string][]string     // nil: absent
 	for _, row := range []struct {
 		name  string
 		lines string
 		want  want
 	}{
-		{"nothing is invented", "", want{"Content-Type": nil, "Server": nil, "Connection": nil, "X-Served-By": {id}}},
-		{"what is for one connection", "Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nTE: trailers\r\nTrailer: X-A\r\n",
+		{"no fields are added but X-Served-By", "", want{"Content-Type": nil, "Server": nil, "Connection": nil, "X-Served-By": {id}}},
+		{"hop-by-hop fields are removed", "Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nTE: trailers\r\nTrailer: X-A\r\n",
 			want{"Keep-Alive": nil, "Proxy-Connection": nil, "Proxy-Authenticate": nil, "Upgrade": nil, "Te": nil, "Trailer": nil}},
-		{"what Connection names", "Connection: x-foo,\tX-BAR\r\nConnection: X-Baz\r\nX-Foo: 1\r\nX-Bar: 1\r\nX-Baz: 1\r\nX-Stays: 1\r\n",
+		{"fields named by Connection are removed", "Connection: x-foo,\tX-BAR\r\nConnection: X-Baz\r\nX-Foo: 1\r\nX-Bar: 1\r\nX-Baz: 1\r\nX-Stays: 1\r\n",
 			want{"X-Foo": nil, "X-Bar": nil, "X-Baz": nil, "X-Stays": {"1"}, "Connection": nil}},
 		{"Connection names the type", "Connection: Content-Type\r\nContent-Type: text/css\r\n", want{"Content-Type": nil}},
-		{"who served, by itself", "X-Served-By: forged\r\nx-served-by: forged\r\n", want{"X-Served-By": {id}}},
-		{"who served, named by Connection", "Connection: X-Served-By\r\nX-Served-By: forged\r\n", want{"X-Served-By": {id}}},
+		{"X-Served-By of the server is replaced", "X-Served-By: forged\r\nx-served-by: forged\r\n", want{"X-Served-By": {id}}},
+		{"X-Served-By named by Connection is replaced", "Connection: X-Served-By\r\nX-Served-By: forged\r\n", want{"X-Served-By": {id}}},
 		{"two cookies", "Set-Cookie: a=1\r\nSet-Cookie: b=2, c\r\n", want{"Set-Cookie": {"a=1", "b=2, c"}}},
-		{"an underscore is its own", "X_A: 1\r\n", want{"X_a": {"1"}}},
+		{"a name with an underscore", "X_A: 1\r\n", want{"X_a": {"1"}}},
 		{"a header over two lines", "X-A: b\r\n  c\r\n", want{"X-A": {"b c"}}},
 		{"a space before the colon", "X-A : b\r\n", want{"X-A": nil, "X-A ": nil}},
-		{"a type, a date and a server", "Content-Type: text/x\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: s\r\n",
+		{"Content-Type, Date and Server of the server", "Content-Type: text/x\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: s\r\n",
 			want{"Content-Type": {"text/x"}, "Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}, "Server": {"s"}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			f := start(t, nil, server(id, evil(t, "HTTP/1.1 200 OK\r\n"+row.lines+"Content-Length: 15\r\n\r\n<html>not typed", false)))
-			a, err := f.tell("GET")
+			a, err := f.getEvil("GET")
 			if err != nil || a.status != 200 || a.body != "<html>not typed" {
 				t.Fatalf("got %d %q, %v", a.status, a.body, err)
 			}
@@ -280,7 +281,7 @@ func TestHeaderOfAnAnswer(t *testing.T) {
 	}
 }
 
-func TestInterimAnswers(t *testing.T) {
+func TestInterimResponses(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", evil(t, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX-Served-By: forged\r\n\r\n"+
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false)))
@@ -293,16 +294,16 @@ func TestInterimAnswers(t *testing.T) {
 		t.Errorf("got last %q", last)
 	}
 	if got := f.raw("GET /data/evil HTTP/1.0\r\nHost: h\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 200 OK\r\n") {
-		t.Errorf("HTTP/1.0 knows no interim answers, but got %q", got)
+		t.Errorf("a client of HTTP/1.0 must get no interim response, got %q", got)
 	}
-	// It does not undo what the proxy says of the connection.
+	// An interim response does not remove Connection: close from the final response.
 	if got := f.raw("POST /data/evil HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); strings.Count(got, "Connection: close") != 1 {
 		t.Errorf("got %q", got)
 	}
 }
 
-// A server that hints while the client is asked to go on: both write to the client.
-func TestInterimAnswersBesideContinue(t *testing.T) {
+// The server sends 103 while net/http sends 100 Continue: both are written to the client.
+func TestInterimResponsesWithContinue(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
@@ -314,9 +315,9 @@ func TestInterimAnswersBesideContinue(t *testing.T) {
 		c := f.dial()
 		_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 		r := bufio.NewReader(c)
-		a := f.hear(r, c, "POST")
+		a := f.receive(r, c, "POST")
 		for a.status < 200 {
-			a = f.hear(r, c, "POST")
+			a = f.receive(r, c, "POST")
 		}
 		if a.status != 200 || a.body != "body" {
 			t.Fatalf("got %d %q", a.status, a.body)
@@ -325,7 +326,7 @@ func TestInterimAnswersBesideContinue(t *testing.T) {
 	}
 }
 
-func TestTrailersOfAnAnswer(t *testing.T) {
+func TestResponseTrailers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name      string
@@ -338,19 +339,19 @@ func TestTrailersOfAnAnswer(t *testing.T) {
 			t.Parallel()
 			f := start(t, nil, server("a", evil(t, "HTTP/1.1 200 OK\r\n"+row.announced+"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"+
 				"X-Sum: 1\r\nX-Served-By: forged\r\nX-Request-Id: forged\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\nKeep-Alive: 1\r\n\r\n", false)))
-			a, err := f.tell("GET")
+			a, err := f.getEvil("GET")
 			if err != nil || a.body != "ok" {
 				t.Fatalf("got %q, %v", a.body, err)
 			}
 			if len(a.trailer) != 1 || a.trailer.Get("X-Sum") != "1" {
 				t.Errorf("got %v", a.trailer)
 			}
-			f.own()
+			f.checkResponses()
 		})
 	}
 }
 
-func TestHeadAndAnswersWithoutABody(t *testing.T) {
+func TestResponsesWithoutBody(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -363,12 +364,12 @@ func TestHeadAndAnswersWithoutABody(t *testing.T) {
 		{"HEAD without a length", "HEAD", "HTTP/1.1 200 OK\r\n\r\n", 200, ""},
 		{"204", "GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, ""},
 		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\n\r\n", 304, ""},
-		{"an empty one", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "0"},
+		{"a length of 0", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			f := start(t, nil, server("a", evil(t, row.bytes, false)))
-			a, err := f.tell(row.method)
+			a, err := f.getEvil(row.method)
 			if err != nil || a.status != row.status || a.body != "" || a.header.Get("Content-Length") != row.length {
 				t.Errorf("got %d %v, %v", a.status, a.header, err)
 			}
@@ -376,9 +377,9 @@ func TestHeadAndAnswersWithoutABody(t *testing.T) {
 				t.Errorf("got %v", a.header)
 			}
 			if n := f.metric("rollcall_proxy_connections"); n != 1 {
-				t.Errorf("%v connections, want the one", n)
+				t.Errorf("%v connections, want 1", n)
 			}
-			f.own()
+			f.checkResponses()
 		})
 	}
 }

@@ -14,17 +14,17 @@ import (
 	"rollcall/services/proxy"
 )
 
-// A client has each piece of an answer before the server sends the next one, whatever says where the answer ends.
-func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
+// The client receives each piece of a response before the server sends the next, for every framing.
+func TestResponseIsStreamed(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]struct{ pieces, bodies []string }{
-		"of a stated length":                {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "a", "b", "c"}, []string{"", "a", "b", "c"}},
-		"of a stated length, with a part":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na", "bc"}, []string{"a", "bc"}},
-		"in chunks":                         {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n"}, []string{"", "a", "b"}},
-		"in chunks that come in parts":      {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na", "b", "c\r", "\n0\r\n\r\n"}, []string{"a", "b", "c"}},
-		"in chunks, in the middle of sizes": {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1", "\r\nb\r\n0", "\r\n\r\n"}, []string{"a", "b"}},
-		"until the end of the connection":   {[]string{"HTTP/1.1 200 OK\r\n\r\n", "a", "b"}, []string{"", "a", "b"}},
-		"of HTTP/1.0":                       {[]string{"HTTP/1.0 200 OK\r\n\r\na", "b"}, []string{"a", "b"}},
+	for name, response := range map[string]struct{ pieces, bodies []string }{
+		"with a length": {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "a", "b", "c"}, []string{"", "a", "b", "c"}},
+		"with a length, header and first piece together": {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na", "bc"}, []string{"a", "bc"}},
+		"in chunks":                   {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n"}, []string{"", "a", "b"}},
+		"with chunks in parts":        {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na", "b", "c\r", "\n0\r\n\r\n"}, []string{"a", "b", "c"}},
+		"with chunk sizes in parts":   {[]string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1", "\r\nb\r\n0", "\r\n\r\n"}, []string{"a", "b"}},
+		"until the connection closes": {[]string{"HTTP/1.1 200 OK\r\n\r\n", "a", "b"}, []string{"", "a", "b"}},
+		"in HTTP/1.0":                 {[]string{"HTTP/1.0 200 OK\r\n\r\na", "b"}, []string{"a", "b"}},
 	} {
 		for by, change := range map[string]func(*proxy.Config){
 			"HTTP/1.1": func(*proxy.Config) {},
@@ -38,12 +38,12 @@ func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
 		} {
 			t.Run(name+", "+by, func(t *testing.T) {
 				t.Parallel()
-				next := make(chan struct{}, len(answer.pieces))
+				next := make(chan struct{}, len(response.pieces))
 				addr := rawBackend(t, func(c net.Conn) {
 					if _, _, err := readHead(c); err != nil {
 						return
 					}
-					for _, piece := range answer.pieces {
+					for _, piece := range response.pieces {
 						_, _ = io.WriteString(c, piece)
 						select {
 						case <-next:
@@ -66,7 +66,7 @@ func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer resp.Body.Close()
-				for i, want := range answer.bodies {
+				for i, want := range response.bodies {
 					got := make([]byte, len(want))
 					if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != want {
 						t.Fatalf("piece %d: got %q, %v, want %q", i+1, got, err, want)
@@ -82,14 +82,14 @@ func TestPiecesOfAnAnswerComeAsTheyAreSent(t *testing.T) {
 	}
 }
 
-// An answer that came in one piece goes in one piece.
-func TestAnAnswerInOnePieceIsOneWrite(t *testing.T) {
+// A response that is received in one read is sent in one write.
+func TestResponseInOnePieceIsOneWrite(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{
-		"of a stated length": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
-		"in chunks":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
-		"events":             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
-		"without a body":     "HTTP/1.1 204 No Content\r\n\r\n",
+	for name, response := range map[string]string{
+		"with a length":  "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+		"in chunks":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+		"events":         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+		"without a body": "HTTP/1.1 204 No Content\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,16 +98,16 @@ func TestAnAnswerInOnePieceIsOneWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			counted := &writeCounter{Listener: l}
-			f := startOn(t, counted, nil, server("a", evil(t, answer, false)))
+			f := startOn(t, counted, nil, server("a", evil(t, response, false)))
 			c := f.dial()
 			r := bufio.NewReader(c)
 			for i := range 20 {
 				_, _ = io.WriteString(c, "GET /data/evil HTTP/1.1\r\nHost: h\r\n\r\n")
-				if a := f.hear(r, c, "GET"); a.body != "body" && a.status != 204 {
+				if a := f.receive(r, c, "GET"); a.body != "body" && a.status != 204 {
 					t.Fatalf("got %d %q", a.status, a.body)
 				}
 				if n := counted.writes.Load(); n != int64(i+1) {
-					t.Fatalf("%d writes for %d answers", n, i+1)
+					t.Fatalf("%d writes for %d responses", n, i+1)
 				}
 			}
 		})
@@ -134,8 +134,8 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A slow client of an answer in pieces is cut off after the stall timeout, and no server is to blame.
-func TestAClientThatTakesNoPieces(t *testing.T) {
+// A client that does not read a streamed response is cut off after the stall timeout, and the server is not blamed.
+func TestClientDoesNotReadStream(t *testing.T) {
 	t.Parallel()
 	piece := strings.Repeat("a", 64<<10)
 	f := start(t, func(c *proxy.Config) { c.StallTimeout = 300 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -148,5 +148,5 @@ func TestAClientThatTakesNoPieces(t *testing.T) {
 	c := f.dial()
 	_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
 	eventually(t, "it is cut off", func() bool { return f.metric("rollcall_proxy_attempts_total") == 1 })
-	f.sound()
+	f.checkNoFailures()
 }
