@@ -40,7 +40,7 @@ func TestClientAgainstServer(t *testing.T) {
 		t.Errorf("Servers: %+v", s)
 	}
 	one, err := c.Server(ctx, "web", "10.0.0.9:80")
-	if err != nil || one.Server.State != events.StateSuspect || one.Summary == "" || len(one.Beats) != 1 || len(one.Transitions) != 2 {
+	if err != nil || one.Server.State != events.StateSuspect || one.Summary == "" || len(one.Heartbeats) != 1 || len(one.Transitions) != 2 {
 		t.Errorf("Server: %+v, %v", one, err)
 	}
 	services, err := c.Services(ctx, false)

@@ -153,7 +153,7 @@ func (f *figures) collectStats(ch chan<- prometheus.Metric, stats registry.Stats
 		ch <- gauge(f.mode, number(m == stats.Mode), string(m))
 	}
 	ch <- gauge(f.conflict, number(stats.Conflict != nil))
-	ch <- gauge(f.waiting, float64(stats.Questions))
+	ch <- gauge(f.waiting, float64(stats.ProbesQueued))
 	ch <- prometheus.MustNewConstMetric(f.lease, prometheus.CounterValue, stats.Lease.Seconds())
 	ch <- prometheus.MustNewConstMetric(f.credited, prometheus.CounterValue, stats.Credited.Seconds())
 	ch <- gauge(f.silentRatio, stats.SilentRatio)

@@ -170,7 +170,7 @@ func (c complete) List(ctx context.Context, q registry.Query, _ time.Time) (*reg
 
 func (c complete) Explain(context.Context, string, string, time.Time) (*registry.Explanation, error) {
 	return &registry.Explanation{
-		Server: *c.server(), Summary: "alive", Mode: registry.ModeNormal, Beats: make([]registry.Beat, 1),
+		Server: *c.server(), Summary: "alive", Mode: registry.ModeNormal, Heartbeats: make([]registry.ReceivedHeartbeat, 1),
 		Probes:      []registry.ProbeResult{{Finding: registry.FindingSilent, Source: registry.SourceProbe}},
 		Transitions: []registry.Change{{Type: events.TypeRegistered, Reason: events.CauseHeartbeat}},
 		Ignored:     &registry.Ignored{Count: 1},

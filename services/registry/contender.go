@@ -23,7 +23,7 @@ const maxLeap = 1 << 20
 
 // leaps reports whether seq is further above that of the record than maxLeap allows.
 func (r *record) leaps(b *arrival) bool {
-	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.heard == 0 { // the time of the last heartbeat is not known after a restart
+	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.received == 0 { // the time of the last heartbeat is not known after a restart
 		return false
 	}
 	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))

@@ -101,7 +101,7 @@ func (s *state) confirm(r *record, began time.Duration, m moment) {
 	if !r.provisional {
 		q.round++ // a heartbeat with this ordinal may have caused a recovered event already
 	}
-	s.trust(r, stepConfirmed, m)
+	s.recover(r, stepConfirmed, m)
 }
 
 // weigh applies evidence against a server. A failure that the proxy met makes the server suspect, and so probed. Probes may end it.

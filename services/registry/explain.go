@@ -9,17 +9,17 @@ import (
 
 // Explanation tells why a server is in its state.
 type Explanation struct {
-	Server      events.Server `json:"server"`
-	Summary     string        `json:"summary"` // the same in words
-	Mode        Mode          `json:"mode"`    // of the registry
-	Beats       []Beat        `json:"beats"`   // the last ones, oldest first
-	Probes      []ProbeResult `json:"probes"`  // the last ones, oldest first
-	Transitions []Change      `json:"transitions"`
-	Ignored     *Ignored      `json:"ignored,omitempty"` // heartbeats of this id that were not taken lately
+	Server      events.Server       `json:"server"`
+	Summary     string              `json:"summary"`    // the same in words
+	Mode        Mode                `json:"mode"`       // of the registry
+	Heartbeats  []ReceivedHeartbeat `json:"heartbeats"` // the last ones, oldest first
+	Probes      []ProbeResult       `json:"probes"`     // the last ones, oldest first
+	Transitions []Change            `json:"transitions"`
+	Ignored     *Ignored            `json:"ignored,omitempty"` // heartbeats of this id that were not taken lately
 }
 
-// Beat is one heartbeat as it arrived.
-type Beat struct {
+// ReceivedHeartbeat is one heartbeat as it arrived.
+type ReceivedHeartbeat struct {
 	ReceivedAt time.Time `json:"received_at"`
 	Seq        uint64    `json:"seq"`
 	DelayMS    int64     `json:"delay_ms"` // in NSQ
@@ -41,20 +41,20 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		return nil, s.absent(k, ignored)
 	}
 	e := &Explanation{
-		Server: *r.view, Summary: s.summary(r, now), Mode: s.mode, Beats: []Beat{}, Probes: []ProbeResult{}, Transitions: []Change{},
+		Server: *r.view, Summary: s.summary(r, now), Mode: s.mode, Heartbeats: []ReceivedHeartbeat{}, Probes: []ProbeResult{}, Transitions: []Change{},
 		Ignored: ignored,
 	}
 	if ignored != nil {
 		e.Summary += "; it also publishes what is ignored " + ignored.words()
 	}
 	r.vitals(s.clock.at(now)).apply(&e.Server)
-	for i := r.heard - min(r.heard, keptBeats); i < r.heard; i++ {
+	for i := r.received - min(r.received, keptBeats); i < r.received; i++ {
 		b := r.beats[i%keptBeats]
 		seq := b.ordinal
 		if r.incarnation == 0 {
 			seq = 0
 		}
-		e.Beats = append(e.Beats, Beat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
+		e.Heartbeats = append(e.Heartbeats, ReceivedHeartbeat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
 	}
 	if r.inquiry != nil {
 		e.Probes = r.inquiry.findings.results()
@@ -92,7 +92,7 @@ func (s *state) summary(r *record, now time.Duration) string {
 	if r.view.State == events.StateDraining {
 		words = "draining: its weight is 0, so it takes nothing new: "
 	}
-	if r.heard == 0 {
+	if r.received == 0 {
 		words += "no heartbeat has arrived since this API server started, which restored it from its snapshot"
 	} else {
 		words += fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", ms(silence), r.via.Value())

@@ -9,19 +9,19 @@ import (
 
 // observe applies one heartbeat or leave.
 func (s *state) observe(m message) outcome {
-	v := s.place(m)
+	v := s.apply(m)
 	s.counts.outcomes[v]++
 	return v
 }
 
-func (s *state) place(m message) outcome {
+func (s *state) apply(m message) outcome {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
 	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // it does not show either that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return outcomeStale
 	}
-	s.clock.saw(m.receipt.Via, now, m.receipt.Delay)
+	s.clock.received(m.receipt.Via, now, m.receipt.Delay)
 	if h.Type == events.KindCanary {
 		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
 		s.detectTwin(h, m.receipt.Delay, now)
@@ -81,7 +81,7 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 		r.rewind(b)
 	}
 	s.insert(r)
-	s.hear(b, r)
+	s.receive(b, r)
 	s.emitAs(r, stepRegistered, edition{first, r.round()}, b.moment())
 	s.claim(r, b.sent(), b.moment())
 	return outcomeTaken
@@ -133,14 +133,14 @@ func (s *state) renew(b *arrival, r *record) outcome {
 			return outcomeOutdated
 		}
 	}
-	s.hear(b, r)
+	s.receive(b, r)
 	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now, nor of what was
 	// found out since.
 	if r.suspect && s.clock.at(b.now).sub(r.stamp)-s.clock.grace < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
 			r.openInquiry().round++ // an event may have reported a recovery at its ordinal already
 		}
-		s.trust(r, stepRecovered, b.moment())
+		s.recover(r, stepRecovered, b.moment())
 	}
 	if changed {
 		s.update(b, r)
@@ -148,8 +148,8 @@ func (s *state) renew(b *arrival, r *record) outcome {
 	return outcomeTaken
 }
 
-func (s *state) hear(b *arrival, r *record) {
-	if r.heard == 0 || b.Via != r.via.Value() {
+func (s *state) receive(b *arrival, r *record) {
+	if r.received == 0 || b.Via != r.via.Value() {
 		r.via = unique.Make(b.Via)
 	}
 	at := b.ReceivedAt.UnixNano()
@@ -163,9 +163,9 @@ func (s *state) hear(b *arrival, r *record) {
 		r.load = b.Load
 	}
 	if r.inquiry != nil {
-		r.inquiry.heard(b.sent())
+		r.inquiry.received(b.sent())
 	}
-	r.remember(beat{at: at, ordinal: b.ordinal, delay: b.Delay, via: r.via})
+	r.addBeat(beat{at: at, ordinal: b.ordinal, delay: b.Delay, via: r.via})
 	s.schedule(r, b.now)
 }
 

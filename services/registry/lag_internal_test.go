@@ -17,7 +17,7 @@ func flow(c *leaseClock, d time.Duration, lag map[string]time.Duration) {
 	for end := c.last + d; c.last < end; {
 		now := c.last + testTick
 		for addr, l := range lag {
-			c.saw(addr, now, l)
+			c.received(addr, now, l)
 		}
 		c.advance(now, known)
 	}
@@ -72,7 +72,7 @@ func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 			c, _ := mustHear(t, "a")
 			now := c.last + 10*time.Second
 			for ; c.last < now; c.advance(c.last+testTick, []string{"a"}) {
-				c.saw("a", c.last+testTick-tt.before, tt.delay)
+				c.received("a", c.last+testTick-tt.before, tt.delay)
 			}
 			if got := c.nsqds["a"].lag; got < tt.want-testTick || got > tt.want {
 				t.Errorf("lag %v, want %v less at most a tick", got, tt.want)
@@ -86,8 +86,8 @@ func TestDisorderIsNoLag(t *testing.T) {
 	c, _ := mustHear(t, "a")
 	for range 100 {
 		now := c.last + testTick
-		c.saw("a", now, 0)
-		c.saw("a", now, 3*time.Second)
+		c.received("a", now, 0)
+		c.received("a", now, 3*time.Second)
 		c.advance(now, []string{"a"})
 		if c.grace != 0 {
 			t.Fatalf("grace %v", c.grace)
@@ -101,8 +101,8 @@ func TestDetailDescribesTheNSQD(t *testing.T) {
 	known := []string{"a", "b", "c", "d", "e"}
 	for range 12 { // c becomes silent
 		now := s.clock.last + testTick
-		s.clock.saw("a", now, 0)
-		s.clock.saw("b", now, 4250*time.Millisecond)
+		s.clock.received("a", now, 0)
+		s.clock.received("b", now, 4250*time.Millisecond)
 		s.clock.advance(now, known)
 	}
 	detail := s.detail(ModeNormal)

@@ -55,11 +55,11 @@ type leaseClock struct {
 	unreached   int           // nsqd that are not in K
 	grace       time.Duration // what the lag of nsqd explains of every age; see lag.go
 
-	reached func(addr string) bool // see Config; nil: none was
-	nsqds   map[string]*nsqd
-	recent  *nsqd         // that of the last message: mostly the next one comes the same way
-	heard   time.Duration // when the last message came through any nsqd
-	oldest  time.Duration // receipt of the oldest message since the last tick; forever if there was none
+	reached     func(addr string) bool // see Config; nil: none was
+	nsqds       map[string]*nsqd
+	recent      *nsqd         // that of the last message: mostly the next one comes the same way
+	lastMessage time.Duration // when the last message came through any nsqd
+	oldest      time.Duration // receipt of the oldest message since the last tick; forever if there was none
 
 	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
 }
@@ -89,7 +89,7 @@ func (c *leaseClock) share(g time.Duration) time.Duration {
 }
 
 // saw notes that a message came through an nsqd.
-func (c *leaseClock) saw(via string, now, delay time.Duration) {
+func (c *leaseClock) received(via string, now, delay time.Duration) {
 	s := c.recent
 	if s == nil || s.addr != via {
 		if s = c.nsqds[via]; s == nil {
@@ -103,12 +103,12 @@ func (c *leaseClock) saw(via string, now, delay time.Duration) {
 	}
 	s.ever, s.delay = true, delay
 	s.at = max(s.at, now, c.last) // it is applied now, and that is after the last tick, however long ago it was received
-	c.heard = max(c.heard, s.at)
+	c.lastMessage = max(c.lastMessage, s.at)
 	c.oldest = min(c.oldest, now)
 }
 
 // blind reports whether every nsqd is silent, because no message has arrived for silentAfter.
-func (c *leaseClock) blind() bool { return c.last-c.heard >= c.silentAfter() }
+func (c *leaseClock) blind() bool { return c.last-c.lastMessage >= c.silentAfter() }
 
 // advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
 // the caller does not care, and then all are receiving.
@@ -123,11 +123,11 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	}
 	before := c.last
 	c.last = now
-	c.know(known, now)
-	credit = max(credit, c.look(now, before))
+	c.updateKnown(known, now)
+	credit = max(credit, c.examine(now, before))
 	switch {
 	case known == nil:
-		c.heard, c.receiving, c.known, c.unreached, c.grace = now, 1, 1, 0, 0
+		c.lastMessage, c.receiving, c.known, c.unreached, c.grace = now, 1, 1, 0, 0
 	case c.known == 0 || lag > c.explained(g):
 		c.receiving, c.known = 0, 1
 	}
@@ -141,7 +141,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 
 // forgive takes a pause of ours out of the silence of nsqd.
 func (c *leaseClock) forgive(pause, now time.Duration) {
-	c.heard = min(c.heard+pause, now)
+	c.lastMessage = min(c.lastMessage+pause, now)
 	for _, s := range c.nsqds {
 		if !s.silent {
 			s.at = min(s.at+pause, now)
@@ -150,7 +150,7 @@ func (c *leaseClock) forgive(pause, now time.Duration) {
 }
 
 // know brings K up to date.
-func (c *leaseClock) know(known []string, now time.Duration) {
+func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	for _, addr := range known {
 		if c.nsqds[addr] == nil {
 			c.nsqds[addr] = &nsqd{addr: addr, at: now}
@@ -169,7 +169,7 @@ func (c *leaseClock) know(known []string, now time.Duration) {
 
 // look finds out which nsqd are silent or late, counts those that are receiving, and returns the credit for what has changed.
 // before is the time of the tick before.
-func (c *leaseClock) look(now, before time.Duration) (credit time.Duration) {
+func (c *leaseClock) examine(now, before time.Duration) (credit time.Duration) {
 	c.receiving, c.known, c.unreached, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
 		if !s.ever && !s.joined && c.reached != nil && c.reached(s.addr) {

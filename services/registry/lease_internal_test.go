@@ -22,7 +22,7 @@ func mustHear(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 	now := time.Duration(0)
 	for ; now < time.Second; now += testTick {
 		for _, addr := range nsqd {
-			c.saw(addr, now, 0)
+			c.received(addr, now, 0)
 		}
 		if credit := c.advance(now, nsqd); credit != 0 {
 			t.Fatalf("a credit of %v while everything is heard", credit)
@@ -57,16 +57,16 @@ func TestLeaseClockRunsAsFarAsWeHear(t *testing.T) {
 			c, now := mustHear(t, three...)
 			for ; now < 10*time.Second; now += testTick {
 				for _, addr := range tt.heard {
-					c.saw(addr, now, 0)
+					c.received(addr, now, 0)
 				}
 				c.advance(now, tt.known)
 			}
 			before, now := c.lease, c.last+tt.g
 			for _, addr := range tt.heard {
-				c.saw(addr, now, 0)
+				c.received(addr, now, 0)
 			}
 			if tt.lag > 0 {
-				c.saw("a", c.last-tt.lag, 0)
+				c.received("a", c.last-tt.lag, 0)
 			}
 			c.advance(now, tt.known)
 			if got := c.lease.sub(before); got != tt.want {
@@ -120,7 +120,7 @@ func TestLeaseClockGivesBack(t *testing.T) {
 func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.Duration) {
 	for now := from; now <= to; now += testTick {
 		for _, addr := range heard {
-			c.saw(addr, now, 0)
+			c.received(addr, now, 0)
 		}
 		credit = c.advance(now, []string{"a", "b"})
 	}
@@ -145,7 +145,7 @@ func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
 	c, now := mustHear(t, "a", "b")
 	quiet(c, now, now+10*time.Second, "a")
 	before := c.lease
-	c.saw("a", c.last+testTick, 0)
+	c.received("a", c.last+testTick, 0)
 	c.advance(c.last+testTick, []string{"a"})
 	if got := c.lease.sub(before); got != testTick {
 		t.Errorf("L went on by %v, want %v", got, testTick)
@@ -165,13 +165,13 @@ func TestLeaseClockIsNeverFast(t *testing.T) {
 		credited := time.Duration(0)
 		t.Repeat(map[string]func(*rapid.T){
 			"saw": func(t *rapid.T) {
-				c.saw(rapid.SampledFrom(append(nsqd, "d")).Draw(t, "via"), now-time.Duration(rapid.Int64Range(-3000, 3000).Draw(t, "ms"))*time.Millisecond, 0)
+				c.received(rapid.SampledFrom(append(nsqd, "d")).Draw(t, "via"), now-time.Duration(rapid.Int64Range(-3000, 3000).Draw(t, "ms"))*time.Millisecond, 0)
 			},
 			"tick": func(t *rapid.T) {
 				g := time.Duration(rapid.SampledFrom([]int{0, 1, 250, 250, 250, 251, 500, 501, 6000, 60_000}).Draw(t, "g")) * time.Millisecond
 				lag := time.Duration(rapid.SampledFrom([]int{0, 0, 0, 2000}).Draw(t, "lag")) * time.Millisecond
 				if lag > 0 {
-					c.saw("a", c.last-lag, 0)
+					c.received("a", c.last-lag, 0)
 				}
 				before, at := c.lease, c.at(now+g)
 				now += g

@@ -43,13 +43,13 @@ func (s *state) settle(m moment, g time.Duration) {
 	}
 	switch {
 	case blind:
-		s.change(ModeBlind, events.CauseBlind, m)
+		s.enterMode(ModeBlind, events.CauseBlind, m)
 	case m.now < s.warmAt:
-		s.change(ModeWarming, events.CauseReceiving, m)
+		s.enterMode(ModeWarming, events.CauseReceiving, m)
 	case s.mass():
-		s.change(ModeHolding, events.CauseMass, m)
+		s.enterMode(ModeHolding, events.CauseMass, m)
 	default:
-		s.change(ModeNormal, events.CauseCalm, m)
+		s.enterMode(ModeNormal, events.CauseCalm, m)
 	}
 }
 
@@ -89,7 +89,7 @@ func (s *state) allow() bool {
 }
 
 // change enters a mode and tells of it.
-func (s *state) change(to Mode, why events.Cause, m moment) {
+func (s *state) enterMode(to Mode, why events.Cause, m moment) {
 	if to == s.mode {
 		return
 	}

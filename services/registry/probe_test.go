@@ -63,8 +63,8 @@ func TestAQuestionEndsWithItsReason(t *testing.T) {
 		start := time.Now()
 		mustObserve(t, r, heartbeatOf(1, 1), start)
 		mustTicks(t, r, start, start.Add(7*time.Second))
-		if st, err := r.Stats(t.Context()); err != nil || st.Suspects != 1 || st.Questions != 1 {
-			t.Fatalf("%d suspects and %d questions, %v; want one and one", st.Suspects, st.Questions, err)
+		if st, err := r.Stats(t.Context()); err != nil || st.Suspects != 1 || st.ProbesQueued != 1 {
+			t.Fatalf("%d suspects and %d questions, %v; want one and one", st.Suspects, st.ProbesQueued, err)
 		}
 		mustObserve(t, r, heartbeatOf(1, 2), start.Add(7*time.Second))
 		synctest.Wait()

@@ -16,7 +16,7 @@ func TestConnectedNSQDWithoutMessagesIsSilent(t *testing.T) {
 	run := func(d time.Duration) time.Duration {
 		before := c.lease
 		for end := c.last + d; c.last < end; {
-			c.saw("heard", c.last+testTick, 0)
+			c.received("heard", c.last+testTick, 0)
 			c.advance(c.last+testTick, known)
 		}
 		return c.lease.sub(before).Round(time.Millisecond)
@@ -45,7 +45,7 @@ func TestConnectedNSQDWithoutMessagesIsSilent(t *testing.T) {
 func TestNSQDIsSilentAfterTwoCanariesAndAHalf(t *testing.T) {
 	for _, canaries := range []time.Duration{time.Second, 2 * time.Second} {
 		c := newLeaseClock(testInterval, testTick, canaries)
-		c.saw("a", 0, 0)
+		c.received("a", 0, 0)
 		for c.last < canaries*5/2-testTick {
 			c.advance(c.last+testTick, []string{"a"})
 		}

@@ -42,9 +42,9 @@ type record struct {
 	slot       int64
 	next, prev *record
 
-	beats   [keptBeats]beat // a ring
-	heard   uint64          // heartbeats so far
-	changes []change        // newest last, at most keptChanges
+	beats    [keptBeats]beat // a ring
+	received uint64          // heartbeats so far
+	changes  []change        // newest last, at most keptChanges
 }
 
 // beat and change are what explain remembers, as small as they can be.
@@ -121,12 +121,12 @@ func (r *record) advance(ordinal uint64) bool {
 	return true
 }
 
-func (r *record) remember(b beat) {
-	r.beats[r.heard%keptBeats] = b
-	r.heard++
+func (r *record) addBeat(b beat) {
+	r.beats[r.received%keptBeats] = b
+	r.received++
 }
 
-func (r *record) changed(c change) {
+func (r *record) addChange(c change) {
 	if len(r.changes) == keptChanges {
 		r.changes = slices.Delete(r.changes, 0, 1)
 	}

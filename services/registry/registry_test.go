@@ -227,7 +227,7 @@ func TestExplainTellsHowItEnded(t *testing.T) {
 	mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 	id := heartbeatOf(1, 1).ID
 	e, err := r.Explain(t.Context(), "data", id, time.Now())
-	if err != nil || e.Server.ID != id || len(e.Beats) != 1 || len(e.Transitions) != 1 {
+	if err != nil || e.Server.ID != id || len(e.Heartbeats) != 1 || len(e.Transitions) != 1 {
 		t.Errorf("got %+v, %v; want one beat and one transition", e, err)
 	}
 	mustObserve(t, r, leaveOf(1, 2), time.Now())

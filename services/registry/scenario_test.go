@@ -248,7 +248,7 @@ func (sc *scenario) explain(k key) {
 		return
 	}
 	sc.printf("%s", e.Summary)
-	for _, b := range e.Beats {
+	for _, b := range e.Heartbeats {
 		sc.printf("beat seq=%d at=%v delay=%dms via=%s", b.Seq, b.ReceivedAt.Sub(sc.start), b.DelayMS, b.Via)
 	}
 	for _, p := range e.Probes {

@@ -66,7 +66,7 @@ func (r *record) suspicion() suspicion {
 }
 
 // heard clears what is older than a heartbeat that was sent at a moment.
-func (q *inquiry) heard(sent time.Duration) {
+func (q *inquiry) received(sent time.Duration) {
 	q.probe.sent = 0
 	if sent > q.evidenceAt {
 		q.clear()

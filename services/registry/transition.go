@@ -12,7 +12,7 @@ func (s *state) suspect(r *record, why step, m moment) {
 		if q := &r.openInquiry().probe; !q.pending {
 			q.notBefore = min(q.notBefore, m.now) // the slower pace of a server that is not suspect ends
 		}
-		s.enter(r, events.StateSuspect)
+		s.setState(r, events.StateSuspect)
 		s.emit(r, why, m)
 	} else if r.provisional {
 		s.emitSuspected(r, m)
@@ -21,8 +21,8 @@ func (s *state) suspect(r *record, why step, m moment) {
 }
 
 // trust ends a suspicion. If no event reported the suspicion, as of a restored server, none reports its end.
-func (s *state) trust(r *record, why step, m moment) {
-	s.enter(r, aliveState(r.view.Weight))
+func (s *state) recover(r *record, why step, m moment) {
+	s.setState(r, aliveState(r.view.Weight))
 	if r.provisional {
 		r.provisional = false
 		return
@@ -37,7 +37,7 @@ func (s *state) emitSuspected(r *record, m moment) {
 }
 
 // enter changes the state in which readers see the server.
-func (s *state) enter(r *record, to events.State) {
+func (s *state) setState(r *record, to events.State) {
 	view := *r.view
 	view.State = to
 	if r.suspect = to == events.StateSuspect; r.suspect {
@@ -102,7 +102,7 @@ func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	view := *r.view
 	r.vitals(s.clock.at(m.now)).apply(&view)
 	r.view = &view
-	r.changed(change{m.at.UnixNano(), why})
+	r.addChange(change{m.at.UnixNano(), why})
 	typ, cause := why.event()
 	event, _ := events.New(typ, events.Transition{
 		ID:       events.EventID(typ, view.Service, view.ID, view.Incarnation, e.ordinal, e.round),

@@ -64,7 +64,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 		row(c.Time.Local().Format("15:04:05.000"), fmt.Sprintf("%s\t%s", strings.TrimPrefix(string(c.Type), "rollcall.server."), c.Reason))
 	}
 	fmt.Fprintf(table, "\nlast heartbeats\n")
-	for _, b := range e.Beats {
+	for _, b := range e.Heartbeats {
 		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, terminal.Escape(b.Via)))
 	}
 	if len(e.Probes) > 0 {

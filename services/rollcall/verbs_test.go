@@ -96,7 +96,7 @@ func TestNoVerbPrintsWhatATerminalHides(t *testing.T) {
 		answer := `{"complete":true,"servers":[` + server + `]}`
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/v1/servers/"):
-			answer = `{"server":` + server + `,"summary":"` + quoted + `","beats":[{"via":"` + quoted + `"}]}`
+			answer = `{"server":` + server + `,"summary":"` + quoted + `","heartbeats":[{"via":"` + quoted + `"}]}`
 		case r.URL.Path == "/v1/status":
 			answer = `{"id":"` + quoted + `","version":"` + quoted + `","detail":"` + quoted + `","nsqd":[{"address":"` + quoted + `","error":"` + quoted + `"}]}`
 		case r.URL.Path != "/v1/servers":
