@@ -48,7 +48,7 @@ type play struct {
 	start  time.Time
 	now    time.Duration
 	ticked time.Duration
-	silent int           // the first silent nsqd of modelNSQD deliver nothing
+	silent int           // number of nsqd that deliver nothing, the first ones of modelNSQD
 	said   []word        // the last messages, which may be repeated
 	left   map[life]bool // incarnations that published a leave
 	events []events.Event
