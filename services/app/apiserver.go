@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"rollcall/pipeline/nsqpubsub"
@@ -19,6 +20,7 @@ type APIServer struct {
 	log      *zap.Logger
 	cluster  nsqpubsub.Cluster
 	registry *registry.Registry
+	metrics  *prometheus.Registry
 	api      net.Listener
 	front    net.Listener            // of the proxy; nil: the proxy does not listen
 	unclaim  func() error            // lets another process use the snapshot file; nil: there is none

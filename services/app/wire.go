@@ -39,6 +39,7 @@ const batch = 64
 func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	started := time.Now() // identifies the canaries of this process
 	metrics := prometheus.NewRegistry()
+	a.metrics = metrics
 
 	// Listeners.
 	api, err := listen("api", cfg.API.Listen, cfg.API.Connections, log)
