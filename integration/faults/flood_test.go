@@ -17,7 +17,7 @@ func TestHeartbeatFlood(t *testing.T) {
 	const (
 		most     = 40 // --registry.maxservers
 		others   = 20
-		rate     = 10_000 // of one server, a second
+		rate     = 10_000 // heartbeats a second from one server
 		invented = 20_000
 		lasts    = 10 * time.Second
 		step     = 10 * time.Millisecond
@@ -40,7 +40,7 @@ func TestHeartbeatFlood(t *testing.T) {
 	defer ticks.Stop()
 	for n := 0; time.Since(begun) < lasts; n++ {
 		<-ticks.C
-		due := float64(time.Since(begun)) / float64(lasts) // share of all messages that is due now
+		due := float64(time.Since(begun)) / float64(lasts) // share of all messages to be sent by now
 		more, mint := int(due*rate*lasts.Seconds())-sent, int(due*invented)-made
 		harness.PublishAll(t, nsqd.HTTP, events.HeartbeatTopic, more+mint, func(i int) []byte {
 			if i < more {
@@ -84,7 +84,7 @@ func TestHeartbeatFlood(t *testing.T) {
 type measuredServer struct {
 	addr        string
 	incarnation int64
-	sent        []time.Time // by seq, from 1
+	sent        []time.Time // time of each heartbeat; seq starts at 1
 }
 
 func (m *measuredServer) id() string { return "measured" }
@@ -115,7 +115,7 @@ func TestStaleHeartbeatsDoNotRegister(t *testing.T) {
 	dead := []struct {
 		id    string
 		seq   int           // of the heartbeat that waits; the first heartbeat has 5
-		waits time.Duration // its port refuses connections, so the server expires earlier
+		waits time.Duration // delay of that heartbeat; the server expires earlier
 	}{
 		{"earlier-heartbeat", 4, 9500 * time.Millisecond},
 		{"later-heartbeat", 6, 9500 * time.Millisecond},

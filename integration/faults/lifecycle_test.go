@@ -14,7 +14,7 @@ import (
 func TestServerEnds(t *testing.T) {
 	const (
 		tick  = 250 * time.Millisecond
-		again = 250 * time.Millisecond // a refused connection is evidence only if the second attempt is refused too
+		again = 250 * time.Millisecond // delay of the second attempt after a refused connection
 	)
 	c := harness.NewCluster(t)
 	c.StartNSQD()
@@ -64,7 +64,7 @@ func TestServerEnds(t *testing.T) {
 	} {
 		after := e.at.Sub(expired.LastSeen)
 		t.Logf("%s %v after the last heartbeat", e.name, after)
-		// The times of events have milliseconds, and publishing takes some more.
+		// The time of an event is rounded down to the millisecond, and its delivery takes some more.
 		if after < e.least-2*time.Millisecond || after > e.most {
 			t.Errorf("%s %v after the last heartbeat, want %v to %v", e.name, after, e.least, e.most)
 		}

@@ -30,7 +30,7 @@ func (b *brokerSite) reception(addr string) string {
 }
 
 const (
-	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // plus a tick and a canary
+	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // the silence of an nsqd, a tick and a canary interval
 	receivingLimit = 15 * time.Second
 )
 

@@ -35,7 +35,7 @@ func TestPlainTextSendersAreListed(t *testing.T) {
 }
 
 func TestStaleHeartbeatsOfTopicWithoutChannelDoNotRegister(t *testing.T) {
-	const stale, ttl = 12_000, 1000 // a short TTL, so that heartbeats soon are stale
+	const stale, ttl = 12_000, 1000 // the short TTL makes heartbeats stale soon
 	c := harness.NewCluster(t)
 	n := c.StartNSQD()
 	harness.PublishAll(t, n.HTTPAddr(), events.HeartbeatTopic, stale, func(i int) []byte {
@@ -63,7 +63,7 @@ func TestStaleHeartbeatsOfTopicWithoutChannelDoNotRegister(t *testing.T) {
 func TestMalformedMessagesDoNotLoseHeartbeats(t *testing.T) {
 	const (
 		servers = 20
-		bad     = 100 // a second
+		bad     = 100 // malformed messages a second
 	)
 	seconds := int(harness.ShortOrLong(3*time.Second, 2*time.Minute).Seconds())
 	c := harness.NewCluster(t)

@@ -21,7 +21,7 @@ func TestSoak(t *testing.T) {
 		steady = 40
 		churn  = 20
 		lives  = 12 * time.Second
-		slack  = 8 << 20 // bytes, or a tenth of the memory if more: what garbage collection may lag behind
+		slack  = 8 << 20 // allowed growth in bytes, or a tenth of the memory if that is more
 	)
 	b := harness.NewSite(t, 3)
 	a := b.StartAPI("api-1")
@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 	for round := 0; time.Since(begun) < *soak || len(memory) == 0; round++ {
 		sample := sample
 		if round == 0 {
-			sample = func() {} // not while caches fill
+			sample = func() {} // in the first round, caches fill
 		}
 		f := b.StartFleet(fmt.Sprintf("churn-%d", round), churn)
 		harness.Every(time.Second, lives, sample)

@@ -178,7 +178,7 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 
 // cpuOf returns the CPU time of a process and its children so far, or false where /proc is missing.
 func cpuOf(pid int) (time.Duration, bool) {
-	const hertz = 100 // unit of /proc/PID/stat on Linux, whatever the kernel's tick
+	const hertz = 100 // ticks a second in /proc/PID/stat, for every Linux kernel
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, false

@@ -20,7 +20,7 @@ import (
 const (
 	proxyRounds = 5
 	proxySpan   = time.Second
-	proxyWarm   = 300 * time.Millisecond // of each round, not measured: connections open
+	proxyWarm   = 300 * time.Millisecond // start of each round, in which connections open; not measured
 	proxyConns  = 64
 )
 

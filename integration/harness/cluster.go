@@ -98,7 +98,7 @@ func (c *Cluster) Watch() <-chan events.Event {
 	return seen
 }
 
-// Run runs f in a goroutine until the end of the test. It reports the error of f, and a f that does not end within 20 s.
+// Run runs f in a goroutine until the end of the test. It reports the error of f, and an f that does not end within 20 s.
 func Run(tb testing.TB, name string, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -116,7 +116,7 @@ func Run(tb testing.TB, name string, f func(context.Context) error) {
 	})
 }
 
-// Members returns the servers that an API server knows.
+// Members returns the servers in the registry of an API server.
 func Members(tb testing.TB, a *app.APIServer) []*events.Server {
 	tb.Helper()
 	s, err := a.Registry().Members(tb.Context(), registry.Query{})

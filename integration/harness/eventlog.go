@@ -149,7 +149,7 @@ func (l *EventLog) FalseExpiries() []string {
 		l.mu.Lock()
 		died, dead := l.dead[s.ServerID()]
 		l.mu.Unlock()
-		if !dead || s.Details().Time.Before(died.Add(-time.Millisecond)) { // the time of an event has milliseconds
+		if !dead || s.Details().Time.Before(died.Add(-time.Millisecond)) { // the time of an event is rounded down to the millisecond
 			ids = append(ids, s.ServerID())
 		}
 	}

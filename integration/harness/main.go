@@ -13,7 +13,8 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Main is the TestMain of a package: it runs the tests, or a child if the process is one. Children of the package itself are in more.
+// Main is the TestMain of a package. It runs the tests, or a child if the process was started by ChildCommand. The children of the package
+// itself are in more.
 func Main(m *testing.M, more Children) {
 	if name := os.Getenv(childEnv); name != "" {
 		start, ok := more[name]

@@ -42,7 +42,7 @@ func TestDocsCommandsExist(t *testing.T) {
 	}
 	for name, text := range mustDocuments(t) {
 		if name == "CHANGELOG.md" {
-			continue // it names what was there before
+			continue // it names things that no longer exist
 		}
 		for _, line := range commands(text) {
 			line = strings.TrimSpace(line)

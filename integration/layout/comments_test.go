@@ -75,7 +75,7 @@ func uncommented(d ast.Decl, documented map[string]bool) []*ast.Ident {
 
 func uncommentedSpecs(d *ast.GenDecl) []*ast.Ident {
 	var names []*ast.Ident
-	typed := false // the constants since the last value have a type
+	typed := false // whether the current constants have a type
 	for _, s := range d.Specs {
 		switch s := s.(type) {
 		case *ast.TypeSpec:

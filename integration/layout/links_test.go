@@ -57,7 +57,7 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 func TestDocsPathsExist(t *testing.T) {
 	for name, text := range mustDocuments(t) {
 		if name == "CHANGELOG.md" {
-			continue // it names what was there before
+			continue // it names things that no longer exist
 		}
 		for _, span := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
 			if !path.MatchString(span[1]) {

@@ -119,7 +119,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
 		limit  = 10500 * time.Millisecond
-		caught = 20 // requests
+		caught = 20 // limit of slow requests
 		slow   = time.Second
 		floor  = slow / 4 // other tests run at the same time
 	)

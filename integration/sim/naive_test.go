@@ -7,7 +7,7 @@ import "time"
 type naiveRule struct {
 	w             *world
 	lastHeard     []int // step of the last heartbeat, by server; 0 if it is not listed
-	falseExpiries int   // of servers that run
+	falseExpiries int   // expiries of servers that run
 	detection     detectionTimes
 }
 

@@ -14,7 +14,7 @@ type message struct {
 	life        int // of that nsqd: when it dies, its messages in memory are lost
 	incarnation int64
 	seq         uint64
-	sent        time.Duration // of a canary, since the start of the world
+	sent        time.Duration // time at which a canary was sent, since the start of the world
 	stamp       time.Duration // time of arrival at nsqd, on the world's clock
 	came        int           // step in which the API server received it
 }
@@ -40,7 +40,7 @@ type nsqdNode struct {
 	w     *world
 	index int
 	addr  string
-	skew  time.Duration // of its clock
+	skew  time.Duration // error of its clock
 	state nsqdState
 	since int
 	life  int

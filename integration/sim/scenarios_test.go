@@ -47,7 +47,7 @@ func withoutProbes(all []scenario) []scenario {
 		if sc.alsoUnprobed {
 			sc.name += ", without probes"
 			sc.network.unprobed = true
-			sc.everyNthSeed, sc.naiveFails = 8, false // the scenario with probes shows it
+			sc.everyNthSeed, sc.naiveFails = 8, false // the scenario with probes shows that
 			unasked = append(unasked, sc)
 		}
 	}
@@ -110,7 +110,7 @@ func nsqdScenarios() []scenario {
 				w.at(faultsBegin, w.nsqd[0].hang)
 				w.at(faultsBegin+time.Second, func() {
 					for _, s := range w.servers {
-						if s.tried > 0 { // its heartbeat is in the socket of that nsqd only
+						if s.tried > 0 { // its current heartbeat is only in the socket of that nsqd
 							s.die(crashed)
 						}
 					}

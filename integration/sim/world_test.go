@@ -33,7 +33,7 @@ type network struct {
 	probeLoss       float64       // share of probes that are lost
 	copies          int           // further deliveries of each message, within two seconds
 	late            float64       // share of messages that are delayed
-	lateBy          time.Duration // longest delay of these
+	lateBy          time.Duration // longest delay of a delayed message
 	unprobed        bool          // there is no prober
 	noFailover      bool          // senders try no second nsqd
 	onlyServersFail bool          // nsqd and the API server have no fault, so deaths must be detected in time
@@ -44,8 +44,8 @@ type world struct {
 	seed    uint64
 	rng     *rand.Rand // for the script and the servers
 	noise   *rand.Rand // for the network, so that servers act the same whatever the network does
-	start   time.Time  // in the bubble
-	epoch   time.Time  // the same moment on the clocks of the world
+	start   time.Time  // of the world, in time of the bubble
+	epoch   time.Time  // start, on the clocks of the world
 	now     int        // steps since start
 	network network
 

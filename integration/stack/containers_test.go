@@ -19,7 +19,7 @@ const (
 	imageMiB    = 25
 	healthyIn   = time.Minute
 	downIn      = 15 * time.Second
-	silentHost  = 10500 * time.Millisecond // the address of a killed container does not respond
+	silentHost  = 10500 * time.Millisecond // limit for the expiry of a killed container, whose address does not respond
 	saidGoodbye = 300 * time.Millisecond
 	restored    = 2 * time.Second
 	stackRate   = 100 // requests a second
@@ -245,7 +245,7 @@ func (s *stack) nsqdPaused() {
 	paused := s.container("nsqd2")
 	_, _, unnoticed := s.startChecks(what)
 	s.docker("pause", paused)
-	s.tb.Cleanup(func() { _ = exec.Command("docker", "unpause", paused).Run() }) // fails if it is running
+	s.tb.Cleanup(func() { _ = exec.Command("docker", "unpause", paused).Run() }) // fails if the container runs again
 	fixture.Sleep(harness.ShortOrLong(6*time.Second, 15*time.Second))
 	s.awaitReception(addr, "silent", time.Second)
 	s.docker("unpause", paused)
@@ -325,7 +325,7 @@ func (s *stack) apiKilled() {
 }
 
 func (s *stack) down() {
-	s.tail.Terminate() // or else it keeps the network in use
+	s.tail.Terminate() // a running nsq_tail keeps the network in use
 	ours := slices.Concat(s.containers("apiserver1"), s.containers("apiserver2"), s.containers("dataserver"))
 	begun := time.Now()
 	s.compose("down")
