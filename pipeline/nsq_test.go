@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/pipeline"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/embednsq"
@@ -34,12 +35,9 @@ func mustNSQ(t *testing.T, chain pipeline.Chain) *overNSQ {
 
 func mustNSQWith(t *testing.T, cfg embednsq.NSQDConfig, chain pipeline.Chain) *overNSQ {
 	t.Helper()
-	nsqd, err := embednsq.StartNSQD(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = nsqd.Stop() })
+	nsqd := fixture.NSQD(t, cfg)
 	n := &overNSQ{bench: mustBench(t), addr: nsqd.TCPAddr(), cluster: nsqpubsub.Cluster{NSQD: []string{nsqd.TCPAddr()}}}
+	var err error
 	if n.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{ProducerConfig: nsqpubsub.ProducerConfig{Cluster: n.cluster}}); err != nil {
 		t.Fatal(err)
 	}

@@ -65,11 +65,7 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lookupd := fixture.Lookupd(t)
-			nsqd, err := embednsq.StartNSQD(embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = nsqd.Stop() })
+			nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}})
 			cfg := quick("")
 			cfg.NSQ.NSQD, cfg.NSQ.Lookupd = nil, []string{lookupd.HTTPAddr()}
 			a := mustRun(t, cfg)

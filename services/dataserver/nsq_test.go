@@ -2,7 +2,6 @@ package dataserver_test
 
 import (
 	"context"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -25,11 +24,7 @@ type arrival struct {
 
 func TestHeartbeatsAndLeaveOverNSQ(t *testing.T) {
 	t.Parallel()
-	lookupd, err := embednsq.StartLookupd(embednsq.LookupdConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = lookupd.Stop() })
+	lookupd := fixture.Lookupd(t)
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Lookupd: []string{lookupd.TCPAddr()}, DataPath: mustTopic(t)})
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
@@ -63,7 +58,7 @@ func TestHungNSQDDelaysHeartbeatsBriefly(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
-		Addr: addr, Interval: time.Second, NSQ: nsqpubsub.Cluster{NSQD: []string{hungNSQD(t), n.TCPAddr()}},
+		Addr: addr, Interval: time.Second, NSQ: nsqpubsub.Cluster{NSQD: []string{fixture.Silent(t), n.TCPAddr()}},
 		OnError: func(err error) { t.Error(err) },
 	})
 	r := start(t, a.Run)
@@ -93,8 +88,8 @@ func TestAgentRunsAndStopsWithoutBroker(t *testing.T) {
 	for name, cluster := range map[string]nsqpubsub.Cluster{
 		"nsqd refuses":       {NSQD: []string{refusing}},
 		"nsqlookupd refuses": {Lookupd: []string{refusing}},
-		"nsqd hangs":         {NSQD: []string{hungNSQD(t)}},
-		"nsqlookupd hangs":   {Lookupd: []string{hungNSQD(t)}},
+		"nsqd hangs":         {NSQD: []string{fixture.Silent(t)}},
+		"nsqlookupd hangs":   {Lookupd: []string{fixture.Silent(t)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,28 +199,4 @@ func next(t testing.TB, heard <-chan arrival) arrival {
 		t.Fatal("no heartbeat arrives")
 		return arrival{}
 	}
-}
-
-// hungNSQD returns the address of an nsqd that accepts connections and never responds.
-func hungNSQD(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var accepting sync.WaitGroup
-	accepting.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			defer func() { _ = conn.Close() }()
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		accepting.Wait()
-	})
-	return l.Addr().String()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 )
 
 func TestServersInTextAndJSON(t *testing.T) {
@@ -101,14 +102,14 @@ func TestLsTellsOfAModeThatKeepsServers(t *testing.T) {
 
 func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
 	api := mustAPI(t, "/v1/servers", http.StatusOK, "servers.json")
-	t.Setenv("ROLLCALL_API", refusing(t))
+	t.Setenv("ROLLCALL_API", fixture.FreeAddr(t))
 	if got := call(t, "ls", "--api", strings.TrimPrefix(api.URL, "http://")); got.code != 0 {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestWhereNobodyListensTheAddressAndAHintAreTold(t *testing.T) {
-	addr := refusing(t)
+	addr := fixture.FreeAddr(t)
 	for _, verb := range []string{"ls", "get data/x", "services", "pick data", "status", "healthcheck"} {
 		t.Run(verb, func(t *testing.T) {
 			got := call(t, append(strings.Fields(verb), "--api", addr)...)
@@ -209,17 +210,4 @@ func mustAPI(t testing.TB, path string, status int, file string) *httptest.Serve
 	t.Cleanup(api.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the verbs share its transport
 	return api
-}
-
-// refusing is an address where nobody listens.
-func refusing(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }

@@ -57,7 +57,7 @@ func TestWatchTellsOfWhatIsMissing(t *testing.T) {
 }
 
 func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
-	watch := start(t, "watch", "--nsq.lookupd", refusing(t), "--nsq.nsqd", refusing(t))
+	watch := start(t, "watch", "--nsq.lookupd", fixture.FreeAddr(t), "--nsq.nsqd", fixture.FreeAddr(t))
 	watch.stderr.await(t, "rollcall: connected to no nsqd yet")
 	begun := time.Now()
 	got := watch.stop()
