@@ -10,20 +10,20 @@ import (
 
 var (
 	errPath   = errors.New("the path has a segment .. or a NUL")
-	errTarget = errors.New("the method, host, path or query has a character that it must not have")
-	errMethod = errors.New("the proxy takes neither CONNECT nor TRACE")
-	errNoPath = errors.New("no such path: want /{service}/{path}, or a path that is configured")
+	errTarget = errors.New("the method, host, path, query or a header field has an invalid character")
+	errMethod = errors.New("the proxy does not accept CONNECT and TRACE")
+	errNoPath = errors.New("no such path: want /{service}/{path} or a configured route")
 
 	errAmbiguous = errors.New("the path can be read as a path of another route")
 )
 
-// admit refuses what net/http lets through and a server may read in another way than this proxy. unplain is that of scanPath.
+// admit rejects requests that net/http accepts but a server may read in another way than this proxy. unplain is the result of scanPath.
 func admit(r *http.Request, path string) (unplain bool, err error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return false, errMethod
 	}
 	valid, unplain := scanPath(path)
-	// HTTP/2 has none of the syntax that bounds these in HTTP/1.1; a host in absolute form is unescaped there too.
+	// The syntax of HTTP/1.1 excludes invalid methods and queries; HTTP/2 does not. The host of an absolute URL is unescaped in both.
 	if !valid || !httpguts.ValidHostHeader(r.Host) || r.ProtoMajor > 1 && (!validToken(r.Method) || hasSpace(r.URL.RawQuery)) {
 		return false, errTarget
 	}

@@ -6,7 +6,7 @@ import (
 	"rollcall/services/label"
 )
 
-// collector collects what the services know themselves, at the moment of a scrape.
+// collector collects metrics that are computed from the state of the services when Prometheus scrapes them.
 type collector struct {
 	p *Proxy
 
@@ -19,13 +19,13 @@ func newCollector(p *Proxy) *collector {
 	}
 	return &collector{
 		p:           p,
-		usable:      desc("usable_servers", "Servers that requests are sent to, before a preference for a zone."),
-		ejected:     desc("ejected_servers", "Servers that are not sent requests for a while, because they failed."),
-		panicking:   desc("panic", "1 while so few servers are usable that suspects are used too; of other the number of such services."),
-		ejections:   desc("ejections_total", "Ejections of servers that failed."),
-		inFlight:    desc("requests_in_flight", "Requests under way."),
-		connections: desc("connections", "Connections to servers, the idle ones too."),
-		clients:     prometheus.NewDesc("rollcall_proxy_client_connections", "Connections of clients, the idle ones too.", nil, nil),
+		usable:      desc("usable_servers", "Servers that may get requests: alive, with a weight above 0, and not ejected, in all zones."),
+		ejected:     desc("ejected_servers", "Servers that are ejected: they failed, and get no requests for a while."),
+		panicking:   desc("panic", "1 while suspect servers get requests too, because too few servers are usable; for other, the number of such services."),
+		ejections:   desc("ejections_total", "Ejections of servers."),
+		inFlight:    desc("requests_in_flight", "Requests in flight."),
+		connections: desc("connections", "Open connections to servers, including idle ones."),
+		clients:     prometheus.NewDesc("rollcall_proxy_client_connections", "Open connections of clients, including idle ones.", nil, nil),
 	}
 }
 
@@ -52,7 +52,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// figures are those of a service, or the sums of those that share the label other.
+// figures has the metrics of a service, or the sums over the services that share the label other.
 type figures struct {
 	usable, ejected, panicking, inFlight, connections int
 	ejections                                         uint64
@@ -82,5 +82,5 @@ func (p *Proxy) figures() map[string]*figures {
 	return all
 }
 
-// ServiceLabel is the value of the label service in the metrics of a service: its name, or other.
+// ServiceLabel returns the value of the label service for a service: its name, or other.
 func (p *Proxy) ServiceLabel(service string) string { return p.metrics.labels.Known(service) }

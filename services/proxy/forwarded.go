@@ -18,7 +18,7 @@ const (
 	forwardedProto = "X-Forwarded-Proto"
 )
 
-// peerIP is the address of the other end of the connection.
+// peerIP returns the IP address of the other end of the connection.
 func peerIP(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host
@@ -26,9 +26,10 @@ func peerIP(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// origin returns the address of the client, and whether the connection is from a trusted proxy. The client is the peer, or behind trusted
-// proxies the last address in X-Forwarded-For that is not trusted: addresses before that are what the client says of itself. If all are
-// trusted it is the first, and an entry that is no address ends the search (both as the realip module of nginx).
+// origin returns the address of the client, and whether the connection is from a trusted proxy. Without a trusted proxy, the client is the
+// peer. Otherwise it is the last address in X-Forwarded-For that is not trusted, because the client itself may have sent the addresses
+// before that. If all addresses are trusted, it is the first one. An entry that is no address ends the search. Both rules are those of
+// the realip module of nginx.
 func (p *Proxy) origin(r *http.Request) (client string, trusted bool) {
 	client = peerIP(r)
 	if len(p.cfg.Trusted) == 0 {
@@ -66,7 +67,7 @@ func (p *Proxy) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(p.cfg.Trusted, func(of netip.Prefix) bool { return of.Contains(addr) })
 }
 
-// parseForwarded reads an address, which may have a port (Azure) and, for IPv6, brackets.
+// parseForwarded parses an address in X-Forwarded-For. It may have a port (Azure) and, for IPv6, brackets.
 func parseForwarded(entry string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")); err == nil {
 		return addr.Unmap(), true
@@ -75,9 +76,9 @@ func parseForwarded(entry string) (netip.Addr, bool) {
 	return addr.Addr().Unmap(), err == nil
 }
 
-// keeps reports whether a field that ends at the proxy passes because a trusted proxy sent it. X-Forwarded-For is not kept but extended, and
-// so is X-Forwarded-Prefix where a prefix is stripped. What Connection names does not matter: with it a client could have a proxy in
-// front remove these fields.
+// keeps reports whether a field that the proxy usually removes is passed on, because a trusted proxy sent it. X-Forwarded-For is extended
+// instead, and so is X-Forwarded-Prefix if a prefix is removed. keeps ignores the field Connection, by which a client could make the
+// proxy remove these fields.
 func (x *request) keeps(name string) bool {
 	switch {
 	case !x.trusted || name == forwardedFor || name == forwardedPrefix && x.prefix != "":
@@ -88,7 +89,7 @@ func (x *request) keeps(name string) bool {
 	return name == "Forwarded" || name == "X-Real-Ip"
 }
 
-// writeForwarded writes the X-Forwarded fields that were not kept.
+// writeForwarded writes the X-Forwarded fields that are not kept.
 func (x *request) writeForwarded(w *bufio.Writer) error {
 	r := x.r
 	put(w, forwardedFor, ": ")
@@ -115,7 +116,7 @@ func (x *request) writeForwarded(w *bufio.Writer) error {
 	return nil
 }
 
-// kept reports whether the request has the field from a trusted proxy.
+// kept reports whether a trusted proxy sent the field.
 func (x *request) kept(name string) bool { return x.trusted && len(x.r.Header[name]) > 0 }
 
 func (x *request) proto() string {

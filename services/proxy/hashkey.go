@@ -11,23 +11,23 @@ import (
 	"rollcall/services/balancer"
 )
 
-// KeySource is where the policy hash finds the key of a request.
+// KeySource is the part of a request in which the policy hash finds the key.
 type KeySource string
 
 const (
 	KeyClient KeySource = "client" // the client's IP address
 	KeyHeader KeySource = "header"
 	KeyCookie KeySource = "cookie"
-	KeyQuery  KeySource = "query" // a parameter
+	KeyQuery  KeySource = "query" // a query parameter
 )
 
-// HashKey is what requests must have in common to reach the same server.
+// HashKey selects the key of the policy hash. Requests with the same key go to the same server.
 type HashKey struct {
 	Source KeySource
 	Name   string // of the header, cookie or parameter
 }
 
-// ParseHashKey reads client, header:NAME, cookie:NAME or query:NAME.
+// ParseHashKey parses client, header:NAME, cookie:NAME or query:NAME.
 func ParseHashKey(text string) (HashKey, error) {
 	source, name, _ := strings.Cut(text, ":")
 	k := HashKey{KeySource(source), name}
@@ -37,7 +37,7 @@ func ParseHashKey(text string) (HashKey, error) {
 	return k, nil
 }
 
-// Validate tells what is wrong with k.
+// Validate returns an error if k is invalid.
 func (k HashKey) Validate() error {
 	switch k.Source {
 	case KeyClient:
@@ -52,7 +52,7 @@ func (k HashKey) Validate() error {
 	return errors.New("proxy: hash key: want client, or the name of a header, cookie or query parameter")
 }
 
-// hashKey is the key of the request for the policy hash: a random one if the request has none, which is counted.
+// hashKey returns the key of the request for the policy hash. If the request has none, hashKey counts it and returns a random key.
 func (x *call) hashKey() uint64 {
 	value := x.p.cfg.Hash.value(x.request.r, x.request.client)
 	if value == "" {
@@ -61,12 +61,12 @@ func (x *call) hashKey() uint64 {
 	return keyOf(value)
 }
 
-// value is the raw value of the key, as nginx reads it: nothing is decoded or unquoted, and what is malformed elsewhere in the query
-// or in the cookies does not matter. It is empty if the request has no key.
+// value returns the raw value of the key, or an empty string if the request has none. Like nginx, it decodes and unquotes nothing, and
+// ignores malformed cookies and parameters.
 func (k HashKey) value(r *http.Request, client string) string {
 	switch k.Source {
 	case KeyHeader:
-		if k.Name == "Host" { // net/http takes it out of the header
+		if k.Name == "Host" { // net/http removes it from the header
 			return r.Host
 		}
 		for _, v := range r.Header[k.Name] {
@@ -83,7 +83,7 @@ func (k HashKey) value(r *http.Request, client string) string {
 	return client
 }
 
-// cookieValue is the value of the first cookie of that name in any of the Cookie fields.
+// cookieValue returns the value of the first cookie with the name, in any of the Cookie fields.
 func cookieValue(fields []string, name string) string {
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
@@ -96,7 +96,7 @@ func cookieValue(fields []string, name string) string {
 	return ""
 }
 
-// queryValue is the value of the first parameter of that name. The name may be escaped, for names that must be.
+// queryValue returns the raw value of the first parameter with the name. The name in the query may be escaped.
 func queryValue(query, name string) string {
 	for pair := range strings.SplitSeq(query, "&") {
 		n, v, _ := strings.Cut(pair, "=")
@@ -112,7 +112,7 @@ func queryValue(query, name string) string {
 	return ""
 }
 
-// keyOf spreads requests without a value by chance.
+// keyOf returns the key of a value, or a random key if the value is empty.
 func keyOf(value string) uint64 {
 	if value == "" {
 		return rand.Uint64()

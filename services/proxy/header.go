@@ -15,41 +15,41 @@ const (
 	headerRequestID = "X-Request-Id"
 )
 
-// hopByHop are the fields of one connection (RFC 9110, 7.6.1).
+// hopByHop has the fields that concern a single connection (RFC 9110, 7.6.1).
 var hopByHop = map[string]bool{
 	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
 	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Http2-Settings": true,
 }
 
-// ours are the fields of a request that the proxy writes itself, and those by which a client could tell a lie about where it is.
+// ours has the request fields that the proxy writes itself, and those in which a client could claim another address.
 var ours = map[string]bool{
 	"Host": true, "Content-Length": true, "Expect": true, "Forwarded": true, "X-Real-Ip": true, headerRequestID: true,
 }
 
-// endsHere reports whether a field is of one connection: by its name, or because the field Connection names it.
+// endsHere reports whether a field concerns a single connection, by its name or because the field Connection lists it.
 func endsHere(name string, connection []string) bool {
 	return hopByHop[name] || connection != nil && httpguts.HeaderValuesContainsToken(connection, name)
 }
 
-// passed reports whether a field of a request goes on to the server. A name with an underscore is read by many servers as
-// one with a dash, and so as another field.
+// passed reports whether a request field is passed to the server. Many servers treat an underscore in a name as a dash, so that
+// the field would become another one.
 func passed(name string, connection []string) bool {
 	return !endsHere(name, connection) && !ours[name] && !strings.HasPrefix(name, "X-Forwarded-") && strings.IndexByte(name, '_') < 0
 }
 
-// returned reports whether a field of an answer goes on to the client.
+// returned reports whether a response field is passed to the client.
 func returned(name string, connection []string) bool {
 	return !endsHere(name, connection) && name != headerServedBy && name != headerRequestID
 }
 
-// WriteHeader writes the header of the request for the server. What is wrong with a value is the client's fault.
+// WriteHeader writes the header of the request for the server. The error is errTarget if the client sent an invalid field.
 func (x *request) WriteHeader(w *bufio.Writer) error {
 	r := x.r
 	put(w, r.Method, " ", x.to.path)
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		put(w, "?", r.URL.RawQuery)
 	}
-	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.server.Addr), "\r\n") // HTTP/1.0 needs no host, and servers refuse an empty one
+	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.server.Addr), "\r\n") // a request of HTTP/1.0 may lack a host, but servers reject an empty one
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if !passed(name, connection) && !x.keeps(name) {
@@ -67,19 +67,19 @@ func (x *request) WriteHeader(w *bufio.Writer) error {
 	}
 	put(w, headerRequestID, ": ", x.id, "\r\n")
 	if !x.websocket && len(r.Header["Te"]) > 0 && httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
-		put(w, "TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: of no effect where Connection does not name it
+		put(w, "TE: trailers\r\nConnection: TE\r\n") // RFC 9110, 10.1.4: Connection must list TE
 	}
 	return nil
 }
 
-// put writes to w, which keeps the error. It is no closure: a call of a function that the compiler does not know would allocate the list.
+// put writes parts to w, which keeps the error. As a closure, put would allocate parts in each call.
 func put(w *bufio.Writer, parts ...string) {
 	for _, s := range parts {
 		_, _ = w.WriteString(s)
 	}
 }
 
-// copyHeader gives the client the header of an answer, with what the proxy says itself.
+// copyHeader copies the header of a response for the client, and adds the fields of the proxy.
 func (x *request) copyHeader(to, from http.Header) {
 	connection := from["Connection"]
 	for name, values := range from {
@@ -91,13 +91,13 @@ func (x *request) copyHeader(to, from http.Header) {
 		}
 	}
 	if len(to["Content-Type"]) == 0 {
-		to["Content-Type"] = nil // or net/http would guess one
+		to["Content-Type"] = nil // so that net/http does not guess it
 	}
 	to[headerServedBy] = []string{x.server.ID}
 	to[headerRequestID] = []string{x.id}
 }
 
-// requestID is the client's, if it may be one, or a new one.
+// requestID returns the client's request id if it is valid, else a new one.
 func requestID(r *http.Request) string {
 	const most = 128
 	if given := r.Header[headerRequestID]; len(given) == 1 && len(given[0]) <= most && validToken(given[0]) {
@@ -113,8 +113,8 @@ func requestID(r *http.Request) string {
 	return string(b[:])
 }
 
-// wantsWebsocket reports whether the request asks for a websocket. Every other upgrade is ignored, and so is one with a body:
-// what frames a body is not sent with an upgrade, so that the server would take the body for another request.
+// wantsWebsocket reports whether the request asks for a websocket. Other upgrades are ignored. An upgrade with a body is ignored too: the
+// proxy sends no framing with an upgrade, so that the server would read the body as another request.
 func wantsWebsocket(r *http.Request) bool {
 	up := r.Header["Upgrade"]
 	return len(up) == 1 && strings.EqualFold(up[0], "websocket") && r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 &&

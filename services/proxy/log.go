@@ -6,10 +6,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// logger is what the proxy says to its operator.
+// logger logs the events of the proxy.
 type logger struct{ *zap.Logger }
 
-// failed tells of a request that a client got no good answer to, unless that is the client's own doing.
+// failed logs a request that failed, unless the client caused the failure or the service has no server.
 func (l logger) failed(x *call, status int, err error) {
 	if isClients(err) || errors.Is(err, ErrNoServer) && len(x.attempts) == 0 {
 		return
@@ -26,5 +26,5 @@ func (l logger) failed(x *call, status int, err error) {
 }
 
 func (l logger) ejected(service, id string) {
-	l.Warn("proxy: server is ejected: it fails, and is not sent requests for a while", zap.String("service", service), zap.String("server", id))
+	l.Warn("proxy: server ejected after repeated failures", zap.String("service", service), zap.String("server", id))
 }

@@ -14,7 +14,8 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// metrics are those of all services; services beyond the limit of label.Services share the value other. Requests that are for none, or for one without a server, are counted as of the service "".
+// metrics has the metrics of all services. Services above the limit of label.Services share the label other. Requests without a service, or
+// to an unknown service, have an empty label.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -22,7 +23,7 @@ type metrics struct {
 	retries  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	labels   *label.Services
-	gone     atomic.Uint64 // ejections of services that shared the value other and are gone
+	gone     atomic.Uint64 // ejections of removed services that shared the label other
 	keyless  *prometheus.CounterVec
 }
 
@@ -32,24 +33,24 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 	}
 	m := &metrics{
 		labels:   label.NewServices(),
-		requests: counter("requests_total", "Requests to services by status; 499: the client was gone. Those to handlers inside the process are not counted.", "service", "code"),
+		requests: counter("requests_total", "Requests to services by status. 499 means that the client closed the connection. Requests to handlers of this process are not counted.", "service", "code"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rollcall_proxy_request_seconds",
-			Help:    "From the header of a request to the end of its answer.",
+			Help:    "Time from the header of a request to the end of its response.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"service"}),
-		attempts: counter("attempts_total", "Requests sent to servers, by what became of them: answered, a status of 502 to 504, or what ended them.", "service", "result"),
-		retries:  counter("retries_total", "Further attempts.", "service"),
-		refused:  counter("retries_refused_total", "Further attempts that the budget did not allow.", "service"),
+		attempts: counter("attempts_total", "Requests sent to servers by result: answered, status (502 to 504), or the reason for which the attempt ended.", "service", "result"),
+		retries:  counter("retries_total", "Retries of requests, each on another server.", "service"),
+		refused:  counter("retries_refused_total", "Retries that the retry budget did not allow.", "service"),
 		keyless:  counter("requests_without_key_total", "Requests to services with the policy hash that lack the key of proxy.hash. Each goes to a random server.", "service"),
 	}
 	return m, metric.Register(to, "proxy", m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless, newCollector(p))
 }
 
-// refuse counts a request that was for no service.
+// refuse counts a request without a service.
 func (m *metrics) refuse(status int) { m.requests.WithLabelValues("", strconv.Itoa(status)).Inc() }
 
-// forget drops the series of a service that is gone, and makes room for another one. What other counts stays.
+// forget deletes the series of a removed service, and releases its label. The series of the label other stay.
 func (m *metrics) forget(s *service) {
 	if s.label == label.Other {
 		m.gone.Add(s.balancer.Stats().Ejections)
@@ -62,7 +63,8 @@ func (m *metrics) forget(s *service) {
 	}
 }
 
-// serviceMetrics are those of one service, looked up once: by label each costs as much as the counting of a whole request.
+// serviceMetrics has the metrics of one service. They are looked up once, because a lookup by label takes as long as all other counting
+// for a request.
 type serviceMetrics struct {
 	of       *metrics
 	service  string
@@ -71,7 +73,7 @@ type serviceMetrics struct {
 	retries  prometheus.Counter
 	refused  prometheus.Counter
 	keyless  prometheus.Counter
-	codes    [1000]atomic.Pointer[prometheus.Counter] // net/http takes a status of three digits
+	codes    [1000]atomic.Pointer[prometheus.Counter] // by status, which has three digits in net/http
 }
 
 func (m *metrics) service(name string) *serviceMetrics {
@@ -93,7 +95,7 @@ func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *upstream.Error) {
 	s.of.attempts.WithLabelValues(s.service, resultOf(f)).Inc()
 }
 
-// resultOf names what ended an attempt.
+// resultOf returns the label result of a failed attempt.
 func resultOf(f *upstream.Error) string {
 	if f == nil {
 		return "status"
@@ -102,15 +104,15 @@ func resultOf(f *upstream.Error) string {
 		err  error
 		name string
 	}{
-		{upstream.ErrConnect, "connect"},        // refused, or not within the connect timeout
-		{upstream.ErrLate, "late"},              // the response timeout, or a server that took nothing for the stall timeout
-		{upstream.ErrDead, "dead"},              // found so by the registry
-		{upstream.ErrDrained, "drained"},        // the time that a server has that left
-		{upstream.ErrBroken, "broken"},          // reset, or no HTTP
-		{upstream.ErrClientGone, "client_gone"}, // or it took nothing for the stall timeout
-		{errClientSlow, "client_slow"},          // it sent nothing for the stall timeout
-		{errClientBody, "client_body"},          // it sent what is no body
-		{errTarget, "client_malformed"},         // it sent what cannot be passed on
+		{upstream.ErrConnect, "connect"},        // connection refused, or connect timeout
+		{upstream.ErrLate, "late"},              // response timeout, or the server read nothing for the stall timeout
+		{upstream.ErrDead, "dead"},              // the registry found the server dead
+		{upstream.ErrDrained, "drained"},        // the server left, and the drain time is over
+		{upstream.ErrBroken, "broken"},          // connection reset, or an invalid response
+		{upstream.ErrClientGone, "client_gone"}, // or the client read nothing for the stall timeout
+		{errClientSlow, "client_slow"},          // the client sent nothing for the stall timeout
+		{errClientBody, "client_body"},          // the client sent an invalid body
+		{errTarget, "client_malformed"},         // the client sent an invalid header field
 	} {
 		if errors.Is(f.Err, e.err) {
 			return e.name

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// rawPath returns the path of the request target as the client sent it: signatures and encoded slashes survive only if nobody
-// decodes and encodes the path again. Without a RequestURI, which only net/http sets, it is the escaped path of the URL.
+// rawPath returns the path as the client sent it. Signatures and encoded slashes would not survive decoding and encoding. If r has no
+// RequestURI, because net/http did not receive it, rawPath returns the escaped path of the URL.
 func rawPath(r *http.Request) string {
 	target, _, _ := strings.Cut(r.RequestURI, "?")
 	if strings.HasPrefix(target, "/") {
@@ -28,9 +28,9 @@ func rawPath(r *http.Request) string {
 	return r.URL.EscapedPath()
 }
 
-// scanPath looks at each byte of a raw path. Not valid are spaces and control characters, which end the path or the request for a server,
-// and #, which a server may take for the end of the path (RFC 9112, 3.2; HAProxy refuses it too). Unplain are the paths that servers
-// can read in several ways.
+// scanPath reports whether a raw path is valid, and whether servers could read it in several ways (unplain). Spaces and control characters
+// are invalid because they end the path or the request. # is invalid because a server may end the path there (RFC 9112, 3.2; HAProxy
+// rejects it too).
 func scanPath(path string) (valid, unplain bool) {
 	for i := range len(path) {
 		switch c := path[i]; {
@@ -45,7 +45,7 @@ func scanPath(path string) (valid, unplain bool) {
 	return true, unplain
 }
 
-// hasDotDot reports whether one of the segments is two dots.
+// hasDotDot reports whether a segment of the path is two dots.
 func hasDotDot(path string) bool {
 	if !strings.Contains(path, "..") {
 		return false
@@ -58,12 +58,12 @@ func hasDotDot(path string) bool {
 	return false
 }
 
-// lenientPath returns the path that the most lenient servers make of path, and whether it has a segment of two dots for them:
+// lenientPath returns path as the most lenient servers read it, and whether they find a segment of two dots:
 //
-//   - escapes are decoded until none is left, also %uXXXX (IIS), and so is ASCII in more bytes of UTF-8 than it needs (older Java and IIS);
-//   - a backslash is a slash (Windows);
-//   - a segment ends at a semicolon (Tomcat, Jetty) or before spaces at its end (Windows);
-//   - empty segments and those of one dot count for nothing, and two dots remove the segment before them, if there is one.
+//   - Escapes are decoded until none is left, including %uXXXX (IIS) and overlong UTF-8 of ASCII characters (older Java and IIS).
+//   - A backslash is a slash (Windows).
+//   - A segment ends at a semicolon (Tomcat, Jetty). Spaces at the end of a segment are ignored (Windows).
+//   - Empty segments and single dots are removed. Two dots also remove the segment before them.
 func lenientPath(path string) (clean string, dotDot bool) {
 	path = strings.ReplaceAll(decodeAll(path), `\`, "/")
 	var kept []string
@@ -81,7 +81,7 @@ func lenientPath(path string) (clean string, dotDot bool) {
 	return "/" + strings.Join(kept, "/"), dotDot
 }
 
-// decodings bounds how often decodeAll decodes: no server is known that decodes more than twice.
+// decodings bounds the rounds of decodeAll. No known server decodes more than twice.
 const decodings = 4
 
 func decodeAll(path string) string {
@@ -95,7 +95,7 @@ func decodeAll(path string) string {
 	return path
 }
 
-// decodeOnce decodes the escapes that are well-formed and leaves the others.
+// decodeOnce decodes the well-formed escapes and keeps the others.
 func decodeOnce(path string) string {
 	if !strings.Contains(path, "%") {
 		return path
@@ -127,7 +127,7 @@ func hexAt(s string, from, digits int) (uint64, bool) {
 	return n, err == nil
 }
 
-// decodeOverlong decodes ASCII that is spelt in two or three bytes of UTF-8.
+// decodeOverlong decodes ASCII characters that are encoded in two or three bytes of UTF-8.
 func decodeOverlong(path string) string {
 	if !slices.ContainsFunc([]byte{0xc0, 0xc1, 0xe0}, func(b byte) bool { return strings.IndexByte(path, b) >= 0 }) {
 		return path

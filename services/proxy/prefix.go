@@ -11,8 +11,8 @@ import (
 
 const forwardedPrefix = "X-Forwarded-Prefix"
 
-// stripped is the beginning of the client's path that the server does not see: /a for the route /a/b=service/b, and the whole prefix for
-// a route without a path. It is empty if the server sees all of the path, or another path in place of the prefix.
+// stripped returns the part of the client's path that the server does not see: /a for the route /a/b=service/b, and the whole prefix for
+// a route without a path. It is empty if the server sees the whole path, or another path instead of the prefix.
 func (t *target) stripped() string {
 	if stripped, ok := strings.CutSuffix(t.prefix, t.root); ok {
 		return stripped
@@ -20,7 +20,7 @@ func (t *target) stripped() string {
 	return ""
 }
 
-// setPrefix finds what the server must be told of the path that the client sees, and whether its answers must be rewritten.
+// setPrefix sets the prefix for X-Forwarded-Prefix, and whether responses are rewritten.
 func (x *request) setPrefix(noRewrite bool) {
 	if noRewrite || x.to.prefix == x.to.root {
 		return
@@ -30,17 +30,17 @@ func (x *request) setPrefix(noRewrite bool) {
 	if x.prefix == "" || !x.trusted {
 		return
 	}
-	// A trusted proxy has stripped a prefix before: the client sees both.
+	// A trusted proxy has removed a prefix before. The client sees both.
 	if outer := x.r.Header[forwardedPrefix]; len(outer) == 1 && beginsPath(outer[0]) && httpguts.ValidHeaderFieldValue(outer[0]) {
 		x.outer = strings.TrimSuffix(outer[0], "/")
 	}
 }
 
-// clientPath returns the path, with query and fragment, by which the client knows a path of the server. It reports false for a path
-// that is not below the root to which the prefix of the route leads.
+// clientPath translates a path of the server to the client's path. Both may have a query and a fragment. It reports false if the path is not
+// below the root to which the route leads.
 //
-// A path that begins with the prefix stays: its server knows the prefix, by X-Forwarded-Prefix or by its configuration. This takes a server
-// that has a path of its own with the name of the prefix for such a server.
+// A path that begins with the prefix is returned as it is, because its server knows the prefix, from X-Forwarded-Prefix or from its
+// configuration. A server that has a path of its own with the name of the prefix is mistaken for such a server.
 func (x *request) clientPath(path string) (string, bool) {
 	if x.prefix != "" && (isBelow(path, x.to.prefix) || x.outer != "" && isBelow(path, x.outer+x.to.prefix)) {
 		return path, true
@@ -52,12 +52,12 @@ func (x *request) clientPath(path string) (string, bool) {
 	case !strings.HasPrefix(path, "/"):
 		return "/" + path, true
 	case !beginsPath(path):
-		return "/." + path, true // the same path, where // would be a host
+		return "/." + path, true // the same path; a client would read // as the beginning of a host
 	}
 	return path, true
 }
 
-// beginsPath reports whether a client takes a reference for an absolute path. Browsers take a backslash for a slash.
+// beginsPath reports whether clients read a reference as an absolute path. Browsers read a backslash as a slash.
 func beginsPath(reference string) bool {
 	return strings.HasPrefix(reference, "/") && (len(reference) == 1 || reference[1] != '/' && reference[1] != '\\')
 }
@@ -68,7 +68,7 @@ func isBelow(path, root string) bool {
 	return ok && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0)
 }
 
-// rewriteField changes the values of a field of an answer from the paths of the server to those of the client.
+// rewriteField changes paths of the server to paths of the client in the values of a response field.
 func (x *request) rewriteField(name string, values []string) {
 	switch name {
 	case "Location", "Content-Location":
@@ -88,7 +88,7 @@ func (x *request) rewriteField(name string, values []string) {
 	}
 }
 
-// cutFold splits s after the first separator, in any case.
+// cutFold splits s after the first separator. It ignores case.
 func cutFold(s, separator string) (before, after string, found bool) {
 	for i := 0; i+len(separator) <= len(s); i++ {
 		if end := i + len(separator); strings.EqualFold(s[i:end], separator) {
@@ -98,8 +98,8 @@ func cutFold(s, separator string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// rewriteURL rewrites a URL that is an absolute path, and one that names the host of the request or the address of the server. The address
-// is removed: the client may not reach it. A relative path is right as it is, and other hosts are no concern of the proxy.
+// rewriteURL rewrites an absolute path, and a URL with the host of the request or the address of the server. It removes the address of the
+// server, which the client may be unable to reach. It does not change relative paths and URLs of other hosts.
 func (x *request) rewriteURL(url string) string {
 	scheme, authority, path := splitURL(url)
 	if authority == "" {
@@ -124,7 +124,7 @@ func (x *request) rewriteURL(url string) string {
 	return url
 }
 
-// splitURL splits an http or https URL, which may lack the scheme. The scheme ends with its colon.
+// splitURL splits an http or https URL, with or without its scheme. The scheme includes the colon.
 func splitURL(url string) (scheme, authority, path string) {
 	for _, s := range []string{"http:", "https:"} {
 		if len(url) >= len(s) && strings.EqualFold(url[:len(s)], s) {
@@ -143,7 +143,7 @@ func splitURL(url string) (scheme, authority, path string) {
 	return scheme, rest[:i], rest[i:]
 }
 
-// sameAuthority compares hosts with their ports, where the port of the scheme may be left out.
+// sameAuthority compares two hosts with ports. The default port of the scheme may be omitted.
 func sameAuthority(scheme, a, b string) bool {
 	port := ":80"
 	if scheme == "https:" {
@@ -152,7 +152,7 @@ func sameAuthority(scheme, a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
 }
 
-// rewriteCookie rewrites the attribute Path. A cookie whose name begins with __Host- must have the path / (RFC 6265bis, 4.1.3.2).
+// rewriteCookie rewrites the attribute Path, except for cookies with the prefix __Host-, whose path must be / (RFC 6265bis, 4.1.3.2).
 func (x *request) rewriteCookie(cookie string) string {
 	const host = "__Host-"
 	if len(cookie) >= len(host) && strings.EqualFold(cookie[:len(host)], host) {
@@ -172,14 +172,14 @@ func (x *request) rewriteCookie(cookie string) string {
 	return strings.Join(parts, ";")
 }
 
-// lacksSlash reports whether the request is for a stripped prefix without the slash behind it, where the relative links of a page would
-// lead out of the prefix. Clients of websockets follow no redirect, and have no use for one.
+// lacksSlash reports whether the path of the request is a removed prefix without a slash at its end. Relative links of such a page would
+// leave the prefix. Websockets are excepted, because their clients do not follow redirects.
 func (p *Proxy) lacksSlash(r *http.Request, to *target, path string) bool {
 	return !p.cfg.NoRewrite && to.root == "" && to.prefix != "" && path == to.prefix && !wantsWebsocket(r)
 }
 
-// addSlash redirects to the path with a slash, as nginx does for a location with one. It keeps the query; 308 keeps the method and the body
-// too, which 301 does for GET and HEAD alone.
+// addSlash redirects to the path with a slash, as nginx does for a location that ends in a slash. It keeps the query. For methods other
+// than GET and HEAD it uses 308, after which clients keep the method and the body.
 func (p *Proxy) addSlash(w http.ResponseWriter, r *http.Request, to *target, s *service, requestID string) {
 	x := &request{r: r, to: *to}
 	_, x.trusted = p.origin(r)
@@ -192,7 +192,7 @@ func (p *Proxy) addSlash(w http.ResponseWriter, r *http.Request, to *target, s *
 	if slices.Contains([]string{http.MethodGet, http.MethodHead}, r.Method) {
 		status = http.StatusMovedPermanently
 	}
-	p.beginOwnAnswer(w, r, mayLeaveBody(r))
+	p.beginOwnResponse(w, r, mayLeaveBody(r))
 	h := w.Header()
 	h["Location"] = []string{location}
 	h["Content-Length"] = []string{"0"}

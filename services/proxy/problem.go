@@ -10,7 +10,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// statusOf is the table from errors to answers.
+// statusOf returns the status of the response for an error.
 func statusOf(err error) int {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -32,7 +32,7 @@ func statusOf(err error) int {
 	return http.StatusBadGateway
 }
 
-// isClients reports whether an error is the client's fault.
+// isClients reports whether the client caused the error.
 func isClients(err error) bool {
 	for _, own := range []error{errClientBody, errClientSlow, upstream.ErrClientGone, errTarget} {
 		if errors.Is(err, own) {
@@ -42,13 +42,12 @@ func isClients(err error) bool {
 	return false
 }
 
-// refuse answers with a problem (RFC 9457). What it tells of a server is no more than the client needs: addresses are for the
-// log. Where a part of the request's body was not read, the answer ends the connection: net/http waits for the rest before it
-// answers, and might take it for the next request.
+// refuse responds with a problem. The problem has no addresses of servers; these are only in the log. If a part of the request body is
+// unread, the response ends the connection. Otherwise net/http would wait for the rest, and might read it as the next request.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, err error, requestID string, unread bool) {
 	status := statusOf(err)
 	h := w.Header()
-	p.beginOwnAnswer(w, r, unread)
+	p.beginOwnResponse(w, r, unread)
 	if status == http.StatusMethodNotAllowed {
 		h["Allow"] = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 	}
@@ -57,17 +56,17 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, e
 	problem.New(status, detail(service, err)).Write(w)
 }
 
-// beginOwnAnswer prepares the connection for an answer of the proxy's own, as refuse has it.
-func (p *Proxy) beginOwnAnswer(w http.ResponseWriter, r *http.Request, unread bool) {
+// beginOwnResponse prepares the connection for a response of the proxy itself. unread means that a part of the request body is unread.
+func (p *Proxy) beginOwnResponse(w http.ResponseWriter, r *http.Request, unread bool) {
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + clientconn.BriefLinger)) // the one of the start may be over
+	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + clientconn.BriefLinger)) // the deadline from the beginning of the request may be over
 	if unread && !clientconn.LingerAfter(w, r, &p.closing) {
 		clientconn.CloseAfter(w)
 		_ = control.SetReadDeadline(time.Now().Add(clientconn.BriefLinger))
 	}
 }
 
-// options answers OPTIONS *, which asks for nothing (RFC 9110, 9.3.7).
+// options responds to OPTIONS * (RFC 9110, 9.3.7).
 func (p *Proxy) options(w http.ResponseWriter, r *http.Request) {
 	if mayLeaveBody(r) && !clientconn.LingerAfter(w, r, &p.closing) {
 		clientconn.CloseAfter(w)
@@ -75,10 +74,10 @@ func (p *Proxy) options(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Content-Length"] = []string{"0"}
 }
 
-// detail is the proxy's own part of an error, for the client.
+// detail returns the part of an error that clients may see: the first error of each join.
 func detail(service string, err error) string {
 	if errors.Is(err, ErrNoServer) {
-		return "no live server of service " + service // where a route decides, the path does not tell which
+		return "no live server of service " + service // the path does not show the service if a route chose it
 	}
 	for {
 		joined, ok := err.(interface{ Unwrap() []error })

@@ -13,17 +13,17 @@ import (
 	"rollcall/events"
 )
 
-// Route sends requests of a host, or to a prefix of the path, or both, to a service or to a handler inside the process.
+// Route sends requests with a host, a path prefix, or both to a service or to a handler of this process.
 type Route struct {
-	Host   string // without a port, in lower case; empty: every host
-	Prefix string // whole segments, as they come escaped: /orders is for /orders and /orders/7, not for /orders7; empty: every path
+	Host   string // lower case, without a port; empty matches every host
+	Prefix string // compared with whole segments of the escaped path: /orders matches /orders/7, not /orders7; empty matches every path
 
-	Service string // a service, or
-	Path    string // with what takes the place of the prefix; empty: nothing does
-	Handler string // the name of a handler, which gets the path as it came
+	Service string // either a service
+	Path    string // and the path that replaces the prefix; empty removes the prefix
+	Handler string // or the name of a handler, which gets the whole path
 }
 
-// handlerTarget begins the target that is a handler inside the process.
+// handlerTarget is the prefix of a target that names a handler.
 const handlerTarget = "handler:"
 
 var (
@@ -31,10 +31,9 @@ var (
 	validHandler = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 )
 
-const maxHost = 253 // characters, of DNS
+const maxHost = 253 // characters; limit of DNS
 
-// ParseRoute reads [HOST][/PREFIX]=SERVICE[/PATH] and [HOST][/PREFIX]=handler:NAME. A slash at the end of PREFIX or PATH
-// makes no difference.
+// ParseRoute parses [HOST][/PREFIX]=SERVICE[/PATH] or [HOST][/PREFIX]=handler:NAME. It ignores a slash at the end of PREFIX and PATH.
 func ParseRoute(text string) (Route, error) {
 	from, to, ok := strings.Cut(text, "=")
 	if !ok || from == "" || to == "" {
@@ -45,21 +44,21 @@ func ParseRoute(text string) (Route, error) {
 	r.Host = strings.ToLower(r.Host)
 	if name, isHandler := strings.CutPrefix(to, handlerTarget); isHandler {
 		if name == "" {
-			return Route{}, errors.New(`"" is no name of a handler`)
+			return Route{}, errors.New(`"" is not the name of a handler`)
 		}
 		r.Handler = name
 	} else {
 		if r.Service, r.Path = cutPath(to); r.Service == "" {
-			return Route{}, errors.New(`"" is no name of a service`)
+			return Route{}, errors.New(`"" is not the name of a service`)
 		}
 	}
 	return r, r.Validate()
 }
 
-// Validate tells what is wrong with r.
+// Validate returns an error if r is invalid.
 func (r Route) Validate() error {
 	if r.Host != "" && (len(r.Host) > maxHost || !validHost.MatchString(r.Host)) {
-		return fmt.Errorf("%q is no name of a host: want it in lower case and without a port; a prefix begins with a slash", r.Host)
+		return fmt.Errorf("%q is not a host name: want lower case without a port; a prefix begins with a slash", r.Host)
 	}
 	if err := checkPlainPath(r.Prefix); err != nil {
 		return err
@@ -68,9 +67,9 @@ func (r Route) Validate() error {
 	case (r.Service == "") == (r.Handler == ""):
 		return errors.New("want a service or a handler")
 	case r.Handler != "" && !validHandler.MatchString(r.Handler):
-		return fmt.Errorf("%q is no name of a handler", r.Handler)
+		return fmt.Errorf("%q is not the name of a handler", r.Handler)
 	case r.Service != "" && !events.ValidService(r.Service):
-		return fmt.Errorf("%q is no name of a service: want a DNS label in lower case", r.Service)
+		return fmt.Errorf("%q is not the name of a service: want a DNS label in lower case", r.Service)
 	}
 	return checkPlainPath(r.Path)
 }
@@ -82,19 +81,19 @@ func pathOf(text string) string {
 	return ""
 }
 
-// cutPath splits before the first slash, and takes one off the end.
+// cutPath splits text before its first slash, and removes a slash at the end.
 func cutPath(text string) (before, path string) {
 	path = pathOf(text)
 	return text[:len(text)-len(path)], strings.TrimSuffix(path, "/")
 }
 
-// checkPlainPath takes what has one spelling only: what a client could send in several would be matched in one.
+// checkPlainPath rejects paths that a client could spell in several ways, because a route matches only one spelling.
 func checkPlainPath(path string) error {
 	if path == "" {
 		return nil
 	}
 	if path[0] != '/' {
-		return fmt.Errorf("%q is no path: want a slash first", path)
+		return fmt.Errorf("%q is not a path: want a slash first", path)
 	}
 	for segment := range strings.SplitSeq(path[1:], "/") {
 		if segment == "" || segment == "." || segment == ".." {
@@ -102,22 +101,22 @@ func checkPlainPath(path string) error {
 		}
 	}
 	if strings.ContainsFunc(path, func(r rune) bool { return strings.ContainsRune(`?#%\`, r) || r <= ' ' || r >= 0x7f }) {
-		return fmt.Errorf("%q is no plain path: want it in ASCII, without a query, escapes or spaces", path)
+		return fmt.Errorf("%q is not a plain path: want ASCII without a query, escapes or spaces", path)
 	}
 	return nil
 }
 
-// target is where a request goes.
+// target is the destination of a request.
 type target struct {
 	service string
-	path    string // as the client sent it, begins with a slash
+	path    string // for the server, escaped; begins with a slash
 	handler http.Handler
 
-	prefix, root string // the path of the client begins with prefix where path begins with root
+	prefix, root string // prefix of the client's path, and root, which replaces it in path
 }
 
-// router finds the target of a request: the routes of its host before those of every host, a longer prefix before a
-// shorter one, and then /{service}/{path...}.
+// router finds the target of a request. Routes with a host precede routes without, longer prefixes precede shorter ones, and
+// /{service}/{path...} is last.
 type router struct {
 	routes   []Route
 	handlers map[string]http.Handler
@@ -131,16 +130,16 @@ func newRouter(routes []Route, handlers map[string]http.Handler) *router {
 	return &router{sorted, handlers}
 }
 
-// choice is what routes a path: a route, or the name of a service at its beginning, or nothing.
+// choice is the route of a path, or the service that its first segment names. Both are empty if nothing matches.
 type choice struct {
 	route   *Route
 	service string
 	prefix  string
 }
 
-// find returns errNoPath for a path that belongs to no route, and errAmbiguous for one that a server could read as a path of another
-// route, or as one outside of what its route exposes. raw is the path as it was sent and plain the decoded one; unplain is what scanPath
-// reports. Routes look at the raw path, which is what the server gets.
+// find returns the target of a request. raw is the path as the client sent it, plain the decoded path, and unplain the result of scanPath.
+// Routes match the raw path, which is the one that the server gets. The error is errNoPath if no route matches. It is errAmbiguous if a
+// server could read the path as a path of another route, or as a path outside the path of its route.
 func (r *router) find(hostport, raw, plain string, unplain bool) (target, error) {
 	host := ""
 	if len(r.routes) > 0 {
@@ -162,9 +161,8 @@ func (r *router) find(hostport, raw, plain string, unplain bool) (target, error)
 	return target{service: c.route.Service, path: cmp.Or(c.route.Path+rest, "/"), prefix: c.prefix, root: c.route.Path}, nil
 }
 
-// leaves reports whether a lenient server reads the rest of a path, behind the prefix of its route, as a path that another route is for,
-// or one above the path that the route ends in. A route to the root of a service exposes all of it: what its paths mean is for the server
-// to decide.
+// leaves reports whether a lenient server could read the path after the prefix as a path that has another route, or as a path outside the
+// path of the route. A route to the root of a service exposes all its paths, so the server may read them as it likes.
 func (r *router) leaves(host, raw string, c choice) bool {
 	if len(r.routes) == 0 || c.route == nil && c.service == "" {
 		return false
@@ -202,7 +200,7 @@ func hasPrefix(path, prefix string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// hostOnly is the host without a port, and without the dot that ends a name in DNS.
+// hostOnly returns the host without a port and without the final dot of a DNS name.
 func hostOnly(hostport string) string {
 	host := hostport
 	if strings.Contains(hostport, ":") {

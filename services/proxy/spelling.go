@@ -1,9 +1,9 @@
 package proxy
 
-// spelled returns the registered spelling of a field whose canonical form in net/http differs from it. Names are compared without case
-// (RFC 9110, 5.1), but strict and embedded peers, and tools that search for the registered spelling, do not. The list has fields of the
-// IANA registry of HTTP field names, and fields that are not registered but have one spelling in use. It has no field that net/http looks
-// up in the header of an answer.
+// spelled returns the registered spelling of a field name, given in the canonical form of net/http. Field names are case-insensitive (RFC
+// 9110, 5.1), but some embedded peers and tools compare them with the registered spelling. The list has fields of the IANA registry of
+// HTTP field names, and unregistered fields with one spelling in use. It must not have a field that net/http looks up in the header
+// of a response.
 func spelled(canonical string) string {
 	switch canonical {
 	case "Sec-Websocket-Accept":
