@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// Weights differ: with equal ones there is less to do.
+// The weights differ, because equal weights need less work.
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, n := range []int{3, 100, 1000} {
@@ -27,7 +27,7 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-// What a proxy does for each request, from all processors at once.
+// BenchmarkPickBeginDone is the work of a proxy for each request, on all processors.
 func BenchmarkPickBeginDone(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -48,7 +48,7 @@ func BenchmarkPickBeginDone(b *testing.B) {
 	}
 }
 
-// A second try, after the owner failed.
+// BenchmarkPickTried is a request and its retry.
 func BenchmarkPickTried(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -66,7 +66,7 @@ func BenchmarkPickTried(b *testing.B) {
 	}
 }
 
-// The first membership of a process: a thousand servers.
+// BenchmarkBuild is the first membership of a process, with 1000 servers.
 func BenchmarkBuild(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -80,7 +80,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// One of a thousand servers goes, and comes back.
+// BenchmarkUpdate removes one of 1000 servers, or adds it.
 func BenchmarkUpdate(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, change := range []string{"remove", "add"} {
@@ -104,7 +104,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// An update that changes nothing of who may be chosen.
+// BenchmarkUpdateSame is an update that does not change the candidates.
 func BenchmarkUpdateSame(b *testing.B) {
 	bal := mustNew(b, balancer.Config{})
 	all := differing(1000)

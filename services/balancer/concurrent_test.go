@@ -10,8 +10,8 @@ import (
 	"rollcall/services/balancer"
 )
 
-// Everything at once: for the race detector, and nothing is lost or chosen that must not be.
-func TestAllAtOnce(t *testing.T) {
+// TestConcurrentUse is for the race detector. It also checks that a draining server is never chosen, and that no request stays counted.
+func TestConcurrentUse(t *testing.T) {
 	for _, policy := range balancer.Policies() {
 		t.Run(string(policy), func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: policy, Zone: "a"})
@@ -54,13 +54,13 @@ func TestAllAtOnce(t *testing.T) {
 						second.Begin()
 						third, err := b.PickBy(other, key)
 						if err != nil || first == second {
-							t.Errorf("tried %s, then %s; by %s: %v", idOf(first), idOf(second), other, err)
+							t.Errorf("first pick %s, second pick %s; pick by %s: %v", idOf(first), idOf(second), other, err)
 						}
 						third.Begin()
 						for i, e := range []*balancer.Endpoint{first, second, third} {
 							mine[e] = true
 							if idOf(e) == "drained" {
-								t.Error("one that drains was chosen")
+								t.Error("the draining server was chosen")
 							}
 							b.Done(e, balancer.Outcome((key/7+uint64(i))%3), now())
 						}
@@ -76,7 +76,7 @@ func TestAllAtOnce(t *testing.T) {
 			serving.Wait()
 			for e := range seen {
 				if e.InFlight() != 0 {
-					t.Errorf("%s has %d in flight", idOf(e), e.InFlight())
+					t.Errorf("%s has %d requests in flight", idOf(e), e.InFlight())
 				}
 			}
 		})

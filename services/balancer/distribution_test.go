@@ -9,16 +9,16 @@ import (
 	"rollcall/services/balancer"
 )
 
-// sigmas is how far a count may be off its mean. One in 500 million counts is further off by chance.
+// sigmas is the largest deviation of a count from its mean, in standard deviations. One in 500 million counts exceeds it by chance.
 const sigmas = 6
 
-// wantShares checks counts of n picks against shares, which are probabilities.
+// wantShares checks the counts of n picks against shares, which are probabilities.
 func wantShares(t *testing.T, got map[string]int, n int, shares map[string]float64) {
 	t.Helper()
 	for id, p := range shares {
 		mean, sigma := float64(n)*p, math.Sqrt(float64(n)*p*(1-p))
 		if off := math.Abs(float64(got[id]) - mean); off > sigmas*sigma+1e-9 {
-			t.Errorf("%s was chosen %d times, want %.0f: %.1f sigma off", id, got[id], mean, off/sigma)
+			t.Errorf("%s was chosen %d times, want %.0f: %.1f standard deviations off", id, got[id], mean, off/sigma)
 		}
 	}
 	total := 0
@@ -33,7 +33,7 @@ func wantShares(t *testing.T, got map[string]int, n int, shares map[string]float
 	}
 }
 
-// sharesOf are the weights of servers over their sum.
+// sharesOf returns the share of each server: its weight divided by the sum of all weights.
 func sharesOf(all []*events.Server) map[string]float64 {
 	total := 0
 	for _, s := range all {
@@ -53,16 +53,16 @@ func TestIdleServersShareByWeight(t *testing.T) {
 			name    string
 			servers []*events.Server
 		}{
-			{"one", servers(7)},
-			{"two", servers(1, 9)},
+			{"one server", servers(7)},
+			{"two servers", servers(1, 9)},
 			{"equal weights", same(5)},
-			{"one has nearly all", servers(1, 1000, 1, 2)},
-			{"all different", servers(1, 2, 3, 5, 8, 13, 21, 34, 55, 89)},
+			{"one server has nearly all the weight", servers(1, 1000, 1, 2)},
+			{"different weights", servers(1, 2, 3, 5, 8, 13, 21, 34, 55, 89)},
 		} {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
 				b := mustNew(t, balancer.Config{Policy: policy})
 				b.Update(test.servers, start)
-				if policy == balancer.Hash { // keys share slots: those are what is drawn
+				if policy == balancer.Hash { // keys of one slot go to the same server, so the slots are counted
 					counts := make(map[string]int)
 					for id, c := range picked(b, 10*n) {
 						counts[id] = c * (1 << 16) / (10 * n)
@@ -80,20 +80,20 @@ func TestIdleServersShareByWeight(t *testing.T) {
 	}
 }
 
-// With p2c, one that has requests in flight is chosen only where it is drawn twice.
-func TestP2CPrefersTheLessLoadedByWeight(t *testing.T) {
+// Of two servers, p2c always draws both.
+func TestP2CPrefersLessLoadedServerByWeight(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		weights  []int
 		inFlight []int
-		want     string // is always chosen of these two
+		want     string // server that is always chosen
 	}{
 		{"fewer requests", []int{100, 100}, []int{1, 2}, "s0000"},
-		{"whichever is first", []int{100, 100}, []int{2, 1}, "s0001"},
-		{"more requests but more weight", []int{100, 1000}, []int{1, 9}, "s0001"},
-		{"as many for its weight with one more", []int{100, 1000}, []int{1, 18}, "s0001"},
-		{"too many for its weight", []int{100, 1000}, []int{1, 20}, "s0000"},
-		{"one request of little weight more is more", []int{1, 100}, []int{0, 1}, "s0001"},
+		{"fewer requests on the second server", []int{100, 100}, []int{2, 1}, "s0001"},
+		{"more requests, but fewer for its weight", []int{100, 1000}, []int{1, 9}, "s0001"},
+		{"equal for their weights with one more request", []int{100, 1000}, []int{1, 18}, "s0001"},
+		{"more requests for its weight", []int{100, 1000}, []int{1, 20}, "s0000"},
+		{"an idle server of small weight loses to a large one with one request", []int{1, 100}, []int{0, 1}, "s0001"},
 	} {
 		for _, policy := range []balancer.Policy{balancer.P2C, balancer.LeastLoad} {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
@@ -113,32 +113,32 @@ func TestP2CPrefersTheLessLoadedByWeight(t *testing.T) {
 	}
 }
 
-func TestP2CDrawsTwoOfThree(t *testing.T) {
+func TestP2CDrawsTwoDistinctServers(t *testing.T) {
 	const n = 100_000
 	b := mustNew(t, balancer.Config{})
 	b.Update(same(3), start)
 	busy := endpoint(t, b, "s0001")
 	busy.Begin()
-	// A busy one loses against any other, and the second is always another.
+	// The busy server loses against every other one, and the second server drawn is always another one.
 	if got := picked(b, n); got["s0001"] != 0 {
-		t.Errorf("the busy one was chosen %d times of %d", got["s0001"], n)
+		t.Errorf("the busy server was chosen %d times of %d", got["s0001"], n)
 	}
 	b.Done(busy, balancer.Answered, start)
 	wantShares(t, picked(b, n), n, sharesOf(same(3)))
 }
 
-func TestP2CDrawsTheSecondByWeightToo(t *testing.T) {
+func TestP2CDrawsSecondServerByWeight(t *testing.T) {
 	const n = 200_000
 	b := mustNew(t, balancer.Config{})
 	b.Update(servers(100, 95, 55), start)
 	endpoint(t, b, "s0000").Begin()
-	// Where the busy one is drawn first, of the draws for another 0.4 hit it again; after three of those it
-	// is one of the two others alike.
+	// If the busy server is drawn first, a further draw returns it again with a probability of 0.4. After three such draws, the two
+	// other servers are equally likely.
 	light := 0.22 + 0.4*(0.22*(1+0.4+0.4*0.4)+0.4*0.4*0.4/2)
 	wantShares(t, picked(b, n), n, map[string]float64{"s0001": 1 - light, "s0002": light})
 }
 
-func TestSlowStartGrowsToTheFullShare(t *testing.T) {
+func TestSlowStartGrowsToFullShare(t *testing.T) {
 	const n = 200_000
 	late := with(servers(0, 0, 100)[2], func(s *events.Server) {})
 	for _, test := range []struct {
@@ -170,7 +170,7 @@ func TestSlowStartGrowsToTheFullShare(t *testing.T) {
 	}
 }
 
-func TestSlowStartIsForNewServersOnly(t *testing.T) {
+func TestSlowStartAppliesToNewServersOnly(t *testing.T) {
 	restarted := with(same(1)[0], func(s *events.Server) { s.Incarnation++ })
 	for _, test := range []struct {
 		name     string
@@ -178,14 +178,14 @@ func TestSlowStartIsForNewServersOnly(t *testing.T) {
 		updates  [][]*events.Server
 		starting int
 	}{
-		{"those of the first update are not new", balancer.Config{}, [][]*events.Server{same(2)}, 0},
-		{"an empty update is not the first", balancer.Config{}, [][]*events.Server{nil, same(2)}, 0},
-		{"one that is heard a little later may have been there before", balancer.Config{SlowStart: 21 * time.Second}, [][]*events.Server{same(2), same(3)}, 0},
-		{"one more", balancer.Config{SlowStart: 20 * time.Second}, [][]*events.Server{same(2), same(3)}, 1},
+		{"servers of the first update are not new", balancer.Config{}, [][]*events.Server{same(2)}, 0},
+		{"an empty update does not count as the first", balancer.Config{}, [][]*events.Server{nil, same(2)}, 0},
+		{"a server that appears before the first slow start would end may be old", balancer.Config{SlowStart: 21 * time.Second}, [][]*events.Server{same(2), same(3)}, 0},
+		{"a server is added", balancer.Config{SlowStart: 20 * time.Second}, [][]*events.Server{same(2), same(3)}, 1},
 		{"a new incarnation", balancer.Config{}, [][]*events.Server{same(2), {restarted, same(2)[1]}}, 1},
-		{"one that was lost and found", balancer.Config{}, [][]*events.Server{same(2), same(1), same(2)}, 0},
-		{"one of after all were lost", balancer.Config{}, [][]*events.Server{same(1), nil, same(2)}, 1},
-		{"switched off", balancer.Config{SlowStart: -1}, [][]*events.Server{same(2), same(3)}, 0},
+		{"a server that disappeared and returned", balancer.Config{}, [][]*events.Server{same(2), same(1), same(2)}, 0},
+		{"a new server after all servers disappeared", balancer.Config{}, [][]*events.Server{same(1), nil, same(2)}, 1},
+		{"slow start is off", balancer.Config{SlowStart: -1}, [][]*events.Server{same(2), same(3)}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, test.cfg)

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-func TestEndpointSurvivesAnAbsence(t *testing.T) {
+func TestEndpointSurvivesAbsence(t *testing.T) {
 	all := same(2)
 	for _, test := range []struct {
 		name     string
@@ -16,9 +16,9 @@ func TestEndpointSurvivesAnAbsence(t *testing.T) {
 		absent   time.Duration
 		survives bool
 	}{
-		{"of less than a minute", 0, time.Minute - time.Nanosecond, true},
-		{"of a minute", 0, time.Minute, false},
-		{"of an hour with a request in flight", 1, time.Hour, true},
+		{"less than a minute", 0, time.Minute - time.Nanosecond, true},
+		{"a minute", 0, time.Minute, false},
+		{"an hour, with a request in flight", 1, time.Hour, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: balancer.Random})
@@ -37,12 +37,12 @@ func TestEndpointSurvivesAnAbsence(t *testing.T) {
 	}
 }
 
-func TestEndpointsThatLeftAreBounded(t *testing.T) {
+func TestEndpointsOfServersThatLeftAreLimited(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	first := same(1)
 	b.Update(first, start)
 	leaked := endpoint(t, b, "s0000")
-	leaked.Begin() // and never Done
+	leaked.Begin() // without Done
 	for i := range 5 {
 		now := start.Add(time.Duration(i+1) * time.Second)
 		all := same(1000)
@@ -50,18 +50,18 @@ func TestEndpointsThatLeftAreBounded(t *testing.T) {
 			s.ID = string(rune('a'+i)) + s.ID
 		}
 		b.Update(all, now)
-		for range 20_000 { // each of them, nearly
+		for range 20_000 { // nearly every server gets a request
 			b.Pick(0, nil).Begin()
 		}
 	}
 	b.Update(nil, start.Add(time.Hour))
 	b.Update(first, start.Add(time.Hour))
 	if endpoint(t, b, "s0000") == leaked {
-		t.Error("it left before 5000 others, and is still remembered")
+		t.Error("the endpoint still exists after 5000 other servers left")
 	}
 }
 
-func TestDoneOfOneThatLeft(t *testing.T) {
+func TestDoneForServerThatLeft(t *testing.T) {
 	all := same(3)
 	b := mustNew(t, balancer.Config{})
 	b.Update(all, start)
@@ -72,23 +72,23 @@ func TestDoneOfOneThatLeft(t *testing.T) {
 	b.Update([]*events.Server{all[0], all[2]}, start)
 	for range 6 {
 		if b.Done(e, balancer.Failed, start.Add(time.Hour)) {
-			t.Error("ejected one that left")
+			t.Error("a server that left was ejected")
 		}
 	}
 	if s := b.Stats(); e.InFlight() != 0 || s.Ejected != 0 || s.Ejections != 0 {
-		t.Errorf("%d in flight, %+v", e.InFlight(), s)
+		t.Errorf("%d requests in flight, %+v", e.InFlight(), s)
 	}
 }
 
-func TestUpdateTakesWhatItIsGiven(t *testing.T) {
+func TestUpdateIgnoresNilAndKeepsLastOfEqualIDs(t *testing.T) {
 	all := same(2)
 	newer := with(all[1], func(s *events.Server) { s.Addr = "newer" })
 	b := mustNew(t, balancer.Config{})
 	b.Update([]*events.Server{nil, all[1], all[0], newer}, start)
 	if s := b.Stats(); s.Servers != 2 || s.Usable != 2 {
-		t.Errorf("a nil and a server given twice: %+v", s)
+		t.Errorf("stats: %+v, want two servers", s)
 	}
 	if got := endpoint(t, b, "s0001").Server(); got != newer {
-		t.Errorf("of two with the same id: %+v, want the last", got)
+		t.Errorf("got %+v, want the last server with the id", got)
 	}
 }

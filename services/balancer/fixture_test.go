@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// start is when the first servers come.
+// start is the time of the first Update.
 var start = time.Date(2025, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {
@@ -21,7 +21,7 @@ func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {
 	return b
 }
 
-// servers are as many as there are weights, alive, in zone a: s0000, s0001, ...
+// servers returns an alive server in zone a for each weight: s0000, s0001, ...
 func servers(weights ...int) []*events.Server {
 	all := make([]*events.Server, len(weights))
 	for i, w := range weights {
@@ -34,10 +34,10 @@ func servers(weights ...int) []*events.Server {
 	return all
 }
 
-// same are n servers of weight 100.
+// same returns n servers of weight 100.
 func same(n int) []*events.Server { return servers(repeat(n, 100)...) }
 
-// mixed are n servers of weights from 1 to 1000.
+// differing returns n servers with different weights from 1 to 1000.
 func differing(n int) []*events.Server {
 	weights := make([]int, n)
 	for i := range weights {
@@ -54,7 +54,7 @@ func repeat(n, weight int) []int {
 	return weights
 }
 
-// with returns a copy of s, changed.
+// with returns a changed copy of s.
 func with(s *events.Server, change func(*events.Server)) *events.Server {
 	changed := *s
 	change(&changed)
@@ -68,7 +68,7 @@ func idOf(e *balancer.Endpoint) string {
 	return e.Server().ID
 }
 
-// picked counts n picks by id. Each has a key of its own.
+// picked counts the ids of n picks, each with its own key.
 func picked(b *balancer.Balancer, n int) map[string]int {
 	counts := make(map[string]int)
 	for i := range n {
@@ -77,7 +77,7 @@ func picked(b *balancer.Balancer, n int) map[string]int {
 	return counts
 }
 
-// endpoint finds the endpoint of an id among what Pick returns.
+// endpoint calls Pick until it returns the server with the id.
 func endpoint(tb testing.TB, b *balancer.Balancer, id string) *balancer.Endpoint {
 	tb.Helper()
 	for i := range 100_000 {
@@ -85,11 +85,11 @@ func endpoint(tb testing.TB, b *balancer.Balancer, id string) *balancer.Endpoint
 			return e
 		}
 	}
-	tb.Fatalf("%s is never chosen", id)
+	tb.Fatalf("Pick never returns %s", id)
 	return nil
 }
 
-// fail lets e fail n times in a row, and reports whether that ejected it.
+// fail makes n requests to e fail in a row, and reports whether e was ejected.
 func fail(b *balancer.Balancer, e *balancer.Endpoint, n int, now time.Time) bool {
 	ejected := false
 	for range n {

@@ -9,8 +9,8 @@ import (
 	"rollcall/events"
 )
 
-// A table that was derived, change by change, is the table built from scratch: owners and scores.
-func TestDerivedTableIsTheBuiltOne(t *testing.T) {
+// TestDerivedTableEqualsBuiltTable compares a table that was derived change by change with a table that was built at once.
+func TestDerivedTableEqualsBuiltTable(t *testing.T) {
 	const n = 1 << 9
 	rapid.Check(t, func(t *rapid.T) {
 		weights := make(map[string]int)
@@ -44,11 +44,11 @@ func TestDerivedTableIsTheBuiltOne(t *testing.T) {
 			}
 			derived = next
 			if !slices.Equal(built.owner, derived.owner) || !slices.Equal(built.score, derived.score) {
-				t.Fatalf("they differ for %v", weights)
+				t.Fatalf("the tables differ for %v", weights)
 			}
 			for slot := range built.owner {
 				if b := built.best(uint64(slot), nil); b.server != built.owner[slot] || b.score != built.score[slot] {
-					t.Fatalf("slot %d: the best bid is %v, the owner %d", slot, b, built.owner[slot])
+					t.Fatalf("slot %d: the best bid is %v, but the owner is %d", slot, b, built.owner[slot])
 				}
 			}
 		}

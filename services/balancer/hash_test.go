@@ -12,7 +12,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// owners says whose each of many keys is.
+// owners returns the servers of many keys.
 func owners(b *balancer.Balancer) []string {
 	of := make([]string, 20_000)
 	for i := range of {
@@ -21,7 +21,7 @@ func owners(b *balancer.Balancer) []string {
 	return of
 }
 
-func TestKeyOfIsTheSameForever(t *testing.T) {
+func TestKeyOfNeverChanges(t *testing.T) {
 	for key, want := range map[string]uint64{"": 0xf52a15e9a9b5e89b, "a": 0x2c0bdbf481420f8, "s0000": 0xbbda42276502fe61} {
 		if got := balancer.KeyOf(key); got != want {
 			t.Errorf("%q: %#x, want %#x", key, got, want)
@@ -29,7 +29,7 @@ func TestKeyOfIsTheSameForever(t *testing.T) {
 	}
 }
 
-func TestHashMovesOnlyWhatItMust(t *testing.T) {
+func TestHashMovesOnlyKeysOfChangedServer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := rapid.SliceOfN(rapid.IntRange(1, 1000), 2, 8).Draw(t, "weights")
 		all := servers(weights...)
@@ -43,20 +43,20 @@ func TestHashMovesOnlyWhatItMust(t *testing.T) {
 		before := owners(b)
 		b.Update(fewer, start)
 		without := owners(b)
-		b.Update(all, start.Add(time.Hour)) // by now it is a new server, and starts slowly
+		b.Update(all, start.Add(time.Hour)) // it counts as a new server, with a slow start
 		after := owners(b)
 		for i := range before {
 			if before[i] != without[i] && before[i] != all[one].ID {
-				t.Fatalf("key %d moved from %s to %s when %s went", i, before[i], without[i], all[one].ID)
+				t.Fatalf("key %d moved from %s to %s when %s was removed", i, before[i], without[i], all[one].ID)
 			}
 		}
 		if !slices.Equal(before, after) {
-			t.Fatal("keys are not where they were after a server went and came")
+			t.Fatal("keys moved when a server was removed and added again")
 		}
 	})
 }
 
-func TestHashAgreesWhateverTheOrderAndThePast(t *testing.T) {
+func TestHashDependsOnlyOnMembership(t *testing.T) {
 	all := differing(9)
 	a, b := mustNew(t, balancer.Config{Policy: balancer.Hash}), mustNew(t, balancer.Config{Policy: balancer.Hash})
 	a.Update(all, start)
@@ -69,11 +69,11 @@ func TestHashAgreesWhateverTheOrderAndThePast(t *testing.T) {
 	slices.Reverse(reversed)
 	b.Update(reversed, start)
 	if !slices.Equal(owners(a), owners(b)) {
-		t.Error("two API servers with the same servers send a key to different ones")
+		t.Error("two balancers with the same servers send a key to different servers")
 	}
 }
 
-func TestHashTriesTheNextOfTheKey(t *testing.T) {
+func TestHashRetriesOnNextServerOfKey(t *testing.T) {
 	b := mustNew(t, balancer.Config{Policy: balancer.Hash})
 	all := differing(5)
 	b.Update(all, start)
@@ -82,10 +82,10 @@ func TestHashTriesTheNextOfTheKey(t *testing.T) {
 		next := b.Pick(key, []*balancer.Endpoint{owner})
 		rest := slices.DeleteFunc(slices.Clone(all), func(s *events.Server) bool { return s.ID == idOf(owner) })
 		without := mustNew(t, balancer.Config{Policy: balancer.Hash})
-		if key%20 == 0 { // each builds a table
+		if key%20 == 0 { // only some keys, because each New builds a table
 			without.Update(rest, start)
 			if want := without.Pick(key, nil); idOf(next) != idOf(want) {
-				t.Errorf("key %d: tried %s, got %s, want %s, which would own it", key, idOf(owner), idOf(next), idOf(want))
+				t.Errorf("key %d: tried %s, got %s, want %s, which owns the key without the first server", key, idOf(owner), idOf(next), idOf(want))
 			}
 		}
 		if next == nil || next == owner || next != b.Pick(key, []*balancer.Endpoint{owner}) {

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// reports are servers of these weights with what they report; negative: nothing.
+// reports returns servers with the weights and reported loads. A server with a negative load reports none.
 func reports(age time.Duration, weights []int, inFlight ...int64) []*events.Server {
 	all := servers(weights...)
 	for i, s := range all {
@@ -21,7 +21,7 @@ func reports(age time.Duration, weights []int, inFlight ...int64) []*events.Serv
 	return all
 }
 
-func TestLoadIsDiscountedByItsAge(t *testing.T) {
+func TestLoadIsDiscountedByAge(t *testing.T) {
 	equal := []int{100, 100, 100}
 	for _, test := range []struct {
 		name string
@@ -29,14 +29,14 @@ func TestLoadIsDiscountedByItsAge(t *testing.T) {
 		tick time.Duration
 		want []float64
 	}{
-		{"fresh", reports(0, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
-		{"an interval old: half way to the mean", reports(5*time.Second, equal, 2, 4, 12), 0, []float64{4, 5, 9}},
-		{"it grows older with each tick", reports(0, equal, 2, 4, 12), 5 * time.Second, []float64{4, 5, 9}},
-		{"ancient: the mean", reports(time.Hour, equal, 2, 4, 12), 0, []float64{6, 6, 6}},
-		{"no report: the mean", reports(0, equal, 2, 4, -1), 0, []float64{2, 4, 3}},
-		{"no report at all", reports(0, equal, -1, -1, -1), 0, []float64{0, 0, 0}},
+		{"new report", reports(0, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
+		{"one interval old: half of the difference from the mean", reports(5*time.Second, equal, 2, 4, 12), 0, []float64{4, 5, 9}},
+		{"Tick makes reports older", reports(0, equal, 2, 4, 12), 5 * time.Second, []float64{4, 5, 9}},
+		{"an hour old: the mean", reports(time.Hour, equal, 2, 4, 12), 0, []float64{6, 6, 6}},
+		{"one server without a report: the mean", reports(0, equal, 2, 4, -1), 0, []float64{2, 4, 3}},
+		{"no reports", reports(0, equal, -1, -1, -1), 0, []float64{0, 0, 0}},
 		{"the mean is by weight", reports(time.Hour, []int{100, 200, 300}, 1, 1, 4), 0, []float64{1, 2, 3}},
-		{"from the future: fresh", reports(-time.Hour, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
+		{"negative age: new report", reports(-time.Hour, equal, 2, 4, 12), 0, []float64{2, 4, 12}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
@@ -54,15 +54,15 @@ func TestLoadIsDiscountedByItsAge(t *testing.T) {
 	}
 }
 
-func TestLeastLoadPrefersTheLessLoadedByWeight(t *testing.T) {
+func TestLeastLoadPrefersLessLoadedServerByWeight(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		weights []int
 		loads   []int64
-		want    string // always, of two
+		want    string // server that is always chosen
 	}{
 		{"fewer requests", []int{100, 100}, []int64{3, 4}, "s0000"},
-		{"more requests but more weight", []int{100, 200}, []int64{3, 5}, "s0001"},
+		{"more requests, but fewer for its weight", []int{100, 200}, []int64{3, 5}, "s0001"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: balancer.LeastLoad})
@@ -76,7 +76,7 @@ func TestLeastLoadPrefersTheLessLoadedByWeight(t *testing.T) {
 	}
 }
 
-func TestLoadOfOthersIsPassedOver(t *testing.T) {
+func TestLoadIgnoresOtherServers(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	all := same(2)
 	b.Update(all, start)
@@ -86,12 +86,12 @@ func TestLoadOfOthersIsPassedOver(t *testing.T) {
 	b.Load([]*events.Server{nil, old, stranger, all[1]}, start)
 	for id := range picked(b, 1000) {
 		if got := endpoint(t, b, id).Load(); got != 0 {
-			t.Errorf("%s: %v, but nobody has reported", id, got)
+			t.Errorf("%s: got load %v, want 0 without a report", id, got)
 		}
 	}
 }
 
-func TestNewServerHasTheMeanLoad(t *testing.T) {
+func TestNewServerHasMeanLoad(t *testing.T) {
 	b := mustNew(t, balancer.Config{SlowStart: -1})
 	all := reports(0, []int{100, 100}, 4, 6)
 	b.Update(all, start)
@@ -102,7 +102,7 @@ func TestNewServerHasTheMeanLoad(t *testing.T) {
 	}
 }
 
-func TestLoadBelongsToTheIncarnation(t *testing.T) {
+func TestNewIncarnationResetsLoad(t *testing.T) {
 	b := mustNew(t, balancer.Config{SlowStart: -1})
 	all := reports(0, []int{100, 100}, 4, 6)
 	b.Update(all, start)

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-func TestRoundRobinIsNeverARequestOff(t *testing.T) {
+func TestRoundRobinDiffersFromShareByLessThanOneRequest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		weights := rapid.SliceOfN(rapid.IntRange(1, 1000), 1, 60).Draw(t, "weights")
 		b, err := balancer.New(balancer.Config{Policy: balancer.RoundRobin})
@@ -31,8 +31,8 @@ func TestRoundRobinIsNeverARequestOff(t *testing.T) {
 	})
 }
 
-// The picker is built anew in between, as each step of a slow start does.
-func TestRoundRobinIsARotationForEqualWeights(t *testing.T) {
+// The picker is rebuilt between picks, as in each step of a slow start.
+func TestRoundRobinRotatesForEqualWeights(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 40).Draw(t, "servers")
 		b, err := balancer.New(balancer.Config{Policy: balancer.RoundRobin})
@@ -53,8 +53,8 @@ func TestRoundRobinIsARotationForEqualWeights(t *testing.T) {
 	})
 }
 
-// One server comes and goes with every request. Starting anew each time would give the first all requests.
-func TestRoundRobinCarriesOn(t *testing.T) {
+// One server is added or removed with every request. Without the state of the previous picker, the first server would get all requests.
+func TestRoundRobinKeepsStateAcrossUpdates(t *testing.T) {
 	for n := 2; n <= 9; n++ {
 		b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
 		counts := make(map[string]int)
@@ -67,7 +67,7 @@ func TestRoundRobinCarriesOn(t *testing.T) {
 			least, most = min(least, counts[s.ID]), max(most, counts[s.ID])
 		}
 		if most-least > 2 {
-			t.Errorf("%d that stay have had from %d to %d requests", n, least, most)
+			t.Errorf("the %d servers that stay got from %d to %d requests, want a difference of at most 2", n, least, most)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// in are servers in these states.
+// in returns servers with the states.
 func in(states ...events.State) []*events.Server {
 	all := same(len(states))
 	for i, state := range states {
@@ -25,7 +25,7 @@ func weighing(weight int, all []*events.Server) []*events.Server {
 	return all
 }
 
-func TestWhoMayBeChosen(t *testing.T) {
+func TestCandidates(t *testing.T) {
 	const alive, suspect, draining = events.StateAlive, events.StateSuspect, events.StateDraining
 	for _, test := range []struct {
 		name    string
@@ -34,20 +34,20 @@ func TestWhoMayBeChosen(t *testing.T) {
 		want    []string
 		panics  bool
 	}{
-		{"nobody of none", 0, nil, nil, false},
-		{"the alive", 0, in(alive, alive), []string{"s0000", "s0001"}, false},
-		{"no suspect while half are usable", 0, in(alive, suspect), []string{"s0000"}, false},
-		{"suspects below half", 0, in(alive, suspect, suspect), []string{"s0000", "s0001", "s0002"}, true},
+		{"no servers", 0, nil, nil, false},
+		{"alive servers", 0, in(alive, alive), []string{"s0000", "s0001"}, false},
+		{"no suspects while half of the servers are usable", 0, in(alive, suspect), []string{"s0000"}, false},
+		{"suspects while fewer than half are usable", 0, in(alive, suspect, suspect), []string{"s0000", "s0001", "s0002"}, true},
 		{"a single suspect", 0, in(suspect), []string{"s0000"}, true},
-		{"the draining are not counted", 0, in(alive, suspect, draining, draining), []string{"s0000"}, false},
-		{"nor is weight 0", 0, append(in(alive), weighing(0, in(suspect, suspect, suspect))[1:]...), []string{"s0000"}, false},
-		{"none that drains, even in panic", 0, in(suspect, draining), []string{"s0000"}, true},
-		{"none of weight 0, even in panic", 0, append(in(suspect), weighing(0, in(alive, alive))[1]), []string{"s0000"}, true},
-		{"nobody if all drain", 0, in(draining), nil, false},
-		{"panic is never", -1, in(alive, suspect, suspect, suspect), []string{"s0000"}, false},
-		{"nor for a single suspect", -1, in(suspect), nil, false},
+		{"draining servers do not count", 0, in(alive, suspect, draining, draining), []string{"s0000"}, false},
+		{"servers of weight 0 do not count", 0, append(in(alive), weighing(0, in(suspect, suspect, suspect))[1:]...), []string{"s0000"}, false},
+		{"no draining server, even in panic", 0, in(suspect, draining), []string{"s0000"}, true},
+		{"no server of weight 0, even in panic", 0, append(in(suspect), weighing(0, in(alive, alive))[1]), []string{"s0000"}, true},
+		{"all servers drain", 0, in(draining), nil, false},
+		{"panic is off", -1, in(alive, suspect, suspect, suspect), []string{"s0000"}, false},
+		{"panic is off, with a single suspect", -1, in(suspect), nil, false},
 		{"panic at the first suspect", 100, in(alive, alive, suspect), []string{"s0000", "s0001", "s0002"}, true},
-		{"a state that is not known", 0, in(alive, "odd"), []string{"s0000"}, false},
+		{"unknown state", 0, in(alive, "odd"), []string{"s0000"}, false},
 	} {
 		for _, policy := range balancer.Policies() {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestWhoMayBeChosen(t *testing.T) {
 				got := picked(b, 1000)
 				delete(got, "")
 				if ids := slices.Sorted(maps.Keys(got)); !slices.Equal(ids, test.want) {
-					t.Errorf("chosen are %v, want %v", ids, test.want)
+					t.Errorf("chosen: %v, want %v", ids, test.want)
 				}
 				if s := b.Stats(); s.Panic != test.panics || s.Candidates != len(test.want) || s.Servers != len(test.servers) {
 					t.Errorf("stats: %+v", s)
@@ -66,7 +66,7 @@ func TestWhoMayBeChosen(t *testing.T) {
 	}
 }
 
-func TestPickNeverReturnsOneThatWasTried(t *testing.T) {
+func TestPickNeverReturnsTriedServer(t *testing.T) {
 	const constant = "constant"
 	for _, policy := range append(balancer.Policies(), constant) {
 		t.Run(string(policy), func(t *testing.T) {
@@ -86,22 +86,22 @@ func TestPickNeverReturnsOneThatWasTried(t *testing.T) {
 				e := b.Pick(7, tried)
 				switch {
 				case e == nil:
-					t.Fatalf("none after %d, but there are 5", i)
+					t.Fatalf("no server after %d, want 5 servers", i)
 				case slices.Contains(tried, e):
-					t.Fatalf("%s again", idOf(e))
+					t.Fatalf("%s was returned twice", idOf(e))
 				case (e.Server().Zone == "b") != (i == 4):
-					t.Errorf("%d is %s: another zone is for the last", i, idOf(e))
+					t.Errorf("pick %d is %s, want the other zone only in the last pick", i, idOf(e))
 				}
 				tried = append(tried, e)
 			}
 			if e := b.Pick(7, tried); e != nil {
-				t.Errorf("all were tried, got %s", idOf(e))
+				t.Errorf("got %s after all were tried, want none", idOf(e))
 			}
 		})
 	}
 }
 
-func TestPickPrefersTheUsableOfThoseNotTried(t *testing.T) {
+func TestPickPrefersUsableServerForRetry(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	const suspect = events.StateSuspect
 	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // panic: all servers are candidates

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// zoned are servers, of zone a but for the last other of zone b.
+// zoned returns servers: here of them in zone a, and there of them in zone b.
 func zoned(here, there int) []*events.Server {
 	all := same(here + there)
 	for _, s := range all[here:] {
@@ -17,7 +17,7 @@ func zoned(here, there int) []*events.Server {
 	return all
 }
 
-// suspected are servers, of which the first n are suspect.
+// suspected makes the first n of all suspect.
 func suspected(n int, all []*events.Server) []*events.Server {
 	for _, s := range all[:n] {
 		s.State = events.StateSuspect
@@ -31,7 +31,7 @@ func onlyHere(t *testing.T, b *balancer.Balancer) bool {
 	for i := range 200 {
 		switch e := b.Pick(uint64(i), nil); {
 		case e == nil:
-			t.Fatal("nobody is chosen")
+			t.Fatal("no server was chosen")
 		case e.Server().Zone != "a":
 			return false
 		}
@@ -39,34 +39,34 @@ func onlyHere(t *testing.T, b *balancer.Balancer) bool {
 	return true
 }
 
-func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
+func TestZoneIsPreferredWhileHalfIsUsable(t *testing.T) {
 	type at struct {
 		after   time.Duration
-		servers []*events.Server // nil: a tick
+		servers []*events.Server // nil: Tick instead of Update
 	}
 	panicking := zoned(2, 9)
 	suspected(9, panicking[2:])
 	for _, test := range []struct {
 		name  string
 		steps []at
-		local bool // after the last
+		local bool // after the last step
 	}{
-		{"all are usable", []at{{0, zoned(2, 9)}}, true},
-		{"half are usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
-		{"fewer than half", []at{{0, suspected(3, zoned(5, 9))}}, false},
-		{"there are none", []at{{0, zoned(0, 9)}}, false},
-		{"all are usable, but it is panic", []at{{0, panicking}}, false},
-		{"half have expired", []at{{0, zoned(4, 9)}, {time.Minute, zoned(2, 9)}}, true},
-		{"most have expired", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}}, false},
-		{"most have expired within a minute", []at{{0, zoned(5, 9)}, {30 * time.Second, zoned(2, 9)}}, false},
-		{"most had expired before the servers of a minute ago", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
+		{"all servers are usable", []at{{0, zoned(2, 9)}}, true},
+		{"half of the zone is usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
+		{"fewer than half are usable", []at{{0, suspected(3, zoned(5, 9))}}, false},
+		{"no server in the zone", []at{{0, zoned(0, 9)}}, false},
+		{"all are usable, but in panic", []at{{0, panicking}}, false},
+		{"half of the zone expired", []at{{0, zoned(4, 9)}, {time.Minute, zoned(2, 9)}}, true},
+		{"most of the zone expired", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}}, false},
+		{"most expired within a minute", []at{{0, zoned(5, 9)}, {30 * time.Second, zoned(2, 9)}}, false},
+		{"most expired more than a minute ago", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
 			{2 * time.Minute, zoned(2, 8)}, {4*time.Minute + 50*time.Second, zoned(2, 9)}}, false},
 		{"the peak is forgotten", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, true},
-		{"the peak is forgotten, with ticks between", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
+		{"the peak is forgotten, with ticks in between", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
 			{4 * time.Minute, nil}, {8 * time.Minute, nil}}, true},
-		{"the peak is forgotten bit by bit", []at{{0, zoned(9, 9)}, {time.Minute, zoned(5, 9)}, {4 * time.Minute, nil},
+		{"the peak is forgotten minute by minute", []at{{0, zoned(9, 9)}, {time.Minute, zoned(5, 9)}, {4 * time.Minute, nil},
 			{5 * time.Minute, zoned(2, 9)}, {7 * time.Minute, nil}}, false},
-		{"all of the zone came back", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {2 * time.Minute, zoned(5, 9)}}, true},
+		{"all servers of the zone returned", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}, {2 * time.Minute, zoned(5, 9)}}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Zone: "a"})
@@ -78,26 +78,26 @@ func TestZoneIsPreferredWhileHalfOfItIsUsable(t *testing.T) {
 				}
 			}
 			if got := onlyHere(t, b); got != test.local {
-				t.Errorf("only the zone is chosen: %v, want %v", got, test.local)
+				t.Errorf("only servers of the zone are chosen: %v, want %v", got, test.local)
 			}
 		})
 	}
 }
 
-func TestWithoutAZoneAllAreChosen(t *testing.T) {
+func TestAllZonesAreUsedWithoutConfiguredZone(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	b.Update(zoned(5, 5), start)
 	if onlyHere(t, b) {
-		t.Error("only one zone is chosen")
+		t.Error("only servers of one zone are chosen")
 	}
 }
 
-func TestPanicUsesAllZonesAlike(t *testing.T) {
+func TestPanicIgnoresZone(t *testing.T) {
 	b := mustNew(t, balancer.Config{Zone: "a"})
 	all := zoned(2, 9)
 	suspected(8, all[2:])
 	b.Update(all, start)
 	if got := picked(b, 10_000); len(got) != len(all) {
-		t.Errorf("chosen are %v, want all: the usable one of the other zone, too", got)
+		t.Errorf("chosen: %v, want the servers of all zones", got)
 	}
 }

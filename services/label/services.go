@@ -1,26 +1,26 @@
-// Package label bounds the values of the label service in metrics. Anybody who can publish can invent services, and each
-// series costs memory here and in Prometheus.
+// Package label bounds the number of values of the label service in metrics. Any process that can publish heartbeats can register
+// services, and each series takes memory here and in Prometheus.
 package label
 
 import "sync"
 
-// Other is the value that stands for all services beyond the limit. A service of that name shares it.
+// Other is the value for all services above the limit, and for a service of that name.
 const Other = "other"
 
-// MaxServices is how many services have a value of their own at once.
+// MaxServices is the number of services that have a value of their own.
 const MaxServices = 1000
 
-// Services gives the first MaxServices services a value of their own, until they are released. It is safe for concurrent
-// use.
+// Services assigns values of the label service. The first MaxServices services get their name as the value, until they are released. It
+// is safe for concurrent use.
 type Services struct {
 	mu  sync.Mutex
 	own map[string]struct{}
 }
 
-// NewServices returns Services without a service.
+// NewServices returns Services without any service.
 func NewServices() *Services { return &Services{own: make(map[string]struct{})} }
 
-// Of returns the value for a service, which gets one of its own if there is room.
+// Of returns the value for a service. A new service gets its name if there is room, else Other.
 func (s *Services) Of(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *Services) Of(service string) string {
 	return service
 }
 
-// Known is Of for a service that gets no value of its own by being asked for.
+// Known returns the value for a service, like Of, but takes no room for a new one.
 func (s *Services) Known(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *Services) Release(service string) {
 	delete(s.own, service)
 }
 
-// Retain releases every service that keep does not name.
+// Retain releases every service for which keep returns false.
 func (s *Services) Retain(keep func(service string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

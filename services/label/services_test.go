@@ -7,7 +7,7 @@ import (
 	"rollcall/services/label"
 )
 
-func TestTheFirstThousandServicesHaveAValueOfTheirOwn(t *testing.T) {
+func TestFirstThousandServicesHaveTheirOwnValue(t *testing.T) {
 	s := label.NewServices()
 	check := func(service, want string) {
 		t.Helper()
@@ -15,24 +15,24 @@ func TestTheFirstThousandServicesHaveAValueOfTheirOwn(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", service, got, want)
 		}
 	}
-	check("other", "other") // takes no room
+	check("other", "other") // must not take room
 	for i := range label.MaxServices {
 		check(fmt.Sprint("s", i), fmt.Sprint("s", i))
 	}
 	check("late", "other")
 	check("s0", "s0")
 	if got := s.Known("late"); got != "other" {
-		t.Errorf("late is known as %s", got)
+		t.Errorf("Known: got %s for a service above the limit, want other", got)
 	}
 	s.Release("s1")
 	if got := s.Known("late"); got != "other" {
-		t.Errorf("late is known as %s once there is room, though it was only asked for", got)
+		t.Errorf("Known: got %s after a release, want other: Known must not take room", got)
 	}
 	check("late", "late")
 	check("s1", "other")
 	s.Retain(func(service string) bool { return service == "s2" })
 	check("s1", "s1")
 	if got := s.Known("s2"); got != "s2" {
-		t.Errorf("s2 is known as %s, want what was retained", got)
+		t.Errorf("Known: got %s, want s2, which was retained", got)
 	}
 }
