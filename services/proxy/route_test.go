@@ -147,8 +147,8 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 
 func TestRoutesThatNoTextSays(t *testing.T) {
 	for want, r := range map[string]proxy.Route{
-		`"A" is not a host name`:             {Host: "A", Service: "x"},
-		`"x" is not a path`:                       {Prefix: "x", Service: "x"},
+		`"A" is not a host name`:               {Host: "A", Service: "x"},
+		`"x" is not a path`:                    {Prefix: "x", Service: "x"},
 		`"/x/" has an element ""`:              {Prefix: "/x/", Service: "x"},
 		`want a service or a handler`:          {Prefix: "/x"},
 		`route 1: want a service or a handler`: {Handler: "h", Service: "x"},
