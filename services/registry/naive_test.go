@@ -10,15 +10,15 @@ import (
 	"rollcall/events"
 )
 
-// naive is the registry as one would write it without regard to cost: a map, and a sweep over all of it at each tick. It is
-// the oracle of TestModel. Tombstones are not bounded here and no TTL is longer than their life; times count from the start.
-// The lease clock is the registry's own, which TestLeaseClock checks.
+// naive is a simple and slow registry: a map, and a sweep over all servers at each tick. It is the model in TestModel. It does
+// not bound tombstones, and no TTL is longer than their life. Times count from the start. It uses the lease clock of the
+// registry under test, which has its own tests.
 type naive struct {
 	max       int // servers
 	probing   bool
 	clock     *leaseClock
 	servers   map[key]*naiveServer
-	latest    map[string]*naiveServer // by address, the one that was registered there last
+	latest    map[string]*naiveServer // by address, the server that was registered there last
 	stones    map[key]naiveStone
 	contests  map[key]*naiveContest
 	mode      Mode
@@ -47,27 +47,27 @@ type naiveServer struct {
 	failed, extended int
 	silentAt         time.Duration
 
-	rewound bool // its seq went back, and it was taken
+	rewound bool // a lower seq was accepted
 }
 
 type naiveStone struct {
 	incarnation int64
 	newest      uint64
-	how         string // left, expired, replaced (by a newer incarnation), displaced
+	how         string // left, expired, replaced (by a newer incarnation) or displaced
 	ended       time.Duration
-	olderUntil  time.Duration // a TTL after the end
+	olderUntil  time.Duration // a TTL after the removal
 	highest     int64
 	before      int64 // -1: none
 	until       time.Duration
 }
 
-// naiveContest is what was published for an id out of order.
+// naiveContest describes the heartbeats of a server that are out of order.
 type naiveContest struct {
 	first, last time.Duration
 	ttl         time.Duration
 }
 
-// word is a heartbeat or a leave in the terms of the model.
+// word is a heartbeat or a leave, as the model sees it.
 type word struct {
 	key
 	leave       bool
@@ -100,7 +100,7 @@ func (n *naive) end(s *naiveServer, what string, now time.Duration) {
 	n.emit(s, what)
 }
 
-// mark remembers the end of an incarnation.
+// mark adds the tombstone of an incarnation.
 func (n *naive) mark(k key, incarnation int64, newest uint64, how string, ttl, now time.Duration) {
 	stone := naiveStone{incarnation, newest, how, now, now + ttl, incarnation, -1, now + time.Hour}
 	if old, ok := n.stones[k]; ok {
@@ -154,8 +154,8 @@ func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
 	}
 }
 
-// barred says what an end that is remembered does to a heartbeat: "" is nothing, "echo" and "no" keep it away, "twice" until
-// it is heard twice.
+// barred returns the effect of a tombstone on a heartbeat: "" is none, "echo" and "no" mean that it is ignored, and "twice"
+// that it counts when it is the second one.
 func (n *naive) barred(w word, now time.Duration) string {
 	stone, ok := n.stones[w.key]
 	over := now >= stone.olderUntil
@@ -179,7 +179,7 @@ func (n *naive) barred(w word, now time.Duration) string {
 	return "twice"
 }
 
-// twice notes what was published after since, and reports whether there was one like it half an interval before.
+// twice notes a heartbeat that was published after since, and reports whether there was another one half an interval before.
 func (n *naive) twice(w word, since, now time.Duration) bool {
 	sent := now - w.delay
 	c := n.contests[w.key]
@@ -194,7 +194,7 @@ func (n *naive) twice(w word, since, now time.Duration) bool {
 	return sent-c.first >= naiveInterval/2
 }
 
-// contends reports whether w, out of order, takes the place of s.
+// contends reports whether w, which is out of order, takes the place of s.
 func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	silence := now - w.delay - s.sent
 	same := w.incarnation == s.incarnation && w.ordinal == s.newest
@@ -204,10 +204,10 @@ func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	return same && s.rewound || n.twice(w, s.sent, now) && silence >= s.overdue()
 }
 
-// overdue is how long s may be silent before its next heartbeat is late.
+// overdue returns how long s may be silent before its next heartbeat is late.
 func (s *naiveServer) overdue() time.Duration { return min(s.ttl*7/10, naiveInterval*3/2) }
 
-// enter puts one on the roll that is not on it.
+// enter applies a heartbeat of a server that is not registered.
 func (n *naive) enter(w word, now time.Duration) {
 	switch n.barred(w, now) {
 	case "":
@@ -223,7 +223,7 @@ func (n *naive) enter(w word, now time.Duration) {
 	}
 }
 
-// succeed puts another incarnation in the place of s.
+// succeed replaces s with another incarnation.
 func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
 	next := w.incarnation > s.incarnation && n.barred(w, now) == "" && (w.incarnation < naiveAhead || s.incarnation >= naiveAhead)
 	if next || n.contends(w, s, now) {
@@ -231,7 +231,7 @@ func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
 	}
 }
 
-// naiveAhead is an incarnation that is far in the future, as all above it.
+// naiveAhead is an incarnation that is far in the future, as are all higher ones.
 const naiveAhead = 1 << 60
 
 func (n *naive) rival(w word) *naiveServer {
@@ -337,14 +337,14 @@ func (s *naiveServer) renew(w word, lease, now time.Duration) {
 	}
 }
 
-// find applies what somebody found out about a server that is on the roll.
+// find applies a finding about a registered server.
 func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now time.Duration) {
 	if source == SourceProbe && finding != FindingSilent && finding != FindingUnknown {
 		n.answered = max(n.answered, began)
 	}
 	successor := n.successor(s)
 	switch {
-	case finding == FindingIdentified && successor != nil && successor.id == s.id: // told by the id alone
+	case finding == FindingIdentified && successor != nil && successor.id == s.id: // the id alone proves nothing
 	case finding == FindingIdentified && n.exhausted(s):
 		s.failed, s.extended = 0, 0
 	case finding == FindingIdentified:
@@ -393,7 +393,7 @@ func (s *naiveServer) fail(began time.Duration) {
 
 func (n *naive) exhausted(s *naiveServer) bool {
 	since := s.beat
-	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all are heard through it
+	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all heartbeats arrive through it
 		since = max(since, min(time.Duration(way.until), s.stamp))
 	}
 	return n.lease()-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
@@ -429,7 +429,7 @@ func (n *naive) allow() bool {
 	return true
 }
 
-// settle finds the mode, and how many may expire, g after the tick before.
+// settle determines the mode, and how many servers may expire, at a tick that comes g after the one before.
 func (n *naive) settle(now, g time.Duration) {
 	n.fleet = max(n.fleet, len(n.servers))
 	if n.mode == ModeNormal {
@@ -446,7 +446,7 @@ func (n *naive) settle(now, g time.Duration) {
 	if n.clock.blind() {
 		n.warmAt = now + 15*time.Second
 	}
-	most := len(n.servers) * 50 // fewer than ten here
+	most := len(n.servers) * 50 // for fewer than ten servers
 	if n.mode == ModeHolding {
 		most = len(n.servers) * 34
 	}
@@ -466,8 +466,8 @@ func (n *naive) settle(now, g time.Duration) {
 	}
 }
 
-// tick sweeps, when the clock has moved. Those whose silence is over a threshold come in the order in which they crossed
-// it, then by key.
+// tick checks all servers after the clock has moved. Servers that are silent for too long come in the order in which they
+// became so, then by key.
 func (n *naive) tick(now, g, credit time.Duration) {
 	lease := n.lease()
 	for _, s := range n.servers {
@@ -514,20 +514,20 @@ func (n *naive) lapsed(s *naiveServer, now time.Duration) bool {
 	return over
 }
 
-// contested reports whether the id of s publishes although s is silent.
+// contested reports whether another process publishes with the id of s while s is silent.
 func (n *naive) contested(s *naiveServer, now time.Duration) bool {
 	c := n.contests[s.key]
 	return c != nil && c.last > s.sent && now-c.last < c.ttl && now-s.sent < 3*s.ttl
 }
 
-// The model does not tell lease time from other times.
+// The model uses one type for lease time and other times.
 func (n *naive) at(now time.Duration) time.Duration { return time.Duration(n.clock.at(now)) }
 func (n *naive) lease() time.Duration               { return time.Duration(n.clock.lease) }
 
-// naiveInterval is that of all servers here.
+// naiveInterval is the interval of all servers.
 const naiveInterval = 50 * time.Millisecond
 
-// roll is in the terms in which the test shows that of the registry.
+// roll returns one line for each server, in the format of play.roll.
 func (n *naive) roll() []string {
 	lines := make([]string, 0, len(n.servers))
 	for _, s := range n.servers {

@@ -17,25 +17,25 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the registry does now")
 
-// TestScenarios replays testdata/*.txt. A line that starts at the margin is a command, one with # is a comment; what is
-// indented is the answer of the registry to the command above it.
+// TestScenarios replays testdata/*.txt. A line without indent is a command, or a comment if it starts with #. Indented lines
+// are the result of the command above them.
 //
-//	config maxservers=2 outbox=3 probing=on cold=on   before all others; cold: it starts at 0s, else 20 s earlier
+//	config maxservers=2 outbox=3 probing=on cold=on   first command; cold: start at 0s, otherwise 20 s earlier
 //	beat data/a inc=1 seq=1 addr=10.0.0.1:80 at=0s delay=0s ttl=10s weight=100 zone= via=nsqd-1
-//	bare 10.0.0.1:80 at=0s delay=0s stamp=1h      by a clock that is ahead; a body that is nothing but the address
+//	bare 10.0.0.1:80 at=0s delay=0s stamp=1h      a bare address, with a stamp of an nsqd whose clock is ahead
 //	leave data/a inc=1 seq=2 at=1s
-//	tick 7s nsqd=nsqd-1,nsqd-2                    and each 250 ms before it; nsqd= holds until it is given again, and without it nobody cares for them
+//	tick 7s nsqd=nsqd-1,nsqd-2                    and every 250 ms before it; nsqd= is kept for later ticks; without it all nsqd count as receiving
 //	jump 7s nsqd=nsqd-1                           one tick, after a pause of this process
-//	canary nsqd-1 at=1s                           something came through it
-//	probe data/a refused began=7s at=7.3s         what was found out
-//	probe data/a identified at=7.3s contested=no  asked before another server claimed the address
+//	canary nsqd-1 at=1s                           a canary arrived through nsqd-1
+//	probe data/a refused began=7s at=7.3s         the finding of a probe
+//	probe data/a identified at=7.3s contested=no  a probe from before another server claimed the address
 //	proxy data/a refused at=7.3s
-//	asks                                          what the registry wants to know, and takes the questions
-//	show                                          the roll, with the vitals of now
+//	asks                                          shows and takes the requested probes
+//	show                                          the servers, with current vitals
 //	explain data/a
-//	hold, take                                    nobody takes events; somebody takes them again
+//	hold, take                                    stop and start receiving events
 //
-// All times count from the start. Without at= it is the time of the command before; until it there is a tick each 250 ms.
+// Times count from the start. Without at=, a command has the time of the command before. There is a tick every 250 ms.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -71,12 +71,12 @@ func firstDifference(got, want string) string {
 	return fmt.Sprintf("got %d lines, want %d", len(g), len(w))
 }
 
-// scenario is a state, the time in it, and who listens.
+// scenario is a state, its time, and its output.
 type scenario struct {
 	state  *state
 	start  time.Time
 	now    time.Duration
-	ticked time.Duration // the last tick
+	ticked time.Duration // time of the last tick
 	nsqd   []string
 	held   bool
 	out    bytes.Buffer
@@ -88,7 +88,7 @@ func mustReplay(t *testing.T, text string) []byte {
 	sc.begin(t, Config{}, false)
 	for i, line := range strings.SplitAfter(text, "\n") {
 		if strings.HasPrefix(line, "  ") {
-			continue // an answer
+			continue // part of a result
 		}
 		sc.out.WriteString(line)
 		words := strings.Fields(line)
@@ -109,7 +109,7 @@ func mustReplay(t *testing.T, text string) []byte {
 	return sc.out.Bytes()
 }
 
-// begin makes a state that is past its warming, unless it is to be cold.
+// begin makes a state that is no longer in mode warming, unless cold is set.
 func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
 	t.Helper()
 	sc.state = mustState(t, cfg)
@@ -118,7 +118,7 @@ func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
 	}
 }
 
-// warm has a state tick until start, when it has just become normal and told of nothing yet.
+// warm ticks a state until start, when it has just become normal, and drops its events.
 func warm(s *state, start time.Time) {
 	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
 		s.tick(at, nil)
@@ -167,7 +167,7 @@ func (sc *scenario) run(t *testing.T, a *arguments) error {
 	return a.err
 }
 
-// pass has the ticks come that are due before now.
+// pass runs the ticks that are due before now.
 func (sc *scenario) pass(a *arguments) {
 	for next := sc.ticked + sc.state.cfg.Tick; next < sc.now; next += sc.state.cfg.Tick {
 		sc.tick(next, a)
@@ -182,7 +182,7 @@ func (sc *scenario) tick(at time.Duration, a *arguments) {
 	sc.ticked = at
 }
 
-// report hands over what was found out about the server as it is on the roll.
+// report reports a finding about the registered server.
 func (sc *scenario) report(a *arguments) {
 	k := a.key()
 	e := Evidence{
@@ -259,12 +259,12 @@ func (sc *scenario) explain(k key) {
 	}
 }
 
-// arguments are the words of a command: what it is about, and key=value pairs.
+// arguments are the words of a command: its subject, and key=value pairs.
 type arguments struct {
 	command, subject string
-	finding          string // the second word that is no pair
+	finding          string // the second word that is not a pair
 	named            map[string]string
-	err              error // the first mistake
+	err              error // the first error
 }
 
 var known = []string{"maxservers", "outbox", "inc", "seq", "addr", "at", "delay", "ttl", "weight", "zone", "via", "nsqd", "began", "probing", "cold", "stamp", "contested"}
@@ -323,7 +323,7 @@ func (a *arguments) or(name, value string) string {
 	return value
 }
 
-// heartbeat makes the message that was received at this moment.
+// heartbeat returns the message that is received now.
 func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Receipt) {
 	h := &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: events.DefaultService, ID: a.subject, Addr: a.subject,
@@ -345,7 +345,7 @@ func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Rec
 	return h, events.Receipt{Via: a.or("via", "nsqd-1"), PublishedAt: received.Add(ahead - delay), ReceivedAt: received, Delay: delay}
 }
 
-// mustState is a state as New makes it.
+// mustState returns a state as New makes it.
 func mustState(t testing.TB, cfg Config) *state {
 	t.Helper()
 	cfg.Observer = "api-1"
