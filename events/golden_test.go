@@ -89,7 +89,7 @@ func TestGoldenModeChanged(t *testing.T) {
 		Transition: events.Transition{
 			ID: events.ModeEventID("api-1", at, 119), Time: at, Cause: events.CauseBlind, Revision: 119, Observer: "api-1",
 		},
-		Mode: events.ModeBlind, Previous: events.ModeNormal, Detail: "nothing has come through any of 3 nsqd for 2.5s",
+		Mode: events.ModeBlind, Previous: events.ModeNormal, Detail: "no message has arrived through any of 3 nsqd for 2.5s",
 	}
 	encoded, err := events.Encode(want)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestClientErrors(t *testing.T) {
 	base, _ := r.mustRun()
 	c := mustClient(t, base)
 	_, err := c.Server(t.Context(), "data", "nobody")
-	if !errors.Is(err, apiserver.ErrNotFound) || err.Error() != "apiserver: 404 Not Found: no such server: data/nobody: never heard of" {
+	if !errors.Is(err, apiserver.ErrNotFound) || err.Error() != "apiserver: 404 Not Found: no such server: data/nobody: never registered" {
 		t.Errorf("unknown server: %v", err)
 	}
 	_, err = c.Servers(t.Context(), apiserver.Query{Service: "No"})

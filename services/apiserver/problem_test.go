@@ -38,7 +38,7 @@ func TestErrors(t *testing.T) {
 		{"options", "OPTIONS", "/v1/status", 405, "read-only"},
 		{"post to metrics", "POST", "/metrics", 405, "read-only"},
 		{"post to livez", "POST", "/livez", 405, "read-only"},
-		{"unknown server", "GET", "/v1/servers/data/nobody", 404, "data/nobody: never heard of"},
+		{"unknown server", "GET", "/v1/servers/data/nobody", 404, "data/nobody: never registered"},
 		{"unknown parameter", "GET", "/v1/servers?servce=data", 400, `"servce" is unknown`},
 		{"bad service", "GET", "/v1/servers?service=../x", 400, `"service"`},
 		{"bad state", "GET", "/v1/servers?state=dead", 400, `"state" is not one of`},

@@ -2,49 +2,49 @@ package registry
 
 import "time"
 
-// Probe asks somebody with sockets to find out about one server and to Report it.
+// Probe is a request to probe a server and to Report the result.
 type Probe struct {
 	Service, ID string
 	Addr        string // IP:port
 	Incarnation int64
-	Contested   bool // a newer server with the same id claims the address, so the id alone proves nothing
+	Contested   bool // a newer server with the same id has the address, so the id alone proves nothing
 }
 
-// Evidence is what was found out about a server otherwise than by its heartbeats. It holds for the address and the
-// incarnation that it names, and for no other.
+// Evidence is the result of a probe, or a failure that the proxy met. It is ignored unless the server still has the address and
+// the incarnation that it names.
 type Evidence struct {
 	Probe
 	Finding Finding
 	Source  Source
-	Began   time.Time // a heartbeat sent later goes before it
+	Began   time.Time // a heartbeat published later refutes evidence against the server
 	Ended   time.Time
 }
 
-// Source is who found out.
+// Source is the origin of evidence.
 type Source string
 
 const (
-	SourceProbe Source = "probe" // asked for by the registry
-	SourceProxy Source = "proxy" // met on the way of a request
+	SourceProbe Source = "probe" // a probe that the registry wanted
+	SourceProxy Source = "proxy" // a request that the proxy sent
 )
 
-// Finding is what came of calling a server.
+// Finding is the result of contacting a server.
 type Finding string
 
 const (
-	// FindingIdentified: it answered, with its own identity.
+	// FindingIdentified: it answered with its own identity.
 	FindingIdentified Finding = "identified"
-	// FindingAccepted: somebody listens there and tells no identity, or that of another incarnation of the server.
+	// FindingAccepted: it accepted a connection and told no identity, or that of another incarnation of the server.
 	FindingAccepted Finding = "accepted"
-	// FindingRefused: nobody listens there, twice 250 ms apart.
+	// FindingRefused: it refused two connections, 250 ms apart.
 	FindingRefused Finding = "refused"
-	// FindingStranger: it answered with another id, or with that of a server of another service.
+	// FindingStranger: a server with another id or service answered.
 	FindingStranger Finding = "stranger"
-	// FindingSilent: no answer in time, to the connection or the question.
+	// FindingSilent: it did not accept the connection or not answer in time.
 	FindingSilent Finding = "silent"
-	// FindingFailing: it fails the requests that it is sent, which is for the proxy to find.
+	// FindingFailing: requests to it fail. Only the proxy reports this.
 	FindingFailing Finding = "failing"
-	// FindingUnknown: this process could not ask, which says nothing of the server.
+	// FindingUnknown: this process could not send a probe.
 	FindingUnknown Finding = "unknown"
 )
 
@@ -54,8 +54,8 @@ func Findings() []Finding {
 }
 
 const (
-	extensions = 2 // intervals by which accepted connections extend the lease of a server that tells no id,
-	shortened  = 1 // or of a server with a successor on its address; enough to survive one lost heartbeat
+	extensions = 2 // maximum of the intervals by which accepted connections extend a lease
+	shortened  = 1 // the same for a server with a successor on its address: enough to survive one lost heartbeat
 )
 
 // report applies evidence about a server.
@@ -77,7 +77,7 @@ func (s *state) report(e Evidence) {
 		s.confirm(r, began, m)
 	case r.sent > began: // a newer heartbeat refutes the evidence
 	case e.Finding == FindingUnknown:
-		if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone { // then a probe that could not be sent counts, too
+		if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone { // then a probe that could not be sent counts as failed
 			q.fail(began)
 		}
 	default:
@@ -86,7 +86,7 @@ func (s *state) report(e Evidence) {
 	}
 }
 
-// confirm renews the lease of a server that told its id to a probe, unless it has lived on its answers for too long: see unheard.
+// confirm renews the lease of a server that told its id to a probe, within the limit of unheard.
 func (s *state) confirm(r *record, began time.Duration, m moment) {
 	q := r.inquiry
 	q.failed, q.extended = 0, 0
@@ -104,7 +104,8 @@ func (s *state) confirm(r *record, began time.Duration, m moment) {
 	s.recover(r, stepConfirmed, m)
 }
 
-// weigh applies evidence against a server. A failure that the proxy met makes the server suspect, and so probed. Probes may end it.
+// weigh applies evidence against a server. Evidence of the proxy makes it suspect, so that it is probed. Evidence of a probe may
+// remove it.
 func (s *state) weigh(r *record, e Evidence, m moment) {
 	q := r.inquiry
 	switch {
@@ -127,7 +128,7 @@ func (s *state) weigh(r *record, e Evidence, m moment) {
 	}
 }
 
-// refute takes evidence that r is gone. A server that is not suspect, which was probed as a control or in mode blind, becomes
+// refute applies evidence that r is gone. If r is not suspect yet, because it was probed as a control or in mode blind, it becomes
 // suspect and is probed again.
 func (s *state) refute(r *record, why step, m moment) {
 	known := r.suspect

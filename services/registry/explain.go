@@ -7,22 +7,22 @@ import (
 	"rollcall/events"
 )
 
-// Explanation tells why a server is in its state.
+// Explanation is why a server is in its state.
 type Explanation struct {
 	Server      events.Server       `json:"server"`
-	Summary     string              `json:"summary"`    // the same in words
+	Summary     string              `json:"summary"`    // the explanation in words
 	Mode        Mode                `json:"mode"`       // of the registry
-	Heartbeats  []ReceivedHeartbeat `json:"heartbeats"` // the last ones, oldest first
-	Probes      []ProbeResult       `json:"probes"`     // the last ones, oldest first
+	Heartbeats  []ReceivedHeartbeat `json:"heartbeats"` // the newest ones, oldest first
+	Probes      []ProbeResult       `json:"probes"`     // the newest ones, oldest first
 	Transitions []Change            `json:"transitions"`
-	Ignored     *Ignored            `json:"ignored,omitempty"` // heartbeats of this id that were not taken lately
+	Ignored     *Ignored            `json:"ignored,omitempty"` // recent heartbeats of this id that were ignored
 }
 
-// ReceivedHeartbeat is one heartbeat as it arrived.
+// ReceivedHeartbeat is one heartbeat of a server.
 type ReceivedHeartbeat struct {
 	ReceivedAt time.Time `json:"received_at"`
 	Seq        uint64    `json:"seq"`
-	DelayMS    int64     `json:"delay_ms"` // in NSQ
+	DelayMS    int64     `json:"delay_ms"` // time in NSQ
 	Via        string    `json:"via"`
 }
 
@@ -33,7 +33,7 @@ type Change struct {
 	Reason events.Cause `json:"reason"`
 }
 
-// explain is nil where no such server is on the roll; the words then tell what is known of its end.
+// explain returns nil if the server is not registered, and then what is known about its end.
 func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	r := s.servers[k]
 	ignored := s.ignored.of(k, now)
@@ -45,7 +45,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		Ignored: ignored,
 	}
 	if ignored != nil {
-		e.Summary += "; it also publishes what is ignored " + ignored.words()
+		e.Summary += "; a heartbeat with its id was ignored " + ignored.words()
 	}
 	r.vitals(s.clock.at(now)).apply(&e.Server)
 	for i := r.received - min(r.received, keptBeats); i < r.received; i++ {
@@ -66,31 +66,31 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	return e, ""
 }
 
-// absent says in words what is known of a server that is not on the roll.
+// absent describes the end of a server that is not registered.
 func (s *state) absent(k key, ignored *Ignored) string {
-	words := "never heard of"
+	words := "never registered"
 	if stone := s.tombstones.find(k); stone != nil {
 		typ, cause := stone.why.event()
 		words = fmt.Sprintf("%s (%s) at %s", typ, cause, wall(stone.at).Format(time.RFC3339Nano))
 	}
 	if ignored != nil {
-		words += "; it still publishes; ignored " + ignored.words()
+		words += "; a heartbeat with its id was ignored " + ignored.words()
 	}
 	return words
 }
 
-// words is a clause of a summary.
+// words describes the last ignored heartbeat.
 func (i *Ignored) words() string {
 	return fmt.Sprintf("(incarnation %d, seq %d, %s, at %s) because %s", i.Incarnation, i.Seq, i.Addr, i.Last.Format(time.TimeOnly), i.Detail)
 }
 
-// summary is the state of a server in words.
+// summary describes the state of a server.
 func (s *state) summary(r *record, now time.Duration) string {
 	ms := func(d time.Duration) time.Duration { return max(0, d).Round(time.Millisecond) }
 	v, silence := s.verdict(r, s.clock.at(now), s.mode), now-r.sent
 	words := fmt.Sprintf("%s: ", r.view.State)
 	if r.view.State == events.StateDraining {
-		words = "draining: its weight is 0, so it takes nothing new: "
+		words = "draining: its weight is 0, so it gets no new requests: "
 	}
 	if r.received == 0 {
 		words += "no heartbeat has arrived since this API server started, which restored it from its snapshot"
@@ -106,7 +106,7 @@ func (s *state) summary(r *record, now time.Duration) string {
 	return words + "; " + v.String()
 }
 
-// ProbeResult is one piece of evidence in an Explanation.
+// ProbeResult is evidence about a server, from a probe or the proxy.
 type ProbeResult struct {
 	Time    time.Time `json:"time"`
 	Finding Finding   `json:"finding"`

@@ -16,7 +16,7 @@ func (s *state) observe(m message) outcome {
 
 func (s *state) apply(m message) outcome {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
-	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // it does not show either that messages arrive in time
+	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // nor does it prove that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return outcomeStale
@@ -40,13 +40,13 @@ func (s *state) apply(m message) outcome {
 	return s.succeed(b, r)
 }
 
-// arrival is a heartbeat with what follows from its receipt.
+// arrival is a heartbeat or leave with its receipt.
 type arrival struct {
 	*events.Heartbeat
 	events.Receipt
 	fingerprint uint64
 	now         time.Duration
-	ordinal     uint64 // its ordinal
+	ordinal     uint64
 }
 
 func newArrival(m message, now time.Duration) *arrival {
@@ -58,8 +58,8 @@ func (b *arrival) moment() moment { return moment{b.ReceivedAt, b.now} }
 // sent is when nsqd received it.
 func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
-// register puts an incarnation on the roll, in place of older (which may be nil), unless its address belongs to a newer
-// server, or the roll is full. The event is that of the first registration of the incarnation, or of the one at this ordinal.
+// register registers the sender of b in place of older, which may be nil. It ignores b if the address belongs to a newer server,
+// or if the registry is full. first is the ordinal in the id of the event: 0 for the first registration of the incarnation.
 func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	holder := s.holder(b, older)
 	switch {
@@ -87,13 +87,13 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	return outcomeTaken
 }
 
-// livedBefore reports whether the incarnation of b ended with a seq that is not below that of b.
+// livedBefore reports whether the incarnation of b has ended at the seq of b or a higher one.
 func (s *state) livedBefore(b *arrival) bool {
 	stone := s.tombstones.find(key{b.Service, b.ID})
 	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.ordinal <= stone.ordinal
 }
 
-// holder is the server other than r that has the address of b.
+// holder returns the server other than r that has the address of b, or nil.
 func (s *state) holder(b *arrival, r *record) *record {
 	if h := s.byAddr[key{b.Service, b.Addr}]; h != r {
 		return h
@@ -101,8 +101,9 @@ func (s *state) holder(b *arrival, r *record) *record {
 	return nil
 }
 
-// replace ends r, which may be nil, in favour of the sender of b. The event names the successor, because which heartbeat of
-// its own was the last that came before is a matter of luck; round tells one time from the next with the same successor.
+// replace removes r, which may be nil, in favor of the sender of b. The id of the event contains the incarnation of the successor,
+// not the newest ordinal of r, because API servers may have received different heartbeats of r before. round makes the id unique
+// if the same successor replaces r again.
 func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	if r == nil {
 		return
@@ -110,9 +111,9 @@ func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	s.removeAs(r, why, edition{uint64(b.Incarnation), round}, b.moment())
 }
 
-// renew applies a heartbeat of the incarnation that is on the roll.
+// renew applies a heartbeat of the registered incarnation.
 func (s *state) renew(b *arrival, r *record) outcome {
-	// Stamps of several nsqd are no strict order, so a sender without seq is never outdated.
+	// The timestamps of several nsqd are not strictly ordered, so a heartbeat without seq is never outdated.
 	if b.Incarnation > 0 && (b.ordinal <= r.ordinal || r.leaps(b)) {
 		why := objectionSeq
 		r.arrived.late(r.ordinal - b.ordinal)
@@ -134,8 +135,8 @@ func (s *state) renew(b *arrival, r *record) outcome {
 		}
 	}
 	s.receive(b, r)
-	// A heartbeat that waited long renews the lease from when it was sent, but proves nothing of now, nor of what was
-	// found out since.
+	// A heartbeat that waited long in NSQ renews the lease from the time when it was published. It does not end a suspicion
+	// unless it is recent and newer than the evidence.
 	if r.suspect && s.clock.at(b.now).sub(r.stamp)-s.clock.grace < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
 			r.openInquiry().round++ // an event may have reported a recovery at its ordinal already
@@ -169,7 +170,7 @@ func (s *state) receive(b *arrival, r *record) {
 	s.schedule(r, b.now)
 }
 
-// update takes over what the server now says of itself.
+// update applies a changed description of r.
 func (s *state) update(b *arrival, r *record) {
 	s.replace(s.holder(b, r), stepDisplaced, b, b.ordinal)
 	moved := b.Addr != r.view.Addr
@@ -194,9 +195,8 @@ func (s *state) update(b *arrival, r *record) {
 	}
 }
 
-// leave takes a server off the roll at its own word, and bars its incarnation even if it was never heard. A leave without
-// an incarnation ends the server that is there, unless it was published before that one's newest heartbeat: whoever
-// publishes it by hand does not know the incarnation.
+// leave removes a server that published a leave, and leaves a tombstone even if the server is unknown. A leave without an
+// incarnation, as a person publishes it, removes the registered incarnation unless a heartbeat was published after the leave.
 func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
@@ -207,7 +207,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
 		b.Incarnation == 0 && r.incarnation == 0 && b.ordinal < r.ordinal,
 		b.Incarnation > 0 && b.Incarnation < r.incarnation,
-		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // of an earlier life
+		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // of an earlier process
 		s.ignore(b, objectionLeave)
 		return outcomeOutdated
 	case b.Incarnation == r.incarnation:
@@ -220,7 +220,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	return outcomeTaken
 }
 
-// rememberLeave remembers the leave of an incarnation of which no heartbeat was taken.
+// rememberLeave adds a tombstone for an incarnation that was never registered.
 func (s *state) rememberLeave(b *arrival) {
 	s.tombstones.add(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,

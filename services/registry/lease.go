@@ -6,62 +6,62 @@ import (
 	"time"
 )
 
-// leaseClock is the time by which leases age, L below. It stands in for "now" in the question how long a server has
-// been silent, because silence counts against a server only as far as we could have heard it: an nsqd that hangs, a
-// pause of this process or a cut network must expire nobody. It is told of every message and every tick, and looks at
-// no clock; its own time is that of state.
+// leaseClock measures how long servers have been silent. Silence counts only as far as this process could have received a
+// heartbeat, so that no server expires because an nsqd hangs, this process pauses or the network is cut. The clock learns of
+// every message and every tick, and reads no other clock. Its time, L below, advances at a tick by
 //
-// With h the interval of heartbeats, d that of ticks, K the number of nsqd through which a message ever came, and g the
-// time since the tick before, by the monotonic clock:
-//
-//	s = 0 if nothing comes through any nsqd or a message waited in the mailbox for more than 1 s + grace, else receiving/K
 //	L += min(g, 2d) * s
 //
-// An nsqd to which this process was never connected and through which no message ever came is not in K: it may not exist. One
-// that was connected and delivers nothing is in K, because servers can publish to it: its topic may be paused. In lag.go is
-// what late messages change.
+// where
 //
-// An nsqd is receiving when any message has come through it, and silent after 2.5 s without one. The canaries that this
-// process publishes to each nsqd every second see to it that one comes wherever one can: through publishing, queue,
-// RDY, TCP, handler and mailbox. A server sends each heartbeat through a random nsqd, so with one of three silent a third
-// of the heartbeats may be on the way without our knowing, and silence counts two thirds.
+//	h  is the interval of heartbeats
+//	d  is the interval of ticks
+//	g  is the time since the tick before, by the monotonic clock
+//	K  is the number of nsqd that have delivered a message or to which this process was ever connected
+//	s  is the part of K that is receiving; 0 if a message waited in the mailbox for more than 1 s + grace
 //
-// What we could not know when it happened is given back afterwards:
+// An nsqd is receiving while messages arrive through it, and silent after 2.5 s without one. This process publishes a canary
+// to each nsqd every second, which passes through publishing, queue, RDY, TCP, handler and mailbox. A server publishes each
+// heartbeat to a random nsqd. If one of three nsqd is silent, a third of the heartbeats may be delayed, so time counts two thirds.
 //
-//	g > 2d               credit min(h, g - d)      a stall of ours ended: what queued has an interval to arrive
-//	an nsqd newly silent  credit 2.5 s               its silence was taken for theirs until now, if it was ever heard
-//	an nsqd receiving again  credit min(h, time silent) what it held back has an interval to arrive
+// An nsqd outside of K may not exist. An nsqd that accepts connections and delivers nothing is in K, because servers can publish
+// to it: its topic may be paused. lag.go describes the effect of late messages.
 //
-// A stall of ours is no silence of an nsqd, either: what is more than a tick of it counts for none that was receiving.
+// Credits give back the time that should not have counted:
 //
-// credit(c) makes every lease younger by c, but none younger than new. (Stamps move towards L, which comes to the same
-// as L going back, and so L only goes forward.) Of several credits at one tick the largest counts, because all of them
-// give back the same time. An nsqd that comes and goes, or ticks that are always late, must not keep the dead for ever: so
-// credits come out of a credit limit of 2h + 2.5 s, into which goes half of what L advances.
+//	this process paused (g > 2d)  min(h, g - d)         messages that queued meanwhile have an interval to arrive
+//	an nsqd becomes silent        2.5 s                 until now its silence counted against servers
+//	an nsqd is receiving again    min(h, time silent)   messages that it held back have an interval to arrive
+//
+// A pause of this process does not make an nsqd silent.
+//
+// A credit c makes every lease younger by c, but not younger than a new one. It moves the stamps, so L never decreases. Of several
+// credits at one tick the largest counts, because they give back the same time. If an nsqd keeps changing or every tick is late,
+// dead servers must expire all the same. Therefore the credits have a limit, which is at most 2h + 2.5 s and grows by half of what
+// L advances.
 //
 //	age of a lease = L - grace - stamp        stamp = max(stamp, L - delay) at each heartbeat
 //
-// The delay is the time that the heartbeat waited in NSQ, free of the skew of clocks: pipeline.ClockSkew has its formula.
-// The sender's clock is used for nothing.
+// The delay is the time that the heartbeat waited in NSQ, see pipeline.ClockSkew. The clock of the sender is not used.
 type leaseClock struct {
 	interval, tick time.Duration // h and d
 	canaries       time.Duration // interval of the canaries through each nsqd
 
 	lease       leaseTime     // L at the last tick
-	creditLimit time.Duration // what may be given back now
-	last        time.Duration // when that was
+	creditLimit time.Duration // credit that is left
+	last        time.Duration // time of that tick
 	receiving   int64         // s = receiving/known until the next tick
 	known       int64
-	unreached   int           // nsqd that are not in K
-	grace       time.Duration // what the lag of nsqd explains of every age; see lag.go
+	unreached   int           // known nsqd that are not in K
+	grace       time.Duration // part of every age that late messages explain; see lag.go
 
-	reached     func(addr string) bool // see Config; nil: none was
+	reached     func(addr string) bool // see Config; nil: never
 	nsqds       map[string]*nsqd
-	recent      *nsqd         // that of the last message: mostly the next one comes the same way
-	lastMessage time.Duration // when the last message came through any nsqd
-	oldest      time.Duration // receipt of the oldest message since the last tick; forever if there was none
+	recent      *nsqd         // nsqd of the last message; the next one is often from the same
+	lastMessage time.Duration // receipt of the last message through any nsqd
+	oldest      time.Duration // receipt of the oldest message since the last tick, or forever
 
-	backlog bool // a heartbeat has come that waited for its whole TTL, since late was asked
+	backlog bool // a heartbeat has waited in NSQ for its TTL since the last call of late
 }
 
 func newLeaseClock(interval, tick, canaries time.Duration) leaseClock {
@@ -77,8 +77,8 @@ func (c *leaseClock) maxCreditLimit() time.Duration { return 2*c.interval + c.si
 // missing by then.
 func (c *leaseClock) silentAfter() time.Duration { return c.canaries * 5 / 2 }
 
-// at is what L may be at most at a moment near to the last tick: the next one will tell how much of the time counts, and
-// a heartbeat must not be older then than it is.
+// at returns the latest lease time that the next tick could assign to now. A heartbeat that is stamped with it is never older
+// than it really is.
 func (c *leaseClock) at(now time.Duration) leaseTime { return c.lease.add(min(now-c.last, 2*c.tick)) }
 
 func (c *leaseClock) share(g time.Duration) time.Duration {
@@ -88,7 +88,7 @@ func (c *leaseClock) share(g time.Duration) time.Duration {
 	return g * time.Duration(c.receiving) / time.Duration(c.known)
 }
 
-// saw notes that a message came through an nsqd.
+// received notes that a message arrived through an nsqd.
 func (c *leaseClock) received(via string, now, delay time.Duration) {
 	s := c.recent
 	if s == nil || s.addr != via {
@@ -102,7 +102,7 @@ func (c *leaseClock) received(via string, now, delay time.Duration) {
 		s.reach, s.newer = at, true
 	}
 	s.ever, s.delay = true, delay
-	s.at = max(s.at, now, c.last) // it is applied now, and that is after the last tick, however long ago it was received
+	s.at = max(s.at, now, c.last) // a message that waited in the mailbox is applied after the last tick
 	c.lastMessage = max(c.lastMessage, s.at)
 	c.oldest = min(c.oldest, now)
 }
@@ -110,12 +110,12 @@ func (c *leaseClock) received(via string, now, delay time.Duration) {
 // blind reports whether every nsqd is silent, because no message has arrived for silentAfter.
 func (c *leaseClock) blind() bool { return c.last-c.lastMessage >= c.silentAfter() }
 
-// advance moves L to a tick, and returns the credit for every lease. known are the nsqd that there are; nil says that
-// the caller does not care, and then all are receiving.
+// advance moves L to a tick and returns the credit for every lease. known lists the addresses of the existing nsqd; if it is
+// nil, every nsqd counts as receiving.
 func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Duration) {
 	lag := c.last - c.oldest
 	c.oldest = forever
-	now = max(now, c.last) // as several goroutines read the time it may go back by a little
+	now = max(now, c.last) // several goroutines read the time, so it may go back a little
 	g := now - c.last
 	if g > 2*c.tick {
 		credit = min(c.interval, g-c.tick)
@@ -139,7 +139,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	return credit
 }
 
-// forgive takes a pause of ours out of the silence of nsqd.
+// forgive removes a pause of this process from the silence of every nsqd.
 func (c *leaseClock) forgive(pause, now time.Duration) {
 	c.lastMessage = min(c.lastMessage+pause, now)
 	for _, s := range c.nsqds {
@@ -149,7 +149,7 @@ func (c *leaseClock) forgive(pause, now time.Duration) {
 	}
 }
 
-// know brings K up to date.
+// updateKnown adds and removes nsqd.
 func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	for _, addr := range known {
 		if c.nsqds[addr] == nil {
@@ -167,8 +167,8 @@ func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	}
 }
 
-// look finds out which nsqd are silent or late, counts those that are receiving, and returns the credit for what has changed.
-// before is the time of the tick before.
+// examine updates the reception of every nsqd, counts those that are receiving, and returns the credit for the changes. before
+// is the time of the tick before.
 func (c *leaseClock) examine(now, before time.Duration) (credit time.Duration) {
 	c.receiving, c.known, c.unreached, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
@@ -200,7 +200,7 @@ func (c *leaseClock) examine(now, before time.Duration) (credit time.Duration) {
 	return credit
 }
 
-// silentNSQD are the addresses of the silent nsqd, sorted.
+// silentNSQD returns the addresses of the silent nsqd, sorted.
 func (c *leaseClock) silentNSQD() []string {
 	var silent []string
 	for addr, s := range c.nsqds {
@@ -212,7 +212,7 @@ func (c *leaseClock) silentNSQD() []string {
 	return silent
 }
 
-// credit makes every lease younger by c, and none younger than new.
+// credit makes every lease younger by c, but not younger than a new one.
 func (s *state) credit(c time.Duration) {
 	s.credited += c
 	l := s.clock.lease

@@ -7,10 +7,10 @@ import (
 	"rollcall/events"
 )
 
-// Mode is how far the registry trusts its own ears.
+// Mode is how far the registry trusts its reception: see README.md.
 type Mode = events.Mode
 
-// The modes of events, for those who ask the registry.
+// The values of Mode.
 const (
 	ModeWarming = events.ModeWarming
 	ModeNormal  = events.ModeNormal
@@ -23,16 +23,15 @@ type Membership struct {
 	Revision   uint64
 	Generation uint64 // of this process; each new Membership has a higher one, even if no event was emitted
 	Mode       Mode
-	Complete   bool      // every server that publishes is on the roll: it was heard on time for an interval, or restored
+	Complete   bool      // every server that publishes is known; see whole
 	Silent     []string  // nsqd through which no message arrives, sorted
 	Conflict   *Conflict // another API server with the same id, or nil
-	// Servers in order of service and id. Their vitals (seq, last seen, age, load, via) are those of
-	// each server's last transition, because a heartbeat that changes nothing makes no new membership.
-	// Registry.List has the current ones.
+	// Servers are sorted by service and id. Their vitals (seq, last seen, age, load, via) are those at the last transition of
+	// each server, because a heartbeat that changes nothing makes no new membership. Registry.List has the current vitals.
 	Servers []*events.Server
 }
 
-// vitals are what each heartbeat renews.
+// vitals are the values that each heartbeat renews.
 type vitals struct {
 	Seq       uint64
 	LastSeen  time.Time
@@ -46,13 +45,13 @@ func (v vitals) apply(s *events.Server) {
 	s.Seq, s.LastSeen, s.LastProbe, s.AgeMS, s.Load, s.Via = v.Seq, v.LastSeen, v.LastProbe, v.Age.Milliseconds(), v.Load, v.Via
 }
 
-// Query selects servers. The zero Query selects all; each field that is set narrows it.
+// Query selects servers. The zero Query selects all servers; each field that is set excludes servers.
 type Query struct {
 	Service string
 	State   events.State
 	Zone    string
-	Tags    []string    // each must be there
-	Meta    events.Meta // each entry must be there
+	Tags    []string    // the server has all of them
+	Meta    events.Meta // the server has all of them
 }
 
 // Matches reports whether q selects s.
@@ -75,7 +74,7 @@ func (q *Query) all() bool {
 	return q.Service == "" && q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
-// without is s but for its servers.
+// without returns a copy of s without servers.
 func (s *Membership) without() *Membership {
 	part := *s
 	part.Servers = nil

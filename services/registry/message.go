@@ -7,8 +7,8 @@ import (
 	"rollcall/events"
 )
 
-// message is a heartbeat on its way to the state. What the sender's goroutine can work out is in it, because there
-// are many of them and one that owns the roll.
+// message is a heartbeat in the mailbox. The goroutine of the sender computes the fingerprint, because many goroutines send and
+// only one applies.
 type message struct {
 	heartbeat   *events.Heartbeat
 	receipt     events.Receipt
@@ -21,20 +21,20 @@ func newMessage(h *events.Heartbeat, r events.Receipt) message {
 
 var hashSeed = maphash.MakeSeed()
 
-// fingerprintOf returns a hash of all that a heartbeat says of its server and that an update would tell. Comparing it with
-// that of the last one touches none of the strings kept for the server, which at 10 000 servers are not in any cache.
-// Two descriptions of one server have the same fingerprint once in 2^64 changes; that change is told with the next.
+// fingerprintOf returns a hash of the fields of a heartbeat whose change updates the server. Comparing fingerprints reads no strings
+// of the record, which at 10 000 servers are in no CPU cache. With a probability of 2^-64 a change has the same fingerprint, and
+// is then emitted with the next change.
 func fingerprintOf(h *events.Heartbeat) uint64 {
-	var array [256]byte // enough for most: then it stays on the stack
+	var array [256]byte // enough for most heartbeats; stays on the stack
 	b := array[:0]
-	str := func(s string) { b = append(append(b, s...), 0) } // no string of a valid heartbeat has a zero
+	str := func(s string) { b = append(append(b, s...), 0) } // no string of a valid heartbeat contains a zero byte
 	str(h.Addr)
 	str(h.Zone)
 	str(h.Version)
 	for _, t := range h.Tags {
 		str(t)
 	}
-	str("") // tags end: none of them is empty
+	str("") // end of the tags, none of which is empty
 	for _, e := range h.Meta {
 		str(e.Key)
 		str(e.Value)

@@ -9,23 +9,23 @@ import (
 	"rollcall/events"
 )
 
-// The mass guard. Many suspects at once say more of us, or of what is between, than of them: Eureka stops evicting
-// below 85 % of the expected heartbeats, and so does this.
+// Mode holding. If many servers are suspect at once, the cause is more likely this process or the network than the servers.
+// Eureka stops evicting below 85 % of the expected heartbeats for the same reason.
 const (
-	massPercent = 15 // of the roll
-	smallRoll   = 10 // below it, massSmall
+	massPercent = 15 // of all servers; more suspects begin mode holding
+	fewServers  = 10 // with fewer servers massSmall and calmSmall apply
 	massSmall   = 50
-	calmPercent = 10 // where holding ends
+	calmPercent = 10 // of all servers; no more suspects end mode holding
 	calmSmall   = 34
-	expiryShare = 10 // the roll divided by it may expire in a second while the mode is not normal
+	expiryShare = 10 // one of so many servers may expire per second, unless the mode is normal
 )
 
-// settle finds out the mode of this tick.
+// settle sets the mode at a tick, g after the one before.
 //
-//	blind    nothing comes through any nsqd
-//	warming  until TTL + interval after a start, or after blind
-//	holding  more than 15 % of the roll is suspect (under 10 servers half), until it is at most 10 % (a third)
-//	normal   else
+//	blind    no message arrives through any nsqd
+//	warming  for TTL + interval after a start, or after mode blind
+//	holding  from more than 15 % suspects (half if there are fewer than 10 servers) until there are at most 10 % (a third)
+//	normal   otherwise
 func (s *state) settle(m moment, g time.Duration) {
 	s.refill(g)
 	if !s.complete && s.whole(m.at) {
@@ -56,7 +56,7 @@ func (s *state) settle(m moment, g time.Duration) {
 // mass reports whether too many servers are suspect at once.
 func (s *state) mass() bool {
 	percent, calm := massPercent, calmPercent
-	if len(s.servers) < smallRoll {
+	if len(s.servers) < fewServers {
 		percent, calm = massSmall, calmSmall
 	}
 	if s.mode == ModeHolding {
@@ -65,8 +65,8 @@ func (s *state) mass() bool {
 	return s.suspects > 1 && s.suspects*100 > percent*len(s.servers)
 }
 
-// refill lets a part of the roll expire for each second that has passed: of the roll as it was when the mode was normal
-// last, or has grown to since, so that all of a fleet that is gone expires in ten seconds.
+// refill allows further expiries for the time g: a tenth of the fleet per second, so that a fleet that is gone expires in ten
+// seconds. The fleet is the number of servers when the mode was last normal, or the maximum since.
 func (s *state) refill(g time.Duration) {
 	s.fleet = max(s.fleet, len(s.servers))
 	if s.mode == ModeNormal {
@@ -76,7 +76,7 @@ func (s *state) refill(g time.Duration) {
 	s.allowance = min(perSecond, s.allowance+perSecond*g.Seconds())
 }
 
-// allow reports whether one more server may expire now, and counts it.
+// allow reports whether one more server may expire now. If so, it counts the expiry.
 func (s *state) allow() bool {
 	if s.mode == ModeNormal {
 		return true
@@ -88,7 +88,7 @@ func (s *state) allow() bool {
 	return true
 }
 
-// change enters a mode and tells of it.
+// enterMode changes the mode and emits an event.
 func (s *state) enterMode(to Mode, why events.Cause, m moment) {
 	if to == s.mode {
 		return
@@ -105,19 +105,19 @@ func (s *state) enterMode(to Mode, why events.Cause, m moment) {
 	})
 }
 
-// modeDetail says in words what a mode means.
+// modeDetail describes a mode.
 func (s *state) modeDetail(m Mode) string {
 	switch m {
 	case ModeBlind:
 		return s.blindDetail()
 	case ModeWarming:
-		return fmt.Sprintf("nobody expires by silence until nsqd has been heard, or heard again, for %v; nothing needs to be done", s.cfg.TTL+s.cfg.Interval)
+		return fmt.Sprintf("no server expires by silence until messages have arrived for %v; no action is needed", s.cfg.TTL+s.cfg.Interval)
 	case ModeHolding:
 		probed := ""
 		if s.cfg.Probing {
 			probed = "each suspect is probed, and "
 		}
-		return fmt.Sprintf("%d of %d servers are suspect at once: %sat most a tenth of all servers expires in a second", s.suspects, len(s.servers), probed)
+		return fmt.Sprintf("%d of %d servers are suspect at once: %sat most a tenth of all servers expires per second", s.suspects, len(s.servers), probed)
 	}
 	return fmt.Sprintf("%d of %d servers are suspect", s.suspects, len(s.servers))
 }
@@ -127,6 +127,6 @@ func (s *state) blindDetail() string {
 	if s.cfg.BlindCause != nil {
 		cause = cmp.Or(s.cfg.BlindCause(), cause)
 	}
-	return fmt.Sprintf("nothing has come through any of %d nsqd for %v: %s; until that is mended leases stand still, and every server is kept unless it is found to be gone",
+	return fmt.Sprintf("no message has arrived through any of %d nsqd for %v: %s; until messages arrive leases stand still, and a server is removed only if a probe shows that it is gone",
 		len(s.clock.nsqds), s.clock.silentAfter(), cause)
 }

@@ -2,8 +2,8 @@ package registry
 
 import "rollcall/events"
 
-// outbox is the bounded queue between the state and whoever publishes. Revisions are given when an
-// event enters, so one that is dropped leaves a gap that a subscriber sees.
+// outbox is the bounded queue of the events to publish. An event has its revision before it enters the queue, so subscribers
+// notice a dropped event by the gap.
 type outbox struct {
 	queue   []events.Event
 	max     int
@@ -22,6 +22,6 @@ func (o *outbox) pop() {
 	o.queue[0] = nil
 	o.queue = o.queue[1:]
 	if len(o.queue) == 0 {
-		o.queue = nil // lets go of what a burst needed
+		o.queue = nil // frees the memory of a burst
 	}
 }

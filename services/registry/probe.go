@@ -3,9 +3,9 @@ package registry
 import "time"
 
 const (
-	probeEvery = time.Second      // between two probes of a suspect,
-	probeTries = 10               // for this number of probes; then one per interval until a heartbeat arrives
-	probeLost  = 10 * time.Second // after this time without a report a probe is sent again
+	probeEvery = time.Second      // time between two probes of a suspect
+	probeTries = 10               // number of probes at that pace; then there is one per interval until a heartbeat arrives
+	probeLost  = 10 * time.Second // time without a report after which a probe is sent again
 )
 
 // probeState is when one server is probed.
@@ -25,7 +25,7 @@ type probeScheduler struct {
 	controlAt time.Duration // earliest time of the next control probe
 }
 
-// want queues a probe of r, if probes are enabled and the last one is long enough ago.
+// want queues a probe of r, if probes are enabled and the last probe is long enough ago.
 func (p *probeScheduler) want(r *record, now time.Duration) {
 	if !p.enabled || now < r.openInquiry().probe.notBefore {
 		return
@@ -50,7 +50,7 @@ func (p *probeScheduler) next() *record {
 	return nil
 }
 
-// taken notes that a prober has taken the next probe.
+// taken notes that a prober has received the next probe.
 func (p *probeScheduler) taken(now time.Duration) {
 	q := &p.queue[0].inquiry.probe
 	q.wanted, q.pending = false, true
@@ -65,17 +65,17 @@ func (p *probeScheduler) pop() {
 	p.queue = p.queue[1:]
 }
 
-// reported notes the result of a probe of r that began at a moment.
+// reported notes the result of a probe of r that started at began.
 func (p *probeScheduler) reported(r *record, f Finding, began, tick time.Duration) {
 	q := &r.inquiry.probe
 	q.pending = false
-	q.notBefore = began + r.probeInterval() - tick/2 // for the tick at that time, not the one after it
+	q.notBefore = began + r.probeInterval() - tick/2 // so that the tick nearest to began + probeInterval probes again
 	if f != FindingSilent && f != FindingUnknown {
 		p.answered = max(p.answered, began)
 	}
 }
 
-// probeInterval is the time between two probes of r.
+// probeInterval returns the time between two probes of r.
 func (r *record) probeInterval() time.Duration {
 	if !r.suspect || r.inquiry.probe.sent >= probeTries {
 		return max(probeEvery, r.interval())
@@ -83,14 +83,14 @@ func (r *record) probeInterval() time.Duration {
 	return probeEvery
 }
 
-// answersElsewhere reports whether a server has answered a probe since the probes of r began to fail, or r is the only server.
-// Otherwise the failures may be caused by the network of this process.
+// answersElsewhere reports whether any server has answered a probe since failedAt, or there is only one server. Otherwise the
+// network of this process may be the cause of failed probes.
 func (s *state) answersElsewhere(failedAt time.Duration) bool {
 	return s.probes.answered >= failedAt || len(s.order) == 1
 }
 
-// probeControl probes another server while no probe of r succeeds and no server has answered since. It chooses the server
-// with the newest heartbeat that is not suspect, at most once a second.
+// probeControl probes another server if probes of r fail and no server has answered since: see answersElsewhere. It chooses the
+// server with the newest heartbeat that is not suspect. It probes at most once a second.
 func (s *state) probeControl(r *record, now time.Duration) {
 	if known := r.suspicion(); known.failed == 0 || s.answersElsewhere(known.failedAt) || now < s.probes.controlAt {
 		return

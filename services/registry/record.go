@@ -12,44 +12,44 @@ import (
 // key names a server.
 type key struct{ service, id string }
 
-// record is what the state knows of one server. Its size times the size of the roll is most of the
-// memory of an API server (BenchmarkMemoryPerServer).
+// record holds what the state knows about one server. Most of the memory of an API server is in its records: see
+// BenchmarkMemoryPerServer.
 type record struct {
-	// view is what readers see. They share it, so it is never changed, only replaced; its vitals
-	// (seq, last seen, load, via) are those of the moment it was made.
+	// view is what readers see. They share it, so it is replaced, never changed. Its vitals (seq, last seen, load, via) are
+	// those at the time when it was made.
 	view *events.Server
 
-	// The rest of the record is all that a renewal touches: a look at the view and its strings would double its
-	// cost, because at 10 000 servers they are in no cache (BenchmarkObserve). These four say what the view says.
+	// A renewal uses only the fields below. Reading the view and its strings would double its cost, because at 10 000 servers
+	// they are in no CPU cache: see BenchmarkObserve. The first three are copies of fields of the view.
 	incarnation int64
 	ttl         time.Duration
 	suspect     bool
 	arrived     arrived
 	fingerprint uint64 // of the heartbeat that the view was made of
 
-	stamp       leaseTime             // the lease runs from here, by the lease clock: a heartbeat, or an answer
-	beat        leaseTime             // by the lease clock, when the newest heartbeat was sent
-	sent        time.Duration         // the same moment, by the state's own time
-	claimed     time.Duration         // when its first heartbeat at its address was sent
-	lastSeen    int64                 // the same moment on the wall, Unix nanoseconds
-	ordinal     uint64                // of the newest heartbeat; see ordinal
-	via         unique.Handle[string] // nsqd it came through
+	stamp       leaseTime             // start of the lease: the newest heartbeat or answer to a probe
+	beat        leaseTime             // when the newest heartbeat was published
+	sent        time.Duration         // the same moment, by the time of the state
+	claimed     time.Duration         // when its first heartbeat from its address was published
+	lastSeen    int64                 // when the newest heartbeat was published, Unix nanoseconds
+	ordinal     uint64                // of the newest heartbeat; see the function ordinal
+	via         unique.Handle[string] // nsqd that the newest heartbeat came through
 	load        *events.Load
-	inquiry     *inquiry // nil: none
-	provisional bool     // suspect as a precaution since a restart, of which nobody was told
+	inquiry     *inquiry // or nil
+	provisional bool     // suspect since a restart, as a precaution; no event was emitted
 
-	due        time.Duration // next look at the lease; kept by the wheel, like slot, next and prev
+	due        time.Duration // when to judge it next; this and the next two lines belong to the wheel
 	slot       int64
 	next, prev *record
 
-	beats    [keptBeats]beat // a ring
-	received uint64          // heartbeats so far
-	changes  []change        // newest last, at most keptChanges
+	beats    [keptBeats]beat // a ring buffer
+	received uint64          // number of heartbeats so far
+	changes  []change        // at most keptChanges, the newest last
 }
 
-// beat and change are what explain remembers, as small as they can be.
+// beat is a heartbeat as explain shows it. beat and change are kept small.
 type beat struct {
-	at      int64 // receipt, Unix nanoseconds
+	at      int64 // of the receipt, Unix nanoseconds
 	ordinal uint64
 	delay   time.Duration
 	via     unique.Handle[string]
@@ -60,32 +60,32 @@ type change struct {
 	step step
 }
 
-// What explain remembers of each server: enough to see a rhythm and where it broke.
+// How much explain shows: enough to see the rhythm of the heartbeats and where it broke.
 const (
 	keptBeats   = 5
 	keptChanges = 8
 )
 
-// never is before every moment, and not so far that a difference to it overflows.
+// never is before every time. The difference to any time does not overflow.
 const never = -1 << 62
 
-// forever is after every moment, likewise.
+// forever is after every time. The difference to any time does not overflow.
 const forever = -never
 
 func (r *record) key() key { return key{r.view.Service, r.view.ID} }
 
 func (r *record) interval() time.Duration { return time.Duration(r.view.IntervalMS) * time.Millisecond }
 
-// suspectAfter is how long the server may be silent before it is suspect.
+// suspectAfter returns the silence after which the server is suspect.
 func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
 }
 
-// overdue is how long the server may be silent before its next heartbeat is late: an interval does not tell, because senders
-// spread their heartbeats by a tenth of it, and one that an nsqd did not take is published late through another.
+// overdue returns the silence after which the next heartbeat is late. It is more than an interval, because senders vary the
+// interval by a tenth, and publish late if they must try another nsqd.
 func (r *record) overdue() time.Duration { return min(r.suspectAfter(), r.interval()*3/2) }
 
-// deadline is when, by the lease clock, the server would be suspect, or expire.
+// deadline returns when the server becomes suspect, or expires.
 func (r *record) deadline() leaseTime {
 	if r.suspect {
 		return r.stamp.add(r.ttl)
@@ -93,12 +93,12 @@ func (r *record) deadline() leaseTime {
 	return r.stamp.add(r.suspectAfter())
 }
 
-// unrefutedAt reports whether a heartbeat that was sent then is newer than all that speaks against the server.
+// unrefutedAt reports whether a heartbeat published at sent is newer than all evidence against the server.
 func (r *record) unrefutedAt(sent time.Duration) bool {
 	return r.inquiry == nil || sent > r.inquiry.evidenceAt
 }
 
-// round is that of the next event.
+// round returns the round of the next event: see events.EventID.
 func (r *record) round() uint64 {
 	if r.inquiry == nil {
 		return 0
@@ -106,10 +106,10 @@ func (r *record) round() uint64 {
 	return r.inquiry.round
 }
 
-// gone reports whether the server is off the roll: only then it is not in the wheel.
+// gone reports whether the server was removed: every other record is in the wheel.
 func (r *record) gone() bool { return r.next == nil }
 
-// advance moves the record on to a newer ordinal, from which events are told apart anew, and reports whether nth is one.
+// advance sets the ordinal and starts the rounds again, if ordinal is newer than that of the record. It reports whether it is.
 func (r *record) advance(ordinal uint64) bool {
 	if ordinal <= r.ordinal {
 		return false
@@ -133,7 +133,7 @@ func (r *record) addChange(c change) {
 	r.changes = append(r.changes, c)
 }
 
-// seq is that of the newest heartbeat, 0 for a sender that states none.
+// seq returns the seq of the newest heartbeat, or 0 if the sender states none.
 func (r *record) seq() uint64 {
 	if r.incarnation == 0 {
 		return 0
@@ -141,7 +141,7 @@ func (r *record) seq() uint64 {
 	return r.ordinal
 }
 
-// vitals are those at a moment of the lease clock.
+// vitals returns the vitals at a lease time.
 func (r *record) vitals(lease leaseTime) vitals {
 	return vitals{
 		Seq:       r.seq(),
@@ -153,7 +153,7 @@ func (r *record) vitals(lease leaseTime) vitals {
 	}
 }
 
-// lastProbe is when the server told its id last, and zero if a heartbeat is newer.
+// lastProbe returns when the server last told its id to a probe, or the zero time if a heartbeat is newer.
 func (r *record) lastProbe() time.Time {
 	if r.inquiry == nil || r.stamp <= r.beat {
 		return time.Time{}
@@ -161,8 +161,8 @@ func (r *record) lastProbe() time.Time {
 	return r.inquiry.findings.identified()
 }
 
-// newView makes the view of a server from a heartbeat that was checked. Strings are copied: those of
-// a heartbeat hold its whole body.
+// newView makes the view of a server from a valid heartbeat. It copies the strings, because those of the heartbeat keep the
+// whole message in memory.
 func newView(h *events.Heartbeat) *events.Server {
 	s := &events.Server{
 		Service:     strings.Clone(h.Service),
@@ -197,8 +197,8 @@ func aliveState(weight int) events.State {
 	return events.StateAlive
 }
 
-// ordinal orders the heartbeats of one incarnation: by seq, or by the broker's stamp where the sender
-// states none.
+// ordinal returns the number that orders the heartbeats of one incarnation: seq, or the timestamp of nsqd if the sender states
+// no seq.
 func ordinal(h *events.Heartbeat, r events.Receipt) uint64 {
 	if h.Seq > 0 {
 		return h.Seq

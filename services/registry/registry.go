@@ -10,28 +10,28 @@ import (
 )
 
 var (
-	// ErrStopped is returned by every method once Run has ended.
+	// ErrStopped is returned by every method after Run has returned.
 	ErrStopped = errors.New("registry: stopped")
-	// ErrNotFound says that no such server is on the roll.
+	// ErrNotFound is returned for a server that is not registered.
 	ErrNotFound = errors.New("registry: no such server")
 )
 
-// Registry is the actor: a mailbox, and a goroutine (Run) that owns the state. All methods are safe for
-// concurrent use; each one ends with its answer, with its context, or with ErrStopped.
+// Registry is an actor: a mailbox and a goroutine, Run, that owns the state. All methods are safe for concurrent use. Each
+// returns when it has its result, when its context ends, or with ErrStopped.
 type Registry struct {
 	mailbox chan message
 	calls   chan func(*state)
 	events  chan events.Event
 	probes  chan Probe
-	done    chan struct{} // closed when Run has ended
+	done    chan struct{} // closed when Run has returned
 
-	// Owned by Run's goroutine.
+	// Owned by the goroutine of Run.
 	state    *state
 	watchers map[watcher]struct{}
 	notified *Membership // what the watchers received last
 }
 
-// New starts nothing. The error is that of cfg.Validate.
+// New returns a registry that is not running, or the error of cfg.Validate.
 func New(cfg Config) (*Registry, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -49,16 +49,16 @@ func New(cfg Config) (*Registry, error) {
 	}, nil
 }
 
-// Observe hands a heartbeat, or a leave, to the registry: one that is valid and states its interval and TTL. Nobody
-// may change h from then on. Observe does not wait until it is applied, but blocks while the mailbox is full.
+// Observe puts a heartbeat or a leave into the mailbox. h must be valid and state its interval and TTL, and must not change
+// afterwards. Observe returns before h is applied. It blocks while the mailbox is full.
 func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt events.Receipt) error {
-	select { // apart from the others: a mailbox with room is no sign of a reader
+	select { // first, because a mailbox may have room after Run has returned
 	case <-r.done:
 		return ErrStopped
 	default:
 	}
 	m := newMessage(h, receipt)
-	select { // apart from the last: one case locks one channel, three lock three
+	select { // faster than the next select, which locks three channels
 	case r.mailbox <- m:
 		return nil
 	default:
@@ -73,9 +73,9 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 	}
 }
 
-// Tick tells the registry what time it is and which nsqd there are, by the addresses that receipts name. Suspicion
-// and expiry by silence come from it alone. It returns when every heartbeat that was in the mailbox before is applied
-// and every lease is judged. The registry keeps nsqd; nobody may change it from then on.
+// Tick sets the time and the addresses of the nsqd, as receipts name them. Servers become suspect and expire by silence only in
+// Tick. It returns after it has applied every heartbeat that was in the mailbox and judged every lease. The registry keeps nsqd,
+// which must not change afterwards.
 func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error {
 	_, err := query(ctx, r, func(s *state) struct{} {
 		s.tick(now, nsqd)
@@ -84,12 +84,12 @@ func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error
 	return err
 }
 
-// Probes are the questions that the registry wants answered, each by Report: at most one a second about one server. There
-// is one reader. While nobody reads, a question waits, once for each server. The channel is closed when Run returns.
+// Probes returns the channel of the probes to send, for one reader. Each result goes to Report. A server is probed at most once
+// a second; while nobody reads, at most one probe of each server waits. The channel is closed when Run returns.
 func (r *Registry) Probes() <-chan Probe { return r.probes }
 
-// Report hands over what was found out about a server. It returns when the registry has taken it, after every heartbeat that
-// was in the mailbox before.
+// Report adds evidence about a server. The registry applies it after every heartbeat that was in the mailbox before. Report may
+// return before that.
 func (r *Registry) Report(ctx context.Context, e Evidence) error {
 	select {
 	case r.calls <- func(s *state) { s.report(e) }:
@@ -101,8 +101,8 @@ func (r *Registry) Report(ctx context.Context, e Evidence) error {
 	}
 }
 
-// Members returns the membership that q selects. It costs the registry the same whatever the size of
-// the roll, as long as the membership does not change; the selection is done by the caller's goroutine.
+// Members returns the membership that q selects. While the membership does not change, the cost for the goroutine of Run does
+// not depend on the number of servers; the goroutine of the caller selects.
 func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
 	membership, err := query(ctx, r, (*state).members)
 	if err != nil {
@@ -111,14 +111,14 @@ func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
 	return membership.Select(q), nil
 }
 
-// List is Members with the vitals of the last tick, for people. The first call after a tick costs the registry
-// a walk over the roll. The values belong to the caller.
+// List is Members with the vitals of the last tick. The first call after a tick makes Run walk over all servers. The caller owns
+// the result.
 func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, error) {
-	type answer struct {
+	type result struct {
 		membership *Membership
 		vitals     []vitals
 	}
-	a, err := query(ctx, r, func(s *state) answer { return answer{s.members(), s.currentVitals(s.age(now))} })
+	a, err := query(ctx, r, func(s *state) result { return result{s.members(), s.currentVitals(s.age(now))} })
 	if err != nil {
 		return nil, err
 	}
@@ -133,16 +133,16 @@ func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membershi
 	return part, nil
 }
 
-// Explain tells why a server is in its state. Where it is not on the roll the error is an ErrNotFound that tells
-// what is known of its end.
+// Explain returns why a server is in its state. If the server is not registered the error wraps ErrNotFound and describes its
+// end, as far as it is known.
 func (r *Registry) Explain(ctx context.Context, service, id string, now time.Time) (*Explanation, error) {
-	type answer struct {
+	type result struct {
 		found *Explanation
 		gone  string
 	}
-	a, err := query(ctx, r, func(s *state) answer {
+	a, err := query(ctx, r, func(s *state) result {
 		found, gone := s.explain(key{service, id}, s.age(now))
-		return answer{found, gone}
+		return result{found, gone}
 	})
 	if err != nil {
 		return nil, err
@@ -153,17 +153,17 @@ func (r *Registry) Explain(ctx context.Context, service, id string, now time.Tim
 	return a.found, nil
 }
 
-// Events are all transitions, in order. There is one reader: what it takes is its own. While nobody reads they wait
-// in the outbox. The channel is closed when Run returns; Unsent has what was left.
+// Events returns the channel of all events, in order, for one reader. While nobody reads, events wait in the outbox. The channel
+// is closed when Run returns; Unsent has the events that are left.
 func (r *Registry) Events() <-chan events.Event { return r.events }
 
-// Unsent gives the events that nobody took. Call it after Run has returned.
+// Unsent returns the events that were not received. It must be called after Run has returned.
 func (r *Registry) Unsent() []events.Event { return r.state.outbox.queue }
 
-// batch bounds how many heartbeats are applied before the events, watchers and calls get their turn.
+// batch is the number of heartbeats that Run may apply before it serves events, watchers and calls.
 const batch = 512
 
-// Run owns the roll until ctx ends. It is called once; it returns nil.
+// Run applies messages until ctx ends. It must be called once, and returns nil.
 func (r *Registry) Run(ctx context.Context) error {
 	s := r.state
 	defer func() {
@@ -175,12 +175,12 @@ func (r *Registry) Run(ctx context.Context) error {
 		close(r.done)
 	}()
 	for {
-		var out chan events.Event // nil, and so never ready, while the outbox is empty
+		var out chan events.Event // nil, so never ready, while the outbox is empty
 		var next events.Event
 		if len(s.outbox.queue) > 0 {
 			out, next = r.events, s.outbox.queue[0]
 		}
-		var probes chan Probe // likewise
+		var probes chan Probe // nil while no probe waits
 		probe, wanted := s.nextProbe()
 		if wanted {
 			probes = r.probes
@@ -197,14 +197,14 @@ func (r *Registry) Run(ctx context.Context) error {
 		case probes <- probe:
 			s.probes.taken(s.clock.last)
 		case <-ctx.Done():
-			r.drain(s) // they are acked
+			r.drain(s) // NSQ will not deliver these heartbeats again
 			return nil
 		}
 		r.notifyWatchers()
 	}
 }
 
-// drain applies the heartbeats that wait, so that no lease is judged while the answer is in the mailbox.
+// drain applies the waiting heartbeats, so that no lease is judged while a heartbeat that renews it waits.
 func (r *Registry) drain(s *state) {
 	for range max(batch, len(r.mailbox)) {
 		select {
@@ -216,7 +216,7 @@ func (r *Registry) drain(s *state) {
 	}
 }
 
-// query runs f in the registry's goroutine and brings its answer back.
+// query runs f in the goroutine of Run and returns its result.
 func query[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error) {
 	reply := make(chan T, 1)
 	var none T
@@ -227,9 +227,9 @@ func query[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error)
 	case <-r.done:
 		return none, ErrStopped
 	}
-	select { // what Run took it answers, even when it stops
-	case answer := <-reply:
-		return answer, nil
+	select { // Run serves every call that it has received, even when it stops
+	case result := <-reply:
+		return result, nil
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}

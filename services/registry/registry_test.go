@@ -231,7 +231,7 @@ func TestExplainTellsHowItEnded(t *testing.T) {
 		t.Errorf("got %+v, %v; want one beat and one transition", e, err)
 	}
 	mustObserve(t, r, leaveOf(1, 2), time.Now())
-	for name, want := range map[string]string{id: "rollcall.server.left (leave) at ", "nobody": "never heard of"} {
+	for name, want := range map[string]string{id: "rollcall.server.left (leave) at ", "nobody": "never registered"} {
 		_, err := r.Explain(t.Context(), "data", name, time.Now())
 		prefix := "registry: no such server: data/" + name + ": " + want
 		if !errors.Is(err, registry.ErrNotFound) || len(err.Error()) < len(prefix) || err.Error()[:len(prefix)] != prefix {

@@ -7,21 +7,21 @@ import (
 	"rollcall/events"
 )
 
-// state is the roll and what may happen to it. It is pure: no goroutine, channel, clock, lock or
-// logger. Its own time is a Duration since the first moment it was told of, on the monotonic clock.
+// state is the set of servers and the transitions of them. It is pure: it uses no goroutine, channel, clock, lock or logger. Its
+// time is a Duration on the monotonic clock since its epoch, the first time that it received.
 type state struct {
 	cfg   Config
 	epoch time.Time
 
 	clock leaseClock
 
-	credited time.Duration // in all
+	credited time.Duration // sum of all credits
 	losses   losses
 
 	servers    map[key]*record
-	byAddr     map[key]*record    // key.id is an address here
-	latest     map[uint64]*record // by the hash of an address, the server that was registered there last
-	services   map[string]int     // servers of each
+	byAddr     map[key]*record    // key.id is the address
+	latest     map[uint64]*record // by hash of an address: the server that was registered there last
+	services   map[string]int     // number of servers
 	order      []*record          // by service and id, as in Membership
 	wheel      wheel
 	tombstones tombstones
@@ -34,14 +34,14 @@ type state struct {
 	mode      Mode
 	modeSince time.Time
 	warmAt    time.Duration // when warming ends
-	allowance float64       // how many may expire now, while the mode is not normal
-	fleet     int           // of which that is a part
-	complete  bool          // see whole; stays true
-	lateAt    leaseTime     // by the lease clock, when messages were late last
-	silent    []string      // nsqd; replaced, never changed
+	allowance float64       // number of servers that may expire now, unless the mode is normal
+	fleet     int           // number of servers that allowance grows with: see refill
+	complete  bool          // see whole; never becomes false again
+	lateAt    leaseTime     // when messages were last late
+	silent    []string      // addresses of nsqd; replaced, never changed
 
-	twins    map[int64]*twin // by the start of the process
-	conflict *Conflict       // nil: none; replaced, never changed
+	twins    map[int64]*twin // by start of the process
+	conflict *Conflict       // or nil; replaced, never changed
 
 	outbox   outbox
 	revision uint64
@@ -52,17 +52,17 @@ type state struct {
 	counts     counts
 }
 
-// outcome is what became of a heartbeat.
+// outcome is the result of a heartbeat or a leave.
 type outcome uint8
 
 const (
-	outcomeTaken     outcome = iota // renewed or changed something
-	outcomeCanary                   // a canary: it shows that we hear
-	outcomeUnproven                 // the first word of one that had ended
-	outcomeOutdated                 // older than what is known, or its incarnation is gone
-	outcomeStale                    // waited for its whole TTL
-	outcomeFull                     // the roll is full
-	outcomeUnmatched                // a leave of nobody that is here
+	outcomeTaken     outcome = iota // it registered, renewed, changed or ended a server
+	outcomeCanary                   // it was a canary
+	outcomeUnproven                 // it was the first heartbeat of a server that had ended
+	outcomeOutdated                 // it was older than what is known, or its incarnation has ended
+	outcomeStale                    // it waited in NSQ for its TTL or longer
+	outcomeFull                     // the registry is full
+	outcomeUnmatched                // it was a leave of an unknown server
 	outcomes
 )
 
@@ -101,7 +101,7 @@ func newState(cfg Config) *state {
 	return s
 }
 
-// since places t on the state's own time, which begins with the first heartbeat or tick.
+// since converts t to the time of the state. The first call sets the epoch.
 func (s *state) since(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		s.epoch = t
@@ -109,7 +109,7 @@ func (s *state) since(t time.Time) time.Duration {
 	return t.Sub(s.epoch)
 }
 
-// age is since for a question, which begins nothing.
+// age is since for queries, which do not set the epoch.
 func (s *state) age(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		return 0
@@ -132,7 +132,7 @@ func (s *state) members() *Membership {
 	return s.membership
 }
 
-// currentVitals are parallel to the servers of members, made at most once a tick and membership.
+// currentVitals returns the vitals of the servers, in the order of members. It computes them once per tick and membership.
 func (s *state) currentVitals(now time.Duration) []vitals {
 	if s.vitals == nil {
 		s.vitals = make([]vitals, len(s.order))

@@ -2,7 +2,7 @@ package registry
 
 import "rollcall/events"
 
-// step is one arrow of the diagram in the package comment, with its cause.
+// step is an arrow of the diagram in the package comment, with its cause.
 type step uint8
 
 const (
@@ -41,7 +41,7 @@ var stepEvents = [steps]struct {
 	stepDisplaced:   {events.TypeReplaced, events.CauseAddress},     // another id, on the same address
 }
 
-// event returns the type and cause that tell of the step.
+// event returns the type and cause of the event that reports the step.
 func (s step) event() (events.Type, events.Cause) { return stepEvents[s].typ, stepEvents[s].cause }
 
 // stepOf is the inverse of event.

@@ -11,8 +11,8 @@ type suspicion struct {
 	gone       bool          // evidence proves that the server is gone; why is the step of its end
 	why        step
 	failed     int           // probes in a row that did not confirm the server
-	accepted   int           // how many of them found a listener without an identity
-	failedAt   time.Duration // start of the first of them
+	accepted   int           // failed probes that were accepted by a listener without an id
+	failedAt   time.Duration // start of the first failed probe
 	extended   int           // intervals by which accepted connections have extended the lease
 }
 
@@ -65,7 +65,7 @@ func (r *record) suspicion() suspicion {
 	return r.inquiry.suspicion
 }
 
-// heard clears what is older than a heartbeat that was sent at a moment.
+// received clears evidence that is older than a heartbeat published at sent.
 func (q *inquiry) received(sent time.Duration) {
 	q.probe.sent = 0
 	if sent > q.evidenceAt {
@@ -73,7 +73,7 @@ func (q *inquiry) received(sent time.Duration) {
 	}
 }
 
-// clear also cancels a probe that no prober has taken.
+// clear removes all evidence, and cancels a probe that waits.
 func (q *inquiry) clear() {
 	q.suspicion.clear()
 	q.probe.wanted = false
@@ -87,7 +87,7 @@ type findings struct {
 
 const keptFindings = 5
 
-// finding is one piece of evidence, as small as possible.
+// finding is evidence as explain shows it. It is kept small.
 type finding struct {
 	at      int64 // Unix nanoseconds
 	took    time.Duration
@@ -100,7 +100,7 @@ func (f *findings) add(e Evidence) {
 	f.count++
 }
 
-// identified returns when the server last told its id, or the zero time if that is not among the findings.
+// identified returns when the server last told its id to a probe, or the zero time if findings has no such probe.
 func (f *findings) identified() time.Time {
 	for i := f.count; i > f.count-min(f.count, keptFindings); i-- {
 		if p := f.ring[(i-1)%keptFindings]; p.finding == FindingIdentified {

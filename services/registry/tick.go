@@ -21,7 +21,7 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	s.tombstones.expire(now)
 	s.ignored.sweep(now)
 	s.due = s.wheel.collect(now, s.due[:0])
-	slices.SortFunc(s.due, func(a, b *record) int { // the order of events is that of the deadlines
+	slices.SortFunc(s.due, func(a, b *record) int { // events are emitted in the order of the deadlines
 		return cmp.Or(cmp.Compare(a.deadline(), b.deadline()), byKey(a, b))
 	})
 	s.ticking = true
@@ -35,8 +35,8 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	clear(s.due)
 }
 
-// schedule sets the next look at a server: each tick at a suspect, at others when they would be suspect, by the lease
-// clock or by the plain one. The lease clock is never the faster one, so no look is late.
+// schedule sets when r is judged next: a suspect at every tick, another server when it could become suspect. The lease clock is
+// never faster than the monotonic clock, so the time of the state is early enough.
 func (s *state) schedule(r *record, now time.Duration) {
 	due := now + r.suspectAfter() - s.clock.at(now).sub(r.stamp)
 	switch {

@@ -10,7 +10,7 @@ import (
 func (s *state) suspect(r *record, why step, m moment) {
 	if !r.suspect {
 		if q := &r.openInquiry().probe; !q.pending {
-			q.notBefore = min(q.notBefore, m.now) // the slower pace of a server that is not suspect ends
+			q.notBefore = min(q.notBefore, m.now) // a server that is not suspect is probed less often
 		}
 		s.setState(r, events.StateSuspect)
 		s.emit(r, why, m)
@@ -20,7 +20,7 @@ func (s *state) suspect(r *record, why step, m moment) {
 	s.probes.want(r, m.now)
 }
 
-// trust ends a suspicion. If no event reported the suspicion, as of a restored server, none reports its end.
+// recover ends a suspicion. It emits no event if none reported the suspicion, as for a restored server.
 func (s *state) recover(r *record, why step, m moment) {
 	s.setState(r, aliveState(r.view.Weight))
 	if r.provisional {
@@ -30,13 +30,13 @@ func (s *state) recover(r *record, why step, m moment) {
 	s.emit(r, why, m)
 }
 
-// emitSuspected emits the suspicion of a server that was restored as a suspect, once there is evidence for it.
+// emitSuspected emits the suspicion of a restored server, once there is evidence for it.
 func (s *state) emitSuspected(r *record, m moment) {
 	r.provisional = false
 	s.emit(r, stepUnreachable, m)
 }
 
-// enter changes the state in which readers see the server.
+// setState makes r suspect, or ends that, in the view too.
 func (s *state) setState(r *record, to events.State) {
 	view := *r.view
 	view.State = to
@@ -62,7 +62,7 @@ func (s *state) insert(r *record) {
 // remove takes a server out of the registry, leaves a tombstone and emits why.
 func (s *state) remove(r *record, why step, m moment) { s.removeAs(r, why, r.edition(), m) }
 
-// removeAs is remove with the edition of the event.
+// removeAs is remove with another edition of the event.
 func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	s.tombstones.add(tombstone{
 		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: m.at.UnixNano(), ended: m.now,
@@ -77,7 +77,7 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	}
 	s.disclaim(r)
 	s.emitAs(r, why, e, m)
-	if s.ticking { // half of the fleet may end in one tick, which then takes all of them out of the order at once
+	if s.ticking { // then tick removes every server that ended from the order, in one pass
 		return
 	}
 	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
@@ -88,13 +88,13 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 // edition tells two events of one type and incarnation apart: see events.EventID.
 type edition struct{ ordinal, round uint64 }
 
-// edition of an event at the newest heartbeat.
+// edition returns the edition of an event at the newest heartbeat.
 func (r *record) edition() edition { return edition{r.ordinal, r.round()} }
 
-// emit puts the event of a step into the outbox, at a new revision.
+// emit puts the event of a step into the outbox. It has a new revision.
 func (s *state) emit(r *record, why step, m moment) { s.emitAs(r, why, r.edition(), m) }
 
-// emitAs is emit for a step that did not happen at the newest heartbeat.
+// emitAs is emit for a step that is not identified by the newest heartbeat.
 func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++

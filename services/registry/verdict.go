@@ -6,40 +6,40 @@ import (
 	"time"
 )
 
-// failuresToExpire is the number of probes in a row without confirmation after which silence expires a server. The default
-// lease leaves time for three between suspicion and its end. The chance that a healthy server loses a heartbeat and then
-// every probe falls with each of them by the rate at which probes are lost.
+// failuresToExpire is the number of failed probes in a row after which silence expires a server. With the default lease there is
+// time for three between suspicion and expiry. Each further probe makes it less likely that a healthy server expires.
 const failuresToExpire = 3
 
 const (
-	aliveAlone      = 60 * time.Second // answers to probes renew a lease for this time after the last heartbeat, or for the TTL,
-	aliveAloneBeats = 12               // or for this number of intervals, whichever is longest
+	// Answers to probes renew a lease for the longest of this time after the last heartbeat, this number of intervals and the TTL.
+	aloneTime      = 60 * time.Second
+	aloneIntervals = 12
 )
 
-// ruling is what decides the future of a server.
+// ruling is the rule that decides about a server.
 type ruling uint8
 
 const (
-	rulingAlive   ruling = iota // it becomes suspect when its lease is old enough
+	rulingAlive   ruling = iota // its lease is young; it becomes suspect later
 	rulingSuspect               // it becomes suspect now
 	rulingExpire                // it expires when its lease ends
-	rulingGone                  // evidence ends it now, in every mode
+	rulingGone                  // it expires now, in every mode, because evidence shows that it is gone
 	rulingBlind                 // it is kept: no message arrives through any nsqd
 	rulingWarming               // it is kept: the registry is warming
 	rulingIgnored               // it is kept: heartbeats with its id arrive and are ignored; see contended
 	rulingProbes                // it is kept until enough probes have failed
-	rulingControl               // it is kept until another server answers a probe, so that this process is not the cause
+	rulingControl               // it is kept until another server answers a probe: see answersElsewhere
 )
 
-// verdict is the judgement on a server at one moment. judge applies it and explain prints it.
+// verdict is the decision about a server at one moment. judge applies it and explain prints it.
 type verdict struct {
 	ruling    ruling
-	age, left time.Duration // of the lease; until it ends, or until the server is suspect
+	age, left time.Duration // age of the lease; time until it ends, or until an alive server is suspect
 	known     suspicion
 
 	suspectAfter, ttl time.Duration
 	probing, holding  bool          // probes are on; too many servers are suspect at once
-	unheard, alone    time.Duration // since the last heartbeat; how long answers to probes renew the lease after it
+	unheard, alone    time.Duration // time since the last heartbeat; time for which answers to probes renew the lease
 }
 
 // exhausted reports whether answers to probes do not renew the lease any more.
@@ -53,12 +53,13 @@ func (v verdict) end() (step, bool) {
 	return stepExpired, v.ruling == rulingExpire && v.left == 0
 }
 
-// verdict judges r at a time of the lease clock and changes nothing. Silence expires a suspect when its lease is as old as
-// its TTL, or older where accepted connections have extended it, and
+// verdict decides about r at a lease time. It changes nothing. Silence expires a suspect at the end of its lease, if
 //
-//	with probes     three in a row have failed, and another server has answered meanwhile or answers cannot renew the lease;
-//	                in mode normal it is enough that answers cannot renew it
-//	without probes  in mode normal at once; in mode holding after another TTL
+//	three probes in a row have failed, and another server has answered meanwhile
+//	answers to probes do not renew the lease any more; in mode holding also three probes must have failed
+//	probes are off; in mode holding after another TTL
+//
+// The lease ends after a TTL. Accepted connections extend it.
 func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	v := verdict{
 		known: r.suspicion(), age: lease.sub(r.stamp) - s.clock.grace, suspectAfter: r.suspectAfter(), ttl: r.ttl,
@@ -99,15 +100,15 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	return v
 }
 
-// unheard returns the time since the last heartbeat of r, and for how long after it answers to probes renew the lease: a server
-// that answers and is not heard through nsqd that work has a fault that its users would find out. The time begins anew while
-// the nsqd that its last heartbeat came through is silent, which may be the only one that it knows.
+// unheard returns the time since the last heartbeat of r, and the limit alone: answers to probes renew the lease only until then.
+// A server that answers probes although no heartbeat arrives through working nsqd has a fault. While the nsqd of its last heartbeat
+// is silent the time does not count, because r may know no other nsqd.
 func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duration) {
 	since := r.beat
 	if way := s.clock.nsqds[r.via.Value()]; way != nil {
 		since = max(since, min(way.until, r.stamp))
 	}
-	return lease.sub(since), s.clock.withUnreached(max(aliveAlone, r.ttl, aliveAloneBeats*r.interval()))
+	return lease.sub(since), s.clock.withUnreached(max(aloneTime, r.ttl, aloneIntervals*r.interval()))
 }
 
 // String describes the future of the server.
@@ -170,7 +171,7 @@ func (v verdict) future(unless string) string {
 	return fmt.Sprintf("it expires in %v %s", left, unless)
 }
 
-// judge applies the verdict on a server that is due.
+// judge applies the verdict about a server that is due.
 func (s *state) judge(r *record, m moment) {
 	v := s.verdict(r, s.clock.lease, s.mode)
 	if v.ruling == rulingSuspect {
@@ -185,7 +186,7 @@ func (s *state) judge(r *record, m moment) {
 	case r.suspect:
 		s.probes.want(r, m.now)
 		s.probeControl(r, m.now)
-	case m.now-s.clock.grace-r.sent >= r.suspectAfter(): // the lease is young only because the lease clock has been slow
+	case m.now-s.clock.grace-r.sent >= r.suspectAfter(): // the lease is young only because the lease clock was slow
 		s.probes.want(r, m.now)
 	}
 	s.schedule(r, m.now)

@@ -2,20 +2,20 @@ package registry
 
 import "time"
 
-// wheelSlots times the tick is one turn of the wheel, 256 s by default. A record that is due later
-// than that is passed over, once a turn, until its turn comes.
+// wheelSlots is the number of slots. A turn of the wheel takes wheelSlots ticks, 256 s by default. A record that is due after more
+// than a turn is skipped once a turn until it is due.
 const wheelSlots = 1024
 
-// wheel is a timing wheel of records by the moment they are due: O(1) to move a record when its
-// server is heard, and a tick looks only at the slots that time has passed. A heap costs
-// 17 cache misses for each heartbeat at 100 000 servers, a sweep looks at everybody.
+// wheel is a timing wheel of records by the time when they are due. Moving a record costs O(1), and a tick reads only the slots
+// that have become due. With 100 000 servers a heap would cost 17 cache misses for each heartbeat, and a tick without an index
+// would read every record.
 type wheel struct {
-	slots [wheelSlots]*record // heads of doubly linked, circular lists
+	slots [wheelSlots]*record // heads of circular, doubly linked lists
 	tick  time.Duration
-	done  int64 // number of the newest slot that has been looked at
+	done  int64 // number of the newest slot that was collected
 }
 
-// place puts r where it is due, out of where it was. A moment that has passed is due at the next tick.
+// place moves r to the slot of due. A record that is overdue is due at the next tick.
 func (w *wheel) place(r *record, due time.Duration) {
 	slot := max(int64(due/w.tick), w.done)
 	r.due = due
@@ -34,7 +34,7 @@ func (w *wheel) place(r *record, due time.Duration) {
 	r.prev.next, r.next.prev = r, r
 }
 
-// remove takes r out of the wheel, if it is in it.
+// remove takes r out of the wheel if it is there.
 func (w *wheel) remove(r *record) {
 	if r.next == nil {
 		return
@@ -50,8 +50,7 @@ func (w *wheel) remove(r *record) {
 	r.next, r.prev = nil, nil
 }
 
-// collect appends the records that are due at now to into. They stay in the wheel until they are placed
-// again or removed.
+// collect appends the records that are due at now to into. They stay in the wheel until they are placed again or removed.
 func (w *wheel) collect(now time.Duration, into []*record) []*record {
 	last := int64(now / w.tick)
 	for slot := max(w.done, last-wheelSlots+1); slot <= last; slot++ {
