@@ -41,20 +41,20 @@ type path struct {
 func mustPath(t *testing.T) *path {
 	t.Helper()
 	p := &path{bench: mustBench(t), in: newInbox(), out: &outbox{}, start: time.Now()}
-	roll, err := registry.New(registry.Config{Observer: "api-1", Interval: interval, TTL: ttl, Tick: tick})
+	reg, err := registry.New(registry.Config{Observer: "api-1", Interval: interval, TTL: ttl, Tick: tick})
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain := stages.Heartbeats(roll, stages.Decode{}, stages.Canary{}, stages.Validate{Interval: interval, TTL: ttl})
+	chain := stages.Heartbeats(reg, stages.Decode{}, stages.Canary{}, stages.Validate{Interval: interval, TTL: ttl})
 	p.Consume("heartbeats", "data_server_addr", p.in, chain)
-	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(roll, func() []string { return nil }))
-	p.Produce("events", pipeline.NewSource(roll.Events(), events.Encode, zap.NewNop()), "server_events", p.out)
+	p.Consume("ticks", "", pipeline.NewTicker(tick), stages.Ticks(reg, func() []string { return nil }))
+	p.Produce("events", pipeline.NewSource(reg.Events(), events.Encode, zap.NewNop()), "server_events", p.out)
 	p.Produce("rejected", pipeline.NewSource(p.quarantine.Copies(), pipeline.EncodeRejected, zap.NewNop()), "invalid", p.out)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := roll.Run(ctx); err != nil {
+		if err := reg.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -65,10 +65,10 @@ func mustPath(t *testing.T) *path {
 
 // server is a data server on this port.
 type server struct {
-	port int
-	seq  uint64
-	born int64
-	last time.Time // last heartbeat or leave
+	port        int
+	seq         uint64
+	incarnation int64
+	last        time.Time // last heartbeat or leave
 }
 
 // publish publishes a message of the server and counts whether it was acked.
@@ -76,7 +76,7 @@ func (p *path) publish(s *server, kind events.Kind) {
 	s.seq++
 	s.last = time.Now()
 	body, _ := json.Marshal(events.Heartbeat{
-		V: 1, Type: kind, Service: "data", ID: fmt.Sprint(s.port), Addr: fmt.Sprintf("10.0.0.7:%d", s.port), Incarnation: s.born, Seq: s.seq, Weight: 100,
+		V: 1, Type: kind, Service: "data", ID: fmt.Sprint(s.port), Addr: fmt.Sprintf("10.0.0.7:%d", s.port), Incarnation: s.incarnation, Seq: s.seq, Weight: 100,
 	})
 	p.sent.Add(1)
 	msg := message.NewMessage("", body)
@@ -94,7 +94,7 @@ func (p *path) publish(s *server, kind events.Kind) {
 func (p *path) beat(ctx context.Context, port int) <-chan *server {
 	done := make(chan *server, 1)
 	go func() {
-		s := &server{port: port, born: time.Now().UnixMilli()}
+		s := &server{port: port, incarnation: time.Now().UnixMilli()}
 		jitter := rand.New(rand.NewPCG(1, uint64(port)))
 		defer func() { done <- s }()
 		for {
