@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,21 @@ func TestDocsPathsExist(t *testing.T) {
 			}
 			if found, err := filepath.Glob(filepath.Join(fixture.Root(t), span[1])); err != nil || len(found) == 0 {
 				t.Errorf("%s names %s, which does not exist", name, span[1])
+			}
+		}
+	}
+}
+
+func TestDocsTestsExist(t *testing.T) {
+	var folders []string
+	for _, p := range mustPackages(t) {
+		folders = append(folders, p.Dir)
+	}
+	names := mustTestNames(t, folders)
+	for document, content := range mustDocuments(t) {
+		for _, span := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(content, ""), -1) {
+			if testName.MatchString(span[1]) && regexp.MustCompile(`^\w+$`).MatchString(span[1]) && !slices.Contains(names, span[1]) {
+				t.Errorf("%s names %s, which does not exist", document, span[1])
 			}
 		}
 	}

@@ -130,3 +130,12 @@ func TestDocsYAMLIsValid(t *testing.T) {
 		t.Errorf("found %d pieces of YAML, want that of the proxy, of Compose and of Kubernetes at least", pieces)
 	}
 }
+
+func TestReadmeListsEveryVerb(t *testing.T) {
+	readme := string(fixture.File(t, stackReadme))
+	for _, verb := range mustVerbs(t) {
+		if verb != "help" && verb != "completion" && verb != "rollcall" && !strings.Contains(readme, "| `rollcall "+verb) {
+			t.Errorf("%s has no row for rollcall %s", stackReadme, verb)
+		}
+	}
+}
