@@ -4,27 +4,52 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"rollcall/events"
+	"rollcall/pipeline"
 	"rollcall/pipeline/nsqpubsub"
+	"rollcall/services/apiserver"
+	"rollcall/services/canary"
 	"rollcall/services/config"
+	"rollcall/services/prober"
+	"rollcall/services/proxy"
 	"rollcall/services/registry"
+	"rollcall/services/silence"
+	"rollcall/services/snapshot"
 	"rollcall/services/supervisor"
+	"rollcall/stages"
 )
 
 // APIServer receives heartbeats, keeps the registry, publishes lifecycle events, and serves the HTTP API and the proxy.
 type APIServer struct {
-	id       string
-	log      *zap.Logger
-	cluster  nsqpubsub.Cluster
-	registry *registry.Registry
-	metrics  *prometheus.Registry
-	api      net.Listener
-	front    net.Listener            // of the proxy; nil: the proxy does not listen
-	unclaim  func() error            // lets another process use the snapshot file; nil: there is none
-	start    func(*supervisor.Stack) // starts all parts
+	id      string
+	log     *zap.Logger
+	cluster nsqpubsub.Cluster
+	metrics *prometheus.Registry
+	permit  stages.Permit
+
+	api     net.Listener
+	front   net.Listener // of the proxy; nil: the proxy does not listen
+	unclaim func() error // lets another process use the snapshot file; nil: there is none
+
+	subscriber     *nsqpubsub.Subscriber
+	publisher      *nsqpubsub.Publisher
+	canaryProducer *nsqpubsub.Producer
+	reporter       *silence.Reporter
+	registry       *registry.Registry
+	canaries       *canary.Sender
+	prober         *prober.Prober   // nil: registry.probe is off
+	snapshots      *snapshot.Writer // nil: there is no snapshot file
+	router         *pipeline.Router
+	events         *pipeline.Source[events.Event]
+	eventPublisher *pipeline.TopicPublisher
+	proxy          *proxy.Proxy
+	server         *apiserver.Server
+	stopping       atomic.Bool
 }
 
 // ListenAPIServer creates an API server and opens its listeners, so that a port in use is reported before anything starts. cfg must be
@@ -63,7 +88,7 @@ func (a *APIServer) Cluster() nsqpubsub.Cluster { return a.cluster }
 // Registry returns the registry, for a program that embeds the API server.
 func (a *APIServer) Registry() *registry.Registry { return a.registry }
 
-// Run serves until ctx ends or a part fails. Then it stops all parts in the order that wire states. Each part bounds the time of its
+// Run serves until ctx ends or a part fails. Then it stops all parts in the reverse order of start. Each part bounds the time of its
 // stop.
 func (a *APIServer) Run(ctx context.Context) error {
 	s := supervisor.New()

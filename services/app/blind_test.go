@@ -114,7 +114,7 @@ func TestWithoutABrokerLittleIsLogged(t *testing.T) {
 
 			fixture.Eventually(t, 10*time.Second, "blind", func() bool { return a.stats().Mode == registry.ModeBlind })
 			fixture.Eventually(t, 10*time.Second, "a failed event", func() bool {
-				return logs.FilterMessageSnippet("messages are not published").Len() > 0
+				return logs.FilterMessageSnippet("messages cannot be published").Len() > 0
 			})
 			cancel()
 			if err := <-ran; err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,12 +33,10 @@ import (
 // batch is how many messages of one nsqd the pipeline handles in one call.
 const batch = 64
 
-// wire opens the listeners and creates all parts of an API server. It starts none of them: a.start does, and its order is also, in
-// reverse, the order in which they stop.
+// wire opens the listeners and creates all parts of an API server. It starts none of them.
 func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	started := time.Now() // identifies the canaries of this process
-	metrics := prometheus.NewRegistry()
-	a.metrics = metrics
+	a.metrics = prometheus.NewRegistry()
 
 	// Listeners.
 	api, err := listen("api", cfg.API.Listen, cfg.API.Connections, log)
@@ -55,8 +52,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		}
 		a.front, limited["proxy"] = front, front
 	}
-	permit, err := permitOf(cfg.Registry, a.api, a.front)
-	if err != nil {
+	if a.permit, err = permitOf(cfg.Registry, a.api, a.front); err != nil {
 		return err
 	}
 
@@ -65,23 +61,20 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 	channel := nsqpubsub.EphemeralChannel(cfg.ID)
-	subscriber, err := nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
+	if a.subscriber, err = nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
 		Cluster: a.cluster, Channel: channel, Initialize: true, Batch: batch, Logger: pipeline.NewLogger(log),
-	}})
-	if err != nil {
+	}}); err != nil {
 		return err
 	}
-	publisher, err := nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
+	if a.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
 		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: a.cluster, Ordered: true}, // its users log its errors
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	canaryProducer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: a.cluster})
-	if err != nil {
+	if a.canaryProducer, err = nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{Cluster: a.cluster}); err != nil {
 		return err
 	}
-	reporter := silence.NewReporter(a.cluster, cfg.NSQ.Topic, channel, subscriber)
+	a.reporter = silence.NewReporter(a.cluster, cfg.NSQ.Topic, channel, a.subscriber)
 
 	// Registry, with the servers of the previous process.
 	if cfg.Registry.Snapshot != "" {
@@ -98,60 +91,56 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		MaxServers:     cfg.Registry.MaxServers,
 		Probing:        cfg.Registry.Probe != config.Off,
 		Restore:        restored(cfg.Registry.Snapshot, log),
-		BlindCause:     reporter.Reason,
+		BlindCause:     a.reporter.Reason,
 		CanaryInterval: canary.DefaultInterval,
-		Reached:        subscriber.Reached,
+		Reached:        a.subscriber.Reached,
 	}); err != nil {
 		return err
 	}
-	canaries, err := canary.New(canary.Config{
+	if a.canaries, err = canary.New(canary.Config{
 		ID:        cfg.ID,
 		Started:   started,
 		Topic:     cfg.NSQ.Topic,
-		Publisher: canaryProducer,
-		Nodes:     subscriber.Nodes,
-		Reconnect: subscriber.Reconnect,
-		Metrics:   metrics,
+		Publisher: a.canaryProducer,
+		Nodes:     a.subscriber.Nodes,
+		Reconnect: a.subscriber.Reconnect,
+		Metrics:   a.metrics,
 		Log:       log,
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	var probes *prober.Prober
 	if cfg.Registry.Probe != config.Off {
-		if probes, err = prober.New(prober.Config{
-			Registry: a.registry, Mode: prober.Mode(cfg.Registry.Probe), Permit: permit.Check, Metrics: metrics,
+		if a.prober, err = prober.New(prober.Config{
+			Registry: a.registry, Mode: prober.Mode(cfg.Registry.Probe), Permit: a.permit.Check, Metrics: a.metrics,
 		}); err != nil {
 			return err
 		}
 	}
-	var snapshots *snapshot.Writer
 	if cfg.Registry.Snapshot != "" {
-		if snapshots, err = snapshot.New(snapshot.Config{Path: cfg.Registry.Snapshot, Registry: a.registry, Log: log, Metrics: metrics}); err != nil {
+		if a.snapshots, err = snapshot.New(snapshot.Config{Path: cfg.Registry.Snapshot, Registry: a.registry, Log: log, Metrics: a.metrics}); err != nil {
 			return err
 		}
 	}
 
 	// Pipeline: heartbeats and ticks to the registry, its events and rejected messages to NSQ.
-	counters, err := pipeline.NewMetrics(metrics)
+	counters, err := pipeline.NewMetrics(a.metrics)
 	if err != nil {
 		return err
 	}
 	skew := pipeline.NewClockSkew(started)
 	quarantine := pipeline.NewQuarantine(counters, log)
-	router, err := pipeline.NewRouter(counters, quarantine, skew, log)
-	if err != nil {
+	if a.router, err = pipeline.NewRouter(counters, quarantine, skew, log); err != nil {
 		return err
 	}
-	router.Consume("heartbeats", cfg.NSQ.Topic, subscriber, stages.Heartbeats(a.registry,
+	a.router.Consume("heartbeats", cfg.NSQ.Topic, a.subscriber, stages.Heartbeats(a.registry,
 		stages.Decode{Unknown: pipeline.NewUnknownFields(counters, log)},
-		stages.Canary{ID: cfg.ID, Started: started, Skew: returnedCanaries{skew, canaries}},
-		validateStage(cfg.Registry, permit)))
-	router.Consume("ticks", "", pipeline.NewTicker(cfg.Registry.Tick), stages.Ticks(a.registry, func() []string { return addresses(subscriber) }))
-	lifecycle := pipeline.NewSource(a.registry.Events(), events.Encode, log)
-	lifecycle.ID = func(e events.Event) string { return e.Details().ID }
-	eventPublisher := router.Produce("events", lifecycle, cfg.NSQ.Events, publisher)
-	router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), cfg.NSQ.Topic+events.InvalidSuffix, publisher)
+		stages.Canary{ID: cfg.ID, Started: started, Skew: returnedCanaries{skew, a.canaries}},
+		validateStage(cfg.Registry, a.permit)))
+	a.router.Consume("ticks", "", pipeline.NewTicker(cfg.Registry.Tick), stages.Ticks(a.registry, func() []string { return addresses(a.subscriber) }))
+	a.events = pipeline.NewSource(a.registry.Events(), events.Encode, log)
+	a.events.ID = func(e events.Event) string { return e.Details().ID }
+	a.eventPublisher = a.router.Produce("events", a.events, cfg.NSQ.Events, a.publisher)
+	a.router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), cfg.NSQ.Topic+events.InvalidSuffix, a.publisher)
 
 	// Proxy and API. Without a listener the proxy still chooses servers for the API.
 	proxyConfig, err := cfg.Proxy.ProxyConfig()
@@ -159,70 +148,67 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 	proxyConfig.Registry = a.registry
-	proxyConfig.Dial = dial.New(permit.Check, proxy.KeepAlive)
-	proxyConfig.Metrics = metrics
+	proxyConfig.Dial = dial.New(a.permit.Check, proxy.KeepAlive)
+	proxyConfig.Metrics = a.metrics
 	proxyConfig.Log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100) // else one line per request while servers fail
 	}))
-	balancing, err := proxy.New(proxyConfig)
-	if err != nil {
+	if a.proxy, err = proxy.New(proxyConfig); err != nil {
 		return err
 	}
-	var stopping atomic.Bool
-	server, err := apiserver.New(apiserver.Config{
+	if a.server, err = apiserver.New(apiserver.Config{
 		Registry: a.registry,
 		ID:       cfg.ID,
 		Version:  version.String(),
-		Nodes:    func() []apiserver.Node { return nodes(subscriber, canaries) },
-		Events:   func() apiserver.EventsState { return eventsState(eventPublisher) },
+		Nodes:    func() []apiserver.Node { return nodes(a.subscriber, a.canaries) },
+		Events:   func() apiserver.EventsState { return eventsState(a.eventPublisher) },
 		Ready: func() error { // silent brokers are no reason: the registry is kept
-			if stopping.Load() {
+			if a.stopping.Load() {
 				return errors.New("stopping")
 			}
 			return nil
 		},
-		Gatherer:     metrics,
+		Gatherer:     a.metrics,
 		Log:          log,
-		Pick:         pick(balancing),
-		ServiceLabel: balancing.ServiceLabel, // so that the metrics of both agree
-	})
-	if err != nil {
+		Pick:         pick(a.proxy),
+		ServiceLabel: a.proxy.ServiceLabel, // so that the metrics of both agree
+	}); err != nil {
 		return err
 	}
 	for _, c := range []prometheus.Collector{
-		connlimit.Collector(limited), server, waiting(subscriber),
+		connlimit.Collector(limited), a.server, waiting(a.subscriber),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		if err := metrics.Register(c); err != nil {
+		if err := a.metrics.Register(c); err != nil {
 			return fmt.Errorf("metrics: %w", err)
 		}
 	}
-
-	// The parts start from top to bottom and stop from bottom to top, each after the one below it has stopped.
-	a.start = func(s *supervisor.Stack) {
-		if a.unclaim != nil {
-			s.AtStop("snapshot file", a.unclaim)
-		}
-		s.AtStop("producer", publisher.Close)
-		s.AtStop("outbox", func() error { return flush(eventPublisher, lifecycle, a.registry) })
-		s.Start("registry", a.registry.Run)
-		s.Start("silence", func(ctx context.Context) error { return reporter.Run(ctx, a.registry) })
-		s.Start("registry log", func(ctx context.Context) error { return registrylog.Run(ctx, a.registry, log) })
-		if snapshots != nil {
-			s.Start("snapshot", snapshots.Run)
-		}
-		if probes != nil {
-			s.Start("prober", probes.Run)
-		}
-		s.Start("pipeline", router.Run)
-		s.AtStop("canary producer", canaryProducer.Close)
-		s.Start("canaries", canaries.Run)
-		s.Start("balancing", balancing.Run)
-		s.Start("api", func(ctx context.Context) error { return server.Run(ctx, a.api) })
-		if a.front != nil {
-			s.Start("proxy", func(ctx context.Context) error { return balancing.Serve(ctx, a.front) })
-		}
-		s.AtStop("readiness", func() error { stopping.Store(true); return nil })
-	}
 	return nil
+}
+
+// start starts the parts from top to bottom. They stop from bottom to top, each after the one below it has stopped.
+func (a *APIServer) start(s *supervisor.Stack) {
+	if a.unclaim != nil {
+		s.AtStop("snapshot file", a.unclaim)
+	}
+	s.AtStop("producer", a.publisher.Close)
+	s.AtStop("outbox", func() error { return flush(a.eventPublisher, a.events, a.registry) })
+	s.Start("registry", a.registry.Run)
+	s.Start("silence", func(ctx context.Context) error { return a.reporter.Run(ctx, a.registry) })
+	s.Start("registry log", func(ctx context.Context) error { return registrylog.Run(ctx, a.registry, a.log) })
+	if a.snapshots != nil {
+		s.Start("snapshot", a.snapshots.Run)
+	}
+	if a.prober != nil {
+		s.Start("prober", a.prober.Run)
+	}
+	s.Start("pipeline", a.router.Run)
+	s.AtStop("canary producer", a.canaryProducer.Close)
+	s.Start("canaries", a.canaries.Run)
+	s.Start("balancing", a.proxy.Run)
+	s.Start("api", func(ctx context.Context) error { return a.server.Run(ctx, a.api) })
+	if a.front != nil {
+		s.Start("proxy", func(ctx context.Context) error { return a.proxy.Serve(ctx, a.front) })
+	}
+	s.AtStop("readiness", func() error { a.stopping.Store(true); return nil })
 }

@@ -15,7 +15,9 @@ import (
 	"rollcall/events"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/check"
+	"rollcall/services/dataserver"
 	"rollcall/services/prober"
+	"rollcall/services/registry"
 	"rollcall/services/snapshot"
 )
 
@@ -98,6 +100,7 @@ const defaultConnections = 10_000
 
 // Default is the configuration where nothing is said.
 func Default() Config {
+	r, d := registry.Default(), dataserver.Default()
 	return Config{
 		NSQ: NSQ{
 			Lookupd:     []string{"127.0.0.1:4161"},
@@ -106,12 +109,11 @@ func Default() Config {
 			Events:      events.EventTopic,
 			Compression: nsqpubsub.None.String(),
 		},
-		Registry: Registry{Interval: 5 * time.Second, TTL: 10 * time.Second, Tick: 250 * time.Millisecond, MaxServers: 100_000, Allow: []string{}, Probe: string(prober.ModeHTTP)},
+		Registry: Registry{Interval: r.Interval, TTL: r.TTL, Tick: r.Tick, MaxServers: r.MaxServers, Allow: []string{}, Probe: string(prober.ModeHTTP)},
 		API:      API{Listen: "127.0.0.1:4180", Connections: defaultConnections},
 		Proxy:    defaultProxy(),
 		DataServer: DataServer{
-			Service: events.DefaultService, Listen: "127.0.0.1:9001", Interval: 5 * time.Second, TTL: 10 * time.Second,
-			Weight: events.DefaultWeight, Tags: []string{}, Meta: map[string]string{},
+			Service: d.Service, Listen: "127.0.0.1:9001", Interval: d.Interval, TTL: d.TTL, Weight: d.Weight, Tags: []string{}, Meta: map[string]string{},
 		},
 		Log: Log{Level: "info", Format: "json"},
 	}

@@ -68,6 +68,13 @@ type Publisher interface {
 	Publish(ctx context.Context, topic string, body []byte) error
 }
 
+// Default returns the configuration in which every default is filled in.
+func Default() Config {
+	var c Config
+	c.setDefaults()
+	return c
+}
+
 func (c *Config) setDefaults() {
 	c.Service = cmp.Or(c.Service, events.DefaultService)
 	if addr, err := events.ParseAddr(c.Addr); err == nil {

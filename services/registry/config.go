@@ -34,6 +34,13 @@ const (
 	suspectDenominator = 10
 )
 
+// Default returns the configuration in which every default is filled in.
+func Default() Config {
+	var c Config
+	c.setDefaults()
+	return c
+}
+
 func (c *Config) setDefaults() {
 	c.Interval = cmp.Or(c.Interval, 5*time.Second)
 	c.TTL = cmp.Or(c.TTL, 10*time.Second)
