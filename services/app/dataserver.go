@@ -25,7 +25,7 @@ func NewDataServer(cfg config.Config, log *zap.Logger) (*dataserver.Server, erro
 	return dataserver.NewServer(dataserver.ServerConfig{
 		Listen: d.Listen,
 		OnListen: func(listen, advertised string) {
-			log.Info("data server listens", zap.String("address", listen), zap.String("advertised", advertised), zap.String("service", d.Service))
+			log.Info("data server is listening", zap.String("address", listen), zap.String("advertised", advertised), zap.String("service", d.Service))
 		},
 		Gatherer: metrics,
 		Agent: dataserver.Config{

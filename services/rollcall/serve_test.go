@@ -148,13 +148,13 @@ func apiserverArgs(nsqd string) []string {
 	}
 }
 
-// address is the one of the log line that says where a server listens.
+// address is the one of the log line that says where a server is listening.
 func address(t testing.TB, log *written) string {
 	t.Helper()
-	log.await(t, " server listens\"")
+	log.await(t, " server is listening\"")
 	for line := range strings.Lines(log.String()) {
 		var entry struct{ Msg, Address string }
-		if err := json.Unmarshal([]byte(line), &entry); err == nil && strings.HasSuffix(entry.Msg, " server listens") {
+		if err := json.Unmarshal([]byte(line), &entry); err == nil && strings.HasSuffix(entry.Msg, " server is listening") {
 			return entry.Address
 		}
 	}
