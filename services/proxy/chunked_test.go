@@ -15,7 +15,7 @@ import (
 const chunkedPost = "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
 
 // plainAndTLS runs a test with a proxy without and with TLS. dial connects to the proxy.
-func plainAndTLS(t *testing.T, addr string, test func(t *testing.T, f *fixture, dial func() net.Conn)) {
+func plainAndTLS(t *testing.T, addr string, test func(t *testing.T, f *testProxy, dial func() net.Conn)) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
 		f := start(t, nil, server("a", addr))
@@ -46,7 +46,7 @@ func TestConnectionAfterChunkedRequest(t *testing.T) {
 		"HTTP/1.0 with a length":       {"POST /data/x HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plainAndTLS(t, addr, func(t *testing.T, f *fixture, dial func() net.Conn) {
+			plainAndTLS(t, addr, func(t *testing.T, f *testProxy, dial func() net.Conn) {
 				var sending sync.WaitGroup
 				for range 4 {
 					c := dial()
@@ -132,7 +132,7 @@ func TestLengthAndChunksEndConnection(t *testing.T) {
 
 func TestLengthAndChunksEndTLSConnection(t *testing.T) {
 	t.Parallel()
-	plainAndTLS(t, newStrictServer(t, nil).addr, func(t *testing.T, f *fixture, dial func() net.Conn) {
+	plainAndTLS(t, newStrictServer(t, nil).addr, func(t *testing.T, f *testProxy, dial func() net.Conn) {
 		for name, lines := range pairs {
 			c := dial()
 			_, _ = io.WriteString(c, chunkedPost+"POST /data/x HTTP/1.1\r\nHost: h\r\n"+lines+"\r\n0\r\n\r\n"+smuggled)

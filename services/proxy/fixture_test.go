@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
 )
@@ -113,8 +114,8 @@ func in(state events.State, s *events.Server) *events.Server {
 	return &other
 }
 
-// fixture is a running proxy.
-type fixture struct {
+// testProxy is a running proxy.
+type testProxy struct {
 	t        testing.TB
 	registry *fakeRegistry
 	metrics  *prometheus.Registry
@@ -124,7 +125,7 @@ type fixture struct {
 }
 
 // start runs a proxy with the given servers until the test ends. change may be nil.
-func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *fixture {
+func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *testProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,9 +134,9 @@ func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) 
 	return startOn(t, l, change, servers...)
 }
 
-func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers ...*events.Server) *fixture {
+func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers ...*events.Server) *testProxy {
 	t.Helper()
-	f := &fixture{t: t, registry: newFakeRegistry(), metrics: prometheus.NewRegistry()}
+	f := &testProxy{t: t, registry: newFakeRegistry(), metrics: prometheus.NewRegistry()}
 	f.registry.set(servers...)
 	cfg := proxy.Config{Registry: f.registry, Metrics: f.metrics, Tick: 10 * time.Millisecond, Linger: 20 * time.Millisecond}
 	if change != nil {
@@ -169,9 +170,9 @@ func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers .
 }
 
 // awaitMember waits until the proxy knows a server of the service.
-func (f *fixture) awaitMember(service string) {
+func (f *testProxy) awaitMember(service string) {
 	f.t.Helper()
-	eventually(f.t, "the proxy knows the service "+service, func() bool {
+	fixture.Eventually(f.t, 5*time.Second, "the proxy knows the service "+service, func() bool {
 		_, err := f.proxy.Pick(f.t.Context(), service, "", "")
 		return err == nil
 	})
@@ -194,47 +195,10 @@ func namedBackend(t testing.TB, name string) (addr string) {
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// rawBackend runs a server that calls handle for each connection and then closes it.
-func rawBackend(t testing.TB, handle func(net.Conn)) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	var open []net.Conn
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			open = append(open, c)
-			mu.Unlock()
-			running.Go(func() {
-				defer c.Close()
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range open {
-			_ = c.Close()
-		}
-		mu.Unlock()
-		running.Wait()
-	})
-	return l.Addr().String()
-}
-
 // responding runs a server that calls respond for each request.
 func responding(t testing.TB, respond func(c net.Conn, req *http.Request)) (addr string) {
 	t.Helper()
-	return rawBackend(t, func(c net.Conn) {
+	return fixture.Serve(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
 			req, err := http.ReadRequest(r)
 			if err != nil {
@@ -292,14 +256,14 @@ func do(t testing.TB, c *http.Client, req *http.Request) response {
 	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
-func (f *fixture) url(path string) string { return "http://" + f.addr + path }
+func (f *testProxy) url(path string) string { return "http://" + f.addr + path }
 
-func (f *fixture) get(path string) response {
+func (f *testProxy) get(path string) response {
 	f.t.Helper()
 	return f.send(http.MethodGet, path, "")
 }
 
-func (f *fixture) send(method, path, body string) response {
+func (f *testProxy) send(method, path, body string) response {
 	f.t.Helper()
 	req, err := http.NewRequest(method, f.url(path), strings.NewReader(body))
 	if err != nil {
@@ -309,7 +273,7 @@ func (f *fixture) send(method, path, body string) response {
 }
 
 // raw sends bytes on a new connection, and returns everything received until the proxy closes it or sends nothing for a second.
-func (f *fixture) raw(request string) string {
+func (f *testProxy) raw(request string) string {
 	f.t.Helper()
 	c := f.dial()
 	if _, err := io.WriteString(c, request); err != nil {
@@ -327,7 +291,7 @@ func (f *fixture) raw(request string) string {
 	}
 }
 
-func (f *fixture) dial() net.Conn {
+func (f *testProxy) dial() net.Conn {
 	f.t.Helper()
 	c, err := net.Dial("tcp", f.addr)
 	if err != nil {
@@ -338,7 +302,7 @@ func (f *fixture) dial() net.Conn {
 }
 
 // metric returns the sum of a metric over all series that have the labels, each given as name=value.
-func (f *fixture) metric(name string, labels ...string) float64 {
+func (f *testProxy) metric(name string, labels ...string) float64 {
 	f.t.Helper()
 	families, err := f.metrics.Gather()
 	if err != nil {
@@ -363,7 +327,7 @@ func (f *fixture) metric(name string, labels ...string) float64 {
 }
 
 // failures returns the number of attempts that failed by the fault of a server.
-func (f *fixture) failures() float64 {
+func (f *testProxy) failures() float64 {
 	f.t.Helper()
 	sum := 0.0
 	for _, result := range []string{"status", "connect", "late", "dead", "broken", "other"} {
@@ -371,22 +335,6 @@ func (f *fixture) failures() float64 {
 	}
 	return sum
 }
-
-// eventually waits up to 5 s for the condition.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(5 * time.Second)
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within 5 s: %s", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-}
-
-// pass waits for a duration.
-func pass(d time.Duration) { <-time.After(d) }
 
 // readHead reads the header of a request.
 func readHead(c net.Conn) (*bufio.Reader, *http.Request, error) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -104,7 +105,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
 	early := func(status string) func(t *testing.T) (addr string) {
 		return func(t *testing.T) string { // responds after the header, and does not read the body
-			return rawBackend(t, func(c net.Conn) {
+			return fixture.Serve(t, func(c net.Conn) {
 				for r := bufio.NewReader(c); ; {
 					switch head := headOf(r); {
 					case head == "":
@@ -118,7 +119,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 		}
 	}
 	breaks := func(t *testing.T) string {
-		return rawBackend(t, func(c net.Conn) {
+		return fixture.Serve(t, func(c net.Conn) {
 			_, _, _ = readHead(c)
 			reset(c)
 		})
@@ -182,7 +183,7 @@ func headOf(r *bufio.Reader) string {
 // A client that sends its whole body before it reads gets an error response that was sent before the end of the body.
 func TestEarlyErrorResponse(t *testing.T) {
 	t.Parallel()
-	addr := rawBackend(t, func(c net.Conn) {
+	addr := fixture.Serve(t, func(c net.Conn) {
 		if r := bufio.NewReader(c); headOf(r) != "" {
 			_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
 		}
@@ -249,7 +250,7 @@ func TestClientDisconnectsDuringResponse(t *testing.T) {
 		reset(c)
 		<-gone
 	}
-	eventually(t, "all requests have ended", func() bool { return f.metric("rollcall_proxy_attempts_total") == 6 })
+	fixture.Eventually(t, 5*time.Second, "all requests have ended", func() bool { return f.metric("rollcall_proxy_attempts_total") == 6 })
 	f.checkNoFailures()
 }
 

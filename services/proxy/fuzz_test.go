@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/net/http/httpguts"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -198,7 +199,7 @@ func newFuzzed(t testing.TB) *fuzzed {
 		cancel()
 		running.Wait()
 	})
-	eventually(t, "the proxy knows the service", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the proxy knows the service", func() bool {
 		_, err := p.Pick(ctx, "data", "", "")
 		return err == nil
 	})

@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
 )
 
 // After one side of a tunnel has closed, the other may go on as long as its bytes move.
@@ -13,7 +15,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 	const pieces = 8 // one a second: longer than the 5 s that a side may be silent
 	feed := func(c net.Conn) {
 		for range pieces {
-			pass(time.Second)
+			fixture.Sleep(time.Second)
 			if _, err := io.WriteString(c, "x"); err != nil {
 				return
 			}
@@ -23,7 +25,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 	const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello "
 	t.Run("the client", func(t *testing.T) {
 		t.Parallel()
-		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
 			r, _, _ := readHead(c)
 			_, _ = io.WriteString(c, head+"first ")
 			_, _ = io.ReadAll(r)
@@ -38,7 +40,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 	t.Run("the server", func(t *testing.T) {
 		t.Parallel()
 		got := make(chan int, 1)
-		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
 			r, _, _ := readHead(c)
 			_, _ = io.WriteString(c, head+"first ")
 			_ = c.(*net.TCPConn).CloseWrite()
@@ -53,7 +55,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 	})
 	t.Run("the other is silent", func(t *testing.T) {
 		t.Parallel()
-		f := start(t, nil, server("ws", rawBackend(t, func(c net.Conn) {
+		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
 			r, _, _ := readHead(c)
 			_, _ = io.WriteString(c, head+"first ")
 			_, _ = io.ReadAll(r)

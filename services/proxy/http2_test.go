@@ -47,7 +47,7 @@ func certified(t testing.TB) (front, clients *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
 }
 
-func startTLS(t testing.TB, addr string) (*fixture, *tls.Config) {
+func startTLS(t testing.TB, addr string) (*testProxy, *tls.Config) {
 	t.Helper()
 	front, clients := certified(t)
 	return start(t, func(c *proxy.Config) { c.TLS = front }, server("a", addr)), clients
@@ -136,7 +136,7 @@ func TestHTTP2(t *testing.T) {
 }
 
 // h2 sends one request of these fields and bytes, and returns the status, or "reset" or "closed".
-func (f *fixture) h2(clients *tls.Config, fields [][2]string, body string, ends bool) string {
+func (f *testProxy) h2(clients *tls.Config, fields [][2]string, body string, ends bool) string {
 	f.t.Helper()
 	cfg := clients.Clone()
 	cfg.NextProtos = []string{"h2"}

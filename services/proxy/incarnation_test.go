@@ -5,16 +5,18 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"rollcall/services/proxy"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
+	"rollcall/services/proxy"
 )
 
 // Failures of an incarnation do not count against the next incarnation of the server.
 func TestFailuresOfOlderIncarnation(t *testing.T) {
-	hangs := server("a", rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
+	hangs := server("a", fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
 	f := start(t, func(c *proxy.Config) { c.ResponseTimeout = 500 * time.Millisecond }, hangs, server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c")))
 	for range 60 {
 		go func() {
@@ -24,11 +26,11 @@ func TestFailuresOfOlderIncarnation(t *testing.T) {
 			}
 		}()
 	}
-	pass(250 * time.Millisecond)
+	fixture.Sleep(250 * time.Millisecond)
 	next := *server("a", namedBackend(t, "a"))
 	next.Incarnation = 2
 	f.registry.set(&next, server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c")))
-	pass(700 * time.Millisecond)
+	fixture.Sleep(700 * time.Millisecond)
 	if n := f.metric("rollcall_proxy_ejected_servers"); n != 0 {
 		t.Errorf("%v servers are ejected, want none", n)
 	}
@@ -64,13 +66,13 @@ func TestEvidenceHasDialedAddress(t *testing.T) {
 	next := *server("a", namedBackend(t, "a"))
 	next.Incarnation = 2
 	f.registry.set(&next)
-	eventually(t, "the new incarnation is known", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the new incarnation is known", func() bool {
 		s, err := f.proxy.Pick(t.Context(), "data", "", "")
 		return err == nil && s.Incarnation == 2
 	})
 	close(fail)
 	<-got
-	pass(50 * time.Millisecond)
+	fixture.Sleep(50 * time.Millisecond)
 	for _, e := range f.registry.reported() {
 		if e.Addr != old.Addr || e.Incarnation != 1 {
 			t.Errorf("evidence against %s, incarnation %d: %s; it was not dialed", e.Addr, e.Incarnation, e.Finding)

@@ -3,10 +3,12 @@ package proxy_test
 import (
 	"io"
 	"net/http"
-	"rollcall/services/proxy"
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
+	"rollcall/services/proxy"
 )
 
 // The response timeout applies to the header of a response, not to its body.
@@ -19,7 +21,7 @@ func TestResponseTimeoutEndsWithHeader(t *testing.T) {
 		for range 10 {
 			_, _ = io.WriteString(w, "x")
 			_ = control.Flush()
-			pass(50 * time.Millisecond)
+			fixture.Sleep(50 * time.Millisecond)
 		}
 	})))
 	body, feed := io.Pipe()
@@ -51,7 +53,7 @@ func TestSlowResponseWithoutBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, func(c *proxy.Config) { c.StallTimeout = 100 * time.Millisecond }, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
-				pass(300 * time.Millisecond)
+				fixture.Sleep(300 * time.Millisecond)
 				handler(w, r)
 			})))
 			req, _ := http.NewRequest(http.MethodPost, f.url("/data/x"), strings.NewReader("b"))

@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
 // refusesBodies answers each request with a 413 before it has the body.
 func refusesBodies(t *testing.T, answer string) string {
-	return rawBackend(t, func(c net.Conn) {
+	return fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"+answer)
 	})
@@ -65,7 +66,7 @@ func TestAnEarlyAnswerReachesClientsThatSendFirst(t *testing.T) {
 				if _, err := c.Write(piece); err != nil {
 					t.Fatalf("after %d percent of the body: %v", i, err)
 				}
-				pass(15 * time.Millisecond)
+				fixture.Sleep(15 * time.Millisecond)
 			}
 			_ = c.SetReadDeadline(time.Now().Add(3 * time.Second))
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)

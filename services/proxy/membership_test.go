@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/balancer"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
@@ -19,7 +20,7 @@ import (
 
 func TestIdleConnectionsAreClosedWhenServerLeaves(t *testing.T) {
 	closed := make(chan struct{})
-	addr := rawBackend(t, func(c net.Conn) {
+	addr := fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		_, _ = io.Copy(io.Discard, c)
@@ -61,7 +62,7 @@ func TestIdleConnectionsAreClosedInModeBlind(t *testing.T) {
 		t.Fatalf("%v connections, want one in use and one idle", n)
 	}
 	f.registry.blind()
-	eventually(t, "the idle one is closed", func() bool { return f.metric("rollcall_proxy_connections") == 1 })
+	fixture.Eventually(t, 5*time.Second, "the idle one is closed", func() bool { return f.metric("rollcall_proxy_connections") == 1 })
 	finished()
 	if a := <-got; a.status != http.StatusOK || a.body != "done" {
 		t.Errorf("the request in flight got %d %s", a.status, a.body)
@@ -86,7 +87,7 @@ func TestRequestsInFlightWhenServerLeaves(t *testing.T) {
 			<-asked
 			f.registry.set()
 			if drain == time.Minute {
-				eventually(t, "the server is gone", func() bool {
+				fixture.Eventually(t, 5*time.Second, "the server is gone", func() bool {
 					_, err := f.proxy.Pick(t.Context(), "data", "", "")
 					return errors.Is(err, proxy.ErrNoServer)
 				})
@@ -114,7 +115,7 @@ func TestServerMoves(t *testing.T) {
 	}
 	for want, s := range map[string]*events.Server{"new": moved, "restarted": restarted} {
 		f.registry.set(s)
-		eventually(t, "an answer from "+want, func() bool { return f.get("/data/x").body == want })
+		fixture.Eventually(t, 5*time.Second, "an answer from "+want, func() bool { return f.get("/data/x").body == want })
 	}
 }
 
@@ -127,7 +128,7 @@ func TestSuspectsAreUsedOnlyIfTheyAreTooMany(t *testing.T) {
 		}
 	}
 	f.registry.set(a, in(events.StateSuspect, b), in(events.StateSuspect, c))
-	eventually(t, "suspects are used", func() bool { return f.get("/data/x").body != "a" })
+	fixture.Eventually(t, 5*time.Second, "suspects are used", func() bool { return f.get("/data/x").body != "a" })
 	if f.metric("rollcall_proxy_panic", "service=data") != 1 {
 		t.Error("rollcall_proxy_panic is not 1")
 	}
@@ -143,7 +144,7 @@ func TestServerOfWeightZeroGetsNoRequests(t *testing.T) {
 		}
 	}
 	f.registry.set(drained)
-	eventually(t, "503", func() bool { return f.get("/data/x").status == http.StatusServiceUnavailable })
+	fixture.Eventually(t, 5*time.Second, "503", func() bool { return f.get("/data/x").status == http.StatusServiceUnavailable })
 }
 
 func TestFailingServerIsEjectedAndReported(t *testing.T) {
@@ -162,7 +163,7 @@ func TestFailingServerIsEjectedAndReported(t *testing.T) {
 	if n := f.metric("rollcall_proxy_ejections_total", "service=data"); n != 1 {
 		t.Errorf("%v ejections, want 1", n)
 	}
-	eventually(t, "evidence", func() bool { return len(f.registry.reported()) == 1 })
+	fixture.Eventually(t, 5*time.Second, "evidence", func() bool { return len(f.registry.reported()) == 1 })
 	if e := f.registry.reported()[0]; e.ID != "bad" || e.Source != registry.SourceProxy || e.Finding != registry.FindingFailing {
 		t.Errorf("got evidence %+v", e)
 	}
@@ -220,8 +221,8 @@ func TestHashSendsAKeyToOneServer(t *testing.T) {
 	for _, id := range ids(8) {
 		servers = append(servers, server(id, namedBackend(t, id)))
 	}
-	with := func(set func(*http.Request)) func(f *fixture, key string) string {
-		return func(f *fixture, key string) string {
+	with := func(set func(*http.Request)) func(f *testProxy, key string) string {
+		return func(f *testProxy, key string) string {
 			req, _ := http.NewRequest(http.MethodGet, f.url("/data/x?user="+key), nil)
 			req.Header.Set("X-User", key)
 			req.AddCookie(&http.Cookie{Name: "user", Value: key})
@@ -280,7 +281,7 @@ func TestLeastLoadUsesReportedLoads(t *testing.T) {
 	busy, calm := server("busy", namedBackend(t, "busy")), server("calm", namedBackend(t, "calm"))
 	busy.Load, calm.Load = &events.Load{InFlight: 1000}, &events.Load{InFlight: 1}
 	f := start(t, func(c *proxy.Config) { c.Balancer.Policy = balancer.LeastLoad }, busy, calm)
-	eventually(t, "only the calm one is used", func() bool {
+	fixture.Eventually(t, 5*time.Second, "only the calm one is used", func() bool {
 		for range 20 {
 			if f.get("/data/x").body != "calm" {
 				return false

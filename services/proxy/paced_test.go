@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -48,7 +49,7 @@ func TestSlowSteadyRequestBody(t *testing.T) {
 			body, feed := io.Pipe()
 			go func() {
 				for left := row.size; left > 0; left -= 1500 {
-					pass(10 * time.Millisecond)
+					fixture.Sleep(10 * time.Millisecond)
 					if _, err := feed.Write(make([]byte, min(left, 1500))); err != nil {
 						return
 					}
@@ -83,7 +84,7 @@ func TestShortBodyByteByByte(t *testing.T) {
 			if _, err := io.WriteString(c, "x"); err != nil {
 				return
 			}
-			pass(stall / 4)
+			fixture.Sleep(stall / 4)
 		}
 	}()
 	_ = c.SetReadDeadline(begun.Add(5 * time.Second))

@@ -10,7 +10,7 @@ import (
 )
 
 // prefixed is a proxy with routes of every kind. Its server answers with the lines that the test sets.
-func prefixed(t *testing.T, change func(*proxy.Config)) (f *fixture, w *strictServer, answer func(lines ...string)) {
+func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strictServer, answer func(lines ...string)) {
 	t.Helper()
 	said := ""
 	w = newStrictServer(t, func(seen) string { return "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + said + "\r\n" })
@@ -108,7 +108,7 @@ func TestAnswersBelowAStrippedPrefix(t *testing.T) {
 
 func TestServersAreToldTheStrippedPrefix(t *testing.T) {
 	t.Parallel()
-	ask := func(f *fixture, w *strictServer, target, lines string) []string {
+	ask := func(f *testProxy, w *strictServer, target, lines string) []string {
 		f.ask("GET " + target + " HTTP/1.1\r\nHost: h.test\r\n" + lines + "\r\n")
 		return w.last(t).fields("X-Forwarded-Prefix")
 	}

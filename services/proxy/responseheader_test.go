@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"rollcall/integration/fixture"
 )
 
 // Fields that Connection names are not forwarded, whatever else Connection contains.
@@ -83,7 +85,7 @@ func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var conns atomic.Int64
-			f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+			f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 				conns.Add(1)
 				for r := bufio.NewReader(c); ; {
 					req, err := http.ReadRequest(r)
@@ -119,7 +121,7 @@ func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 func TestLateBodyAfterResponseWithoutBody(t *testing.T) {
 	t.Parallel()
 	late := make(chan struct{})
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
 			req, err := http.ReadRequest(r)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -31,7 +32,7 @@ func evil(t testing.TB, bytes string, closes bool) (addr string) {
 // scripted starts a server that sends the script of a path, or the path if there is no script.
 func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	t.Helper()
-	return rawBackend(t, func(c net.Conn) {
+	return fixture.Serve(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
 			s, err := readStrictly(r)
 			if err != nil {
@@ -52,7 +53,7 @@ func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 }
 
 // checkResponses fails the test if requests to an evil server get the responses of other requests.
-func (f *fixture) checkResponses() {
+func (f *testProxy) checkResponses() {
 	f.t.Helper()
 	for i := range 5 {
 		path := fmt.Sprintf("/good-%d", i)
@@ -63,7 +64,7 @@ func (f *fixture) checkResponses() {
 }
 
 // getEvil returns the response for /evil, or an error if it is not complete.
-func (f *fixture) getEvil(method string) (response, error) {
+func (f *testProxy) getEvil(method string) (response, error) {
 	f.t.Helper()
 	c := f.dial()
 	defer c.Close()
@@ -192,7 +193,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})
 	sent := make(chan struct{}, 1)
-	addr := rawBackend(t, func(c net.Conn) {
+	addr := fixture.Serve(t, func(c net.Conn) {
 		for r := bufio.NewReader(c); ; {
 			s, err := readStrictly(r)
 			if err != nil {
@@ -235,7 +236,7 @@ func TestConnectionsThatAreNotReused(t *testing.T) {
 				if a, err := f.getEvil("GET"); err != nil || a.body != "ok" {
 					t.Fatalf("got %q, %v", a.body, err)
 				}
-				eventually(t, "the connection is closed", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
+				fixture.Eventually(t, 5*time.Second, "the connection is closed", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
 			}
 		})
 	}
@@ -305,7 +306,7 @@ func TestInterimResponses(t *testing.T) {
 // The server sends 103 while net/http sends 100 Continue: both are written to the client.
 func TestInterimResponsesWithContinue(t *testing.T) {
 	t.Parallel()
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
 		if s, err := readStrictly(bufio.NewReader(c)); err == nil {
 			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(s.body), s.body)

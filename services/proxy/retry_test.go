@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
 )
@@ -27,7 +28,7 @@ func TestRefusedConnectionIsRetriedForEveryMethod(t *testing.T) {
 	if f.metric("rollcall_proxy_retries_total", "service=data") == 0 {
 		t.Error("the dead server was never chosen")
 	}
-	eventually(t, "evidence", func() bool { return len(f.registry.reported()) > 0 })
+	fixture.Eventually(t, 5*time.Second, "evidence", func() bool { return len(f.registry.reported()) > 0 })
 	e := f.registry.reported()[0]
 	if e.ID != "dead" || e.Service != "data" || e.Incarnation != 1 || e.Finding != registry.FindingRefused || e.Source != registry.SourceProxy ||
 		e.Began.After(e.Ended) {
@@ -37,7 +38,7 @@ func TestRefusedConnectionIsRetriedForEveryMethod(t *testing.T) {
 
 func TestBrokenConnectionIsRetriedForIdempotentMethods(t *testing.T) {
 	var met atomic.Int64
-	breaks := rawBackend(t, func(c net.Conn) {
+	breaks := fixture.Serve(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
 			met.Add(1)
 			reset(c)
@@ -88,7 +89,7 @@ func TestErrorStatusIsNotRetried(t *testing.T) {
 func TestRetryBudget(t *testing.T) {
 	var met atomic.Int64
 	breaks := func() string {
-		return rawBackend(t, func(c net.Conn) {
+		return fixture.Serve(t, func(c net.Conn) {
 			met.Add(1)
 			_, _, _ = readHead(c)
 			reset(c)
@@ -116,7 +117,7 @@ func TestRetryLimit(t *testing.T) {
 	var servers []*events.Server
 	var met atomic.Int64
 	for _, id := range ids(6) {
-		servers = append(servers, server(id, rawBackend(t, func(c net.Conn) {
+		servers = append(servers, server(id, fixture.Serve(t, func(c net.Conn) {
 			met.Add(1)
 			_, _, _ = readHead(c)
 			reset(c)
@@ -133,12 +134,12 @@ func TestRetryLimit(t *testing.T) {
 
 func TestNoRetryAfterPartOfResponse(t *testing.T) {
 	var met atomic.Int64
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		met.Add(1)
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Le")
 		reset(c)
-	})), server("b", rawBackend(t, func(c net.Conn) {
+	})), server("b", fixture.Serve(t, func(c net.Conn) {
 		met.Add(1)
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
@@ -160,7 +161,7 @@ func TestNoRetryAfterPartOfResponse(t *testing.T) {
 }
 
 func TestResponseTimeout(t *testing.T) {
-	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	hangs := fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	short := func(c *proxy.Config) { c.ResponseTimeout = 100 * time.Millisecond }
 	f := start(t, short, server("hangs", hangs))
 	begun := time.Now()
@@ -175,7 +176,7 @@ func TestResponseTimeout(t *testing.T) {
 // A request that waits for a server is retried as soon as the registry finds that server dead.
 func TestRetryWhenServerIsFoundDead(t *testing.T) {
 	waiting := make(chan struct{}, 100)
-	hangs := server("hangs", rawBackend(t, func(c net.Conn) {
+	hangs := server("hangs", fixture.Serve(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
 			waiting <- struct{}{}
 		}
@@ -187,7 +188,7 @@ func TestRetryWhenServerIsFoundDead(t *testing.T) {
 	<-waiting
 	live := server("live", namedBackend(t, "live"))
 	f.registry.set(in(events.StateSuspect, hangs), live)
-	eventually(t, "the live one is known", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the live one is known", func() bool {
 		s, err := f.proxy.Pick(t.Context(), "data", "", "")
 		return err == nil && s.ID == "live"
 	})

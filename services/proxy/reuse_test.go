@@ -5,15 +5,17 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"rollcall/services/proxy"
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
+	"rollcall/services/proxy"
 )
 
 // The only server closes connections after a response, without Connection: close.
 func TestOnlyServerClosesIdleConnections(t *testing.T) {
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
@@ -25,7 +27,7 @@ func TestOnlyServerClosesIdleConnections(t *testing.T) {
 		if a := do(t, c, req); a.status != http.StatusOK {
 			bad++
 		}
-		pass(2 * time.Millisecond) // until the close is received
+		fixture.Sleep(2 * time.Millisecond) // until the close is received
 	}
 	if bad > 0 {
 		t.Errorf("%d of 100 GETs failed", bad)
@@ -37,14 +39,14 @@ func TestBytesAfterResponse(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
 		if req.Method == http.MethodHead { // sends a body, which HEAD does not allow, in another segment
-			pass(5 * time.Millisecond)
+			fixture.Sleep(5 * time.Millisecond)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
 			return
 		}
 		_, _ = io.WriteString(c, strings.Repeat("r", 56))
 	})))
 	f.send(http.MethodHead, "/data/x", "")
-	pass(20 * time.Millisecond)
+	fixture.Sleep(20 * time.Millisecond)
 	if a := f.get("/data/y"); a.status != http.StatusOK || a.body != strings.Repeat("r", 56) {
 		t.Errorf("got %d %q", a.status, a.body)
 	}
@@ -52,7 +54,7 @@ func TestBytesAfterResponse(t *testing.T) {
 
 // The server may close an idle connection after the proxy has checked it and before the request is sent.
 func TestServerClosesConnectionAsRequestIsSent(t *testing.T) {
-	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", fixture.Serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		if _, err := http.ReadRequest(r); err == nil {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

@@ -7,7 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -129,7 +131,7 @@ func TestNoLiveServer(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", newStrictServer(t, nil).addr))
 	f.registry.set()
-	eventually(t, "the server is gone", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the server is gone", func() bool {
 		a := f.get("/data/x")
 		return a.status == 503 && a.header.Get("Retry-After") == "1" && a.header.Get("Content-Type") == "application/problem+json" &&
 			a.header.Get("X-Served-By") == ""

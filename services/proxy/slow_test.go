@@ -14,12 +14,12 @@ import (
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	const limit = 150 * time.Millisecond
-	begin := func(t *testing.T, change func(*proxy.Config)) (*strictServer, *fixture) {
+	begin := func(t *testing.T, change func(*proxy.Config)) (*strictServer, *testProxy) {
 		w := newStrictServer(t, nil)
 		return w, start(t, change, server("a", w.addr))
 	}
 	// closes returns everything received until the proxy closes the connection, which it must do in time.
-	closes := func(t *testing.T, f *fixture, request string) string {
+	closes := func(t *testing.T, f *testProxy, request string) string {
 		begun := time.Now()
 		c := f.dial()
 		_, _ = io.WriteString(c, request)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -52,7 +53,7 @@ func TestSlowSteadyReader(t *testing.T) {
 				var n int64
 				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // 0.5 MB per second
 				got += n
-				pass(64 * time.Millisecond)
+				fixture.Sleep(64 * time.Millisecond)
 			}
 			if err != io.EOF || got != size {
 				t.Errorf("got %d bytes, %v", got, err)
@@ -89,7 +90,7 @@ func TestReaderPausesInLargeResponse(t *testing.T) {
 			if _, err := io.CopyN(io.Discard, resp.Body, row.taken); err != nil {
 				t.Fatal(err)
 			}
-			pass(row.pause)
+			fixture.Sleep(row.pause)
 			n, err := io.Copy(io.Discard, resp.Body)
 			if whole := err == nil && n == size-row.taken; whole != row.whole {
 				t.Errorf("%d of %d bytes came after the pause, %v; whole: %t, want %t", n, size-row.taken, err, whole, row.whole)

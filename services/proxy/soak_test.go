@@ -9,11 +9,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"rollcall/events"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rollcall/events"
+	"rollcall/integration/fixture"
 )
 
 // Every request gets its own, complete response while clients disconnect and servers reset connections, restart, leave and come back.
@@ -34,7 +36,7 @@ func TestResponsesMatchRequests(t *testing.T) {
 		case 3:
 			w.WriteHeader(http.StatusEarlyHints)
 		case 4:
-			pass(time.Duration(rand.IntN(20)) * time.Millisecond)
+			fixture.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 		}
 		n, _ := io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprintf(w, "%s %d ", token, n)
@@ -138,7 +140,7 @@ func TestResponsesMatchRequests(t *testing.T) {
 			}
 		})
 	}
-	pass(2 * time.Second)
+	fixture.Sleep(2 * time.Second)
 	close(stop)
 	all.Wait()
 	t.Logf("%d whole, %d not, %d late", whole.Load(), broken.Load(), late.Load())
@@ -146,7 +148,7 @@ func TestResponsesMatchRequests(t *testing.T) {
 		t.Errorf("%d requests took more than 5 s", late.Load())
 	}
 	one.CloseIdleConnections()
-	eventually(t, "nothing in flight", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
+	fixture.Eventually(t, 5*time.Second, "nothing in flight", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
 	f.registry.set()
-	eventually(t, "no connection left", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
+	fixture.Eventually(t, 5*time.Second, "no connection left", func() bool { return f.metric("rollcall_proxy_connections") == 0 })
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -28,7 +29,7 @@ func TestStopWaitsForRequests(t *testing.T) {
 		f.stop()
 		close(stopped)
 	}()
-	eventually(t, "the port is closed", func() bool {
+	fixture.Eventually(t, 5*time.Second, "the port is closed", func() bool {
 		c, err := net.Dial("tcp", f.addr)
 		if err == nil {
 			_ = c.Close()
@@ -61,7 +62,7 @@ func TestStopClosesConnectionsWithResponse(t *testing.T) {
 		t.Fatal("the connection is closed although the proxy does not stop")
 	}
 	go f.stop()
-	eventually(t, "an answer that ends the connection", func() bool { return ask().Close })
+	fixture.Eventually(t, 5*time.Second, "an answer that ends the connection", func() bool { return ask().Close })
 }
 
 func TestStopCutsOffLongRequests(t *testing.T) {
@@ -69,7 +70,7 @@ func TestStopCutsOffLongRequests(t *testing.T) {
 		t.Skip("it takes the 6 s that requests have to finish")
 	}
 	asked := make(chan struct{}, 1)
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		asked <- struct{}{}
 		_, _ = io.Copy(io.Discard, c)
@@ -90,7 +91,7 @@ func TestStopCutsOffLongRequests(t *testing.T) {
 // After Run has returned, requests end at once, because no timeouts are enforced.
 func TestRequestsAfterRun(t *testing.T) {
 	r := newFakeRegistry()
-	r.set(server("a", rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
+	r.set(server("a", fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
 	p, err := proxy.New(proxy.Config{Registry: r, Tick: 10 * time.Millisecond, Timeouts: proxy.Timeouts{ResponseTimeout: 100 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestRequestsAfterRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() { ran <- p.Run(ctx) }()
-	eventually(t, "member", func() bool { _, err := p.Pick(t.Context(), "data", "", ""); return err == nil })
+	fixture.Eventually(t, 5*time.Second, "member", func() bool { _, err := p.Pick(t.Context(), "data", "", ""); return err == nil })
 	cancel()
 	<-ran
 	s := &http.Server{Handler: p}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -144,7 +145,7 @@ func TestClientDisconnects(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the server still sends")
 	}
-	eventually(t, "a request with the status 499", func() bool { return f.metric("rollcall_proxy_requests_total", "code=499") == 1 })
+	fixture.Eventually(t, 5*time.Second, "a request with the status 499", func() bool { return f.metric("rollcall_proxy_requests_total", "code=499") == 1 })
 	if n := f.failures(); n != 0 {
 		t.Errorf("%v failures of the server, want none", n)
 	}
@@ -187,7 +188,7 @@ func TestEarlyHints(t *testing.T) {
 
 // A server may respond before it has read the request body. The rest of the body is not sent then.
 func TestResponseBeforeEndOfBody(t *testing.T) {
-	f := start(t, nil, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
 	})))
@@ -211,7 +212,7 @@ func TestResponseBeforeEndOfBody(t *testing.T) {
 			<-sent
 		})
 	}
-	eventually(t, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
+	fixture.Eventually(t, 5*time.Second, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
 }
 
 // websocketEcho accepts an upgrade and echoes bytes.
@@ -227,7 +228,7 @@ func websocketEcho(c net.Conn) {
 
 const upgradeRequest = "GET /data/ws HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n"
 
-func mustUpgrade(t *testing.T, f *fixture) (net.Conn, *bufio.Reader) {
+func mustUpgrade(t *testing.T, f *testProxy) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c := f.dial()
 	_, _ = io.WriteString(c, upgradeRequest+"first ")
@@ -247,7 +248,7 @@ func mustUpgrade(t *testing.T, f *fixture) (net.Conn, *bufio.Reader) {
 }
 
 func TestWebsocket(t *testing.T) {
-	f := start(t, nil, server("ws", rawBackend(t, websocketEcho)))
+	f := start(t, nil, server("ws", fixture.Serve(t, websocketEcho)))
 	c, r := mustUpgrade(t, f)
 	for i := range 5 {
 		sent := strings.Repeat(fmt.Sprint(i), 100_000)
@@ -261,11 +262,11 @@ func TestWebsocket(t *testing.T) {
 	if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
 		t.Errorf("got %q, %v after the end", rest, err)
 	}
-	eventually(t, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
+	fixture.Eventually(t, 5*time.Second, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
 }
 
 func TestWebsocketEndsWithTheProxy(t *testing.T) {
-	f := start(t, nil, server("ws", rawBackend(t, websocketEcho)))
+	f := start(t, nil, server("ws", fixture.Serve(t, websocketEcho)))
 	c, _ := mustUpgrade(t, f)
 	begun := time.Now()
 	f.stop()
@@ -298,7 +299,7 @@ func TestClientDoesNotReadResponse(t *testing.T) {
 	})))
 	c := f.dial()
 	_, _ = io.WriteString(c, "GET /data/big HTTP/1.1\r\nHost: h\r\n\r\n")
-	eventually(t, "the client is cut off", func() bool { return f.metric("rollcall_proxy_requests_total", "service=data") == 1 })
+	fixture.Eventually(t, 5*time.Second, "the client is cut off", func() bool { return f.metric("rollcall_proxy_requests_total", "service=data") == 1 })
 	if n := f.failures(); n != 0 {
 		t.Errorf("%v failures of the server, want none", n)
 	}
@@ -326,7 +327,7 @@ func TestClientDoesNotSendBody(t *testing.T) {
 
 // If a server stops reading the request body, that is the fault of the server, not of the client.
 func TestServerDoesNotReadBody(t *testing.T) {
-	f := start(t, func(c *proxy.Config) { c.StallTimeout = 200 * time.Millisecond }, server("a", rawBackend(t, func(c net.Conn) {
+	f := start(t, func(c *proxy.Config) { c.StallTimeout = 200 * time.Millisecond }, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
 		<-t.Context().Done()
 	})))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/integration/fixture"
 	"rollcall/services/proxy"
 )
 
@@ -39,7 +40,7 @@ func TestResponseIsStreamed(t *testing.T) {
 			t.Run(name+", "+by, func(t *testing.T) {
 				t.Parallel()
 				next := make(chan struct{}, len(response.pieces))
-				addr := rawBackend(t, func(c net.Conn) {
+				addr := fixture.Serve(t, func(c net.Conn) {
 					if _, _, err := readHead(c); err != nil {
 						return
 					}
@@ -147,6 +148,6 @@ func TestClientDoesNotReadStream(t *testing.T) {
 	})))
 	c := f.dial()
 	_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
-	eventually(t, "it is cut off", func() bool { return f.metric("rollcall_proxy_attempts_total") == 1 })
+	fixture.Eventually(t, 5*time.Second, "it is cut off", func() bool { return f.metric("rollcall_proxy_attempts_total") == 1 })
 	f.checkNoFailures()
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rollcall/integration/fixture"
 )
 
 // seen is a request as the server received it.
@@ -50,7 +52,7 @@ const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/p
 func newStrictServer(t testing.TB, answer func(seen) string) *strictServer {
 	t.Helper()
 	w := &strictServer{answer: answer}
-	w.addr = rawBackend(t, func(c net.Conn) {
+	w.addr = fixture.Serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		for {
 			s, err := readStrictly(r)
@@ -184,7 +186,7 @@ func readStrictly(r *bufio.Reader) (s seen, err error) {
 }
 
 // ask sends bytes on a new connection and reads one response.
-func (f *fixture) ask(request string) response {
+func (f *testProxy) ask(request string) response {
 	f.t.Helper()
 	c := f.dial()
 	defer c.Close()
@@ -195,7 +197,7 @@ func (f *fixture) ask(request string) response {
 	return f.receive(bufio.NewReader(c), c, method)
 }
 
-func (f *fixture) receive(r *bufio.Reader, c net.Conn, method string) response {
+func (f *testProxy) receive(r *bufio.Reader, c net.Conn, method string) response {
 	f.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
@@ -209,15 +211,15 @@ func (f *fixture) receive(r *bufio.Reader, c net.Conn, method string) response {
 	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
-// of returns the same fixture for a subtest.
-func (f *fixture) of(t *testing.T) *fixture {
+// of returns the same testProxy for a subtest.
+func (f *testProxy) of(t *testing.T) *testProxy {
 	g := *f
 	g.t = t
 	return &g
 }
 
 // checkNoFailures fails the test if the proxy has counted a failure of a server.
-func (f *fixture) checkNoFailures() {
+func (f *testProxy) checkNoFailures() {
 	f.t.Helper()
 	if n := f.failures(); n != 0 {
 		f.t.Errorf("%v failures of the server", n)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/events"
+	"rollcall/integration/fixture"
 	"rollcall/services/balancer"
 	"rollcall/services/proxy"
 	"rollcall/services/registry"
@@ -43,7 +44,7 @@ func threeSlow(t *testing.T, executed *atomic.Int64) []*events.Server {
 }
 
 // inParallel sends n GET requests at once and waits for all responses.
-func (f *fixture) inParallel(n int, path string) {
+func (f *testProxy) inParallel(n int, path string) {
 	f.t.Helper()
 	var sending sync.WaitGroup
 	for range n {
@@ -86,19 +87,19 @@ func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 	for name, first := range map[string]func(net.Conn){
 		"the first server resets the connection": func(c net.Conn) {
 			_, _, _ = readHead(c)
-			pass(shortResponse * 3 / 4)
+			fixture.Sleep(shortResponse * 3 / 4)
 			reset(c)
 		},
 		"the first two servers reset the connection": func(c net.Conn) {
 			_, _, _ = readHead(c)
-			pass(shortResponse * 3 / 8)
+			fixture.Sleep(shortResponse * 3 / 8)
 			reset(c)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var breaking []*events.Server
 			for _, id := range ids(2) {
-				breaking = append(breaking, server(id, rawBackend(t, first)))
+				breaking = append(breaking, server(id, fixture.Serve(t, first)))
 			}
 			slow := server("slow", slowOn(t, &executed))
 			slow.Weight = 1 // so that it is usually chosen last
@@ -142,7 +143,7 @@ func TestTimeoutsBesideResponsesAreNoEvidence(t *testing.T) {
 		defer close(done)
 		f.inParallel(60, "/data/slow")
 	}()
-	eventually(t, "all are under way", func() bool { return executed.Load() == 60 })
+	fixture.Eventually(t, 5*time.Second, "all are under way", func() bool { return executed.Load() == 60 })
 	answered := make(map[string]bool)
 	for len(answered) < 3 {
 		answered[f.get("/data/fast").header.Get("X-Served-By")] = true
@@ -155,10 +156,10 @@ func TestTimeoutsBesideResponsesAreNoEvidence(t *testing.T) {
 
 // If a server gets only requests for a slow path, the proxy cannot tell whether the server hangs. It reports evidence, and the registry probes.
 func TestOnlyTimeoutsAreReported(t *testing.T) {
-	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	hangs := fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	f := start(t, shortTimeout, server("hangs", hangs))
 	f.inParallel(5, "/data/x")
-	eventually(t, "evidence", func() bool { return len(f.registry.reported()) == 1 })
+	fixture.Eventually(t, 5*time.Second, "evidence", func() bool { return len(f.registry.reported()) == 1 })
 	if e := f.registry.reported()[0]; e.ID != "hangs" || e.Finding != registry.FindingSilent || time.Since(e.Began) > shortResponse {
 		t.Errorf("got evidence %+v, want a current finding of silent", e)
 	}
@@ -169,7 +170,7 @@ func TestOnlyTimeoutsAreReported(t *testing.T) {
 
 // Timeouts of a suspect count towards its ejection.
 func TestTimeoutsEjectSuspect(t *testing.T) {
-	hangs := rawBackend(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	hangs := fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	var servers []*events.Server
 	for _, id := range ids(3) {
 		servers = append(servers, in(events.StateSuspect, server(id, hangs)))
