@@ -10,7 +10,7 @@ import (
 	"rollcall/events"
 )
 
-// TestServerHasEveryHeartbeatField registers a server with every field set, and compares each with the response.
+// TestServerHasEveryHeartbeatField registers a server with every field set, and compares the response with each field.
 func TestServerHasEveryHeartbeatField(t *testing.T) {
 	hidden := map[string]string{
 		"V": "the format of the message", "Type": "the kind of the message", "SentAt": "informational",
@@ -30,7 +30,7 @@ func TestServerHasEveryHeartbeatField(t *testing.T) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[events.Heartbeat]()) {
 		v := reflect.ValueOf(h).FieldByIndex(f.Index)
 		if v.IsZero() {
-			t.Errorf("%s is zero: set it in this test", f.Name)
+			t.Errorf("%s is zero: set it above", f.Name)
 		}
 		if hidden[f.Name] != "" {
 			continue

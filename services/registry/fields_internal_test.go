@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// notDescribed are the fields of a heartbeat whose change is no update of the server, each with the reason.
+// notDescribed has the fields of a heartbeat that do not describe the server, each with the reason.
 var notDescribed = map[string]string{
 	"V":           "the format of the message",
 	"Type":        "the kind of the message",
@@ -32,13 +32,13 @@ func describedFields() []reflect.StructField {
 	return fields
 }
 
-// changeField gives a field of h another valid value.
+// changeField sets a field of h to another valid value.
 func changeField(t *testing.T, h *events.Heartbeat, f reflect.StructField) {
 	t.Helper()
 	v := reflect.ValueOf(h).Elem().FieldByIndex(f.Index)
 	switch old := v.Interface().(type) {
 	case string:
-		v.SetString(old + "1") // also of an address
+		v.SetString(old + "1") // also valid for an address
 	case int, int64:
 		v.SetInt(v.Int() + 1)
 	case []string:
@@ -46,7 +46,7 @@ func changeField(t *testing.T, h *events.Heartbeat, f reflect.StructField) {
 	case events.Meta:
 		v.Set(reflect.ValueOf(append(events.Meta{{Key: "changed", Value: "1"}}, old...)))
 	default:
-		t.Fatalf("%s has the type %s: teach this test to change it", f.Name, f.Type)
+		t.Fatalf("%s has the type %s: changeField cannot change it yet", f.Name, f.Type)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestChangeOfAnyHeartbeatFieldEmitsUpdated(t *testing.T) {
 			}
 			before["seq"] = float64(2)
 			if reflect.DeepEqual(serverJSON(t, s), before) {
-				t.Errorf("the server looks as before: the field is missing in newView")
+				t.Errorf("the view is unchanged: the field is missing in newView")
 			}
 		})
 	}

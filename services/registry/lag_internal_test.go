@@ -69,7 +69,7 @@ func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 		{"in both", 2 * time.Second, time.Second, 3 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, _ := mustHear(t, "a")
+			c, _ := receivingClock(t, "a")
 			now := c.last + 10*time.Second
 			for ; c.last < now; c.advance(c.last+testTick, []string{"a"}) {
 				c.received("a", c.last+testTick-tt.before, tt.delay)
@@ -83,7 +83,7 @@ func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 
 // A late message that newer ones have overtaken does not count as lag.
 func TestDisorderIsNoLag(t *testing.T) {
-	c, _ := mustHear(t, "a")
+	c, _ := receivingClock(t, "a")
 	for range 100 {
 		now := c.last + testTick
 		c.received("a", now, 0)

@@ -15,8 +15,8 @@ const (
 	testSilentAfter = 2500 * time.Millisecond // with a canary per second
 )
 
-// mustHear is a clock that has ticked for a second, with a message through each nsqd at every tick.
-func mustHear(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
+// receivingClock returns a clock after one second with a message through each nsqd at every tick.
+func receivingClock(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 	t.Helper()
 	c := newLeaseClock(testInterval, testTick, time.Second)
 	now := time.Duration(0)
@@ -25,36 +25,36 @@ func mustHear(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 			c.received(addr, now, 0)
 		}
 		if credit := c.advance(now, nsqd); credit != 0 {
-			t.Fatalf("a credit of %v while everything is heard", credit)
+			t.Fatalf("a credit of %v while every nsqd is receiving", credit)
 		}
 	}
 	return &c, now
 }
 
-func TestLeaseClockRunsAsFarAsWeHear(t *testing.T) {
+func TestLeaseClockSpeed(t *testing.T) {
 	three := []string{"a", "b", "c"}
 	for _, tt := range []struct {
 		name   string
 		g, lag time.Duration // of one tick
-		heard  []string      // in that time, and as long as before
+		heard  []string      // nsqd that deliver a message in that time and at the ticks before
 		known  []string
-		want   time.Duration // how far L goes
+		want   time.Duration // by which L advances
 	}{
-		{"all are heard", testTick, 0, three, three, testTick},
-		{"one of three is blind", testTick, 0, []string{"a", "b"}, three, testTick * 2 / 3},
-		{"two of three are blind", testTick, 0, []string{"a"}, three, testTick / 3},
-		{"all are blind", testTick, 0, nil, three, 0},
+		{"every nsqd is receiving", testTick, 0, three, three, testTick},
+		{"one of three nsqd is silent", testTick, 0, []string{"a", "b"}, three, testTick * 2 / 3},
+		{"two of three nsqd are silent", testTick, 0, []string{"a"}, three, testTick / 3},
+		{"every nsqd is silent", testTick, 0, nil, three, 0},
 		{"there is no nsqd", testTick, 0, nil, []string{}, 0},
-		{"one that was never heard counts for nothing", testTick, 0, three, []string{"a", "b", "c", "d"}, testTick},
-		{"nor do nine of ten", testTick, 0, []string{"a"}, []string{"a", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}, testTick},
-		{"a late tick counts whole up to two", 2 * testTick, 0, three, three, 2 * testTick},
-		{"and no more than two", time.Minute, 0, three, three, 2 * testTick},
-		{"the mailbox lags by a second", testTick, time.Second, three, three, testTick},
-		{"by more", testTick, time.Second + 1, three, three, 0},
-		{"nobody cares for nsqd", testTick, 0, nil, nil, testTick},
+		{"an nsqd that never delivered does not count", testTick, 0, three, []string{"a", "b", "c", "d"}, testTick},
+		{"nine nsqd that never delivered do not count", testTick, 0, []string{"a"}, []string{"a", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}, testTick},
+		{"a late tick counts for up to two ticks", 2 * testTick, 0, three, three, 2 * testTick},
+		{"a very late tick counts for two ticks", time.Minute, 0, three, three, 2 * testTick},
+		{"a message waited in the mailbox for a second", testTick, time.Second, three, three, testTick},
+		{"a message waited in the mailbox for more than a second", testTick, time.Second + 1, three, three, 0},
+		{"the list of nsqd is nil", testTick, 0, nil, nil, testTick},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, now := mustHear(t, three...)
+			c, now := receivingClock(t, three...)
 			for ; now < 10*time.Second; now += testTick {
 				for _, addr := range tt.heard {
 					c.received(addr, now, 0)
@@ -70,45 +70,45 @@ func TestLeaseClockRunsAsFarAsWeHear(t *testing.T) {
 			}
 			c.advance(now, tt.known)
 			if got := c.lease.sub(before); got != tt.want {
-				t.Errorf("L went on by %v, want %v", got, tt.want)
+				t.Errorf("L advanced by %v, want %v", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestLeaseClockGivesBack(t *testing.T) {
+func TestLeaseClockCredits(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		play func(c *leaseClock, now time.Duration) time.Duration // the credit
+		play func(c *leaseClock, now time.Duration) time.Duration // returns the credit
 		want time.Duration
 	}{
-		{"a stall of ours, up to an interval", func(c *leaseClock, now time.Duration) time.Duration {
+		{"a pause of this process", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+2*time.Second, []string{"a", "b"})
-		}, 2 * time.Second}, // the last tick was a tick ago
-		{"and no more", func(c *leaseClock, now time.Duration) time.Duration {
+		}, 2 * time.Second}, // the last tick was one tick before now
+		{"a long pause gives no more than an interval", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+time.Minute, []string{"a", "b"})
 		}, testInterval},
-		{"a tick that is late by no more than one", func(c *leaseClock, now time.Duration) time.Duration {
+		{"a tick that is late by one tick gives nothing", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+testTick, []string{"a", "b"})
 		}, 0},
-		{"an nsqd that goes blind", func(c *leaseClock, now time.Duration) time.Duration {
-			return quiet(c, now, now+testSilentAfter-testTick, "a") // it was heard a tick ago
+		{"an nsqd becomes silent", func(c *leaseClock, now time.Duration) time.Duration {
+			return quiet(c, now, now+testSilentAfter-testTick, "a") // its last message came one tick before now
 		}, testSilentAfter},
-		{"and is not heard any longer", func(c *leaseClock, now time.Duration) time.Duration {
+		{"an nsqd stays silent", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+testSilentAfter-testTick, "a")
 			return quiet(c, now+testSilentAfter, now+time.Minute, "a")
 		}, 0},
-		{"one that is heard again, as long as it was blind", func(c *leaseClock, now time.Duration) time.Duration {
+		{"an nsqd is receiving again, after a second", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+testSilentAfter+time.Second-testTick, "a")
 			return quiet(c, now+testSilentAfter+time.Second, now+testSilentAfter+time.Second, "a", "b")
 		}, time.Second + testTick},
-		{"and no longer than an interval", func(c *leaseClock, now time.Duration) time.Duration {
+		{"an nsqd is receiving again, after a minute", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+time.Minute, "a")
 			return quiet(c, now+time.Minute+testTick, now+time.Minute+testTick, "a", "b")
 		}, testInterval},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, now := mustHear(t, "a", "b")
+			c, now := receivingClock(t, "a", "b")
 			if got := tt.play(c, now); got != tt.want {
 				t.Errorf("credit %v, want %v", got, tt.want)
 			}
@@ -116,7 +116,7 @@ func TestLeaseClockGivesBack(t *testing.T) {
 	}
 }
 
-// quiet ticks from one moment to another while only heard are, and returns the last credit.
+// quiet ticks from one time to another while messages arrive only through the nsqd in heard. It returns the last credit.
 func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.Duration) {
 	for now := from; now <= to; now += testTick {
 		for _, addr := range heard {
@@ -127,36 +127,35 @@ func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.
 	return credit
 }
 
-// A pause of ours is no silence of an nsqd.
-func TestAfterAStallOfOursNobodyIsBlind(t *testing.T) {
-	c, now := mustHear(t, "a", "b")
+func TestPauseOfThisProcessMakesNoNSQDSilent(t *testing.T) {
+	c, now := receivingClock(t, "a", "b")
 	c.advance(now+time.Minute, []string{"a", "b"})
-	if blind := c.silentNSQD(); len(blind) != 0 || c.blind() {
-		t.Errorf("blind %v, deaf %v; want nobody", blind, c.blind())
+	if silent := c.silentNSQD(); len(silent) != 0 || c.blind() {
+		t.Errorf("silent %v, blind %v; want none", silent, c.blind())
 	}
-	// But if nothing comes now, either.
+	// No message arrives after the pause.
 	quiet(c, now+time.Minute+testTick, now+time.Minute+testSilentAfter)
-	if blind := c.silentNSQD(); len(blind) != 2 || !c.blind() {
-		t.Errorf("blind %v, deaf %v; want both, and deaf", blind, c.blind())
+	if silent := c.silentNSQD(); len(silent) != 2 || !c.blind() {
+		t.Errorf("silent %v, blind %v; want both, and blind", silent, c.blind())
 	}
 }
 
-func TestOneThatIsNoLongerKnownLeavesTheCount(t *testing.T) {
-	c, now := mustHear(t, "a", "b")
+func TestRemovedNSQDDoesNotCount(t *testing.T) {
+	c, now := receivingClock(t, "a", "b")
 	quiet(c, now, now+10*time.Second, "a")
 	before := c.lease
 	c.received("a", c.last+testTick, 0)
 	c.advance(c.last+testTick, []string{"a"})
 	if got := c.lease.sub(before); got != testTick {
-		t.Errorf("L went on by %v, want %v", got, testTick)
+		t.Errorf("L advanced by %v, want %v", got, testTick)
 	}
 	if got := fmt.Sprint(c.list()); got != "[{a receiving 0s}]" {
 		t.Errorf("nsqd %s", got)
 	}
 }
 
-// Whatever happens, L goes forward, never faster than time, no credit is larger than an interval, and all of them together
-// are no more than the credit limit and half of L: so a silent server gets older.
+// L never decreases and never advances faster than time. No credit is larger than an interval. The sum of the credits is at most
+// the credit limit and half of L, so a silent server gets older.
 func TestLeaseClockIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newLeaseClock(testInterval, testTick, time.Second)
@@ -177,13 +176,13 @@ func TestLeaseClockIsNeverFast(t *testing.T) {
 				now += g
 				credit := c.advance(now, nsqd[:rapid.IntRange(0, 3).Draw(t, "known")])
 				if c.lease < before || c.lease.sub(before) > g || at.sub(before) > g {
-					t.Fatalf("L went from %v to %v (%v before the tick) in %v", before, c.lease, at, g)
+					t.Fatalf("L advanced from %v to %v (%v before the tick) in %v", before, c.lease, at, g)
 				}
 				if credit < 0 || credit > testInterval {
 					t.Fatalf("credit %v", credit)
 				}
 				if credited += credit; credited > c.maxCreditLimit()+time.Duration(c.lease)/2 {
-					t.Fatalf("%v were given back while L went to %v", credited, c.lease)
+					t.Fatalf("credits of %v in all while L advanced to %v", credited, c.lease)
 				}
 			},
 		})

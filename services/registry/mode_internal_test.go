@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-func TestTheDetailOfBlindHasTheCause(t *testing.T) {
+func TestDetailOfBlindHasTheCause(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cause func() string
 		want  string
 	}{
-		{"nobody can tell", nil, ": the cause is unknown; "},
-		{"nothing is found", func() string { return "" }, ": the cause is unknown; "},
-		{"it is found", func() string { return "topic t is paused" }, ": topic t is paused; "},
+		{"no BlindCause", nil, ": the cause is unknown; "},
+		{"an empty cause", func() string { return "" }, ": the cause is unknown; "},
+		{"a cause", func() string { return "topic t is paused" }, ": topic t is paused; "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := Config{Observer: "api-1", BlindCause: tt.cause}

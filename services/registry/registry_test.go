@@ -12,7 +12,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// methods are all that wait for the registry, and end with their context.
+// methods are the methods that wait for Run and end with their context.
 var methods = map[string]func(context.Context, *registry.Registry) error{
 	"Observe": func(ctx context.Context, r *registry.Registry) error {
 		return r.Observe(ctx, heartbeatOf(1, 1), receiptAt(time.Now()))
@@ -31,7 +31,7 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 		return err
 	},
 	"Report": func(ctx context.Context, r *registry.Registry) error { return r.Report(ctx, registry.Evidence{}) },
-	"Save": func(ctx context.Context, r *registry.Registry) error {
+	"Snapshot": func(ctx context.Context, r *registry.Registry) error {
 		_, err := r.Snapshot(ctx, time.Now())
 		return err
 	},
@@ -41,7 +41,7 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 	},
 }
 
-func TestStopped(t *testing.T) {
+func TestMethodsAfterRunReturned(t *testing.T) {
 	r, stop := mustRun(t, registry.Config{})
 	mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 	mustTick(t, r, time.Now())
@@ -49,19 +49,19 @@ func TestStopped(t *testing.T) {
 	stop()
 	for name, call := range methods {
 		t.Run(name, func(t *testing.T) {
-			for range 20 { // where several cases of a select are ready, any of them may win
+			for range 20 { // select chooses any of the cases that are ready
 				if err := call(t.Context(), r); !errors.Is(err, registry.ErrStopped) {
 					t.Fatalf("got %v, want ErrStopped", err)
 				}
 			}
 		})
 	}
-	t.Run("Watch gives a closed channel", func(t *testing.T) {
+	t.Run("Watch returns a closed channel", func(t *testing.T) {
 		if s, open := <-r.Watch(t.Context()); open {
 			t.Errorf("got %v", s)
 		}
 	})
-	t.Run("a channel of Watch is closed", func(t *testing.T) {
+	t.Run("channels that Watch returned are closed", func(t *testing.T) {
 		if s := <-watching; len(s.Servers) != 1 {
 			t.Errorf("got %v, want the last membership first", s)
 		}
@@ -69,22 +69,22 @@ func TestStopped(t *testing.T) {
 			t.Errorf("got %v", s)
 		}
 	})
-	t.Run("Probes is closed", func(t *testing.T) {
+	t.Run("the channel of Probes is closed", func(t *testing.T) {
 		if p, open := <-r.Probes(); open {
 			t.Errorf("got %v", p)
 		}
 	})
-	t.Run("Events is closed, and Unsent has what nobody took", func(t *testing.T) {
+	t.Run("the channel of Events is closed, and Unsent has the events that are left", func(t *testing.T) {
 		if e, open := <-r.Events(); open {
 			t.Errorf("got %v", e)
 		}
 		if unsent := r.Unsent(); len(unsent) != 1 || unsent[0].Type() != events.TypeRegistered {
-			t.Errorf("unsent %v, want one registered", unsent)
+			t.Errorf("unsent %v, want one registered event", unsent)
 		}
 	})
 }
 
-func TestContextEndsWaits(t *testing.T) {
+func TestMethodsReturnWhenTheContextEnds(t *testing.T) {
 	for name, call := range methods {
 		t.Run(name+" before Run", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestContextEndsWaits(t *testing.T) {
 	})
 }
 
-func TestObserveWaitsForRoom(t *testing.T) {
+func TestObserveBlocksWhileTheMailboxIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := mustNew(t, registry.Config{Mailbox: 2})
 		mustObserve(t, r, heartbeatOf(1, 1), time.Now())
@@ -123,7 +123,7 @@ func TestObserveWaitsForRoom(t *testing.T) {
 		go func() { observed <- r.Observe(t.Context(), heartbeatOf(3, 1), receiptAt(time.Now())) }()
 		synctest.Wait()
 		if len(observed) > 0 {
-			t.Fatal("a full mailbox took a heartbeat")
+			t.Fatal("Observe returned although the mailbox was full")
 		}
 		stop := mustStart(t, r)
 		if err := <-observed; err != nil {
@@ -136,8 +136,8 @@ func TestObserveWaitsForRoom(t *testing.T) {
 	})
 }
 
-// Whichever Run looks at first, the mailbox or the calls, a call finds applied what was observed before it.
-func TestCallFollowsWhatWasObserved(t *testing.T) {
+// A call sees all heartbeats that were in the mailbox before it, although Run may receive the call first.
+func TestCallSeesEarlierHeartbeats(t *testing.T) {
 	const beats = 2000 // several batches
 	for range 10 {
 		r := mustNew(t, registry.Config{Mailbox: beats})
@@ -161,7 +161,7 @@ func TestCallFollowsWhatWasObserved(t *testing.T) {
 	}
 }
 
-func TestNobodyTakesEvents(t *testing.T) {
+func TestOutboxDropsTheOldestEvents(t *testing.T) {
 	r, stop := mustRun(t, registry.Config{Outbox: 3})
 	for i := range 5 {
 		mustObserve(t, r, heartbeatOf(i, 1), time.Now())
@@ -183,20 +183,20 @@ func TestNobodyTakesEvents(t *testing.T) {
 	}
 }
 
-// The life of a server by the clock: beats every 5 s for a minute, then silence.
-func TestLifeByTheClock(t *testing.T) {
+// A server sends a heartbeat every 5 s for a minute, then none.
+func TestTimesOfEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{})
 		start := time.Now()
-		var playing sync.WaitGroup
-		playing.Go(func() {
+		var running sync.WaitGroup
+		running.Go(func() {
 			for seq := uint64(1); seq <= 12; seq++ {
 				mustObserve(t, r, heartbeatOf(1, seq), time.Now())
 				time.Sleep(5 * time.Second)
 			}
 		})
-		playing.Go(func() {
-			time.Sleep(time.Millisecond) // never at the instant of a beat
+		running.Go(func() {
+			time.Sleep(time.Millisecond) // so that a tick and a heartbeat never come at the same time
 			for time.Since(start) < 70*time.Second {
 				mustTick(t, r, time.Now())
 				time.Sleep(250 * time.Millisecond)
@@ -208,27 +208,27 @@ func TestLifeByTheClock(t *testing.T) {
 			at  time.Duration
 		}{
 			{events.TypeRegistered, 0},
-			{events.TypeMode, 15*time.Second + time.Millisecond}, // warm
+			{events.TypeMode, 15*time.Second + time.Millisecond}, // the end of warming
 			{events.TypeSuspected, last + 7*time.Second + time.Millisecond},
 			{events.TypeExpired, last + 10*time.Second + time.Millisecond},
 		} {
 			e := <-r.Events()
 			if at := e.Details().Time.Sub(start); e.Type() != want.typ || at != want.at || time.Since(start) != want.at {
-				t.Errorf("%s at %v, told after %v; want %s at %v", e.Type(), at, time.Since(start), want.typ, want.at)
+				t.Errorf("%s at %v, received after %v; want %s at %v", e.Type(), at, time.Since(start), want.typ, want.at)
 			}
 		}
-		playing.Wait()
+		running.Wait()
 		stop()
 	})
 }
 
-func TestExplainTellsHowItEnded(t *testing.T) {
+func TestExplainDescribesTheEnd(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	mustObserve(t, r, heartbeatOf(1, 1), time.Now())
 	id := heartbeatOf(1, 1).ID
 	e, err := r.Explain(t.Context(), "data", id, time.Now())
 	if err != nil || e.Server.ID != id || len(e.Heartbeats) != 1 || len(e.Transitions) != 1 {
-		t.Errorf("got %+v, %v; want one beat and one transition", e, err)
+		t.Errorf("got %+v, %v; want one heartbeat and one transition", e, err)
 	}
 	mustObserve(t, r, leaveOf(1, 2), time.Now())
 	for name, want := range map[string]string{id: "rollcall.server.left (leave) at ", "nobody": "never registered"} {

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-func TestAnAcceptedProbeIsNotToldAsFailed(t *testing.T) {
+func TestSummaryCountsAcceptedProbesApart(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		findings []Finding // of one question a second
+		findings []Finding // one per second
 		want     string
 	}{
-		{"all silent", []Finding{FindingSilent, FindingSilent}, "so far 2 failed"},
-		{"those that gained an interval", []Finding{FindingAccepted, FindingAccepted}, "none so far"},
-		{"all accepted", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingAccepted}, "so far 2 accepted without an id"},
-		{"one of each", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingSilent}, "so far 1 failed, 1 accepted without an id"},
-		{"before it told its id", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingIdentified, FindingSilent}, "so far 1 failed"},
+		{"silent probes failed", []Finding{FindingSilent, FindingSilent}, "so far 2 failed"},
+		{"two accepted probes extend the lease and do not count", []Finding{FindingAccepted, FindingAccepted}, "none so far"},
+		{"further accepted probes count", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingAccepted}, "so far 2 accepted without an id"},
+		{"accepted and failed probes", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingSilent}, "so far 1 failed, 1 accepted without an id"},
+		{"an answer with the id starts again", []Finding{FindingAccepted, FindingAccepted, FindingAccepted, FindingIdentified, FindingSilent}, "so far 1 failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mustState(t, Config{Probing: true})
@@ -34,8 +34,8 @@ func TestAnAcceptedProbeIsNotToldAsFailed(t *testing.T) {
 				t.Errorf("got %q, want %q", r.inquiry.probes(), tt.want)
 			}
 			s.mode = ModeNormal
-			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "so far 1 failed" && !strings.Contains(e.Summary, tt.want) { // that one is alive again
-				t.Errorf("got %q, want it with %q", e.Summary, tt.want)
+			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "so far 1 failed" && !strings.Contains(e.Summary, tt.want) { // the server of the last case is alive
+				t.Errorf("got %q, want %q in it", e.Summary, tt.want)
 			}
 		})
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// suspectFor returns a warm state with one server that published at start and is silent since, and the time of the last tick.
+// suspectFor returns a state in mode normal with one server, whose only heartbeat is older than silent, and the time of the last
+// tick.
 func suspectFor(t *testing.T, cfg Config, silent time.Duration) (*state, time.Time) {
 	t.Helper()
 	s := mustState(t, cfg)
@@ -35,13 +36,13 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 	}{
 		{"holding without probes ends a server after a second TTL", false, func(s *state, _ *record, _ time.Time) { s.mode = ModeHolding },
 			"it expires in 12s", "three probes"},
-		{"an exhausted server no longer lives on its answers", true, func(s *state, r *record, at time.Time) {
+		{"answers to probes renew the lease for a minute only", true, func(s *state, r *record, at time.Time) {
 			r.beat = s.clock.lease - 61*leaseSecond
 		}, "no heartbeat has arrived for more than 1m0s", "three probes"},
-		{"a server whose id still publishes is kept", true, func(s *state, r *record, at time.Time) {
+		{"heartbeats with the same id keep a server", true, func(s *state, r *record, at time.Time) {
 			s.ignored.entries[r.key()] = &ignored{key: r.key(), last: s.clock.last, seen: s.clock.last, ttl: 10 * time.Second}
 		}, "it is kept", "it expires in"},
-		{"a server that cannot be probed outlives its TTL", true, func(s *state, r *record, at time.Time) {
+		{"a server that cannot be probed is kept after its TTL", true, func(s *state, r *record, at time.Time) {
 			r.stamp -= 20 * leaseSecond
 		}, "it expires when 3 probes", "expires in 0s"},
 	} {
@@ -56,7 +57,7 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 	}
 }
 
-func TestDetailOfHoldingWithoutProbesNamesNoProbes(t *testing.T) {
+func TestDetailOfHoldingWithoutProbesDoesNotMentionProbes(t *testing.T) {
 	s := mustState(t, Config{})
 	if got := s.modeDetail(ModeHolding); strings.Contains(got, "asked") || strings.Contains(got, "probed") {
 		t.Errorf("got %q although probes are off", got)
