@@ -20,11 +20,11 @@ func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	e.Begin()
 	outcome, f := x.try(began)
 	if outcome == balancer.Failed && !x.instance.is(e.Server()) {
-		outcome = balancer.Abandoned // the failure is that of an earlier incarnation or address
+		outcome = balancer.Abandoned // the server restarted or moved since, so this is not its failure
 	}
 	if x.service.balancer.Done(e, outcome, time.Now()) {
 		x.p.log.ejected(x.service.name, x.instance.id)
-		x.p.accuse(x.instance, registry.FindingFailing, x.reply.begun)
+		x.service.accuse(x.instance, registry.FindingFailing, x.reply.begun)
 	}
 	x.metrics.attempt(outcome, f)
 	return f
@@ -94,11 +94,11 @@ func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 	case errors.Is(f.Err, upstream.ErrLate):
 		outcome, report := x.instance.timedOut(x.endpoint.Server().State, began)
 		if report {
-			x.p.accuse(x.instance, registry.FindingSilent, time.Now())
+			x.service.accuse(x.instance, registry.FindingSilent, time.Now())
 		}
 		return outcome
 	case f.Finding != "":
-		x.p.accuse(x.instance, f.Finding, f.Began)
+		x.service.accuse(x.instance, f.Finding, f.Began)
 	}
 	return balancer.Failed
 }

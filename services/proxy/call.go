@@ -12,7 +12,7 @@ import (
 // MaxRetries is the maximum of Retry.Attempts.
 const MaxRetries = 10
 
-// call is a request and its response while they pass through the proxy. Only the goroutine of the handler uses it, but an upload reads body.
+// call is a request and its response while they pass through the proxy. Only the goroutine of the handler uses it; an upload reads body.
 type call struct {
 	p       *Proxy
 	service *service

@@ -8,12 +8,14 @@ import (
 )
 
 // accuse queues evidence against a server for the registry, at most once a second for each server. It does not block.
-func (p *Proxy) accuse(in *instance, found registry.Finding, began time.Time) {
-	if !in.mayReport(p.upstream.Now()) {
+func (s *service) accuse(in *instance, found registry.Finding, began time.Time) {
+	now, last := s.p.upstream.Now(), in.reportedAt.Load()
+	if last != 0 && time.Duration(now-last) < time.Second || !in.reportedAt.CompareAndSwap(last, now) {
 		return
 	}
+	probe := registry.Probe{Service: s.name, ID: in.id, Addr: in.addr, Incarnation: in.incarnation}
 	select {
-	case p.evidence <- registry.Evidence{Probe: in.probe(), Finding: found, Source: registry.SourceProxy, Began: began, Ended: time.Now()}:
+	case s.p.evidence <- registry.Evidence{Probe: probe, Finding: found, Source: registry.SourceProxy, Began: began, Ended: time.Now()}:
 	default: // the queue is full: this evidence is dropped
 	}
 }

@@ -2,18 +2,15 @@ package proxy
 
 import (
 	"sync/atomic"
-	"time"
 
 	"rollcall/events"
 	"rollcall/services/balancer"
 	"rollcall/services/proxy/upstream"
-	"rollcall/services/registry"
 )
 
 // instance has the connections to one incarnation of a server at one address, and the results of its requests.
 type instance struct {
 	*upstream.Pool
-	service     string
 	id, addr    string
 	incarnation int64
 
@@ -24,7 +21,7 @@ type instance struct {
 }
 
 func (s *service) newInstance(m *events.Server) *instance {
-	return &instance{Pool: s.p.upstream.Pool(m.Addr), service: s.name, id: m.ID, addr: m.Addr, incarnation: m.Incarnation}
+	return &instance{Pool: s.p.upstream.Pool(m.Addr), id: m.ID, addr: m.Addr, incarnation: m.Incarnation}
 }
 
 // is reports whether m is the same incarnation at the same address.
@@ -57,15 +54,4 @@ func (in *instance) timedOut(state events.State, began int64) (outcome balancer.
 		return balancer.Abandoned, true
 	}
 	return balancer.Abandoned, false
-}
-
-// mayReport reports whether evidence may be reported at now, which is allowed once a second.
-func (in *instance) mayReport(now int64) bool {
-	last := in.reportedAt.Load()
-	return (last == 0 || time.Duration(now-last) >= time.Second) && in.reportedAt.CompareAndSwap(last, now)
-}
-
-// probe identifies the server for the registry, where another incarnation may have the id by now.
-func (in *instance) probe() registry.Probe {
-	return registry.Probe{Service: in.service, ID: in.id, Addr: in.addr, Incarnation: in.incarnation}
 }

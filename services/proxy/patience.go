@@ -14,8 +14,8 @@ const (
 	maxTaken    = 1 << 33  // bytes; the result must fit into a time.Duration
 )
 
-// patience returns how long the next write to a client may take. taken is the number of bytes that the client has read, and waited the time
-// that the writes of them took.
+// patience returns how long the next write to a client may take. taken is the number of bytes written so far, and waited the total time of
+// these writes.
 func patience(taken int64, waited, stall time.Duration) time.Duration {
 	earned := time.Duration(taken)*time.Second/steadyRate - waited
 	return stall + max(0, min(earned, mostPatient*stall))
@@ -28,8 +28,8 @@ func (y *reply) limitWrite() time.Time {
 	return now
 }
 
-// renewWrite sets the deadline of a header, in HTTP/1.1. It does nothing while the deadline of the server, two stall timeouts after the start
-// of the request, is far enough away.
+// renewWrite sets the deadline for a header in HTTP/1.1. It does nothing during the first stall timeout of a request, because the deadline that
+// http.Server has set is two stall timeouts after the start of the request.
 func (y *reply) renewWrite() {
 	if y.r.ProtoMajor == 1 && time.Since(y.begun) > y.stall {
 		y.limitWrite()

@@ -55,7 +55,15 @@ func (y *reply) Interim(status int, header http.Header) {
 
 // send writes the response, whose header fields are already set in w. The error is an error of resp.Read or upstream.ErrClientGone.
 func (y *reply) send(resp *upstream.Response) error {
-	announced := y.announce(resp.Trailer())
+	var announced []string
+	if len(resp.Trailer()) > 0 {
+		for name := range resp.Trailer() {
+			if mayTrail(name) {
+				announced = append(announced, name)
+			}
+		}
+		y.w.Header()["Trailer"] = []string{strings.Join(announced, ", ")}
+	}
 	y.status = resp.StatusCode
 	y.renewWrite()
 	y.w.WriteHeader(resp.StatusCode)
@@ -87,20 +95,6 @@ func (y *reply) send(resp *upstream.Response) error {
 		y.w.Header()[name] = values
 	}
 	return nil
-}
-
-// announce sets the field Trailer, and returns the names of the fields in it.
-func (y *reply) announce(trailer http.Header) (names []string) {
-	if len(trailer) == 0 {
-		return nil
-	}
-	for name := range trailer {
-		if mayTrail(name) {
-			names = append(names, name)
-		}
-	}
-	y.w.Header()["Trailer"] = []string{strings.Join(names, ", ")}
-	return names
 }
 
 // mayTrail reports whether a field may follow the body of a response.

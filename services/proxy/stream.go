@@ -21,7 +21,13 @@ func (b *body) Start() {
 
 // Read implements upstream.Stream. Each call has the stall timeout as its deadline.
 func (b *body) Read(p []byte) (int, error) {
-	b.setDeadline()
+	b.mu.Lock()
+	end := b.end
+	if end.IsZero() {
+		end = time.Now().Add(b.p.cfg.StallTimeout)
+	}
+	_ = http.NewResponseController(b.w).SetReadDeadline(end)
+	b.mu.Unlock()
 	n, err := b.r.Body.Read(p)
 	if err == nil {
 		return n, nil
@@ -38,17 +44,6 @@ func (b *body) Read(p []byte) (int, error) {
 		err = b.clientError(err)
 	}
 	return n, err
-}
-
-// setDeadline sets the deadline of the next Read.
-func (b *body) setDeadline() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	end := b.end
-	if end.IsZero() {
-		end = time.Now().Add(b.p.cfg.StallTimeout)
-	}
-	_ = http.NewResponseController(b.w).SetReadDeadline(end)
 }
 
 // Trailer implements upstream.Stream. It leaves out fields that must not be sent.

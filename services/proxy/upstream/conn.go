@@ -2,10 +2,7 @@ package upstream
 
 import (
 	"bufio"
-	"context"
 	"errors"
-	"fmt"
-	"math"
 	"net"
 	"sync"
 	"syscall"
@@ -59,12 +56,6 @@ func newConn(c net.Conn, p *Pool) *conn {
 	return n
 }
 
-// begin starts a request on the connection.
-func (c *conn) begin(ctx context.Context, req *Request) {
-	c.budget, c.received, c.doubtful = headerLimit, false, false
-	c.use.begin(ctx, req.Repeatable)
-}
-
 // Read implements io.Reader for the bufio.Reader. It enforces headerLimit.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.budget <= 0 {
@@ -98,11 +89,5 @@ func (c *conn) flushAndRead(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// unbound lifts headerLimit after the header.
-func (c *conn) unbound() { c.budget = math.MaxInt64 }
-
 // clean reports whether the buffers are empty.
 func (c *conn) clean() bool { return c.r.Buffered() == 0 && c.w.Flush() == nil }
-
-// join returns an error that wraps both errors.
-func join(err, detail error) error { return fmt.Errorf("%w: %w", err, detail) }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"rollcall/services/registry"
@@ -64,7 +65,7 @@ func (c *conn) asError(err error) *Error {
 	case ended != nil:
 		e.Err = ended
 	default:
-		e.Err = join(ErrBroken, err)
+		e.Err = fmt.Errorf("%w: %w", ErrBroken, err)
 		if e.Stale = c.reused && !c.received; !e.Stale {
 			e.Fault = FaultServer
 		}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Err
 	if ctx.Err() != nil {
 		return &Error{Err: ErrClientGone, Fault: FaultClient}
 	}
-	e := &Error{Err: join(ErrConnect, err)}
+	e := &Error{Err: fmt.Errorf("%w: %w", ErrConnect, err)}
 	if errors.Is(err, ErrRetired) {
 		return e
 	}
@@ -98,18 +99,15 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(raw, p)
 	p.mu.Lock()
-	gone := !p.retired.IsZero()
-	if !gone {
-		p.open[c] = struct{}{}
-		p.usedAt = time.Now()
-	}
-	p.mu.Unlock()
-	if gone {
+	defer p.mu.Unlock()
+	if !p.retired.IsZero() {
 		_ = raw.Close()
 		return nil, ErrRetired
 	}
+	c := newConn(raw, p)
+	p.open[c] = struct{}{}
+	p.usedAt = time.Now()
 	return c, nil
 }
 
@@ -118,15 +116,14 @@ func (p *Pool) put(c *conn) {
 	now := time.Now()
 	c.idleSince = now
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.usedAt = now
-	kept := p.retired.IsZero() && len(p.idle) < maxIdle
-	if kept {
+	if p.retired.IsZero() && len(p.idle) < maxIdle {
 		p.idle = append(p.idle, c)
+		return
 	}
-	p.mu.Unlock()
-	if !kept {
-		p.close(c)
-	}
+	delete(p.open, c)
+	_ = c.Conn.Close()
 }
 
 func (p *Pool) close(c *conn) {
@@ -136,8 +133,8 @@ func (p *Pool) close(c *conn) {
 	_ = c.Conn.Close()
 }
 
-// Retire closes idle connections now and the others after their requests; Do fails with ErrRetired. If the server is dead rather than gone
-// on purpose, requests that wait for a response and may be repeated end at once with ErrDead.
+// Retire closes idle connections at once and all others after their requests. Do fails with ErrRetired from then on. If dead is true, requests
+// that wait for a response and may be repeated end at once with ErrDead.
 func (p *Pool) Retire(now time.Time, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 )
 
@@ -26,7 +27,8 @@ type Response struct {
 
 // do sends req and reads the header of the response.
 func (c *conn) do(ctx context.Context, req *Request) (*Response, error) {
-	c.begin(ctx, req)
+	c.budget, c.received, c.doubtful = headerLimit, false, false
+	c.use.begin(ctx, req.Repeatable)
 	r := &c.response
 	*r = Response{c: c, ctx: ctx, req: req}
 	if err := r.open(); err != nil {
@@ -54,8 +56,7 @@ func (r *Response) open() error {
 	if err != nil {
 		return err
 	}
-	c.unbound()
-	c.client = req.Client
+	c.budget, c.client = math.MaxInt64, req.Client
 	r.parsed, r.StatusCode, r.Header, r.body = parsed, parsed.StatusCode, parsed.Header, parsed.Body
 	switch {
 	case parsed.ContentLength == 0, parsed.Body == http.NoBody, req.Method == http.MethodHead:

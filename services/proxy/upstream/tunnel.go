@@ -40,7 +40,7 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	if err == nil {
 		_, err = io.Copy(to, from) // the kernel can copy between sockets
 	}
-	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // the deadline that ended the copy is that of a read, so no bytes were lost
+	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // a read deadline ended the copy, so no bytes are lost
 		t.passRest(to, from)
 	}
 	end := time.Now().Add(t.stall) // for a write of the other direction that is in progress

@@ -86,7 +86,7 @@ func (u *upload) stop(responded bool) error {
 		return u.err
 	default:
 	}
-	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // first, so that nothing is sent that the client writes after it has its response
+	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // first: the server must not get what the client sends after it has its response
 	u.body.Stop(responded)
 	<-u.done
 	_ = u.c.SetWriteDeadline(time.Time{})
