@@ -24,7 +24,7 @@ func (s *state) claim(r *record, sent time.Duration, m moment) {
 		return
 	}
 	q := older.openInquiry()
-	q.evidenceAt = max(q.evidenceAt, newer.claimed) // a heartbeat from before does not prove that it still has the address
+	q.evidenceAt = max(q.evidenceAt, newer.claimed) // an earlier heartbeat does not prove that it still has the address
 	s.suspect(older, stepContested, m)
 }
 

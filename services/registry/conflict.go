@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	twinProof  = 2 * time.Second // how long canaries of another process must arrive before they prove a conflict
-	twinSilent = 5 * time.Second // how long no canary may arrive before the other process counts as gone
+	twinProof  = 2 * time.Second // canaries of another process that arrive for this time prove a conflict
+	twinSilent = 5 * time.Second // without a canary for this time the other process counts as gone
 	maxTwins   = 16              // maximum number of other processes with the same id
 )
 
@@ -18,7 +18,7 @@ type Conflict struct {
 	Started time.Time // start of the other process, by its own clock; of several, the earliest
 	Since   time.Time // when the conflict was detected
 	Yields  bool      // this process is not ready, because the other one started earlier
-	Detail  string    // in words
+	Detail  string    // a sentence for people
 }
 
 // twin is another process with the id of this one.

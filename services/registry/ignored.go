@@ -21,8 +21,8 @@ type ignored struct {
 }
 
 const (
-	ignoredFor     = time.Minute // an entry is dropped this long after its last heartbeat, or after the TTL if that is longer
-	ignoredUnknown = 1000        // maximum number of entries at which one for a server that was never registered is added
+	ignoredFor     = time.Minute // an entry is dropped when no heartbeat has come for this time, or for the TTL if that is longer
+	ignoredUnknown = 1000        // a server that was never registered gets no entry while there are this many
 )
 
 // ignoring remembers ignored heartbeats, for explain, for the log, and to tell a contender from an echo. Entries of

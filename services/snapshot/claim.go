@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// lockSuffix is added to the name of the file for the name of its lock file. The file itself cannot be locked, because every
-// write replaces it. The lock file is never removed: that could remove the lock of another process.
+// lockSuffix is appended to the name of the file to name its lock file. The file itself cannot be locked, because every write
+// replaces it. The lock file is never removed: that could remove the lock of another process.
 const lockSuffix = ".lock"
 
 // errInUse says that another process holds the lock.

@@ -29,7 +29,7 @@ func resolve(path string) (string, error) {
 		}
 		dir, name := filepath.Split(to)
 		if dir, err = filepath.EvalSymlinks(dir); err != nil {
-			return to, nil // as above
+			return to, nil // the caller gets the error when it opens the file
 		}
 		at = filepath.Join(dir, name) // Join(to) would be wrong: it shortens link/.. before the link is followed
 	}
