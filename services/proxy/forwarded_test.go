@@ -26,31 +26,31 @@ func prefixes(t testing.TB, cidrs ...string) []netip.Prefix {
 const ofBalancer = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\nX-Forwarded-Port: 443\r\n" +
 	"Forwarded: for=192.0.2.7;proto=https\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-User: jane\r\nX-Forwarded-Access-Token: secret\r\nX-Forwarded-A_b: 1\r\n"
 
-func TestForwardedFieldsOfATrustedProxy(t *testing.T) {
+func TestForwardedFieldsOfTrustedProxy(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		trusted []string
 		lines   string
-		want    map[string]string // "": the field must not be there
+		want    map[string]string // empty: the field must be absent
 	}{
 		"a trusted proxy": {[]string{"127.0.0.0/8"}, ofBalancer, map[string]string{
 			"X-Forwarded-For": "192.0.2.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.test", "X-Forwarded-Port": "443",
 			"Forwarded": "for=192.0.2.7;proto=https", "X-Real-IP": "192.0.2.7", "X-Forwarded-User": "jane", "X-Forwarded-Access-Token": "secret", "X-Forwarded-A_b": "",
 		}},
-		"one address": {[]string{"10.0.0.0/8", "127.0.0.1/32"}, "X-Forwarded-Proto: https\r\n", map[string]string{
+		"address as CIDR": {[]string{"10.0.0.0/8", "127.0.0.1/32"}, "X-Forwarded-Proto: https\r\n", map[string]string{
 			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "h", "X-Forwarded-Port": "",
 		}},
-		"two fields are one list": {[]string{"127.0.0.0/8"}, "X-Forwarded-For: 192.0.2.7, 192.0.2.8\r\nX-Forwarded-For:\r\nX-Forwarded-For: 192.0.2.9\r\n", map[string]string{
+		"several X-Forwarded-For fields": {[]string{"127.0.0.0/8"}, "X-Forwarded-For: 192.0.2.7, 192.0.2.8\r\nX-Forwarded-For:\r\nX-Forwarded-For: 192.0.2.9\r\n", map[string]string{
 			"X-Forwarded-For": "192.0.2.7, 192.0.2.8, 192.0.2.9, 127.0.0.1",
 		}},
-		"Connection names them": {[]string{"127.0.0.0/8"}, "Connection: X-Forwarded-Proto, X-Forwarded-For\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\n", map[string]string{
+		"Connection lists the fields": {[]string{"127.0.0.0/8"}, "Connection: X-Forwarded-Proto, X-Forwarded-For\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\n", map[string]string{
 			"X-Forwarded-For": "192.0.2.7, 127.0.0.1", "X-Forwarded-Proto": "https",
 		}},
-		"nobody is trusted": {nil, ofBalancer, map[string]string{
+		"no trusted proxies": {nil, ofBalancer, map[string]string{
 			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "h", "X-Forwarded-Port": "",
 			"Forwarded": "", "X-Real-IP": "", "X-Forwarded-User": "", "X-Forwarded-Access-Token": "", "X-Forwarded-A_b": "",
 		}},
-		"somebody else is trusted": {[]string{"10.0.0.0/8", "::/0"}, ofBalancer, map[string]string{
+		"another address is trusted": {[]string{"10.0.0.0/8", "::/0"}, ofBalancer, map[string]string{
 			"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "h", "X-Forwarded-Port": "",
 			"Forwarded": "", "X-Real-IP": "", "X-Forwarded-User": "", "X-Forwarded-Access-Token": "", "X-Forwarded-A_b": "",
 		}},
@@ -72,8 +72,8 @@ func TestForwardedFieldsOfATrustedProxy(t *testing.T) {
 	}
 }
 
-// TestTheClientBehindATrustedProxy looks at the client through the policy hash, whose key is the client's address by default.
-func TestTheClientBehindATrustedProxy(t *testing.T) {
+// TestClientBehindTrustedProxy observes the client's address through the policy hash, for which it is the default key.
+func TestClientBehindTrustedProxy(t *testing.T) {
 	t.Parallel()
 	const members = 40
 	var servers []*events.Server
@@ -91,7 +91,7 @@ func TestTheClientBehindATrustedProxy(t *testing.T) {
 	for list, client := range map[string]string{
 		"":                                           "127.0.0.1",
 		"192.0.2.7":                                  "192.0.2.7",
-		"198.51.100.1, 192.0.2.7":                    "192.0.2.7", // the first is what the client says
+		"198.51.100.1, 192.0.2.7":                    "192.0.2.7", // the client may have sent the first address
 		"198.51.100.1, 192.0.2.7,10.1.2.3":           "192.0.2.7",
 		"192.0.2.7, fd00::7, 10.1.2.3 , ":            "192.0.2.7",
 		"192.0.2.7:4711, 10.1.2.3":                   "192.0.2.7",
@@ -108,10 +108,10 @@ func TestTheClientBehindATrustedProxy(t *testing.T) {
 		}
 		a := f.ask("GET /data/x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + list + "\r\n\r\n")
 		if got := a.header.Get("X-Served-By"); got != want.ID {
-			t.Errorf("%q: the client is not %s", strings.ReplaceAll(list, "\r\n", " "), client)
+			t.Errorf("%q: the client's address is not %s", strings.ReplaceAll(list, "\r\n", " "), client)
 		}
 	}
 	if n := f.metric("rollcall_proxy_requests_without_key_total"); n != 0 {
-		t.Errorf("%v requests were without a key", n)
+		t.Errorf("%v requests without a key, want 0", n)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// After one side of a tunnel has closed, the other may go on as long as its bytes move.
-func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
+// After one side of a websocket has closed, the other side may send until it pauses for 5 s.
+func TestHalfClosedWebsocket(t *testing.T) {
 	t.Parallel()
-	const pieces = 8 // one a second: longer than the 5 s that a side may be silent
+	const pieces = 8 // one per second, so that they take longer than 5 s
 	feed := func(c net.Conn) {
 		for range pieces {
 			fixture.Sleep(time.Second)
@@ -23,7 +23,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 		_ = c.(*net.TCPConn).CloseWrite()
 	}
 	const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello "
-	t.Run("the client", func(t *testing.T) {
+	t.Run("client has closed", func(t *testing.T) {
 		t.Parallel()
 		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
 			r, _, _ := readHead(c)
@@ -37,7 +37,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 			t.Errorf("got %q, %v", all, err)
 		}
 	})
-	t.Run("the server", func(t *testing.T) {
+	t.Run("server has closed", func(t *testing.T) {
 		t.Parallel()
 		got := make(chan int, 1)
 		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
@@ -53,7 +53,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 			t.Errorf("the server got %d bytes, want %d", n, pieces)
 		}
 	})
-	t.Run("the other is silent", func(t *testing.T) {
+	t.Run("client has closed and server is silent", func(t *testing.T) {
 		t.Parallel()
 		f := start(t, nil, server("ws", fixture.Serve(t, func(c net.Conn) {
 			r, _, _ := readHead(c)
@@ -66,7 +66,7 @@ func TestAWebsocketOfWhichOneSideHasClosed(t *testing.T) {
 		begun := time.Now()
 		_, _ = io.ReadAll(r)
 		if took := time.Since(begun); took < 4*time.Second || took > 9*time.Second {
-			t.Errorf("it took %v, want 5s", took)
+			t.Errorf("took %v, want 5s", took)
 		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestKeysAreRawValues: the server is the one of the key that nginx would read; "" stands for no key.
-func TestKeysAreRawValues(t *testing.T) {
+// TestHashKeyIsRawValue expects the server of the key that nginx would use. An empty key means that the request has none.
+func TestHashKeyIsRawValue(t *testing.T) {
 	t.Parallel()
 	const members = 40
 	to := namedBackend(t, "ok")
@@ -55,7 +55,7 @@ func TestKeysAreRawValues(t *testing.T) {
 			keyless := f.metric("rollcall_proxy_requests_without_key_total", "service=data")
 			if row.key == "" {
 				if keyless != 1 {
-					t.Errorf("%v requests without a key were counted, want 1", keyless)
+					t.Errorf("%v requests without a key, want 1", keyless)
 				}
 				return
 			}
@@ -64,7 +64,7 @@ func TestKeysAreRawValues(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := a.header.Get("X-Served-By"); got != want.ID || keyless != 0 {
-				t.Errorf("sent to %s, want %s, the server of %q; %v requests without a key were counted", got, want.ID, row.key, keyless)
+				t.Errorf("sent to %s, want %s, the server of key %q; %v requests without a key, want 0", got, want.ID, row.key, keyless)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// certified returns what a front with TLS needs, and what its clients do.
+// certified returns TLS configurations for a proxy and for its clients.
 func certified(t testing.TB) (front, clients *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -96,8 +96,8 @@ func TestHTTP2(t *testing.T) {
 		t.Errorf("the server saw %q", seen)
 	}
 
-	for name, size := range map[string]int64{"of unknown length": -1, "of known length": 8, "of a length that is not held": 100_000} {
-		t.Run("a body "+name, func(t *testing.T) {
+	for name, size := range map[string]int64{"unknown length": -1, "small known length": 8, "large known length": 100_000} {
+		t.Run("body of "+name, func(t *testing.T) {
 			in, out := io.Pipe()
 			defer in.Close()
 			req, _ := http.NewRequest("POST", url+"/data/echo", in)
@@ -108,7 +108,7 @@ func TestHTTP2(t *testing.T) {
 			go func() {
 				_, _ = io.WriteString(out, half)
 				if size < 0 {
-					<-sent // after the server has answered the first half
+					<-sent // the client has received the first half
 				}
 				_, _ = io.WriteString(out, half)
 				req.Trailer.Set("X-Sent", "mine")
@@ -135,7 +135,7 @@ func TestHTTP2(t *testing.T) {
 	f.checkNoFailures()
 }
 
-// h2 sends one request of these fields and bytes, and returns the status, or "reset" or "closed".
+// h2 sends one request, and returns the status of the response, or "reset", "closed" or "nothing".
 func (f *testProxy) h2(clients *tls.Config, fields [][2]string, body string, ends bool) string {
 	f.t.Helper()
 	cfg := clients.Clone()
@@ -180,7 +180,7 @@ func (f *testProxy) h2(clients *tls.Config, fields [][2]string, body string, end
 	}
 }
 
-func TestOddHTTP2(t *testing.T) {
+func TestMalformedHTTP2Requests(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
 	f, clients := startTLS(t, w.addr)
@@ -197,9 +197,9 @@ func TestOddHTTP2(t *testing.T) {
 		fields [][2]string
 		body   string
 		want   []string
-		line   string // what arrives; "": nothing may
+		line   string // request line at the server; empty: no request
 	}{
-		{"a good one", request("GET", "/data/x?a=b", "h"), "", []string{"200"}, "GET /x?a=b HTTP/1.1"},
+		{"a valid request", request("GET", "/data/x?a=b", "h"), "", []string{"200"}, "GET /x?a=b HTTP/1.1"},
 		{"a space in the method", request("GE T", "/data/x", "h"), "", refused, ""},
 		{"a second request in the method", request("GET /data/y HTTP/1.1\r\nHost: h\r\n\r\nGET", "/data/x", "h"), "", refused, ""},
 		{"a colon in the method", request("GET:", "/data/x", "h"), "", refused, ""},
@@ -222,7 +222,7 @@ func TestOddHTTP2(t *testing.T) {
 		{"a header in the authority", request("GET", "/data/x", "h\r\nX-A: b"), "", refused, ""},
 		{"a slash in the authority", request("GET", "/data/x", "h/evil"), "", refused, ""},
 		{"a bracket in the authority", request("GET", "/data/x", "h<x>"), "", refused, ""},
-		{"a host beside the authority", request("GET", "/data/x", "h", "host", "evil"), "", []string{"200", "400", "reset"}, "GET /x HTTP/1.1"},
+		{"host and authority differ", request("GET", "/data/x", "h", "host", "evil"), "", []string{"200", "400", "reset"}, "GET /x HTTP/1.1"},
 		{"an upper-case name", request("GET", "/data/x", "h", "X-A", "b"), "", refused, ""},
 		{"a space in a name", request("GET", "/data/x", "h", "x a", "b"), "", refused, ""},
 		{"a colon in a name", request("GET", "/data/x", "h", "x:a", "b"), "", refused, ""},
@@ -233,13 +233,13 @@ func TestOddHTTP2(t *testing.T) {
 		{"upgrade", request("GET", "/data/x", "h", "upgrade", "websocket"), "", refused, ""},
 		{"te", request("GET", "/data/x", "h", "te", "gzip"), "", refused, ""},
 		{"an underscore", request("GET", "/data/x", "h", "x_a", "b"), "", []string{"200"}, "GET /x HTTP/1.1"},
-		{"more than its length", request("POST", "/data/x", "h", "content-length", "2"), "body", refused, ""},
-		{"less than its length", request("POST", "/data/x", "h", "content-length", "20"), "body", refused, ""},
-		{"less than a long length", request("POST", "/data/x", "h", "content-length", "200000"), "body", refused, ""},
-		// net/http takes these two; what the server gets is framed anew.
-		{"a length and nothing", request("POST", "/data/x", "h", "content-length", "2"), "", append(refused, "200"), "POST /x HTTP/1.1"},
+		{"a body longer than its length", request("POST", "/data/x", "h", "content-length", "2"), "body", refused, ""},
+		{"a body shorter than its length", request("POST", "/data/x", "h", "content-length", "20"), "body", refused, ""},
+		{"a body shorter than a large length", request("POST", "/data/x", "h", "content-length", "200000"), "body", refused, ""},
+		// net/http accepts the next two. The proxy sends the server a framing of its own.
+		{"a length without a body", request("POST", "/data/x", "h", "content-length", "2"), "", append(refused, "200"), "POST /x HTTP/1.1"},
 		{"two lengths", request("POST", "/data/x", "h", "content-length", "4", "content-length", "5"), "body", append(refused, "200"), "POST /x HTTP/1.1"},
-		{"a body of GET", request("GET", "/data/x", "h", "content-length", "4"), "body", []string{"200"}, "GET /x HTTP/1.1"},
+		{"GET with a body", request("GET", "/data/x", "h", "content-length", "4"), "body", []string{"200"}, "GET /x HTTP/1.1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := f.of(t)

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// labels counts the series of each value of the label service, over all metrics.
+// labels returns the number of series for each value of the label service.
 func labels(t *testing.T, from prometheus.Gatherer) map[string]int {
 	t.Helper()
 	families, err := from.Gather()
@@ -36,7 +36,7 @@ func labels(t *testing.T, from prometheus.Gatherer) map[string]int {
 	return values
 }
 
-func TestInventedServicesAreOneSeries(t *testing.T) {
+func TestServicesAboveLimitShareLabel(t *testing.T) {
 	metrics := prometheus.NewPedanticRegistry()
 	p := mustNew(t, Config{Metrics: metrics, Dial: func(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }})
 	now := time.Now()
@@ -49,7 +49,7 @@ func TestInventedServicesAreOneSeries(t *testing.T) {
 		if err := p.update(s, now); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range *p.services.Load() { // as with a request to each
+		for _, s := range *p.services.Load() { // as if each had got a request
 			s.metrics().observe(200, time.Millisecond)
 		}
 	}
@@ -64,21 +64,21 @@ func TestInventedServicesAreOneSeries(t *testing.T) {
 		t.Errorf("%d values of the label, want 1000 and other", len(of))
 	}
 	if got := p.ServiceLabel("first"); got != "first" {
-		t.Errorf("first has the label %s", got)
+		t.Errorf("ServiceLabel: got %s, want first", got)
 	}
 
 	update("late")
 	p.tick(context.Background(), now)
 	p.tick(context.Background(), now.Add(2*forgetAfter))
 	if left := slices.Collect(maps.Keys(*p.services.Load())); len(left) != 1 {
-		t.Errorf("%d services are left, want one", len(left))
+		t.Errorf("%d services are left, want 1", len(left))
 	}
 	of = labels(t, metrics)
 	if len(of) != 1 || of["other"] == 0 {
-		t.Errorf("%d values of the label (%v) once they are gone, want what other has counted", len(of), of["other"])
+		t.Errorf("%d values of the label after the services were removed (%d series of other), want only other", len(of), of["other"])
 	}
 	update("new", "late")
 	if of = labels(t, metrics); of["new"] == 0 {
-		t.Error("a service that comes when there is room again has no value of its own")
+		t.Error("a service that is added when there is room has no value of its own")
 	}
 }

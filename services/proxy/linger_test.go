@@ -15,33 +15,33 @@ import (
 	"rollcall/services/proxy"
 )
 
-// refusesBodies answers each request with a 413 before it has the body.
-func refusesBodies(t *testing.T, answer string) string {
+// refusesBodies starts a server that responds with 413 before it has read the body.
+func refusesBodies(t *testing.T, response string) string {
 	return fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
-		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"+answer)
+		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"+response)
 	})
 }
 
-// Clients that send all of a body before they read must find the early answer, however long that takes.
-func TestAnEarlyAnswerReachesClientsThatSendFirst(t *testing.T) {
+// A client that sends a whole body before it reads must get the early response.
+func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 	t.Parallel()
 	const length, chunked = "Content-Length: 3\r\n\r\nbig", "Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n"
 	front, clients := certified(t)
 	for _, row := range []struct {
-		name   string
-		answer string
-		path   string
-		size   int // sent in 1.5 s
-		tls    bool
-		want   string
+		name     string
+		response string
+		path     string
+		size     int // bytes of the body, sent in 1.5 s
+		tls      bool
+		want     string
 	}{
-		{"12 MB, the server answers", length, "/data/x", 12_000_000, false, " 413 "},
-		{"12 MB by TLS", length, "/data/x", 12_000_000, true, " 413 "},
-		{"12 MB, an answer in chunks", chunked, "/data/x", 12_000_000, false, " 413 "},
+		{"12 MB", length, "/data/x", 12_000_000, false, " 413 "},
+		{"12 MB, TLS", length, "/data/x", 12_000_000, true, " 413 "},
+		{"12 MB, chunked response", chunked, "/data/x", 12_000_000, false, " 413 "},
 		{"100 kB", length, "/data/x", 100_000, false, " 413 "},
-		{"12 MB, no such service", length, "/none/x", 12_000_000, false, " 503 "},
-		{"12 MB, a method that is not passed", length, "/data/x", 12_000_000, false, " 405 "},
+		{"12 MB, unknown service", length, "/none/x", 12_000_000, false, " 503 "},
+		{"12 MB, method not allowed", length, "/data/x", 12_000_000, false, " 405 "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,7 +49,7 @@ func TestAnEarlyAnswerReachesClientsThatSendFirst(t *testing.T) {
 				if row.tls {
 					c.TLS = front
 				}
-			}, server("a", refusesBodies(t, row.answer)))
+			}, server("a", refusesBodies(t, row.response)))
 			c := f.dial()
 			if row.tls {
 				cfg := clients.Clone()
@@ -81,15 +81,15 @@ func TestAnEarlyAnswerReachesClientsThatSendFirst(t *testing.T) {
 	}
 }
 
-// A client that reads at once has the end of the answer and of the connection at once.
-func TestAnEarlyAnswerIsNotDelayed(t *testing.T) {
+// A client that reads at once gets the end of the response and of the connection without delay.
+func TestEarlyResponseIsNotDelayed(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]string{
-		"length": "Content-Length: 3\r\n\r\nbig", "chunked": "Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n", "until the end": "\r\nbig",
+	for name, response := range map[string]string{
+		"length": "Content-Length: 3\r\n\r\nbig", "chunked": "Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n", "until close": "\r\nbig",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, nil, server("a", refusesBodies(t, answer)))
+			f := start(t, nil, server("a", refusesBodies(t, response)))
 			c := f.dial()
 			begun := time.Now()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nbegin")
@@ -99,12 +99,12 @@ func TestAnEarlyAnswerIsNotDelayed(t *testing.T) {
 				t.Errorf("got %q, %v", all, err)
 			}
 			if took := time.Since(begun); took > 400*time.Millisecond {
-				t.Errorf("the answer took %v", took)
+				t.Errorf("the response took %v", took)
 			}
 			begun = time.Now() // the client is still connected
 			f.stop()
 			if took := time.Since(begun); took > 3*time.Second {
-				t.Errorf("the stop took %v", took)
+				t.Errorf("stopping took %v", took)
 			}
 		})
 	}

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestPathsPassUnchanged: what follows the service arrives byte for byte.
+// TestPathsPassUnchanged expects that the server receives the path after the service byte for byte.
 func TestPathsPassUnchanged(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -17,21 +17,21 @@ func TestPathsPassUnchanged(t *testing.T) {
 		"an encoded slash":                  "/a%2Fb",
 		"an encoded slash in lower case":    "/a%2fb",
 		"an encoded slash at the end":       "/a%2f",
-		"a queue of RabbitMQ":               "/api/queues/%2F/q",
-		"an encoded slash first":            "/%2Fetc",
+		"an encoded slash as a segment":     "/api/queues/%2F/q",
+		"an encoded slash at the beginning": "/%2Fetc",
 		"braces, an encoded plus, a plus":   "/{x}%2Bq+1",
-		"what a URL should escape":          "/\"<>\\^`{|}",
+		"characters that should be escaped": "/\"<>\\^`{|}",
 		"bytes that are not ASCII":          "/caf\xc3\xa9/\xe4",
-		"escapes that need not be there":    "/%7Ea%2d%41",
+		"unnecessary escapes":               "/%7Ea%2d%41",
 		"escapes in both cases":             "/%c3%A9%3a",
 		"parameters":                        "/a;v=1;w/b",
 		"a parameter that begins with dots": "/..;/x",
 		"an encoded backslash":              "/a%5cb",
 		"empty segments":                    "//a///b//",
 		"a segment of one dot":              "/./a/.",
-		"signs":                             "/!$&'()*+,=:@~-._",
-		"no query but its sign":             "/x?",
-		"a query with every sign":           "/x?a={b}|%2B+^`%zz&;/../?\"<>\\#\xe4",
+		"punctuation":                       "/!$&'()*+,=:@~-._",
+		"an empty query":                    "/x?",
+		"a query with special characters":   "/x?a={b}|%2B+^`%zz&;/../?\"<>\\#\xe4",
 		"an escaped path and a query":       "/%7Bx%7D?{x}",
 	} {
 		for form, target := range map[string]string{"origin": "/data" + rest, "absolute": "http://h/data" + rest} {
@@ -69,13 +69,13 @@ func TestPathsOfHTTP2PassUnchanged(t *testing.T) {
 		"a space": "/data/a b", "a second request": "/data/a HTTP/1.1\r\nHost: h\r\n\r\n", "a fragment": "/data/a#b", "two dots": "/data/%2e./b",
 	} {
 		if status := f.h2(clients, fields(path), "", true); status == "200" || len(w.take()) != 0 {
-			t.Errorf("%s: got %s, want a refusal", name, status)
+			t.Errorf("%s: got %s, want an error and no request to the server", name, status)
 		}
 	}
 }
 
-// TestPathsThatAnotherRouteCouldClaim: "" stands for a refusal with 400.
-func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
+// TestAmbiguousPaths expects status 400 where want is empty.
+func TestAmbiguousPaths(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
 	hidden := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
@@ -91,25 +91,25 @@ func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 	}, server("a", w.addr))
 	for _, row := range []struct{ name, host, path, want string }{
 		{"the hidden path", "h", "/orders/private/x", "418"},
-		{"a slash inside the rest", "h", "/orders/a%2Fb", "/a%2Fb"},
+		{"an encoded slash after the prefix", "h", "/orders/a%2Fb", "/a%2Fb"},
 		{"a letter of the prefix is escaped", "h", "/%6frders/x", ""},
 		{"the slash between the segments is encoded", "h", "/orders%2Fprivate/x", ""},
 		{"the slash after the prefix is encoded", "h", "/orders/private%2Fx", ""},
 		{"the slash before the longer prefix is encoded", "h", "/orders/%2Fprivate", ""},
 		{"a letter of the longer prefix is escaped", "h", "/orders/%70rivate/x", ""},
-		{"it is escaped twice", "h", "/orders/%2570rivate/x", ""},
+		{"a letter of the longer prefix is escaped twice", "h", "/orders/%2570rivate/x", ""},
 		{"a parameter after the longer prefix", "h", "/orders/private;v=1/x", ""},
 		{"a backslash", "h", `/orders/private\x`, ""},
 		{"two slashes", "h", "/orders//private/x", ""},
 		{"a segment of one dot", "h", "/orders/./private/x", ""},
 		{"two dots and a parameter", "h", "/orders/x/..;v=1/private/x", ""},
-		{"above the root of the service", "h", "/orders/..;/..;/private", ""},
-		{"the same without the longer prefix", "h", "/orders/x/..;v=1/public", "/x/..;v=1/public"},
+		{"two dots above the root of the service", "h", "/orders/..;/..;/private", ""},
+		{"two dots and a parameter, without the longer prefix", "h", "/orders/x/..;v=1/public", "/x/..;v=1/public"},
 		{"a route of a host", "all.test", "//private", ""},
 		{"a route of a host, escaped", "all.test", "/%70rivate", ""},
-		{"another path of that host", "all.test", "//%70ublic", "//%70ublic"},
+		{"another path of the host", "all.test", "//%70ublic", "//%70ublic"},
 
-		{"a route that ends in a path", "h", "/invoices/7%2F8;v=1", "/invoices/7%2F8;v=1"},
+		{"a route with a path", "h", "/invoices/7%2F8;v=1", "/invoices/7%2F8;v=1"},
 		{"dots with a semicolon", "h", "/invoices/..;/admin", ""},
 		{"dots with a parameter", "h", "/invoices/..;x=y/admin", ""},
 		{"dots before an encoded semicolon", "h", "/invoices/..%3bx/admin", ""},
@@ -120,15 +120,15 @@ func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 		{"dots after an encoded backslash", "h", "/invoices/x%5C..%5c..%5Cadmin", ""},
 		{"dots that are escaped twice", "h", "/invoices/%252e%252e/admin", ""},
 		{"dots and a slash that is escaped twice", "h", "/invoices/..%252fadmin", ""},
-		{"dots in two bytes each", "h", "/invoices/%c0%ae%C0%AE/admin", ""},
-		{"a slash in two bytes", "h", "/invoices/..%c0%afadmin", ""},
-		{"dots in two bytes each that are not escaped", "h", "/invoices/\xc0\xae\xc0\xae/admin", ""},
-		{"a prefix in bytes that are not escaped", "h", "/orders/privat\xc1\xa5/x", ""},
-		{"dots in three bytes each", "h", "/invoices/%e0%80%ae%e0%80%ae/admin", ""},
-		{"dots in escapes of IIS", "h", "/invoices/%25u002e%25u002e/admin", ""},
+		{"dots in two bytes each, escaped", "h", "/invoices/%c0%ae%C0%AE/admin", ""},
+		{"a slash in two bytes, escaped", "h", "/invoices/..%c0%afadmin", ""},
+		{"dots in two bytes each, not escaped", "h", "/invoices/\xc0\xae\xc0\xae/admin", ""},
+		{"a letter of the longer prefix in two bytes, not escaped", "h", "/orders/privat\xc1\xa5/x", ""},
+		{"dots in three bytes each, escaped", "h", "/invoices/%e0%80%ae%e0%80%ae/admin", ""},
+		{"dots as %u002e", "h", "/invoices/%25u002e%25u002e/admin", ""},
 		{"dots and a space", "h", "/invoices/..%20/admin", ""},
-		{"dots that are none", "h", "/invoices/...;/..x/x../%2e", "/invoices/...;/..x/x../%2e"},
-		{"the same where the service's root is exposed", "h", "/data/..%5c..;/%252e%252e", "/..%5c..;/%252e%252e"},
+		{"segments with dots that are not two dots", "h", "/invoices/...;/..x/x../%2e", "/invoices/...;/..x/x../%2e"},
+		{"two dots in a route to the root of a service", "h", "/data/..%5c..;/%252e%252e", "/..%5c..;/%252e%252e"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			g := f.of(t)
@@ -137,7 +137,7 @@ func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 			switch {
 			case row.want == "":
 				if a.status != 400 || len(got) != 0 {
-					t.Errorf("got %d, and the server got %.100q", a.status, got)
+					t.Errorf("got %d, and the server got %.100q, want status 400 and no request", a.status, got)
 				}
 			case row.want == "418":
 				if a.status != 418 {
@@ -150,7 +150,7 @@ func TestPathsThatAnotherRouteCouldClaim(t *testing.T) {
 	}
 }
 
-func TestHostsThatAreOneRoute(t *testing.T) {
+func TestSpellingsOfRouteHost(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *proxy.Config) {
 		c.Routes = []proxy.Route{{Host: "shop.example.com", Service: "data"}, {Host: "10.0.0.7", Service: "data"}}

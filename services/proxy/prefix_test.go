@@ -9,11 +9,11 @@ import (
 	"rollcall/services/proxy"
 )
 
-// prefixed is a proxy with routes of every kind. Its server answers with the lines that the test sets.
-func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strictServer, answer func(lines ...string)) {
+// prefixed starts a proxy with all kinds of routes. Its server responds with the header lines that the last call of respond set.
+func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strictServer, respond func(lines ...string)) {
 	t.Helper()
-	said := ""
-	w = newStrictServer(t, func(seen) string { return "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + said + "\r\n" })
+	set := ""
+	w = newStrictServer(t, func(seen) string { return "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + set + "\r\n" })
 	f = start(t, func(c *proxy.Config) {
 		c.Routes = []proxy.Route{
 			{Prefix: "/orders/v1", Service: "data", Path: "/v2/o"},
@@ -27,16 +27,16 @@ func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strict
 		}
 	}, server("a", w.addr))
 	return f, w, func(lines ...string) {
-		said = ""
+		set = ""
 		for _, line := range lines {
-			said += strings.ReplaceAll(line, "SERVER", w.addr) + "\r\n"
+			set += strings.ReplaceAll(line, "SERVER", w.addr) + "\r\n"
 		}
 	}
 }
 
-func TestAnswersBelowAStrippedPrefix(t *testing.T) {
+func TestResponsesBelowRemovedPrefix(t *testing.T) {
 	t.Parallel()
-	f, w, answer := prefixed(t, nil)
+	f, w, respond := prefixed(t, nil)
 	for _, row := range []struct{ path, field, value, want string }{
 		{"/data/dir", "Location", "/dir/", "/data/dir/"},
 		{"/data/dir", "Location", "/", "/data/"},
@@ -93,20 +93,20 @@ func TestAnswersBelowAStrippedPrefix(t *testing.T) {
 		{"http://root.test/7", "Location", `/v2/\evil.test/8`, `/./\evil.test/8`},
 		{"http://root.test/7", "Set-Cookie", "a=b; Path=/v2", "a=b; Path=/"},
 	} {
-		answer(row.field + ": " + row.value)
+		respond(row.field + ": " + row.value)
 		want := strings.ReplaceAll(row.want, "SERVER", w.addr)
 		a := f.ask("GET " + row.path + " HTTP/1.1\r\nHost: h.test\r\n\r\n")
 		if got := a.header.Get(row.field); got != want {
 			t.Errorf("%s: %s: %s became %s, want %s", row.path, row.field, row.value, got, want)
 		}
 	}
-	answer("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/x")
+	respond("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/x")
 	if got := f.get("/data/x").header["Set-Cookie"]; !slices.Equal(got, []string{"a=1; Path=/data/", "b=2; Path=/data/x"}) {
 		t.Errorf("two cookies became %q", got)
 	}
 }
 
-func TestServersAreToldTheStrippedPrefix(t *testing.T) {
+func TestForwardedPrefix(t *testing.T) {
 	t.Parallel()
 	ask := func(f *testProxy, w *strictServer, target, lines string) []string {
 		f.ask("GET " + target + " HTTP/1.1\r\nHost: h.test\r\n" + lines + "\r\n")
@@ -120,7 +120,7 @@ func TestServersAreToldTheStrippedPrefix(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", target, got, want)
 		}
 	}
-	f, w, answer := prefixed(t, func(c *proxy.Config) { c.Trusted = prefixes(t, "127.0.0.0/8") })
+	f, w, respond := prefixed(t, func(c *proxy.Config) { c.Trusted = prefixes(t, "127.0.0.0/8") })
 	for target, want := range map[string][]string{
 		"/data/x": {"/outer/data"}, "/api/invoices/7": {"/outer/api"}, "/orders/v1/7": {"/outer/"}, "http://shop.test/x": {"/outer/"},
 	} {
@@ -132,7 +132,7 @@ func TestServersAreToldTheStrippedPrefix(t *testing.T) {
 	for value, want := range map[string]string{
 		"/dir/": "/data/dir/", "/outer/data/dir/": "/outer/data/dir/", "/outer/x": "/data/outer/x", "http://h.test/dir/": "http://h.test/data/dir/",
 	} {
-		answer("Location: " + value)
+		respond("Location: " + value)
 		if got := f.ask("GET /data/x HTTP/1.1\r\n" + behind).header.Get("Location"); got != want {
 			t.Errorf("Location: %s became %s behind a trusted proxy, want %s", value, got, want)
 		}
@@ -140,21 +140,21 @@ func TestServersAreToldTheStrippedPrefix(t *testing.T) {
 	if got := f.ask("GET /data HTTP/1.1\r\n" + behind).header.Get("Location"); got != "/outer/data/" {
 		t.Errorf("/data redirects to %s behind a trusted proxy", got)
 	}
-	for _, host := range []string{"//evil.test", `/\evil.test`} { // a proxy may pass on what its client sent
+	for _, host := range []string{"//evil.test", `/\evil.test`} { // a trusted proxy may pass on a value of its client
 		got := f.ask("GET /data HTTP/1.1\r\nHost: h\r\nX-Forwarded-Prefix: " + host + "\r\n\r\n").header.Get("Location")
 		if got != "/data/" {
-			t.Errorf("with the prefix %s /data redirects to %s", host, got)
+			t.Errorf("X-Forwarded-Prefix %s: /data redirects to %s", host, got)
 		}
 	}
 }
 
-func TestAPrefixWithoutItsSlash(t *testing.T) {
+func TestRedirectOfPrefixWithoutSlash(t *testing.T) {
 	t.Parallel()
 	f, w, _ := prefixed(t, func(c *proxy.Config) { c.Routes = append(c.Routes, proxy.Route{Prefix: "/a/b", Service: "data"}) })
 	for _, row := range []struct {
 		request  string
 		status   int
-		location string // of the proxy
+		location string // in a redirect of the proxy
 	}{
 		{"GET /data HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/"},
 		{"HEAD /data?a=/b&c HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/?a=/b&c"},
@@ -165,7 +165,7 @@ func TestAPrefixWithoutItsSlash(t *testing.T) {
 		{"PUT /a/b?q HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", 308, "/a/b/?q"},
 		{"DELETE /data HTTP/1.1\r\nHost: h\r\n\r\n", 308, "/data/"},
 		{"GET /nobody HTTP/1.1\r\nHost: h\r\n\r\n", 503, ""},
-		{"GET /data HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 302, ""}, // the server's answer
+		{"GET /data HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 302, ""}, // the response of the server
 		{"GET /orders/v1 HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},
 		{"GET /kept HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},
 		{"GET http://shop.test HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},
@@ -179,9 +179,9 @@ func TestAPrefixWithoutItsSlash(t *testing.T) {
 		}
 	}
 	if n := f.metric("rollcall_proxy_requests_total", "service=data", "code=308"); n != 3 {
-		t.Errorf("%v requests were counted as 308, want 3", n)
+		t.Errorf("%v requests counted as 308, want 3", n)
 	}
-	// A client that follows redirects comes to the server with its body.
+	// A client that follows the redirect sends its body to the server.
 	req, _ := http.NewRequest(http.MethodPost, f.url("/data?q"), strings.NewReader("body"))
 	c := client(t)
 	c.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
@@ -192,14 +192,14 @@ func TestAPrefixWithoutItsSlash(t *testing.T) {
 	}
 	do(t, c, req)
 	if s := w.last(t); s.line != "POST /?q HTTP/1.1" || s.body != "body" {
-		t.Errorf("the server got %q with %q", s.line, s.body)
+		t.Errorf("the server got %q with the body %q", s.line, s.body)
 	}
 }
 
-func TestRewritingIsOff(t *testing.T) {
+func TestNoRewrite(t *testing.T) {
 	t.Parallel()
-	f, w, answer := prefixed(t, func(c *proxy.Config) { c.NoRewrite = true })
-	answer("Location: /dir/", "Content-Location: http://SERVER/", "Refresh: 0;url=/", "Set-Cookie: a=b; Path=/")
+	f, w, respond := prefixed(t, func(c *proxy.Config) { c.NoRewrite = true })
+	respond("Location: /dir/", "Content-Location: http://SERVER/", "Refresh: 0;url=/", "Set-Cookie: a=b; Path=/")
 	a := f.ask("GET /data HTTP/1.1\r\nHost: h\r\n\r\n")
 	for field, want := range map[string]string{
 		"Location": "/dir/", "Content-Location": "http://" + w.addr + "/", "Refresh": "0;url=/", "Set-Cookie": "a=b; Path=/",

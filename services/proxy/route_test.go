@@ -12,7 +12,7 @@ import (
 )
 
 func TestRoutes(t *testing.T) {
-	tells := func(service string) *events.Server {
+	echo := func(service string) *events.Server {
 		s := server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = fmt.Fprintf(w, "%s %s", service, r.RequestURI)
 		}))
@@ -29,26 +29,26 @@ func TestRoutes(t *testing.T) {
 			{Host: "shop.example.com", Prefix: "/cart", Service: "cart", Path: "/v2"},
 			{Prefix: "/hello", Handler: "hello"},
 		}
-	}, tells("billing"), tells("shop"), tells("cart"), tells("data"))
+	}, echo("billing"), echo("shop"), echo("cart"), echo("data"))
 	for _, row := range []struct{ name, host, path, want string }{
 		{"a service by its name", "h", "/data/a/b?c=d", "data /a/b?c=d"},
 		{"a service alone", "h", "/data", "301"},
 		{"a service with a slash", "h", "/data/", "data /"},
-		{"a prefix is replaced by nothing", "h", "/orders/7", "billing /7"},
-		{"a prefix alone", "h", "/orders", "301"},
-		{"a prefix that stays, alone", "h", "/orders/kept", "billing /orders/kept"},
-		{"a prefix is whole segments", "h", "/orders7", "503"},
-		{"the longer prefix goes first", "h", "/orders/kept/7?q", "billing /orders/kept/7?q"},
+		{"a prefix is removed", "h", "/orders/7", "billing /7"},
+		{"a removed prefix alone", "h", "/orders", "301"},
+		{"a kept prefix alone", "h", "/orders/kept", "billing /orders/kept"},
+		{"a prefix matches whole segments", "h", "/orders7", "503"},
+		{"the longer prefix precedes the shorter one", "h", "/orders/kept/7?q", "billing /orders/kept/7?q"},
 		{"a host", "shop.example.com", "/data/x", "shop /data/x"},
 		{"a host with a port, in another case", "Shop.Example.COM:8080", "/x", "shop /x"},
 		{"a host and a prefix", "shop.example.com", "/cart/1", "cart /v2/1"},
 		{"another host", "example.com", "/cart/1", "cart /1"},
-		{"a handler gets the path as it came", "h", "/hello/world?x=1", "handler /hello/world?x=1"},
-		{"nothing", "h", "/", "404"},
-		{"no name of a service", "h", "/Data/x", "404"},
-		{"escapes stay as they are", "h", "/data/a%20b%3Fc?d=%2F", "data /a%20b%3Fc?d=%2F"},
-		{"slashes stay as they are", "h", "/data//a//b/", "data //a//b/"},
-		{"an empty query stays", "h", "/data/a?", "data /a?"},
+		{"a handler gets the whole path", "h", "/hello/world?x=1", "handler /hello/world?x=1"},
+		{"no service", "h", "/", "404"},
+		{"an invalid service name", "h", "/Data/x", "404"},
+		{"escapes are kept", "h", "/data/a%20b%3Fc?d=%2F", "data /a%20b%3Fc?d=%2F"},
+		{"slashes are kept", "h", "/data//a//b/", "data //a//b/"},
+		{"an empty query is kept", "h", "/data/a?", "data /a?"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := f.raw("GET " + row.path + " HTTP/1.1\r\nHost: " + row.host + "\r\nConnection: close\r\n\r\n")
@@ -57,7 +57,7 @@ func TestRoutes(t *testing.T) {
 				if !strings.HasPrefix(got, "HTTP/1.1 301 ") || !strings.Contains(got, "\r\nLocation: "+row.path+"/\r\n") {
 					t.Errorf("got %q", got)
 				}
-			} else if row.want == "404" || row.want == "503" { // nobody's path, or that of a service without servers
+			} else if row.want == "404" || row.want == "503" { // no route, or a service without servers
 				if !strings.HasPrefix(got, "HTTP/1.1 "+row.want+" ") || !strings.Contains(body, `"status":`+row.want) {
 					t.Errorf("got %q", got)
 				}
@@ -68,7 +68,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestRoutesThatCanBeRead(t *testing.T) {
+func TestParseRoute(t *testing.T) {
 	label := strings.Repeat("h", 63)
 	for text, want := range map[string]proxy.Route{
 		"shop.example.com=shop":                {Host: "shop.example.com", Service: "shop"},
@@ -96,12 +96,12 @@ func TestRoutesThatCanBeRead(t *testing.T) {
 	}
 }
 
-func TestRoutesThatCannotBeRead(t *testing.T) {
+func TestParseRouteErrors(t *testing.T) {
 	for name, row := range map[string]struct{ text, want string }{
-		"nothing":                       {"", "want [HOST]"},
+		"empty":                         {"", "want [HOST]"},
 		"no target":                     {"/orders", "want [HOST]"},
 		"an empty target":               {"/orders=", "want [HOST]"},
-		"everything, without a slash":   {"=web", "want [HOST]"},
+		"an empty host and prefix":      {"=web", "want [HOST]"},
 		"a host with a port":            {"shop.example.com:80=shop", `"shop.example.com:80" is not a host name`},
 		"a URL":                         {"http://shop.example.com=shop", `"http:" is not a host name`},
 		"a pattern of hosts":            {"*.example.com=shop", `"*.example.com" is not a host name`},
@@ -110,14 +110,14 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 		"a label of 64":                 {strings.Repeat("h", 64) + "=shop", `is not a host name`},
 		"a host of 254":                 {strings.Repeat("h.", 126) + "hh=shop", `is not a host name`},
 		"a host in IPv6":                {"[::1]/a=shop", `"[::1]" is not a host name`},
-		"a host that is two lines":      {"a\nb=shop", `is not a host name`},
-		"dots within the prefix":        {"/a/../b=shop", `"/a/../b" has an element ".."`},
-		"dots at its end":               {"/a/..=shop", `has an element ".."`},
+		"a host with a line break":      {"a\nb=shop", `is not a host name`},
+		"two dots in the prefix":        {"/a/../b=shop", `"/a/../b" has an element ".."`},
+		"two dots at the end":           {"/a/..=shop", `has an element ".."`},
 		"one dot":                       {"/./a=shop", `has an element "."`},
 		"two slashes":                   {"/a//b=shop", `has an element ""`},
 		"two slashes at the beginning":  {"//a=shop", `has an element ""`},
 		"two slashes at the end":        {"/a//=shop", `has an element ""`},
-		"nothing but slashes":           {"//=shop", `has an element ""`},
+		"only slashes":                  {"//=shop", `has an element ""`},
 		"a query":                       {"/a?b=shop", `"/a?b" is not a plain path`},
 		"a fragment":                    {"/a#b=shop", `is not a plain path`},
 		"an encoded slash":              {"/a%2Fb=shop", `is not a plain path`},
@@ -127,15 +127,15 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 		"NUL":                           {"/a\x00=shop", `is not a plain path`},
 		"not UTF-8":                     {"/a\xff=shop", `is not a plain path`},
 		"a service in capitals":         {"/a=Shop", `"Shop" is not the name of a service`},
-		"a service of another port":     {"/a=shop:80", `"shop:80" is not the name of a service`},
+		"a service with a port":         {"/a=shop:80", `"shop:80" is not the name of a service`},
 		"an address":                    {"/a=10.0.0.7:80", `is not the name of a service`},
 		"no service":                    {"/a=/b", `"" is not the name of a service`},
 		"a second equals sign":          {"/a=b=shop", `"b=shop" is not the name of a service`},
-		"dots within the path":          {"/a=shop/../b", `"/../b" has an element ".."`},
+		"two dots in the path":          {"/a=shop/../b", `"/../b" has an element ".."`},
 		"an escape in the path":         {"/a=shop/%2e%2e", `is not a plain path`},
 		"a handler without a name":      {"/a=handler:", `"" is not the name of a handler`},
 		"a handler with a path":         {"/a=handler:hello/b", `"hello/b" is not the name of a handler`},
-		"the target's slash is not cut": {"/a=shop//", `has an element ""`},
+		"two slashes after the service": {"/a=shop//", `has an element ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, err := proxy.ParseRoute(row.text); err == nil || !strings.Contains(err.Error(), row.want) {
@@ -145,7 +145,7 @@ func TestRoutesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestRoutesThatNoTextSays(t *testing.T) {
+func TestInvalidRoutes(t *testing.T) {
 	for want, r := range map[string]proxy.Route{
 		`"A" is not a host name`:               {Host: "A", Service: "x"},
 		`"x" is not a path`:                    {Prefix: "x", Service: "x"},
@@ -156,16 +156,16 @@ func TestRoutesThatNoTextSays(t *testing.T) {
 	} {
 		_, err := proxy.New(proxy.Config{Registry: newFakeRegistry(), Routes: []proxy.Route{r}})
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: got %v, want one with %q", r, err, want)
+			t.Errorf("%+v: got error %v, want %q in it", r, err, want)
 		}
 	}
 }
 
-func TestConfigNamesAllThatIsWrong(t *testing.T) {
+func TestConfigErrorNamesAllFields(t *testing.T) {
 	_, err := proxy.New(proxy.Config{Timeouts: proxy.Timeouts{ConnectTimeout: -1}, HeaderLimit: 100, Retry: proxy.Retry{Attempts: 100}, Hash: proxy.HashKey{Source: "x"}})
 	for _, want := range []string{"registry is nil", "timeout.connect -1ns", "headerlimit 100", "retry.attempts 100", "hash"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want one with %q", err, want)
+			t.Errorf("got error %v, want %q in it", err, want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestSpellingOfFields: names arrive as their standards spell them, in both directions.
+// TestSpellingOfFields expects the registered spelling of field names in requests and responses.
 func TestSpellingOfFields(t *testing.T) {
 	t.Parallel()
 	names := []string{
@@ -25,7 +25,7 @@ func TestSpellingOfFields(t *testing.T) {
 	request := w.last(t).head
 	for _, name := range names {
 		if field := "\r\n" + name + ": v\r\n"; !strings.Contains(request, field) || !strings.Contains(answer, field) {
-			t.Errorf("%s is spelled otherwise in\n%s\nor\n%s", name, request, answer)
+			t.Errorf("%s has another spelling in the request\n%s\nor in the response\n%s", name, request, answer)
 		}
 	}
 }
@@ -60,8 +60,8 @@ func TestSpellingOfWebsocketFields(t *testing.T) {
 	}
 }
 
-// TestTrailersAreNamedByConnection: TE is a field of one connection, so that a server ignores it without Connection: TE.
-func TestTrailersAreNamedByConnection(t *testing.T) {
+// A server ignores TE unless Connection lists it.
+func TestConnectionListsTE(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
@@ -83,14 +83,14 @@ func TestTrailersAreNamedByConnection(t *testing.T) {
 	}
 }
 
-// TestNoHost: HTTP/1.1 wants a host, and servers refuse an empty one.
-func TestNoHost(t *testing.T) {
+// HTTP/1.1 requires a host, and servers reject an empty one.
+func TestRequestWithoutHost(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
 	f := start(t, nil, server("a", w.addr))
 	for name, request := range map[string]string{
 		"HTTP/1.0 without a host":            "GET /data/x HTTP/1.0\r\n\r\n",
-		"HTTP/1.0 that stays":                "GET /data/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+		"HTTP/1.0 with keep-alive":           "GET /data/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 		"HTTP/1.0 with a body":               "POST /data/x HTTP/1.0\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.0 with an empty host":        "GET /data/x HTTP/1.0\r\nHost:\r\n\r\n",
 		"HTTP/1.1 with an empty host":        "GET /data/x HTTP/1.1\r\nHost: \r\n\r\n",
@@ -102,7 +102,7 @@ func TestNoHost(t *testing.T) {
 			}
 			s := w.last(t)
 			if host, forwarded := s.fields("Host"), s.fields("X-Forwarded-Host"); len(host) != 1 || host[0] != w.addr || len(forwarded) != 0 {
-				t.Errorf("Host: %q, X-Forwarded-Host: %q, want the server's address alone", host, forwarded)
+				t.Errorf("Host: %q, X-Forwarded-Host: %q, want the server's address and no X-Forwarded-Host", host, forwarded)
 			}
 		})
 	}

@@ -12,8 +12,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// While there are as many connections as may be, those without a request give way.
-func TestMoreClientsThanMayConnect(t *testing.T) {
+func TestIdleConnectionsAreClosedAtConnectionLimit(t *testing.T) {
 	t.Parallel()
 	front, clients := certified(t)
 	for name, row := range map[string]struct {
@@ -39,7 +38,7 @@ func TestMoreClientsThanMayConnect(t *testing.T) {
 				}
 			}
 			if bounded.Waits() == 0 || bounded.Open() > 2 {
-				t.Errorf("%d waits, %d connections", bounded.Waits(), bounded.Open())
+				t.Errorf("%d waits, %d connections; want waits and at most 2 connections", bounded.Waits(), bounded.Open())
 			}
 		})
 	}
