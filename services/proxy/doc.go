@@ -19,4 +19,6 @@
 //
 // Package upstream has the connections to servers, package clientconn those of clients. The goroutine of Run follows the registry, closes
 // connections to servers that have left, and ends requests that exceed a timeout.
+//
+// README.md describes the proxy for its users.
 package proxy
