@@ -12,9 +12,9 @@ type lottery struct {
 	columns    []column // nil if all weights are equal
 }
 
-// column i of the alias table belongs to candidate i up to own. The rest belongs to candidate other.
+// column i of the alias table belongs to candidate i and to candidate other.
 type column struct {
-	own   uint32 // part of candidate i, of 2^32
+	own   uint32 // share of candidate i, in units of 2^-32
 	other int32
 }
 
@@ -55,7 +55,7 @@ func columns(candidates []candidate, mean float64) []column {
 			low = append(low, j)
 		}
 	}
-	return columns // columns left in low or high are full except for rounding
+	return columns // the candidates left in low or high fill their columns except for rounding errors
 }
 
 // draw returns the index of a candidate.

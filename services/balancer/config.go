@@ -51,7 +51,7 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// Check adds an error for each field of e that is out of its bounds. key is the key of e.
+// Check adds an error for each field of e that is out of its bounds. key is the key of e, such as proxy.eject.
 func (e Ejection) Check(f *check.Fields, key string) {
 	f.That(e.For > 0, key+".for", "%v: want more than 0", e.For)
 	f.That(e.Longest >= e.For, key+".longest", "%v: want at least the %s.for of %v", e.Longest, key, e.For)

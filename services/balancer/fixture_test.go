@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// start is the time of the first Update.
+// start is the time of the first Update in each test.
 var start = time.Date(2025, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {

@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// set returns t as it is after the wall clock was set, while the monotonic clock went on.
+// set returns t with the wall clock set forward by a duration, and with the same monotonic clock.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t

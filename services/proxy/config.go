@@ -140,7 +140,7 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// Check adds an error for each timeout that is not positive. key is the key of t.
+// Check adds an error for each timeout that is not positive. key is the key of t, such as proxy.timeout.
 func (t Timeouts) Check(f *check.Fields, key string) {
 	for _, of := range []struct {
 		name  string
@@ -152,7 +152,7 @@ func (t Timeouts) Check(f *check.Fields, key string) {
 	}
 }
 
-// Check adds an error for each field of r that is above its bound. key is the key of r.
+// Check adds an error for each field of r that is above its bound. key is the key of r, such as proxy.retry.
 func (r Retry) Check(f *check.Fields, key string) {
 	f.That(r.Attempts <= MaxRetries, key+".attempts", "%d: want at most %d", r.Attempts, MaxRetries)
 	f.That(r.Percent <= 100, key+".percent", "%d: want at most 100", r.Percent)

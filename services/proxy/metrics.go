@@ -109,7 +109,7 @@ func resultOf(f *upstream.Error) string {
 		{upstream.ErrDead, "dead"},              // the registry found the server dead
 		{upstream.ErrDrained, "drained"},        // the server left, and the drain time is over
 		{upstream.ErrBroken, "broken"},          // connection reset, or an invalid response
-		{upstream.ErrClientGone, "client_gone"}, // or the client read nothing for the stall timeout
+		{upstream.ErrClientGone, "client_gone"}, // the client closed the connection, or read nothing for the stall timeout
 		{errClientSlow, "client_slow"},          // the client sent nothing for the stall timeout
 		{errClientBody, "client_body"},          // the client sent an invalid body
 		{errTarget, "client_malformed"},         // the client sent an invalid header field
