@@ -32,20 +32,13 @@ const (
 type Finding string
 
 const (
-	// FindingIdentified: it answered with its own identity.
-	FindingIdentified Finding = "identified"
-	// FindingAccepted: it accepted a connection and told no identity, or that of another incarnation of the server.
-	FindingAccepted Finding = "accepted"
-	// FindingRefused: it refused two connections, 250 ms apart.
-	FindingRefused Finding = "refused"
-	// FindingStranger: a server with another id or service answered.
-	FindingStranger Finding = "stranger"
-	// FindingSilent: it did not accept the connection or not answer in time.
-	FindingSilent Finding = "silent"
-	// FindingFailing: requests to it fail. Only the proxy reports this.
-	FindingFailing Finding = "failing"
-	// FindingUnknown: this process could not send a probe.
-	FindingUnknown Finding = "unknown"
+	FindingIdentified Finding = "identified" // it answered with its own identity
+	FindingAccepted   Finding = "accepted"   // it accepted a connection and told no identity, or that of another incarnation of the server
+	FindingRefused    Finding = "refused"    // it refused two connections, 250 ms apart
+	FindingStranger   Finding = "stranger"   // a server with another id or service answered
+	FindingSilent     Finding = "silent"     // it did not accept the connection, or did not answer in time
+	FindingFailing    Finding = "failing"    // requests to it fail; only the proxy reports this
+	FindingUnknown    Finding = "unknown"    // this process could not send a probe
 )
 
 // Findings returns every finding.
@@ -66,7 +59,7 @@ func (s *state) report(e Evidence) {
 	}
 	m, began := s.moment(e.Ended), s.since(e.Began)
 	q := r.openInquiry()
-	q.findings.add(e)
+	q.addFinding(e)
 	if e.Source == SourceProbe {
 		s.probes.reported(r, e.Finding, began, s.cfg.Tick)
 	}

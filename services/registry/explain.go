@@ -57,7 +57,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 		e.Heartbeats = append(e.Heartbeats, ReceivedHeartbeat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
 	}
 	if r.inquiry != nil {
-		e.Probes = r.inquiry.findings.results()
+		e.Probes = append(e.Probes, r.inquiry.findings...)
 	}
 	for _, c := range r.changes {
 		typ, cause := c.step.event()

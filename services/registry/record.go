@@ -158,7 +158,12 @@ func (r *record) lastProbe() time.Time {
 	if r.inquiry == nil || r.stamp <= r.beat {
 		return time.Time{}
 	}
-	return r.inquiry.findings.identified()
+	for _, f := range slices.Backward(r.inquiry.findings) {
+		if f.Finding == FindingIdentified {
+			return f.Time
+		}
+	}
+	return time.Time{}
 }
 
 // newView makes the view of a server from a valid heartbeat. It copies the strings, because those of the heartbeat keep the

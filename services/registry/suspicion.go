@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -43,7 +44,7 @@ func (s *suspicion) probes() string {
 type inquiry struct {
 	suspicion
 	probe    probeState
-	findings findings
+	findings []ProbeResult // at most keptFindings, the newest last
 
 	round      uint64 // of the next event; see events.EventID
 	firstRound uint64 // the round after each new ordinal; see rewind
@@ -79,43 +80,13 @@ func (q *inquiry) clear() {
 	q.probe.wanted = false
 }
 
-// findings is the evidence that explain shows.
-type findings struct {
-	ring  [keptFindings]finding
-	count uint64 // evidence so far
-}
-
+// keptFindings is how much evidence explain shows.
 const keptFindings = 5
 
-// finding is evidence as explain shows it. It is kept small.
-type finding struct {
-	at      int64 // Unix nanoseconds
-	took    time.Duration
-	finding Finding
-	source  Source
-}
-
-func (f *findings) add(e Evidence) {
-	f.ring[f.count%keptFindings] = finding{e.Ended.UnixNano(), max(0, e.Ended.Sub(e.Began)), e.Finding, e.Source}
-	f.count++
-}
-
-// identified returns when the server last told its id to a probe, or the zero time if findings has no such probe.
-func (f *findings) identified() time.Time {
-	for i := f.count; i > f.count-min(f.count, keptFindings); i-- {
-		if p := f.ring[(i-1)%keptFindings]; p.finding == FindingIdentified {
-			return wall(p.at)
-		}
+// addFinding keeps the newest evidence for explain.
+func (q *inquiry) addFinding(e Evidence) {
+	if len(q.findings) == keptFindings {
+		q.findings = slices.Delete(q.findings, 0, 1)
 	}
-	return time.Time{}
-}
-
-// results returns the findings, oldest first.
-func (f *findings) results() []ProbeResult {
-	all := []ProbeResult{}
-	for i := f.count - min(f.count, keptFindings); i < f.count; i++ {
-		p := f.ring[i%keptFindings]
-		all = append(all, ProbeResult{wall(p.at), p.finding, p.source, p.took.Milliseconds()})
-	}
-	return all
+	q.findings = append(q.findings, ProbeResult{wall(e.Ended.UnixNano()), e.Finding, e.Source, max(0, e.Ended.Sub(e.Began)).Milliseconds()})
 }

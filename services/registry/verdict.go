@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -113,62 +112,45 @@ func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duratio
 
 // String describes the future of the server.
 func (v verdict) String() string {
-	var because []string
+	because, unless, unlessGone, when := "", "unless a heartbeat arrives", "", "at the next tick"
 	if v.holding && v.ruling >= rulingExpire {
-		because = append(because, "too many servers are suspect at once")
+		because, when = "too many servers are suspect at once; ", "as soon as the limit on expiries allows"
 	}
-	unless := "unless a heartbeat arrives or a probe confirms it"
+	if v.left > 0 {
+		when = fmt.Sprint("in ", v.left.Round(time.Millisecond))
+	}
 	switch {
-	case !v.probing:
-		unless = "unless a heartbeat arrives"
-		if v.ruling == rulingExpire {
-			because = append(because, "probes are off")
-		}
-	case v.exhausted():
-		unless = "unless a heartbeat arrives"
-		because = append(because, fmt.Sprintf("no heartbeat has arrived for more than %v, so answers to probes do not renew its lease", v.alone))
+	case !v.probing && v.ruling == rulingExpire:
+		because += "probes are off; "
+	case v.probing && v.exhausted():
+		because += fmt.Sprintf("no heartbeat has arrived for more than %v, so answers to probes do not renew its lease; ", v.alone)
+	case v.probing:
+		unless += " or a probe confirms it"
 	}
-	words := v.future(unless)
-	if len(because) > 0 {
-		return strings.Join(because, " and ") + ": " + words
-	}
-	return words
-}
-
-func (v verdict) future(unless string) string {
-	now, left := v.left == 0, v.left.Round(time.Millisecond)
-	soon := "at the next tick"
-	if v.holding || v.ruling == rulingGone {
-		soon = "as soon as the limit on expiries allows"
-	}
-	unlessGone := ""
 	if v.probing {
 		unlessGone = ", unless a probe shows that it is gone"
 	}
 	switch v.ruling {
 	case rulingAlive, rulingSuspect:
-		return fmt.Sprintf("it is suspect after %v of silence and expires after %v", v.suspectAfter, v.ttl)
+		return because + fmt.Sprintf("it is suspect after %v of silence and expires after %v", v.suspectAfter, v.ttl)
 	case rulingGone:
 		_, cause := v.known.why.event()
-		return fmt.Sprintf("it is gone (%s) and expires %s", cause, soon)
+		return because + fmt.Sprintf("it is gone (%s) and expires as soon as the limit on expiries allows", cause)
 	case rulingBlind:
-		return "it is kept while no message arrives through any nsqd" + unlessGone
+		return because + "it is kept while no message arrives through any nsqd" + unlessGone
 	case rulingWarming:
-		return "it is kept while the registry is warming" + unlessGone
+		return because + "it is kept while the registry is warming" + unlessGone
 	case rulingIgnored:
-		return "it is kept while heartbeats with its id arrive that are ignored, for at most three TTL" + unlessGone
+		return because + "it is kept while heartbeats with its id arrive that are ignored, for at most three TTL" + unlessGone
 	case rulingControl:
-		return fmt.Sprintf("no other server answers probes either: it is kept until one does, for at most %v", (v.alone - v.unheard).Round(time.Millisecond))
+		return because + fmt.Sprintf("no other server answers probes either: it is kept until one does, for at most %v", (v.alone-v.unheard).Round(time.Millisecond))
 	case rulingProbes:
-		if now {
-			return fmt.Sprintf("it expires when %d probes in a row do not confirm it; %s", failuresToExpire, v.known.probes())
+		if v.left == 0 {
+			return because + fmt.Sprintf("it expires when %d probes in a row do not confirm it; %s", failuresToExpire, v.known.probes())
 		}
-		return fmt.Sprintf("it expires in %v if %d probes in a row do not confirm it; %s", left, failuresToExpire, v.known.probes())
+		return because + fmt.Sprintf("it expires %s if %d probes in a row do not confirm it; %s", when, failuresToExpire, v.known.probes())
 	}
-	if now {
-		return fmt.Sprintf("it expires %s %s", soon, unless)
-	}
-	return fmt.Sprintf("it expires in %v %s", left, unless)
+	return because + fmt.Sprintf("it expires %s %s", when, unless)
 }
 
 // judge applies the verdict about a server that is due.
