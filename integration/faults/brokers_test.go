@@ -34,37 +34,39 @@ func newBrokerSite(t *testing.T) *brokerSite {
 	return b
 }
 
-// One of three nsqd fails while the others work.
+// One of three nsqd fails while the others work. The faults follow one another at one site.
 func TestOneOfThreeNSQDFails(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(t *testing.T, b *brokerSite){
-		"stopped for 15 s": func(_ *testing.T, b *brokerSite) {
-			b.NSQD[0].Signal(syscall.SIGSTOP)
+	b := newBrokerSite(t)
+	for _, fault := range []struct {
+		name string
+		play func(t *testing.T, n *harness.Daemon)
+	}{
+		{"stopped for 15 s", func(_ *testing.T, n *harness.Daemon) {
+			n.Signal(syscall.SIGSTOP)
 			fixture.Sleep(15 * time.Second)
-			b.NSQD[0].Signal(syscall.SIGCONT)
-		},
-		"killed for good": func(_ *testing.T, b *brokerSite) {
-			b.NSQD[0].Kill()
-			fixture.Sleep(harness.SettleTime)
-		},
-		"killed and started again": func(t *testing.T, b *brokerSite) {
-			b.NSQD[0].Kill()
+			n.Signal(syscall.SIGCONT)
+		}},
+		{"killed and started again", func(t *testing.T, n *harness.Daemon) {
+			n.Kill()
 			fixture.Sleep(5 * time.Second)
-			b.NSQD[0].Start(t)
-			harness.AtMost(t, "connected again", b.awaitConnected(t, b.NSQD[0]), reconnect)
-		},
+			n.Start(t)
+			harness.AtMost(t, "connected again", b.awaitConnected(t, n), reconnect)
+		}},
+		{"killed for good", func(_ *testing.T, n *harness.Daemon) {
+			n.Kill()
+			fixture.Sleep(harness.SettleTime)
+		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBrokerSite(t)
+		t.Run(fault.name, func(t *testing.T) {
 			heartbeats := startHeartbeatLog(t, b.NSQDAddrs()...)
 			from := time.Now()
-			fault(t, b)
+			fault.play(t, b.NSQD[0])
 			to := time.Now()
 			fixture.Sleep(harness.SettleTime)
-			harness.PercentileAtMost(t, name+": delay of heartbeats", heartbeats.delays(from, to), 100, publishLimit)
-			b.NoFalseExpiries(name, b.api)
-			b.poller.CheckUninterrupted(t, name)
+			harness.PercentileAtMost(t, fault.name+": delay of heartbeats", heartbeats.delays(from, to), 100, publishLimit)
+			b.NoFalseExpiries(fault.name, b.api)
+			b.poller.CheckUninterrupted(t, fault.name)
 		})
 	}
 }

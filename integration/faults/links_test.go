@@ -34,13 +34,13 @@ const (
 	receivingLimit = 15 * time.Second
 )
 
-// A connection that stays open and delivers nothing is what a firewall or a lost host leaves behind.
+// A connection that stays open and delivers nothing is what a firewall or a lost host leaves behind. The faults follow one another at
+// one site.
 func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	t.Parallel()
+	b, links := newLinkedSite(t)
 	for name, half := range map[string]fixture.Direction{"both ways": fixture.BothWays, "from nsqd": fixture.ToClient} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b, links := newLinkedSite(t)
 			if n := links[0].Silence(half); n == 0 {
 				t.Fatal("no connection uses the link")
 			}
@@ -53,8 +53,6 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 		})
 	}
 	t.Run("all of them", func(t *testing.T) {
-		t.Parallel()
-		b, links := newLinkedSite(t)
 		for _, w := range links {
 			w.Silence(fixture.BothWays)
 		}
@@ -87,8 +85,10 @@ func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, 
 	harness.AtMost(t, what+": nsqd is "+reception, time.Since(begun), limit)
 }
 
+// The faults follow one another at one site.
 func TestConnectionToNSQDFails(t *testing.T) {
 	t.Parallel()
+	b, links := newLinkedSite(t)
 	for name, fault := range map[string]func(*testing.T, *fixture.Link){
 		"refused for 8 s": func(t *testing.T, w *fixture.Link) {
 			w.Refuse()
@@ -102,8 +102,6 @@ func TestConnectionToNSQDFails(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b, links := newLinkedSite(t)
 			for _, w := range links {
 				fault(t, w)
 			}
