@@ -48,7 +48,7 @@ const (
 type Mode string
 
 const (
-	ModeWarming Mode = "warming" // messages have begun to arrive: only evidence expires a server
+	ModeWarming Mode = "warming" // messages have begun to arrive, or arrive again: only evidence expires a server
 	ModeNormal  Mode = "normal"
 	ModeHolding Mode = "holding" // too many suspects at once: evidence or three failed probes expire a server, a few servers a second
 	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, only evidence expires a server

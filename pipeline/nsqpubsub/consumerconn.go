@@ -108,7 +108,7 @@ func (n *consumerConn) connect(ctx context.Context) error {
 	return nil
 }
 
-// subscribe returns the reason why the connection is lost, or nil when ctx ends.
+// subscribe subscribes and sets RDY whenever maxInFlight changes. It returns why the connection is lost, or nil when ctx ends.
 func (n *consumerConn) subscribe(ctx context.Context, d *delegate, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.Subscribe(n.c.cfg.Topic, n.c.cfg.Channel)); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -134,8 +134,9 @@ const (
 	retireDelay      = time.Second
 )
 
-// retire closes a connection that is replaced. It asks nsqd to send no more messages, and gives the new connection time to
-// subscribe first: an ephemeral channel is deleted, with the messages in it, when its last consumer disconnects.
+// retire closes a connection that is no longer needed. It makes nsqd send no more messages. If a new connection replaces this
+// one, it waits until that has had time to subscribe: an ephemeral channel is deleted, with the messages in it, when its last
+// consumer disconnects.
 func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
 	defer conn.Close()
 	if err := conn.WriteCommand(nsq.Ready(0)); err != nil {
