@@ -13,7 +13,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// broker is an nsqd whose clock is ahead of this process's.
+// broker is an nsqd whose clock is ahead of the clock of this process.
 type broker struct {
 	addr  string
 	ahead time.Duration
@@ -29,7 +29,7 @@ func (b *broker) receipt(kept time.Duration) events.Receipt {
 // delay returns the delay that ClockSkew computes for a message that nsqd has kept for this long.
 func (b *broker) delay(kept time.Duration) time.Duration { return b.skew.Delay(b.receipt(kept)) }
 
-// canary learns from a canary that took there to reach nsqd and back to return.
+// canary makes ClockSkew learn from a canary that took the time there to reach nsqd and the time back to return.
 func (b *broker) canary(there, back time.Duration) {
 	r := b.receipt(back)
 	b.skew.Learn(r, r.ReceivedAt.Add(-there-back))
@@ -173,7 +173,7 @@ func TestWallClockJumpChangesNothing(t *testing.T) {
 	}
 }
 
-// mustJump returns at as it would be read after the wall clock was set: only the monotonic reading is unchanged. Package time has
+// mustJump returns the time at with the wall clock set by the duration by, and the same monotonic reading. Package time has
 // no function for that, so it changes the seconds in the field wall of time.Time, which begin at bit 30.
 func mustJump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
