@@ -74,7 +74,7 @@ func mustMetrics(t *testing.T) []metric {
 	return all
 }
 
-func TestMetrics(t *testing.T) {
+func TestMetricsMatchREADME(t *testing.T) {
 	unit := regexp.MustCompile(`_(total|seconds|bytes|ratio)$`)
 	var table strings.Builder
 	table.WriteString("| metric | labels | meaning |\n|---|---|---|\n")
