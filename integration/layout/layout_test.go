@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"rollcall/integration/fixture"
 )
 
 // module is the prefix of the import paths of this module.
@@ -68,11 +66,8 @@ var onlyIn = map[string][]string{
 	"github.com/ThreeDotsLabs/watermill": {"pipeline"},
 }
 
-// The most lines of a Go file that is not a test, and of README.md.
-const (
-	maxLines       = 300
-	maxReadmeLines = 250
-)
+// maxLines is the most lines of a Go file that is not a test.
+const maxLines = 300
 
 func TestLayout(t *testing.T) {
 	t.Run("the top folder holds no other files", func(t *testing.T) {
@@ -81,11 +76,6 @@ func TestLayout(t *testing.T) {
 			if !strings.HasPrefix(top, ".") && !slices.Contains(topLevel, top) {
 				t.Errorf("%s: %s does not belong in the top folder", name, top)
 			}
-		}
-	})
-	t.Run("README.md is short", func(t *testing.T) {
-		if n := mustLines(t, filepath.Join(fixture.Root(t), "README.md")); n > maxReadmeLines {
-			t.Errorf("it has %d lines, want at most %d", n, maxReadmeLines)
 		}
 	})
 	for _, p := range mustPackages(t) {
