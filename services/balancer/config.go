@@ -41,7 +41,7 @@ func (c *Config) setDefaults() {
 	c.Eject.Percent = cmp.Or(c.Eject.Percent, 30)
 }
 
-// Validate returns a *check.FieldError for every field that is out of its bounds.
+// Validate returns an error for each field that is out of its bounds. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("balancer")

@@ -6,35 +6,24 @@ import (
 	"fmt"
 )
 
-// FieldError is an invalid field of a component's configuration.
-type FieldError struct {
-	Component string // such as proxy; empty if Field is a whole key
-	Field     string // key below the component, such as retry.attempts
-	Reason    string // value and what is wanted, such as "11: want at most 10"
-}
-
-// Error returns component, field and reason.
-func (e *FieldError) Error() string {
-	text := e.Field + " " + e.Reason
-	if e.Component != "" {
-		text = e.Component + ": " + text
-	}
-	return text
-}
-
 // Fields collects the errors of one configuration.
 type Fields struct {
-	component string
-	errs      []error
+	prefix string
+	errs   []error
 }
 
-// Of returns Fields without errors for a component.
-func Of(component string) *Fields { return &Fields{component: component} }
+// Of returns Fields whose errors begin with the name of a component, or with the field if component is empty.
+func Of(component string) *Fields {
+	if component != "" {
+		component += ": "
+	}
+	return &Fields{prefix: component}
+}
 
-// That adds a *FieldError unless ok is true.
-func (f *Fields) That(ok bool, field, format string, args ...any) {
+// That adds an error unless ok is true: component, field and reason, such as "proxy: retry.attempts 11: want at most 10".
+func (f *Fields) That(ok bool, field, reason string, args ...any) {
 	if !ok {
-		f.errs = append(f.errs, &FieldError{f.component, field, fmt.Sprintf(format, args...)})
+		f.errs = append(f.errs, errors.New(f.prefix+field+" "+fmt.Sprintf(reason, args...)))
 	}
 }
 

@@ -26,12 +26,3 @@ func TestNoErrorWithoutInvalidField(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestFieldErrorHasItsParts(t *testing.T) {
-	f := check.Of("proxy")
-	f.That(false, "drain", "%v: want more", 0)
-	var got *check.FieldError
-	if !errors.As(f.Err(), &got) || *got != (check.FieldError{Component: "proxy", Field: "drain", Reason: "0: want more"}) {
-		t.Errorf("got %+v", got)
-	}
-}

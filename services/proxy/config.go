@@ -119,7 +119,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate returns an error for every invalid field, a *check.FieldError where the field is a value of the configuration file.
+// Validate returns an error for each invalid field. Zero values stand for the defaults.
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("proxy")
