@@ -33,7 +33,7 @@ type Finding string
 
 const (
 	FindingIdentified Finding = "identified" // it answered with its own identity
-	FindingAccepted   Finding = "accepted"   // it accepted a connection and told no identity, or that of another incarnation of the server
+	FindingAccepted   Finding = "accepted"   // it accepted a connection and gave no identity, or that of another incarnation
 	FindingRefused    Finding = "refused"    // it refused two connections, 250 ms apart
 	FindingStranger   Finding = "stranger"   // a server with another id or service answered
 	FindingSilent     Finding = "silent"     // it did not accept the connection, or did not answer in time
@@ -79,7 +79,7 @@ func (s *state) report(e Evidence) {
 	}
 }
 
-// confirm renews the lease of a server that told its id to a probe, within the limit of unheard.
+// confirm renews the lease of a server that answered a probe with its id, within the limit of unheard.
 func (s *state) confirm(r *record, began time.Duration, m moment) {
 	q := r.inquiry
 	q.failed, q.extended = 0, 0

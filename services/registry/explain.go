@@ -99,7 +99,7 @@ func (s *state) summary(r *record, now time.Duration) string {
 	}
 	switch {
 	case r.stamp > r.beat:
-		words += fmt.Sprintf("; it told its id to a probe %v ago", ms(v.age))
+		words += fmt.Sprintf("; it answered a probe with its id %v ago", ms(v.age))
 	case silence-v.age >= time.Second:
 		words += fmt.Sprintf("; only %v of that count against it, because this API server could receive nothing for the rest", ms(v.age))
 	}

@@ -36,7 +36,7 @@ func TestLeaseClockSpeed(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		g, lag time.Duration // of one tick
-		heard  []string      // nsqd that deliver a message in that time and at the ticks before
+		receiving  []string      // nsqd that deliver a message in that time and at the ticks before
 		known  []string
 		want   time.Duration // by which L advances
 	}{
@@ -56,13 +56,13 @@ func TestLeaseClockSpeed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, now := receivingClock(t, three...)
 			for ; now < 10*time.Second; now += testTick {
-				for _, addr := range tt.heard {
+				for _, addr := range tt.receiving {
 					c.received(addr, now, 0)
 				}
 				c.advance(now, tt.known)
 			}
 			before, now := c.lease, c.last+tt.g
-			for _, addr := range tt.heard {
+			for _, addr := range tt.receiving {
 				c.received(addr, now, 0)
 			}
 			if tt.lag > 0 {
@@ -116,10 +116,10 @@ func TestLeaseClockCredits(t *testing.T) {
 	}
 }
 
-// quiet ticks from one time to another while messages arrive only through the nsqd in heard. It returns the last credit.
-func quiet(c *leaseClock, from, to time.Duration, heard ...string) (credit time.Duration) {
+// quiet ticks from one time to another while messages arrive only through the nsqd in receiving. It returns the last credit.
+func quiet(c *leaseClock, from, to time.Duration, receiving ...string) (credit time.Duration) {
 	for now := from; now <= to; now += testTick {
-		for _, addr := range heard {
+		for _, addr := range receiving {
 			c.received(addr, now, 0)
 		}
 		credit = c.advance(now, []string{"a", "b"})

@@ -153,7 +153,7 @@ func (r *record) vitals(lease leaseTime) vitals {
 	}
 }
 
-// lastProbe returns when the server last told its id to a probe, or the zero time if a heartbeat is newer.
+// lastProbe returns when the server last answered a probe with its id, or the zero time if a heartbeat is newer.
 func (r *record) lastProbe() time.Time {
 	if r.inquiry == nil || r.stamp <= r.beat {
 		return time.Time{}

@@ -104,8 +104,8 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 // is silent the time does not count, because r may know no other nsqd.
 func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duration) {
 	since := r.beat
-	if way := s.clock.nsqds[r.via.Value()]; way != nil {
-		since = max(since, min(way.until, r.stamp))
+	if n := s.clock.nsqds[r.via.Value()]; n != nil {
+		since = max(since, min(n.until, r.stamp))
 	}
 	return lease.sub(since), s.clock.withUnreached(max(aloneTime, r.ttl, aloneIntervals*r.interval()))
 }
