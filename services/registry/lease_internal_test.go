@@ -34,11 +34,11 @@ func receivingClock(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 func TestLeaseClockSpeed(t *testing.T) {
 	three := []string{"a", "b", "c"}
 	for _, tt := range []struct {
-		name   string
-		g, lag time.Duration // of one tick
-		receiving  []string      // nsqd that deliver a message in that time and at the ticks before
-		known  []string
-		want   time.Duration // by which L advances
+		name      string
+		g, lag    time.Duration // of one tick
+		receiving []string      // nsqd that deliver a message in that time and at the ticks before
+		known     []string
+		want      time.Duration // by which L advances
 	}{
 		{"every nsqd is receiving", testTick, 0, three, three, testTick},
 		{"one of three nsqd is silent", testTick, 0, []string{"a", "b"}, three, testTick * 2 / 3},
