@@ -4,4 +4,6 @@
 //	server, err := app.ListenAPIServer(cfg, log)
 //	...
 //	err = server.Run(ctx) // until ctx ends
+//
+// README.md in this folder is for users.
 package app

@@ -14,4 +14,6 @@
 //	go httpServer.Serve(listener)
 //	err := agent.Run(ctx)                    // returns after ctx has ended and the leave is published
 //	err = httpServer.Shutdown(drainContext)  // finish the requests in flight
+//
+// README.md in this folder is for users.
 package dataserver

@@ -28,4 +28,6 @@
 // (incarnation, seq) orders the heartbeats of a server, not their arrival: NSQ delivers messages more than once and in any order.
 // contender.go describes how a live sender that breaks this order replaces a silent server, objection.go which heartbeats are
 // ignored after an end.
+//
+// README.md in this folder is for users.
 package registry

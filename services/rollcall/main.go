@@ -3,6 +3,8 @@
 //
 // Data goes to standard output, messages to standard error. It exits with 0, with 1 when it failed, and with 2 when
 // the usage or the configuration is wrong.
+//
+// README.md in this folder lists the verbs.
 package main
 
 import (

@@ -31,4 +31,6 @@
 // Events report changes. A program that needs the complete list of servers requests it from an API server
 // (GET /v1/servers) after it has subscribed, and again after each Gap. Gaps occur because an API server drops events that it
 // cannot publish for long, and because the default channel loses events while it is disconnected (Config.Channel).
+//
+// README.md in this folder is for users.
 package subscriber
