@@ -88,8 +88,8 @@ func (a *APIServer) Cluster() nsqpubsub.Cluster { return a.cluster }
 // Registry returns the registry, for a program that embeds the API server.
 func (a *APIServer) Registry() *registry.Registry { return a.registry }
 
-// Run serves until ctx ends or a part fails. Then it stops all parts in the reverse order of start. Each part bounds the time of its
-// stop.
+// Run serves until ctx ends or a part fails. Then it stops all parts in the reverse order of start. Each part limits the time of
+// its stop.
 func (a *APIServer) Run(ctx context.Context) error {
 	s := supervisor.New()
 	a.start(s)

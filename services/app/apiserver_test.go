@@ -22,7 +22,7 @@ import (
 	"rollcall/services/version"
 )
 
-func TestAPIServerTellsWhatItHears(t *testing.T) {
+func TestAPIServerListsServersFromNSQ(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, quick(nsqd.TCPAddr()))
 	client := mustClient(t, a.Addr())
@@ -53,7 +53,7 @@ func TestAPIServerTellsWhatItHears(t *testing.T) {
 	}
 }
 
-func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
+func TestAPIServerRejectsDeniedAddresses(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	cfg.Registry.Allow = []string{"127.0.0.0/8"}
@@ -76,7 +76,7 @@ func TestAPIServerNeverRegistersWhatIsDenied(t *testing.T) {
 	}
 }
 
-func TestRunLeavesNothing(t *testing.T) {
+func TestRunLeavesNoGoroutines(t *testing.T) {
 	leftNothing := fixture.WatchLeaks(t)
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, withProxy(quick(nsqd.TCPAddr())))
@@ -106,10 +106,10 @@ func TestRunLeavesNothing(t *testing.T) {
 	leftNothing()
 }
 
-func TestRunThatIsStoppedAtItsStartLeavesNothing(t *testing.T) {
+func TestRunStoppedDuringStartLeavesNoGoroutines(t *testing.T) {
 	leftNothing := fixture.WatchLeaks(t)
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
-	for range 20 { // at some other point of the start each time
+	for range 20 { // each stops at a different point of the start
 		if err := mustRun(t, quick(nsqd.TCPAddr())).stop(); err != nil {
 			t.Error(err)
 		}
@@ -120,7 +120,7 @@ func TestRunThatIsStoppedAtItsStartLeavesNothing(t *testing.T) {
 	leftNothing()
 }
 
-func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
+func TestPortInUseIsReportedBeforeStart(t *testing.T) {
 	leftNothing := fixture.WatchLeaks(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,8 +141,8 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 	leftNothing()
 }
 
-// While requests are finished the server is not ready any more, and the registry still answers.
-func TestAtTheStopReadinessGoesFirstAndTheRegistryAfterHTTP(t *testing.T) {
+// While the last requests are completed, the API server is not ready, and its registry still responds.
+func TestStopEndsReadinessFirstAndRegistryAfterHTTP(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, quick(nsqd.TCPAddr()))
 	client := mustClient(t, a.Addr())
@@ -171,7 +171,7 @@ func TestAtTheStopReadinessGoesFirstAndTheRegistryAfterHTTP(t *testing.T) {
 	}
 }
 
-// request is one that the server is busy with: its body is awaited.
+// request is an HTTP request whose body the server is waiting for.
 type request struct {
 	t    testing.TB
 	conn net.Conn

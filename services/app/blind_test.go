@@ -57,7 +57,7 @@ func TestModeBlindNamesItsCause(t *testing.T) {
 	}
 }
 
-func TestModeBlindNamesWhatIsPaused(t *testing.T) {
+func TestModeBlindNamesPausedTopicOrChannel(t *testing.T) {
 	for name, what := range map[string]string{
 		"the topic":   "/topic/pause?topic=data_server_addr",
 		"the channel": "/channel/pause?topic=data_server_addr&channel=",
@@ -91,8 +91,8 @@ func TestModeBlindNamesWhatIsPaused(t *testing.T) {
 	}
 }
 
-// Both programs try several times a second, and log that once.
-func TestWithoutABrokerLittleIsLogged(t *testing.T) {
+// An API server and an agent try several times per second, but log failures only once.
+func TestLogIsBoundedWithoutBroker(t *testing.T) {
 	lookupd := fixture.Lookupd(t)
 	for name, lookup := range map[string]string{"refused": fixture.FreeAddr(t), "not HTTP": lookupd.TCPAddr(), "no nsqd": lookupd.HTTPAddr()} {
 		t.Run(name, func(t *testing.T) {

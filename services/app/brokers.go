@@ -12,7 +12,7 @@ import (
 	"rollcall/services/canary"
 )
 
-// returnedCanaries passes on each canary that returns.
+// returnedCanaries passes each canary that returns to the clock skew and to the sender.
 type returnedCanaries struct {
 	skew   *pipeline.ClockSkew
 	sender *canary.Sender
@@ -23,7 +23,7 @@ func (r returnedCanaries) Learn(receipt events.Receipt, sent time.Time) {
 	r.sender.Returned(receipt.Via, sent)
 }
 
-// addresses lists every known nsqd as receipts name it. It is never nil: nil would mean that the nsqd are not known.
+// addresses returns the address of every known nsqd, as receipts name it. It is not nil even if there is none: nil would mean unknown.
 func addresses(s *nsqpubsub.Subscriber) []string {
 	addrs := []string{}
 	for _, n := range s.Nodes() {
@@ -32,7 +32,7 @@ func addresses(s *nsqpubsub.Subscriber) []string {
 	return addrs
 }
 
-// waiting is a gauge of the known nsqd to which no connection is tried at present.
+// waiting counts the known nsqd that wait for a connection attempt.
 func waiting(s *nsqpubsub.Subscriber) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rollcall_nsqd_waiting",

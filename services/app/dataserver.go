@@ -12,7 +12,7 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// NewDataServer is the sample data server as the configuration describes it. It starts nothing.
+// NewDataServer returns the sample data server with its metrics and log. Call Run to start it.
 func NewDataServer(cfg config.Config, log *zap.Logger) (*dataserver.Server, error) {
 	cluster, err := cfg.NSQ.Cluster()
 	if err != nil {
@@ -52,12 +52,12 @@ func NewDataServer(cfg config.Config, log *zap.Logger) (*dataserver.Server, erro
 	})
 }
 
-// logHeartbeats logs a failure to publish when it begins, once a minute while it lasts, and when it ends.
+// logHeartbeats returns functions that log failed heartbeats: the first failure, one per minute while they last, and the recovery.
 func logHeartbeats(log *zap.Logger) (onError func(error), onRecovery func()) {
 	failing := new(outage.Log)
 	onError = func(err error) {
 		if failing.Failed(time.Now(), err) {
-			log.Warn("heartbeats are not published; each is tried, and this is logged once a minute", zap.Error(err))
+			log.Warn("heartbeats are not published; this is logged once a minute", zap.Error(err))
 		}
 	}
 	onRecovery = func() {

@@ -18,7 +18,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
+func TestDataServerFollowsKeys(t *testing.T) {
 	leftNothing := fixture.WatchLeaks(t)
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard, hush := mustListen(t, nsqd.TCPAddr(), "beats")
@@ -42,7 +42,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 	fixture.Eventually(t, 5*time.Second, "two beats", func() bool { return len(heard.heard()) >= 2 })
 
 	var line struct{ Address, Service string }
-	// The first line: on a busy machine a late heartbeat may follow.
+	// Parse only the first line. On a busy machine a line about a late heartbeat may follow.
 	if err := json.NewDecoder(strings.NewReader(log.String())).Decode(&line); err != nil || line.Service != "web" {
 		t.Fatalf("got log %q: %v", &log, err)
 	}
@@ -71,7 +71,7 @@ func TestDataServerSaysWhatTheKeysSay(t *testing.T) {
 	leftNothing()
 }
 
-func TestDataServerIsDrainedByWeight0(t *testing.T) {
+func TestDataServerWithWeight0Drains(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.HeartbeatTopic)
 	cfg := quick(nsqd.TCPAddr())
@@ -93,7 +93,7 @@ func TestDataServerIsDrainedByWeight0(t *testing.T) {
 	}
 }
 
-func TestDataServerThatCannotWorkIsRefused(t *testing.T) {
+func TestInvalidDataServerConfig(t *testing.T) {
 	cfg := quick("127.0.0.1:4150")
 	cfg.DataServer.Tags = []string{"a\nb"}
 	if _, err := app.NewDataServer(cfg, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "Tags") {

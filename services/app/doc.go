@@ -1,9 +1,9 @@
-// Package app wires the parts of rollcall into what runs: an API server, a sample data server, and the demo. It is
-// what `package main` calls and what a program or a test embeds:
+// Package app wires the packages of rollcall into an API server and a sample data server. The rollcall command runs them, and a program can
+// embed them:
 //
 //	server, err := app.ListenAPIServer(cfg, log)
 //	...
 //	err = server.Run(ctx) // until ctx ends
 //
-// README.md in this folder is for users.
+// README.md in this folder is for operators: how to run API servers, and every configuration key.
 package app

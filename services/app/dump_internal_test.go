@@ -20,7 +20,7 @@ func dumpOf(roots ...any) dump {
 	return w.dump
 }
 
-// visit is a pointer that has been followed. Its type is needed, because a struct and its first field have one address.
+// visit identifies a pointer that has been followed. A struct and its first field have the same address, so the type is needed too.
 type visit struct {
 	addr uintptr
 	kind reflect.Type
@@ -34,7 +34,7 @@ type walker struct {
 // maxElements is the length of the longest slice or array that is dumped. Longer ones are tables of counters.
 const maxElements = 256
 
-// opaque are packages whose values do not depend on the configuration, or are large.
+// opaque lists prefixes of packages whose types are skipped: they are large and do not depend on the configuration.
 var opaque = []string{"internal/", "reflect", "runtime", "sync", "unicode", "google.golang.org/protobuf", "github.com/prometheus", "net/http/internal"}
 
 func (w *walker) walk(path string, v reflect.Value) {
@@ -74,7 +74,7 @@ func (w *walker) walk(path string, v reflect.Value) {
 		for _, k := range v.MapKeys() {
 			entries[fmt.Sprintf("%s[%v]", path, k)] = v.MapIndex(k)
 		}
-		for _, entry := range slices.Sorted(maps.Keys(entries)) { // in order, because a value is dumped at the first path to it
+		for _, entry := range slices.Sorted(maps.Keys(entries)) { // sorted, because a value is dumped only at the first path to it
 			w.walk(entry, entries[entry])
 		}
 	case reflect.Chan:

@@ -17,7 +17,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// An API server answers simple requests itself, and hands the heavy ones on to the data servers.
+// An API server embedded in a program answers simple requests itself, and passes the others on to data servers.
 func Example() {
 	nsqd, stop := startDataServer("reports")
 	defer stop()
@@ -50,7 +50,7 @@ func Example() {
 	// ended: <nil>
 }
 
-// startDataServer starts an nsqd and a server of the service that publishes its heartbeats there.
+// startDataServer starts an nsqd, and a data server that publishes its heartbeats there.
 func startDataServer(service string) (nsqd string, stop func()) {
 	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
 	if err != nil {
@@ -79,7 +79,7 @@ func startDataServer(service string) (nsqd string, stop func()) {
 	}
 }
 
-// get asks until there is a server, for 10 s at most.
+// get repeats the request until a server is registered, for at most 10 s.
 func get(url string) string {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

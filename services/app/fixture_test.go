@@ -18,7 +18,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// quick is an API server that is warm in 200 ms.
+// quick configures an API server that is ready after 200 ms.
 func quick(nsqd string) config.Config {
 	cfg := config.Default()
 	cfg.ID = "api-1"
@@ -28,7 +28,7 @@ func quick(nsqd string) config.Config {
 	return cfg
 }
 
-// running is an API server under Run.
+// running is an API server whose Run is executing.
 type running struct {
 	*app.APIServer
 	t    testing.TB
@@ -56,11 +56,11 @@ func mustRunLogging(t testing.TB, cfg config.Config, log *zap.Logger) *running {
 		cancel()
 		return <-ran
 	})}
-	t.Cleanup(func() { _ = r.stop() }) // a test to which the error matters stops it itself
+	t.Cleanup(func() { _ = r.stop() }) // a test that checks the error calls stop itself
 	return r
 }
 
-// observe hands a heartbeat or a leave to the registry, past NSQ.
+// observe passes a heartbeat or leave to the registry, without NSQ.
 func (r *running) observe(kind events.Kind, server int, seq uint64) {
 	r.t.Helper()
 	now := time.Now()
@@ -91,13 +91,13 @@ func (r *running) servers() []*events.Server {
 	return s.Servers
 }
 
-// ears keep what is published to a topic, in turn.
+// ears records the messages of a topic in order.
 type ears struct {
 	mu     sync.Mutex
 	bodies [][]byte
 }
 
-// mustListen hears a topic of one nsqd until the test ends, or until stop.
+// mustListen consumes a topic of one nsqd until stop is called or the test ends.
 func mustListen(t testing.TB, nsqd, topic string) (e *ears, stop func()) {
 	t.Helper()
 	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
@@ -133,7 +133,7 @@ func (e *ears) heard() [][]byte {
 	return slices.Clone(e.bodies)
 }
 
-// revisions are those of the events heard, without what NSQ delivered twice in a row.
+// revisions returns the revisions of the received events. NSQ may deliver an event twice in a row; it counts once.
 func (e *ears) revisions(t testing.TB) []uint64 {
 	t.Helper()
 	var all []uint64
@@ -169,7 +169,7 @@ func mustPublish(t testing.TB, nsqd, topic, body string) {
 	}
 }
 
-// output is a buffer that may be read while it is written.
+// output is a buffer that is safe for concurrent use.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -22,9 +22,9 @@ import (
 	"rollcall/services/config"
 )
 
-// A key that no component reads does nothing, and a user would not notice. So the test sets each key to another value and compares
-// all that is wired with what is wired by default.
-func TestKeysChangeWhatIsWired(t *testing.T) {
+// A key that no component reads has no effect, and users would not notice. The test sets each key to another value and requires a
+// difference in the wired components.
+func TestKeysChangeTheWiring(t *testing.T) {
 	values := newKeyValues(t)
 	before := mustWire(t, values.base)
 	noise := before.difference(mustWire(t, values.base), nil) // ports, file descriptors, random names and times
@@ -35,7 +35,7 @@ func TestKeysChangeWhatIsWired(t *testing.T) {
 		t.Run(key.Path, func(t *testing.T) {
 			flags := maps.Clone(values.base)
 			flags[key.Path] = values.other(key)
-			if filepath.Ext(flags[key.Path]) == ".none" { // no file
+			if filepath.Ext(flags[key.Path]) == ".none" { // a missing file
 				if _, err := read(t, flags); err == nil {
 					t.Error("the file is not read")
 				}
@@ -50,10 +50,10 @@ func TestKeysChangeWhatIsWired(t *testing.T) {
 	}
 }
 
-// keyValues are values of keys as text.
+// keyValues has the values of the keys as text.
 type keyValues struct {
-	base  map[string]string // every other value is valid together with the base
-	texts map[string]string // other values of keys for which a changed default is not valid
+	base  map[string]string // valid together with any one other value
+	texts map[string]string // other values, where a changed default would be invalid
 }
 
 func newKeyValues(t *testing.T) keyValues {
@@ -77,7 +77,7 @@ func newKeyValues(t *testing.T) keyValues {
 	}
 }
 
-// other returns another value of a key than that of the base.
+// other returns a value of the key that differs from its value in base.
 func (v keyValues) other(key config.Key) string {
 	if text, ok := v.texts[key.Path]; ok {
 		return text

@@ -10,18 +10,18 @@ import (
 	"rollcall/services/connlimit"
 )
 
-// listen opens the TCP listener of a section, such as api; the error names the setting and the address.
+// listen opens the TCP listener of a section, such as api. The error names the key and the address.
 func listen(section, addr string, connections int, log *zap.Logger) (*connlimit.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s.listen %s: %w", section, addr, err)
 	}
 	return connlimit.New(l, connections, func() {
-		log.Warn("listener has as many connections as it may: more wait until one ends", zap.String("setting", section+".connections"), zap.Int("connections", connections))
+		log.Warn("maximum number of connections reached: new connections wait until one ends", zap.String("key", section+".connections"), zap.Int("connections", connections))
 	}), nil
 }
 
-// ownAddrs are the addresses under which listeners can be reached. One that is nil is nowhere.
+// ownAddrs returns the addresses at which the listeners can be reached. Nil listeners are skipped.
 func ownAddrs(listeners ...net.Listener) ([]netip.AddrPort, error) {
 	var own []netip.AddrPort
 	for _, l := range listeners {
@@ -37,7 +37,7 @@ func ownAddrs(listeners ...net.Listener) ([]netip.AddrPort, error) {
 	return own, nil
 }
 
-// addrsOf: for an unspecified host that is each address of this machine.
+// addrsOf returns the address of l, or all addresses of the machine if the host of l is unspecified.
 func addrsOf(l net.Listener) ([]netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-func TestListenNamesSettingAndAddress(t *testing.T) {
+func TestListenErrorNamesKeyAndAddress(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestOwnAddrs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, err := listen("api", row.listen, 1, zap.NewNop())
 			if err != nil {
-				t.Skip(err) // no IPv6 here
+				t.Skip(err) // the machine has no IPv6
 			}
 			defer l.Close()
 			own, err := ownAddrs(l)

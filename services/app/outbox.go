@@ -15,7 +15,7 @@ func eventsState(p *pipeline.TopicPublisher) apiserver.EventsState {
 	return apiserver.EventsState{Unpublishable: p.Unpublishable(), FailingSince: since, Err: err}
 }
 
-// flushTimeout bounds the time for which the stop waits for a broker that takes the remaining events.
+// flushTimeout is the time limit for publishing the remaining events at the stop.
 const flushTimeout = 2 * time.Second
 
 // flush publishes the events that the router has not published.

@@ -11,7 +11,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-func TestEventsWaitForABroker(t *testing.T) {
+func TestEventsWaitForBroker(t *testing.T) {
 	addr := fixture.FreeAddr(t)
 	a := mustRun(t, quick(addr))
 	const servers = 50
@@ -19,18 +19,18 @@ func TestEventsWaitForABroker(t *testing.T) {
 		a.observe(events.KindHeartbeat, i, 1)
 		a.observe(events.KindLeave, i, 2)
 	}
-	const told = 2 * servers // registered and left
-	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == told })
-	// One is with the publisher, the others wait.
-	if got := a.stats().Outbox; got < told-1 {
-		t.Errorf("%d events wait, want %d", got, told-1)
+	const emitted = 2 * servers // registered and left
+	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == emitted })
+	// The publisher has one event, the others wait.
+	if got := a.stats().Outbox; got < emitted-1 {
+		t.Errorf("%d events wait, want %d", got, emitted-1)
 	}
 
 	fixture.NSQD(t, embednsq.NSQDConfig{TCPAddress: addr})
 	heard, _ := mustListen(t, addr, events.EventTopic)
-	fixture.Eventually(t, 20*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= told })
-	if got := heard.revisions(t); !slices.Equal(got[:told], upTo(told)) { // that nsqd is heard at last may be one more
-		t.Errorf("got revisions %v, want 1 to %d in turn", got, told)
+	fixture.Eventually(t, 20*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= emitted })
+	if got := heard.revisions(t); !slices.Equal(got[:emitted], upTo(emitted)) { // a change of the mode may follow
+		t.Errorf("got revisions %v, want 1 to %d in turn", got, emitted)
 	}
 	if s := a.stats(); s.Outbox != 0 || s.Dropped != 0 {
 		t.Errorf("got %+v, want nothing left and nothing lost", s)
@@ -40,20 +40,20 @@ func TestEventsWaitForABroker(t *testing.T) {
 	}
 }
 
-func TestAtTheStopTheOutboxIsPublished(t *testing.T) {
+func TestStopPublishesWaitingEvents(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.TTL = time.Minute // it is warming all the time: the end of that is an event of its own
+	cfg.Registry.TTL = time.Minute // so that it stays warming: the end of warming would be another event
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())
 	fixture.Eventually(t, 5*time.Second, "ready", func() bool { return client.Ready(t.Context()) == nil })
-	const told = 2000
-	for i := range told / 2 {
+	const emitted = 2000
+	for i := range emitted / 2 {
 		a.observe(events.KindHeartbeat, i, 1)
 		a.observe(events.KindLeave, i, 2)
 	}
-	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == told })
+	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == emitted })
 	left := a.stats().Outbox
 	if err := a.stop(); err != nil {
 		t.Error(err)
@@ -61,13 +61,13 @@ func TestAtTheStopTheOutboxIsPublished(t *testing.T) {
 	if left == 0 {
 		t.Error("no event waited at the stop: nothing was tested")
 	}
-	fixture.Eventually(t, 5*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= told })
-	if got := heard.revisions(t); !slices.Equal(got, upTo(told)) {
-		t.Errorf("got %d revisions, want 1 to %d in turn", len(got), told)
+	fixture.Eventually(t, 5*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= emitted })
+	if got := heard.revisions(t); !slices.Equal(got, upTo(emitted)) {
+		t.Errorf("got %d revisions, want 1 to %d in turn", len(got), emitted)
 	}
 }
 
-func TestWithoutABrokerTheStopEndsAndTellsOfTheLoss(t *testing.T) {
+func TestStopWithoutBrokerReportsLostEvents(t *testing.T) {
 	for name, addr := range map[string]string{
 		"refused": fixture.FreeAddr(t),
 		"hung":    fixture.Silent(t),

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// knows puts a server of the service data at addr on the roll, past NSQ.
+// knows registers a server of the service data, without NSQ.
 func (r *running) knows(id, addr string) {
 	r.t.Helper()
 	now := time.Now()
@@ -49,8 +49,8 @@ func (r *running) get(path string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// A server that the proxy cannot connect to is suspect at once, and, as nobody listens there, gone long before its lease ends.
-func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
+// A server that refuses connections is suspected after the first request and expires long before its lease ends.
+func TestFailedConnectionOfProxyExpiresServer(t *testing.T) {
 	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
 	a.knows("dead", fixture.FreeAddr(t))
 	fixture.Eventually(t, 2*time.Second, "the proxy knows the server", func() bool {
@@ -70,8 +70,8 @@ func TestWhatTheProxyMeetsIsEvidence(t *testing.T) {
 	})
 }
 
-// Whatever got on the roll: the dialer itself refuses the API server's own listeners, so that no request goes in circles.
-func TestProxyNeverCallsItself(t *testing.T) {
+// Even if the registry contains a listener of the API server itself, the dialer refuses it, so that no request loops.
+func TestProxyNeverConnectsToItself(t *testing.T) {
 	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
 	for id, addr := range map[string]string{"proxy": a.ProxyAddr(), "api": a.Addr()} {
 		a.knows(id, addr)
@@ -87,7 +87,7 @@ func TestProxyNeverCallsItself(t *testing.T) {
 	}
 }
 
-func TestPickIsTheProxysChoice(t *testing.T) {
+func TestPickUsesPoliciesOfTheProxy(t *testing.T) {
 	a := mustRun(t, quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()))
 	client := mustClient(t, a.Addr())
 	for _, id := range []string{"a", "b"} {
@@ -111,8 +111,7 @@ func TestPickIsTheProxysChoice(t *testing.T) {
 	}
 }
 
-// The keys proxy.trusted and proxy.rewrite reach the proxy.
-func TestKeysOfTheHeaders(t *testing.T) {
+func TestKeysTrustedAndRewriteReachTheProxy(t *testing.T) {
 	for _, rewrite := range []bool{true, false} {
 		cfg := withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()))
 		cfg.Proxy.Rewrite = rewrite

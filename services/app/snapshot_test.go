@@ -16,12 +16,11 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// A restart begins with the roll as it was, and with its revision: nobody who follows the events is told anything, because
-// nothing has happened.
-func TestARestartKeepsTheRoll(t *testing.T) {
+// After a restart the registry has the same servers and the same revision. No events are emitted, because no server changed.
+func TestRestartKeepsTheRegistry(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
+	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "registry.json")
 	first := mustRun(t, cfg)
 	first.observe(events.KindHeartbeat, 1, 1)
 	fixture.Eventually(t, 5*time.Second, "server listed", func() bool { return len(first.servers()) == 1 })
@@ -47,11 +46,11 @@ func TestARestartKeepsTheRoll(t *testing.T) {
 	}
 }
 
-// A file that cannot be used costs the roll, and no more.
-func TestABrokenSnapshotIsAWarning(t *testing.T) {
+// With an unusable file the registry starts empty.
+func TestBrokenSnapshotIsIgnored(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "roll.json")
+	cfg.Registry.Snapshot = filepath.Join(t.TempDir(), "registry.json")
 	if err := os.WriteFile(cfg.Registry.Snapshot, []byte(`{"version":1,"servers":[{`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -63,19 +62,19 @@ func TestABrokenSnapshotIsAWarning(t *testing.T) {
 	}
 }
 
-func TestTwoProcessesDoNotShareASnapshot(t *testing.T) {
+func TestSecondProcessCannotUseTheSnapshot(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
 	folder := t.TempDir()
-	cfg.Registry.Snapshot = filepath.Join(folder, "roll.json")
+	cfg.Registry.Snapshot = filepath.Join(folder, "registry.json")
 	first := mustRun(t, cfg)
 	second := cfg
 	second.ID = "api-2"
 	second.Registry.Snapshot = filepath.Join(folder, "link.json")
-	if err := os.Symlink("roll.json", second.Registry.Snapshot); err != nil {
+	if err := os.Symlink("registry.json", second.Registry.Snapshot); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the ports of the first attempt are free again
+	for range 2 { // the second attempt needs the ports that the first one must have closed
 		if _, err := app.ListenAPIServer(second, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 			t.Fatalf("got %v, want it refused", err)
 		}

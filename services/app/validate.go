@@ -11,14 +11,13 @@ import (
 	"rollcall/stages"
 )
 
-// fieldNotes keeps the unknown fields of one heartbeat.
+// fieldNotes collects the unknown fields of one heartbeat.
 type fieldNotes []string
 
 func (n *fieldNotes) Report(_ *events.Heartbeat, names []string) { *n = append(*n, names...) }
 
-// ValidateHeartbeat says what an API server with this configuration makes of a body on the heartbeat topic that arrives at
-// now: the heartbeat with every default filled in, and notes for whoever wrote it. The error is an *events.InvalidError, but
-// where the configuration is wrong.
+// ValidateHeartbeat decodes and validates body as an API server does that receives it at now. It returns the heartbeat with all defaults
+// filled in, and notes for its author. If an API server would reject it, the error is an *events.InvalidError.
 func ValidateHeartbeat(cfg config.Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
 	permit, err := permitOf(cfg.Registry)
 	if err != nil {
@@ -41,11 +40,11 @@ func heartbeatNotes(h *events.Heartbeat, unknown []string, now time.Time) []stri
 	}
 	switch {
 	case h.Type == events.KindLeave && h.Incarnation == 0:
-		notes = append(notes, "a leave without an incarnation ends whatever server has this id")
+		notes = append(notes, "a leave without an incarnation removes any server with this id")
 	case h.Incarnation == 0:
-		notes = append(notes, "without incarnation and seq a restart cannot be told from a late message")
+		notes = append(notes, "without incarnation and seq, API servers cannot distinguish a restart from a late message")
 	case time.UnixMilli(h.Incarnation).After(now.Add(5 * time.Minute)):
-		notes = append(notes, fmt.Sprintf("incarnation %d is in the future, so it does not replace a server that is heard", h.Incarnation))
+		notes = append(notes, fmt.Sprintf("incarnation %d is in the future, so it does not replace a server whose heartbeats arrive", h.Incarnation))
 	}
 	return notes
 }

@@ -30,7 +30,7 @@ import (
 	"rollcall/stages"
 )
 
-// batch is how many messages of one nsqd the pipeline handles in one call.
+// batch is the maximum number of messages of one nsqd that the pipeline handles in one call.
 const batch = 64
 
 // wire opens the listeners and creates all parts of an API server. It starts none of them.
@@ -56,7 +56,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 
-	// NSQ. Canaries have connections of their own: behind a backlog of events they would be late, and measure only that.
+	// NSQ. Canaries have their own connections, because behind a backlog of events they would measure the backlog.
 	if a.cluster, err = cfg.NSQ.Cluster(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 	if a.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
-		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: a.cluster, Ordered: true}, // its users log its errors
+		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: a.cluster, Ordered: true}, // TopicPublisher logs the errors
 	}); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	a.eventPublisher = a.router.Produce("events", a.events, cfg.NSQ.Events, a.publisher)
 	a.router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), cfg.NSQ.Topic+events.InvalidSuffix, a.publisher)
 
-	// Proxy and API. Without a listener the proxy still chooses servers for the API.
+	// Proxy and API. A proxy that does not listen still picks servers for the API.
 	proxyConfig, err := cfg.Proxy.ProxyConfig()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	proxyConfig.Dial = dial.New(a.permit.Check, proxy.KeepAlive)
 	proxyConfig.Metrics = a.metrics
 	proxyConfig.Log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100) // else one line per request while servers fail
+		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100) // otherwise one line per request while servers fail
 	}))
 	if a.proxy, err = proxy.New(proxyConfig); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		Version:  version.String(),
 		Nodes:    func() []apiserver.Node { return nodes(a.subscriber, a.canaries) },
 		Events:   func() apiserver.EventsState { return eventsState(a.eventPublisher) },
-		Ready: func() error { // silent brokers are no reason: the registry is kept
+		Ready: func() error { // silent brokers do not make it unready, because the registry is kept
 			if a.stopping.Load() {
 				return errors.New("stopping")
 			}
@@ -171,7 +171,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		Gatherer:     a.metrics,
 		Log:          log,
 		Pick:         pick(a.proxy),
-		ServiceLabel: a.proxy.ServiceLabel, // so that the metrics of both agree
+		ServiceLabel: a.proxy.ServiceLabel, // the same labels in the metrics of both
 	}); err != nil {
 		return err
 	}

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// ListenAddress wants an address to listen on. Without a host it means every address of the machine, and port 0 means any free port.
+// ListenAddress adds an error unless value is an address to listen on. No host means every address of the machine, port 0 any free port.
 func (f *Fields) ListenAddress(field, value string) {
 	f.That(IsAddress(value), field, "%q: want host:port", value)
 }
 
-// RemoteAddress wants an address to connect to.
+// RemoteAddress adds an error unless value is an address to connect to.
 func (f *Fields) RemoteAddress(field, value string) {
 	host, port, _ := net.SplitHostPort(value)
 	f.That(IsAddress(value) && host != "" && port != "0", field, "%q: want host:port", value)
 }
 
-// DifferentPorts wants two listen addresses that do not need the same port.
+// DifferentPorts adds an error if two listen addresses need the same port.
 func (f *Fields) DifferentPorts(field, value, otherField, other string) {
 	f.That(!collide(value, other), field, "%q: want another port than %s %q", value, otherField, other)
 }

@@ -6,7 +6,7 @@ import (
 	"rollcall/services/check"
 )
 
-// checkLease wants a TTL of at least two intervals, so that one lost heartbeat expires no server.
+// checkLease checks that the TTL is at least two intervals, so that one lost heartbeat expires no server.
 func checkLease(f *check.Fields, section string, interval, ttl time.Duration) {
 	checkPositive(f, section+".interval", interval)
 	f.That(ttl > interval, section+".ttl", "%v: want more than the interval of %v", ttl, interval)

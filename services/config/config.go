@@ -21,8 +21,7 @@ import (
 	"rollcall/services/snapshot"
 )
 
-// Config is the whole configuration: of an API server, of the sample data server, and of the client
-// verbs as far as they need it. Read fills it.
+// Config configures an API server, the sample data server, and the client commands.
 type Config struct {
 	ID         string     `koanf:"id" doc:"name of this process in events and in its NSQ channel, unique among API servers; default: host name and a random suffix"`
 	NSQ        NSQ        `koanf:"nsq"`
@@ -32,10 +31,10 @@ type Config struct {
 	DataServer DataServer `koanf:"dataserver"`
 	Log        Log        `koanf:"log"`
 
-	randomID bool `koanf:"-"` // the id is not configured: each process has another one
+	randomID bool `koanf:"-"` // ID is generated, so it differs in each process
 }
 
-// NSQ says where the brokers are. Lookupd and NSQD are used together.
+// NSQ configures the connections to the brokers. The nsqd of Lookupd and NSQD are all used.
 type NSQ struct {
 	Lookupd     []string `koanf:"lookupd" doc:"HTTP addresses of nsqlookupd"`
 	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd, in addition to those that nsqlookupd returns"`
@@ -46,7 +45,7 @@ type NSQ struct {
 	TLS         TLS      `koanf:"tls"`
 }
 
-// TLS of the connections to nsqd.
+// TLS configures TLS on the connections to nsqd.
 type TLS struct {
 	Enabled bool   `koanf:"enabled" doc:"use TLS on connections to nsqd; an nsqd that does not offer TLS is not used"`
 	CA      string `koanf:"ca" doc:"PEM file of the certificate authority; default: those of the system"`
@@ -57,7 +56,7 @@ type TLS struct {
 // Off is the value of proxy.listen and of registry.probe that turns the feature off.
 const Off = "off"
 
-// Registry is how long servers live, and how the registry finds out.
+// Registry configures when servers expire, and which servers are registered.
 type Registry struct {
 	Interval   time.Duration `koanf:"interval" doc:"heartbeat interval of a server whose heartbeats state none"`
 	TTL        time.Duration `koanf:"ttl" doc:"TTL of a server whose heartbeats state none; a server is suspected after 0.7 TTL without a heartbeat"`
@@ -68,13 +67,13 @@ type Registry struct {
 	Snapshot   string        `koanf:"snapshot" doc:"file that keeps the registry over a restart; each process needs a file of its own; default: none"`
 }
 
-// API is the HTTP API.
+// API configures the HTTP API.
 type API struct {
 	Listen      string `koanf:"listen" doc:"address on which the HTTP API listens"`
 	Connections int    `koanf:"connections" doc:"maximum number of client connections; at the maximum, new connections wait and idle ones are closed"`
 }
 
-// DataServer is the sample data server.
+// DataServer configures the sample data server.
 type DataServer struct {
 	Service   string            `koanf:"service" doc:"service of the server"`
 	ID        string            `koanf:"id" doc:"id of the server, unique in its service; default: the advertised address"`
@@ -89,16 +88,16 @@ type DataServer struct {
 	Meta      map[string]string `koanf:"meta" doc:"metadata of the server as KEY=VALUE, at most 32 pairs"`
 }
 
-// Log is what the process says on standard error.
+// Log configures the log on standard error.
 type Log struct {
 	Level  string `koanf:"level" doc:"lowest level that is logged: debug, info, warn or error"`
 	Format string `koanf:"format" doc:"format of the log: json or console"`
 }
 
-// defaultConnections bounds the connections of clients of one listener.
+// defaultConnections is the maximum number of client connections of one listener.
 const defaultConnections = 10_000
 
-// Default is the configuration where nothing is said.
+// Default returns the default configuration. It is valid except for its empty ID.
 func Default() Config {
 	r, d := registry.Default(), dataserver.Default()
 	return Config{
@@ -119,16 +118,16 @@ func Default() Config {
 	}
 }
 
-// What NSQ's names of 64 characters leave.
+// Maximum lengths. The id is part of a channel name.
 const (
-	maxTopic = 64
+	maxTopic = 64 // the limit of NSQ, for channels too
 	maxID    = maxTopic - len("#ephemeral")
 )
 
 var validName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
-// Validate names every key whose value cannot work, and every handler that a route wants and the program has not. It
-// reads the files of nsq.tls and proxy.tls.
+// Validate returns an error that names every invalid key, and every handler that a route names and Proxy.Handlers lacks. It reads the
+// files of nsq.tls and proxy.tls.
 func (c *Config) Validate() error {
 	p := check.Of("")
 	checkName(p, "id", c.ID, maxID)
@@ -172,10 +171,10 @@ func (r *Registry) validate(p *check.Fields) {
 	p.Add(err)
 }
 
-// Allowed returns registry.allow. The error names each CIDR that cannot be read.
+// Allowed parses registry.allow. The error names each invalid CIDR.
 func (r *Registry) Allowed() ([]netip.Prefix, error) { return parsePrefixes("registry.allow", r.Allow) }
 
-// parsePrefixes parses the CIDRs of a key. The error names each one that cannot be read.
+// parsePrefixes parses the CIDRs of a key. The error names each invalid one.
 func parsePrefixes(key string, cidrs []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	wrong := check.Of("")

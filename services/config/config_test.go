@@ -9,17 +9,17 @@ import (
 	"rollcall/services/config"
 )
 
-func TestTheDefaultIsValidButForTheID(t *testing.T) {
+func TestDefaultIsValidExceptForTheID(t *testing.T) {
 	cfg := config.Default()
 	if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), `id "": want`) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v, want the id alone", err)
 	}
 }
 
-func TestValidateNamesTheKey(t *testing.T) {
+func TestValidateNamesInvalidKeys(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*config.Config)
-		want   []string // beginnings of lines
+		want   []string // prefixes of the lines
 	}{
 		"id of 54 characters":       {func(c *config.Config) { c.ID = strings.Repeat("a", 54) }, nil},
 		"id of 55 characters":       {func(c *config.Config) { c.ID = strings.Repeat("a", 55) }, []string{"id "}},

@@ -8,10 +8,10 @@ import (
 	"rollcall/services/check"
 )
 
-// APIEnv is the variable of the client verbs that names the API server. It is no key.
+// APIEnv is the environment variable with the address of the API server, for the client commands. It belongs to no key.
 const APIEnv = envPrefix + "API"
 
-// checkVariables names each variable of our prefix that sets no key: a mistake in its name would go unseen.
+// checkVariables adds an error for each variable with the prefix that sets no key. Otherwise a misspelled name would have no effect.
 func checkVariables(p *check.Fields, environ []string) {
 	known := map[string]bool{APIEnv: true}
 	for _, k := range Keys() {
@@ -19,23 +19,22 @@ func checkVariables(p *check.Fields, environ []string) {
 	}
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, envPrefix) || known[name] || ofKubernetes(name, value) {
+		if !strings.HasPrefix(name, envPrefix) || known[name] || isKubernetes(name, value) {
 			continue
 		}
 		p.Add(fmt.Errorf("environment: unknown variable %s%s", name, nearestVariable(name)))
 	}
 }
 
-// Kubernetes sets these in each container for each Service of its namespace; for one of the name rollcall, or one that
-// begins with rollcall-, they have our prefix. NAME_PORT has the form that Docker's links gave it, tcp://10.0.0.1:4180:
-// another value is meant for a key.
+// Kubernetes sets these variables in each container for each Service of the namespace. For a Service named rollcall or rollcall-… they have
+// the prefix too. ROLLCALL_…_PORT is a variable of Kubernetes only if its value is a URL such as tcp://10.0.0.1:4180.
 var (
 	serviceVariable = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	linkVariable    = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?PORT$`)
 	linkValue       = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 
-func ofKubernetes(name, value string) bool {
+func isKubernetes(name, value string) bool {
 	return serviceVariable.MatchString(name) || linkVariable.MatchString(name) && linkValue.MatchString(value)
 }
 

@@ -7,10 +7,10 @@ import (
 	"rollcall/services/config"
 )
 
-// A pod must start in a namespace with Services of these names.
-func TestVariablesOfKubernetesAreLeftAlone(t *testing.T) {
+// Kubernetes sets these variables in pods whose namespace has Services with these names.
+func TestVariablesOfKubernetesAreIgnored(t *testing.T) {
 	for name, value := range map[string]string{
-		"ROLLCALL_API": "10.0.0.1:4180", // of the client verbs
+		"ROLLCALL_API": "10.0.0.1:4180", // used by client commands
 
 		"ROLLCALL_SERVICE_HOST":        "10.0.0.1",
 		"ROLLCALL_SERVICE_PORT":        "4180",
@@ -23,12 +23,12 @@ func TestVariablesOfKubernetesAreLeftAlone(t *testing.T) {
 		"ROLLCALL_PORT_4180_TCP_ADDR":  "10.0.0.1",
 		"ROLLCALL_PORT_53_UDP_ADDR":    "10.0.0.1",
 
-		"ROLLCALL_API_SERVICE_HOST":         "10.0.0.2", // of the Service rollcall-api
+		"ROLLCALL_API_SERVICE_HOST":         "10.0.0.2", // from the Service rollcall-api
 		"ROLLCALL_API_PORT":                 "tcp://10.0.0.2:4180",
 		"ROLLCALL_PROXY_2_PORT_80_TCP_PORT": "80",
 		"ROLLCALL_PROXY_2_PORT":             "udp://10.0.0.2:80",
 		"OTHER_NSQ_LOOKUP":                  "x",
-		"ROLLCALL_ID":                       "api-1", // or it is a random one
+		"ROLLCALL_ID":                       "api-1", // otherwise it is random
 	} {
 		t.Setenv(name, value)
 	}
@@ -43,7 +43,7 @@ func TestVariablesOfKubernetesAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAVariableThatNamesNoKeyIsAnError(t *testing.T) {
+func TestUnknownVariableIsAnError(t *testing.T) {
 	for variable, want := range map[string]string{
 		"ROLLCALL_NSQ_LOOKUP":         ", did you mean ROLLCALL_NSQ_LOOKUPD?",
 		"ROLLCALL_REGISTRY_SNAPSHOTS": ", did you mean ROLLCALL_REGISTRY_SNAPSHOT?",
@@ -52,7 +52,7 @@ func TestAVariableThatNamesNoKeyIsAnError(t *testing.T) {
 		"ROLLCALL_nsq_lookupd":        ", did you mean ROLLCALL_NSQ_LOOKUPD?",
 		"ROLLCALL_NSQ":                ": it is a section with the variable ROLLCALL_NSQ_LOOKUPD and others",
 		"ROLLCALL_PROXY_TIMEOUT":      ": it is a section with the variable ROLLCALL_PROXY_TIMEOUT_CONNECT and others",
-		"ROLLCALL_PORT":               ", did you mean ROLLCALL_API?", // with a value that is none of Kubernetes
+		"ROLLCALL_PORT":               ", did you mean ROLLCALL_API?", // the value is not the URL that Kubernetes sets
 		"ROLLCALL_API_PORT":           ", did you mean ROLLCALL_API?",
 		"ROLLCALL_DATASERVER_LISTENS": ", did you mean ROLLCALL_DATASERVER_LISTEN?",
 	} {

@@ -12,20 +12,20 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Key is one setting, as the file, the environment and the flags name it.
+// Key is one setting of the configuration.
 type Key struct {
-	Path    string // such as nsq.lookupd
+	Path    string // in the file and as a flag, such as nsq.lookupd
 	Doc     string
 	Default any
 	Secret  bool
 
-	value reflect.Value // the field of the Config that the key was taken of
+	value reflect.Value // field of Config
 }
 
-// Env is the environment variable of the key: ROLLCALL_NSQ_LOOKUPD.
+// Env returns the environment variable of the key, such as ROLLCALL_NSQ_LOOKUPD.
 func (k Key) Env() string { return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_")) }
 
-// Keys are all settings in the order of Config.
+// Keys returns all keys in the order of Config.
 func Keys() []Key {
 	def := Default()
 	return keysOf(reflect.ValueOf(def), "")
@@ -36,7 +36,7 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	for i := range section.NumField() {
 		field := section.Type().Field(i)
 		name := field.Tag.Get("koanf")
-		if name == "-" { // only a program can set it
+		if name == "-" { // set by programs only
 			continue
 		}
 		path := prefix + name
@@ -55,8 +55,7 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	return keys
 }
 
-// AddFlags adds a flag for each key that is named, and for each one of a section that is named, such as "nsq". Read
-// reads those that were given.
+// AddFlags adds a flag for each key in names, and for each key of a section in names, such as "nsq". Read reads the flags that were given.
 func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for _, k := range Keys() {
 		if slices.ContainsFunc(names, func(n string) bool { return k.Path == n || strings.HasPrefix(k.Path, n+".") }) {
@@ -73,12 +72,12 @@ func (k Key) addTo(flags *pflag.FlagSet) {
 		flags.Bool(k.Path, d.Bool(), k.Doc)
 	case reflect.Int:
 		flags.Int(k.Path, int(d.Int()), k.Doc)
-	default: // durations, lists and maps are checked by Read, as those of the file are
+	default: // Read parses durations, lists and maps, as it does for the file
 		flags.String(k.Path, k.DefaultText(), k.Doc)
 	}
 }
 
-// DefaultText is the default as one writes it in the environment.
+// DefaultText returns the default in the syntax of the environment.
 func (k Key) DefaultText() string {
 	switch d := k.Default.(type) {
 	case []string:
@@ -92,8 +91,8 @@ func (k Key) DefaultText() string {
 
 const masked = "********"
 
-// YAML is the configuration as a file says it, with secrets masked. An id that nobody configured is left out: in a file
-// it would become the id of every process that reads the file.
+// YAML returns the configuration as a file, with secrets masked. It omits a random id, which must not become the id of every process that
+// reads the file.
 func (c Config) YAML() ([]byte, error) {
 	values := make(map[string]any)
 	for _, k := range keysOf(reflect.ValueOf(c), "") {

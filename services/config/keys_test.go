@@ -11,7 +11,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestEveryFieldIsAKeyWithADoc(t *testing.T) {
+func TestKeysHaveNameAndDoc(t *testing.T) {
 	keys := make(map[string]config.Key)
 	for _, k := range config.Keys() {
 		keys[k.Path] = k
@@ -42,13 +42,13 @@ func TestEveryFieldIsAKeyWithADoc(t *testing.T) {
 	}
 }
 
-func TestVariableOfAKey(t *testing.T) {
+func TestKeyEnv(t *testing.T) {
 	if got := (config.Key{Path: "nsq.tls.ca"}).Env(); got != "ROLLCALL_NSQ_TLS_CA" {
 		t.Errorf("got %s", got)
 	}
 }
 
-func TestAddFlagsTakesWholeSections(t *testing.T) {
+func TestAddFlagsOfSections(t *testing.T) {
 	flags := mustFlags(t)
 	for _, k := range config.Keys() {
 		f := flags.Lookup(k.Path)
@@ -58,7 +58,7 @@ func TestAddFlagsTakesWholeSections(t *testing.T) {
 	}
 }
 
-func TestYAMLIsAFileThatLoads(t *testing.T) {
+func TestReadReadsYAML(t *testing.T) {
 	want := config.Default()
 	want.ID = "api-1"
 	want.NSQ.NSQD = []string{"10.0.0.1:4150", "10.0.0.2:4150"}
@@ -98,14 +98,14 @@ func TestYAMLMasksSecrets(t *testing.T) {
 	if s := string(text); strings.Contains(s, "hush") || !strings.Contains(s, "********") {
 		t.Errorf("got\n%s", s)
 	}
-	cfg.NSQ.Auth = "" // that there is none is no secret
+	cfg.NSQ.Auth = "" // an empty secret is not masked
 	if text, err = cfg.YAML(); err != nil || strings.Contains(string(text), "*") {
 		t.Errorf("got %v\n%s", err, text)
 	}
 }
 
-// What config prints may be kept as a file. A random id in it would be the id of all who read it.
-func TestYAMLLeavesOutAnIDThatIsNotConfigured(t *testing.T) {
+// Users keep the output as a file. With a random id in it, all processes that read the file would have the same id.
+func TestYAMLOmitsRandomID(t *testing.T) {
 	cfg, err := config.Read("", nil, nil)
 	if err != nil {
 		t.Fatal(err)

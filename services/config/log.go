@@ -9,7 +9,7 @@ import (
 	"rollcall/services/check"
 )
 
-// Validate names the keys that are wrong.
+// Validate returns an error that names each invalid key.
 func (l Log) Validate() error {
 	p := check.Of("")
 	level, err := zapcore.ParseLevel(l.Level)
@@ -18,7 +18,7 @@ func (l Log) Validate() error {
 	return p.Err()
 }
 
-// NewLogger writes to w, one line at a time. A level that is not valid is info, a format json.
+// NewLogger returns a logger that writes to w, one line at a time. It uses level info and format json in place of invalid values.
 func (l Log) NewLogger(w io.Writer) *zap.Logger {
 	level, err := zapcore.ParseLevel(l.Level)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"rollcall/services/version"
 )
 
-// Cluster is what producers and consumers need to know of the brokers. It reads the certificates' files.
+// Cluster returns the configuration of producers and consumers. It reads the files of nsq.tls.
 func (n NSQ) Cluster() (nsqpubsub.Cluster, error) {
 	compression, err := parseCompression(n.Compression)
 	if err != nil {
@@ -24,7 +24,7 @@ func (n NSQ) Cluster() (nsqpubsub.Cluster, error) {
 	return c, err
 }
 
-// Validate names the keys that are wrong, and those whose file is.
+// Validate returns an error that names each invalid key. It reads the files if TLS is enabled.
 func (t TLS) Validate() error {
 	if err := bothOrNeither("nsq.tls", t.Cert, t.Key); err != nil || !t.Enabled {
 		return err
@@ -42,12 +42,12 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("nsq.tls.ca: %s holds no certificate in PEM", t.CA)
+			return nil, fmt.Errorf("nsq.tls.ca: %s contains no certificate in PEM format", t.CA)
 		}
 	}
 	if t.Cert != "" {
 		var err error
-		if cfg.Certificates, err = loadPair("nsq.tls", t.Cert, t.Key); err != nil {
+		if cfg.Certificates, err = readPair("nsq.tls", t.Cert, t.Key); err != nil {
 			return nil, err
 		}
 	}

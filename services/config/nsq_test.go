@@ -18,7 +18,7 @@ import (
 	"rollcall/services/config"
 )
 
-func TestClusterIsWhatTheKeysSay(t *testing.T) {
+func TestClusterFollowsKeys(t *testing.T) {
 	n := config.NSQ{Lookupd: []string{"l:1"}, NSQD: []string{"n:2"}, Auth: "secret", Compression: "snappy"}
 	c, err := n.Cluster()
 	if err != nil {
@@ -32,7 +32,7 @@ func TestClusterIsWhatTheKeysSay(t *testing.T) {
 	}
 }
 
-func TestClusterSpeaksTLSWithItsFiles(t *testing.T) {
+func TestClusterReadsTLSFiles(t *testing.T) {
 	cert, key := mustPair(t)
 	n := config.NSQ{Compression: "none", TLS: config.TLS{Enabled: true, CA: cert, Cert: cert, Key: key}}
 	c, err := n.Cluster()
@@ -44,7 +44,7 @@ func TestClusterSpeaksTLSWithItsFiles(t *testing.T) {
 	}
 }
 
-func TestValidateReadsTheFilesOfTLS(t *testing.T) {
+func TestValidateReadsTLSFiles(t *testing.T) {
 	cert, key := mustPair(t)
 	other, _ := mustPair(t)
 	none := filepath.Join(t.TempDir(), "none.pem")
@@ -86,7 +86,7 @@ func TestValidateReadsTheFilesOfTLS(t *testing.T) {
 	}
 }
 
-// mustPair gives the files of a certificate and its key.
+// mustPair writes a certificate and its key, and returns their paths.
 func mustPair(t testing.TB) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

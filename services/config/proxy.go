@@ -12,7 +12,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// Proxy is the HTTP proxy in front of the servers on the roll.
+// Proxy configures the HTTP proxy in front of the registered servers.
 type Proxy struct {
 	Listen   string            `koanf:"listen" doc:"address on which the proxy listens; off: no proxy"`
 	Routes   []string          `koanf:"routes" doc:"routes [HOST][/PREFIX]=SERVICE[/PATH], in addition to /SERVICE/...; handler:NAME as SERVICE is a handler inside the process"`
@@ -34,11 +34,11 @@ type Proxy struct {
 	Connections int           `koanf:"connections" doc:"maximum number of client connections; at the maximum, new connections wait and idle ones are closed"`
 	Drain       time.Duration `koanf:"drain" doc:"time limit for requests in flight on a server that has left; 0s: they are cut off at once"`
 
-	// Handlers are what routes to handler:NAME go to, each safe for concurrent use. Only a program has them.
+	// Handlers receive the requests of routes to handler:NAME. They must be safe for concurrent use. Only programs can set them.
 	Handlers map[string]http.Handler `koanf:"-"`
 }
 
-// ProxyTLS is for the clients of the proxy. Without a certificate it speaks plain HTTP/1.1.
+// ProxyTLS configures TLS for clients of the proxy. Without a certificate the proxy serves plain HTTP/1.1.
 type ProxyTLS struct {
 	Cert string `koanf:"cert" doc:"PEM file of the certificate of the proxy; with it the proxy serves TLS and HTTP/2"`
 	Key  string `koanf:"key" doc:"PEM file of the key of the certificate"`
@@ -68,7 +68,7 @@ func (x *Proxy) validate(p *check.Fields) {
 	if err != nil {
 		p.Add(fmt.Errorf("proxy.hash %w", err))
 	}
-	p.That(len(x.Zone) <= events.MaxLabel, "proxy.zone:", "%d bytes, want at most %d", len(x.Zone), events.MaxLabel)
+	p.That(len(x.Zone) <= events.MaxLabel, "proxy.zone:", "%d bytes: want at most %d", len(x.Zone), events.MaxLabel)
 	checkAtLeast(p, "proxy.slowstart", x.SlowStart, 0)
 	checkPercent(p, "proxy.panic", x.Panic)
 	p.That(x.Eject.After >= 0, "proxy.eject.after", "%d: want 0 or more", x.Eject.After)
@@ -82,7 +82,7 @@ func (x *Proxy) validate(p *check.Fields) {
 	checkAtLeast(p, "proxy.drain", x.Drain, 0)
 }
 
-// validateTLS leaves the files alone where nobody will listen.
+// validateTLS reads the files only if the proxy listens.
 func (x *Proxy) validateTLS() error {
 	if err := bothOrNeither("proxy.tls", x.TLS.Cert, x.TLS.Key); err != nil || x.Listen == Off {
 		return err
@@ -91,12 +91,12 @@ func (x *Proxy) validateTLS() error {
 	return err
 }
 
-// config is nil for plain HTTP. It reads the files.
+// config reads the files. It returns nil for plain HTTP.
 func (t ProxyTLS) config() (*tls.Config, error) {
 	if t.Cert == "" {
 		return nil, nil
 	}
-	pair, err := loadPair("proxy.tls", t.Cert, t.Key)
+	pair, err := readPair("proxy.tls", t.Cert, t.Key)
 	if err != nil {
 		return nil, err
 	}

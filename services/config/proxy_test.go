@@ -14,12 +14,12 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
+func TestValidateNamesInvalidProxyKeys(t *testing.T) {
 	nothing := config.Proxy{}
 	handlers := map[string]http.Handler{"hello": http.NotFoundHandler(), "nil": nil}
 	for name, row := range map[string]struct {
 		change func(*config.Proxy)
-		want   []string // beginnings of lines
+		want   []string // prefixes of the lines
 	}{
 		"off":                         {func(x *config.Proxy) { x.Listen = "off" }, nil},
 		"any port":                    {func(x *config.Proxy) { x.Listen = ":0" }, nil},
@@ -88,7 +88,7 @@ func TestValidateNamesTheKeyOfTheProxy(t *testing.T) {
 	}
 }
 
-// checkLines wants an error of as many lines, which begin so; none is no error.
+// checkLines checks that err has one line for each prefix in want. Without want, err must be nil.
 func checkLines(t testing.TB, err error, want ...string) {
 	t.Helper()
 	got := slices.DeleteFunc(strings.Split(fmt.Sprint(err), "\n"), func(line string) bool { return line == "<nil>" })
@@ -102,7 +102,7 @@ func checkLines(t testing.TB, err error, want ...string) {
 	}
 }
 
-func TestListenersThatTakeEachOthersPort(t *testing.T) {
+func TestListenAddressesThatCollide(t *testing.T) {
 	for _, row := range []struct {
 		api, proxy string
 		apart      bool
@@ -129,14 +129,14 @@ func TestListenersThatTakeEachOthersPort(t *testing.T) {
 	}
 }
 
-func TestValidateReadsTheFilesOfTheProxy(t *testing.T) {
+func TestValidateReadsProxyTLSFiles(t *testing.T) {
 	cert, key := mustPair(t)
 	other, _ := mustPair(t)
 	none := filepath.Join(t.TempDir(), "none.pem")
 	for name, row := range map[string]struct {
 		listen string
 		tls    config.ProxyTLS
-		want   []string // beginnings of lines
+		want   []string // prefixes of the lines
 	}{
 		"a pair":             {":0", config.ProxyTLS{Cert: cert, Key: key}, nil},
 		"none":               {":0", config.ProxyTLS{}, nil},
@@ -154,7 +154,7 @@ func TestValidateReadsTheFilesOfTheProxy(t *testing.T) {
 	}
 }
 
-func TestARouteToAHandlerNeedsIt(t *testing.T) {
+func TestRouteToMissingHandler(t *testing.T) {
 	path := mustFile(t, "proxy: {routes: [/hello=handler:hello], panic: 101}")
 	_, err := config.Read(path, nil, nil)
 	checkLines(t, err, `proxy.routes: no handler "hello" in this program`, "proxy.panic 101: want 0 to 100")
@@ -165,7 +165,7 @@ func TestARouteToAHandlerNeedsIt(t *testing.T) {
 	}
 }
 
-func TestAFileHasNoHandlers(t *testing.T) {
+func TestHandlersAreNoKeyOfTheFile(t *testing.T) {
 	path := mustFile(t, "proxy: {handlers: {hello: x}}")
 	_, err := config.Read(path, nil, nil)
 	checkLines(t, err, "configuration file "+path+`: unknown key "proxy.handlers.hello"`)

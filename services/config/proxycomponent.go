@@ -9,8 +9,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// ProxyConfig returns the configuration of the proxy that these keys describe, without what only a running process has: its registry,
-// dialer, metrics and log. It reads the files of proxy.tls.
+// ProxyConfig returns the configuration of the proxy without Registry, Dial, Metrics and Log. It reads the files of proxy.tls.
 func (x *Proxy) ProxyConfig() (proxy.Config, error) {
 	routes, routesErr := parseRoutes(x.Routes)
 	hash, hashErr := proxy.ParseHashKey(x.Hash)

@@ -25,9 +25,8 @@ import (
 
 const envPrefix = "ROLLCALL_"
 
-// Read reads the configuration: a flag that was given goes before the environment, that before the file, that before
-// the default. path may be empty, and flags and handlers, which are Config.Proxy.Handlers, nil. The error has one line for each
-// problem and names the key.
+// Read reads the configuration. A given flag overrides the environment, which overrides the file at path, which overrides the default. path
+// may be empty; flags and handlers, which become Config.Proxy.Handlers, may be nil. The error has one line per problem and names the key.
 func Read(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (Config, error) {
 	k := koanf.New(".")
 	p := check.Of("")
@@ -60,19 +59,19 @@ func Read(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (
 	return decode(k, handlers, p)
 }
 
-// checkKeys allows a section that says nothing.
+// checkKeys adds an error for each key of the file that does not exist. A section without content is allowed.
 func checkKeys(p *check.Fields, path string, k *koanf.Koanf) {
 	for _, key := range k.Keys() {
 		value := k.Get(key)
-		_, isMap := value.(map[string]any) // with something in it, it would not be listed
-		silent := isSection(key) && (value == nil || isMap)
-		if !isKey(key) && !silent {
+		_, isMap := value.(map[string]any) // an empty one: Keys lists the keys in a map, not the map
+		empty := isSection(key) && (value == nil || isMap)
+		if !isKey(key) && !empty {
 			p.Add(fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key)))
 		}
 	}
 }
 
-// isKey allows anything below a key that is a map.
+// isKey reports whether path is a key, or an entry of a key that is a map.
 func isKey(path string) bool {
 	return slices.ContainsFunc(Keys(), func(k Key) bool {
 		_, isMap := k.Default.(map[string]string)
@@ -99,7 +98,7 @@ func didYouMean(path string) string {
 	return fmt.Sprintf(", did you mean %q?", key)
 }
 
-// nearest is the name that takes the fewest edits, if any takes fewer than another name altogether.
+// nearest returns the name with the fewest edits from to, or "" if each name needs as many edits as to has characters.
 func nearest(to string, names []string) (name string) {
 	distance := len(to)
 	for _, n := range names {
@@ -110,8 +109,8 @@ func nearest(to string, names []string) (name string) {
 	return name
 }
 
-// decode reads key by key, so that every problem is told, and with its key. A key that cannot be read has its default
-// for the checks that follow.
+// decode decodes key by key, so that it can report every problem with its key. A key with an error keeps its default, for the checks that
+// follow.
 func decode(k *koanf.Koanf, handlers map[string]http.Handler, p *check.Fields) (Config, error) {
 	cfg := Default()
 	cfg.Proxy.Handlers = handlers
@@ -127,15 +126,15 @@ func decode(k *koanf.Koanf, handlers map[string]http.Handler, p *check.Fields) (
 	return cfg, p.Err()
 }
 
-// set leaves the default where nobody said anything: a key without a value is the same as no key.
+// set decodes value into the field of the key. A key without a value keeps its default.
 func (k Key) set(value any) error {
 	if value == nil {
 		return nil
 	}
-	read := reflect.New(k.value.Type())
+	decoded := reflect.New(k.value.Type())
 	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:           read.Interface(),
-		WeaklyTypedInput: true, // of text
+		Result:           decoded.Interface(),
+		WeaklyTypedInput: true, // parses numbers and booleans from text
 		DecodeHook:       fromText,
 	})
 	if err != nil {
@@ -144,12 +143,12 @@ func (k Key) set(value any) error {
 	if err := d.Decode(value); err != nil {
 		return plain(err)
 	}
-	k.value.Set(read.Elem())
+	k.value.Set(decoded.Elem())
 	return nil
 }
 
-// fromText takes a scalar for the text that it is, whatever YAML took it for, because the environment has nothing but
-// text: true is the word where a word is wanted, 1.5 no whole number, and a number without a unit no duration.
+// fromText converts each scalar to text before it is decoded, so that a value means the same in YAML as in the environment, which has only
+// text: true can be a string, 1.5 is no integer, and a number without a unit is no duration.
 func fromText(from, to reflect.Type, value any) (any, error) {
 	if from.Kind() == reflect.Slice || from.Kind() == reflect.Map {
 		return value, nil
@@ -163,15 +162,15 @@ func fromText(from, to reflect.Type, value any) (any, error) {
 		}
 		return d, nil
 	case reflect.TypeFor[[]string]():
-		return listed(text), nil
+		return parseList(text), nil
 	case reflect.TypeFor[map[string]string]():
-		return paired(text)
+		return parseMap(text)
 	}
 	return text, nil
 }
 
-// listed reads one,two.
-func listed(text string) []string {
+// parseList parses a list such as one,two.
+func parseList(text string) []string {
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 	for i, w := range words {
 		words[i] = strings.TrimSpace(w)
@@ -179,10 +178,10 @@ func listed(text string) []string {
 	return words
 }
 
-// paired reads key=value,key=value.
-func paired(text string) (map[string]string, error) {
+// parseMap parses a map such as key=value,key=value.
+func parseMap(text string) (map[string]string, error) {
 	m := make(map[string]string)
-	for _, pair := range listed(text) {
+	for _, pair := range parseList(text) {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
 			return nil, fmt.Errorf("%q: want key=value", pair)
@@ -192,7 +191,7 @@ func paired(text string) (map[string]string, error) {
 	return m, nil
 }
 
-// plain is the innermost error: mapstructure wraps it in names of its own.
+// plain returns the innermost error, without the names of Go types that mapstructure adds.
 func plain(err error) error {
 	for {
 		inner := errors.Unwrap(err)
@@ -214,7 +213,7 @@ func defaultID() string {
 	return idOn(host)
 }
 
-// idOn is the host's name, so that people recognise it, and a random suffix, because no two processes may have one id.
+// idOn returns the host name, which people recognize, and a random suffix, because each process needs a different id.
 func idOn(host string) string {
 	clean := strings.Map(func(r rune) rune {
 		if validName.MatchString(string(r)) {

@@ -7,7 +7,7 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-func TestIDOfAnyHostIsPartOfAChannelName(t *testing.T) {
+func TestRandomIDIsValidForAnyHostName(t *testing.T) {
 	for name, row := range map[string]struct{ host, prefix string }{
 		"as it is":             {"web-1.example.com", "web-1.example.com-"},
 		"long":                 {strings.Repeat("h", 300), strings.Repeat("h", 45) + "-"},

@@ -14,15 +14,15 @@ import (
 	"rollcall/services/config"
 )
 
-func TestFlagBeforeEnvironmentBeforeFileBeforeDefault(t *testing.T) {
-	type said struct{ file, env, flag string } // "" is nothing
+func TestFlagOverridesEnvironmentOverridesFileOverridesDefault(t *testing.T) {
+	type said struct{ file, env, flag string }
 	for _, key := range []struct {
 		name  string
 		env   string
 		flag  string
 		read  func(config.Config) any
 		said  said
-		wants [4]any // of nothing, file, environment, flag
+		wants [4]any // from default, file, environment, flag
 	}{
 		{
 			name: "string", env: "ROLLCALL_LOG_LEVEL", flag: "--log.level",
@@ -99,7 +99,7 @@ func TestFlagBeforeEnvironmentBeforeFileBeforeDefault(t *testing.T) {
 	}
 }
 
-func TestOfTheFileAScalarIsTheTextThatItIs(t *testing.T) {
+func TestScalarsOfTheFileAreText(t *testing.T) {
 	for name, row := range map[string]struct {
 		file string
 		read func(config.Config) any
@@ -129,7 +129,7 @@ func TestOfTheFileAScalarIsTheTextThatItIs(t *testing.T) {
 	}
 }
 
-func TestEachProblemIsALineThatNamesItsKey(t *testing.T) {
+func TestReadReportsEachProblemWithItsKey(t *testing.T) {
 	for name, row := range map[string]struct {
 		file string
 		want []string // lines; FILE stands for the path
@@ -175,7 +175,7 @@ func TestEachProblemIsALineThatNamesItsKey(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
+func TestUnreadableFileIsNamed(t *testing.T) {
 	folder := t.TempDir()
 	for name, row := range map[string]struct{ path, want string }{
 		"missing":  {filepath.Join(folder, "none.yaml"), "no such file or directory"},
@@ -213,7 +213,7 @@ func mustFile(t testing.TB, text string) string {
 	return path
 }
 
-// mustFlags has a flag for each key, and one that is no key's.
+// mustFlags parses args with a flag for each key, and one flag that is no key.
 func mustFlags(t testing.TB, args ...string) *pflag.FlagSet {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the configuration table")
 
-// readmeTable is all keys in Markdown.
+// readmeTable returns a Markdown table of all keys.
 func readmeTable() string {
 	var b strings.Builder
 	b.WriteString("| key | environment | default | meaning |\n|---|---|---|---|\n")
@@ -27,7 +27,7 @@ func readmeTable() string {
 	return b.String()
 }
 
-func TestReadmeHasTheKeys(t *testing.T) {
+func TestREADMEListsTheKeys(t *testing.T) {
 	const begin, end = "<!-- config -->\n", "<!-- /config -->"
 	file := filepath.Join("..", "app", "README.md")
 	text, err := os.ReadFile(file)

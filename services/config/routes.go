@@ -7,11 +7,11 @@ import (
 	"rollcall/services/proxy"
 )
 
-// parseRoutes reads all that can be read. The errors name the key, and the routes to which they happened.
+// parseRoutes returns the valid routes. The error names the key and each invalid route.
 func parseRoutes(texts []string) ([]proxy.Route, error) {
 	var routes []proxy.Route
 	p := check.Of("")
-	first := make(map[string]string) // text by what it matches
+	first := make(map[string]string) // text of the first route, by host and prefix
 	for _, text := range texts {
 		r, err := proxy.ParseRoute(text)
 		if err != nil {

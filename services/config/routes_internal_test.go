@@ -8,9 +8,9 @@ import (
 	"rollcall/services/proxy"
 )
 
-func TestOneRouteForEachHostAndPrefix(t *testing.T) {
+func TestRoutesWithSameHostAndPrefix(t *testing.T) {
 	routes, err := parseRoutes([]string{
-		"/a=one", "/A=one", "h/a=one", "h=one", "/a/b=one", // all apart
+		"/a=one", "/A=one", "h/a=one", "h=one", "/a/b=one", // all different
 		"/a/=two", "H/a=two", "h/=handler:two",
 		"?",
 	})

@@ -26,25 +26,25 @@ import (
 	"rollcall/services/version"
 )
 
-// Config is what `rollcall demo` runs. Of each kind of server the first listens on the given address and the others on
-// the ports after it; port 0 lets the system choose all of them.
+// Config configures the demo. The first server of each kind listens on the given address, the others on the ports after it. With port 0
+// the system chooses all ports.
 type Config struct {
-	Servers int // data servers
-	NSQD    int // nsqd
+	Servers int // number of data servers
+	NSQD    int // number of nsqd
 
 	API         string // HTTP API
-	Proxy       string // off: none
+	Proxy       string // or config.Off
 	LookupdHTTP string
 	LookupdTCP  string
-	NSQDTCP     string // the HTTP port of each nsqd is the one after its TCP port
+	NSQDTCP     string // of the first nsqd; the HTTP port of an nsqd follows its TCP port
 	DataServer  string
 
-	// Explicit reports whether a flag, such as nsqd-tcp, was given. The address of one that was not falls back to any free
-	// port if another process has it. Default nil: every address is as it is given.
+	// Explicit reports whether the user gave a flag, such as nsqd-tcp. An address whose flag was not given falls back to a free port if its
+	// port is in use. If Explicit is nil, no address falls back.
 	Explicit func(flag string) bool
 }
 
-// DefaultConfig has the ports that the client verbs expect.
+// DefaultConfig returns a configuration with the ports that the client commands use by default.
 func DefaultConfig() Config {
 	def := config.Default()
 	return Config{
@@ -58,7 +58,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every setting that cannot work.
+// Validate returns an error that names the flag of every invalid field.
 func (c *Config) Validate() error {
 	p := check.Of("")
 	p.That(c.Servers >= 0 && c.Servers <= 1000, "--servers", "%d: want 0 to 1000", c.Servers)
@@ -73,20 +73,20 @@ func (c *Config) Validate() error {
 	return p.Err()
 }
 
-// demo is the whole stack in one process.
+// demo is a running demo.
 type demo struct {
 	cfg Config
 	log *zap.Logger
 	*supervisor.Stack
-	taken []string // addresses that another process has
+	taken []string // default addresses that are in use
 
 	lookupd *embednsq.Lookupd
 	nsqds   []*embednsq.NSQD
 	api     *app.APIServer
-	servers []string // addresses
+	servers []string // addresses of the data servers
 }
 
-// Run runs until ctx ends. It writes a banner to out once all is up, and then each lifecycle event.
+// Run runs the demo until ctx ends. When all servers listen, it writes a banner to out, and then each lifecycle event.
 func Run(ctx context.Context, cfg Config, out io.Writer, log *zap.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -106,7 +106,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer, log *zap.Logger) error 
 		return d.startWatch(out)
 	}
 	if err := up(); err != nil {
-		_ = d.Stop() // the first error is the one to tell
+		_ = d.Stop() // it is the first error that explains the failure
 		return err
 	}
 	return d.Wait(ctx)
@@ -139,7 +139,7 @@ func (d *demo) startAPI() error {
 	cfg.NSQ.Lookupd = []string{d.lookupd.HTTPAddr()}
 	cfg.API.Listen = d.cfg.API
 	cfg.Proxy.Listen = d.cfg.Proxy
-	cfg.Proxy.Policy = string(balancer.RoundRobin) // so that whoever calls a few times sees each server
+	cfg.Proxy.Policy = string(balancer.RoundRobin) // a few requests reach every server
 	var err error
 	if d.api, err = app.ListenAPIServer(cfg, d.log); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (d *demo) startAPI() error {
 	return nil
 }
 
-// startServers returns when all of them listen.
+// startServers starts the data servers and returns when all of them listen.
 func (d *demo) startServers(ctx context.Context) error {
 	listening := make(chan string, d.cfg.Servers)
 	servers := make([]*dataserver.Server, 0, d.cfg.Servers)
@@ -181,17 +181,17 @@ func (d *demo) startServers(ctx context.Context) error {
 	return nil
 }
 
-// runAll ends when ctx does or one of them fails. All of them end at the same time.
+// runAll runs the servers until ctx ends or one of them fails. It stops all of them at the same time.
 func runAll(ctx context.Context, servers []*dataserver.Server) error {
 	g, each := errgroup.WithContext(ctx)
 	for _, s := range servers {
 		g.Go(func() error { return s.Run(each) })
 	}
-	<-each.Done() // first: with no server at all Wait would return at once, and that would end the demo
+	<-each.Done() // without servers, Wait alone would return at once and end the demo
 	return g.Wait()
 }
 
-// startWatch prints the banner and then the events, those of the start included.
+// startWatch prints the banner and then all events, including those of the start.
 func (d *demo) startWatch(out io.Writer) error {
 	sub, err := subscriber.New(subscriber.Config{NSQ: d.api.Cluster()})
 	if err != nil {
@@ -212,7 +212,7 @@ func (d *demo) startWatch(out io.Writer) error {
 func (d *demo) banner(out io.Writer) error {
 	var b strings.Builder
 	row := func(name string, addrs ...string) { fmt.Fprintf(&b, "  %-13s %s\n", name, strings.Join(addrs, "  ")) }
-	fmt.Fprintf(&b, "rollcall %s: a whole stack in this process; Ctrl-C ends it.\n\n%s", version.String(), d.notice())
+	fmt.Fprintf(&b, "rollcall %s: NSQ, an API server and data servers in this process. Press Ctrl-C to stop.\n\n%s", version.String(), d.notice())
 	row("API", "http://"+d.api.Addr())
 	if addr := d.api.ProxyAddr(); addr != "" {
 		row("proxy", "http://"+addr)
@@ -225,8 +225,8 @@ func (d *demo) banner(out io.Writer) error {
 	fmt.Fprintf(&b, `
 Try in another terminal:
   go run ./services/rollcall ls%s
-%s  curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # a server is what says so, for one TTL
-  go build -o /tmp/rollcall ./services/rollcall; /tmp/rollcall dataserver%s & sleep 3; kill -9 $!   # gone without a word
+%s  curl -d 10.1.2.3:8080 'http://%s/pub?topic=%s'   # any address registers, for one TTL
+  go build -o /tmp/rollcall ./services/rollcall; /tmp/rollcall dataserver%s & sleep 3; kill -9 $!   # a crash: the server expires
 
 Lifecycle events, as they happen:
 `, d.flag("--api", d.api.Addr(), config.Default().API.Listen), d.tryProxy(), d.nsqds[0].HTTPAddr(), events.HeartbeatTopic,
@@ -239,10 +239,10 @@ func (d *demo) tryProxy() string {
 	if d.api.ProxyAddr() == "" {
 		return ""
 	}
-	return fmt.Sprintf("  curl http://%s/%s/hello   # another server answers each time\n", d.api.ProxyAddr(), events.DefaultService)
+	return fmt.Sprintf("  curl http://%s/%s/hello   # each request reaches another server\n", d.api.ProxyAddr(), events.DefaultService)
 }
 
-// flag is empty where the default does.
+// flag returns a flag for a command in the banner, or "" if the value is the default.
 func (d *demo) flag(name, value, byDefault string) string {
 	if value == byDefault {
 		return ""
@@ -253,7 +253,7 @@ func (d *demo) flag(name, value, byDefault string) string {
 func portAfter(addr string, n int) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return addr // refused by Validate before
+		return addr // Validate reports it
 	}
 	number, err := strconv.Atoi(port)
 	if err != nil || number == 0 {

@@ -20,7 +20,7 @@ import (
 	"rollcall/services/demo"
 )
 
-func TestDemoIsAWholeStack(t *testing.T) {
+func TestDemoRunsAllServers(t *testing.T) {
 	for name, servers := range map[string]int{"three servers": 3, "none": 0, "five": 5, "fifty": 50} {
 		t.Run(name, func(t *testing.T) {
 			leftNothing := fixture.WatchLeaks(t, fixture.LeakOptions()...)
@@ -72,7 +72,7 @@ func TestDemoIsAWholeStack(t *testing.T) {
 	}
 }
 
-func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
+func TestBannerCommandsNameThePorts(t *testing.T) {
 	out, stop := mustDemo(t, anywhere())
 	fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 	api := strings.TrimPrefix(out.row(t, "API"), "http://")
@@ -93,7 +93,7 @@ func TestDemoCommandsOfTheBannerNameItsPorts(t *testing.T) {
 	}
 }
 
-func TestDemoAnswersFromADifferentServerEachTime(t *testing.T) {
+func TestDemoProxyUsesServersInTurn(t *testing.T) {
 	out, stop := mustDemo(t, anywhere())
 	fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
 	get := func() string {
@@ -120,7 +120,7 @@ func TestDemoAnswersFromADifferentServerEachTime(t *testing.T) {
 	}
 }
 
-func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
+func TestDemoReportsPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestDemoNamesATakenPortAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDemoIsRefused(t *testing.T) {
+func TestInvalidDemoConfig(t *testing.T) {
 	cfg := demo.Config{Servers: -1, API: "x", LookupdHTTP: "127.0.0.1:0", LookupdTCP: "127.0.0.1:0", NSQDTCP: "y", DataServer: "127.0.0.1:0"}
 	want := `--servers -1: want 0 to 1000
 --nsqd 0: want 1 to 100
@@ -175,7 +175,7 @@ func TestDemoIsRefused(t *testing.T) {
 	}
 }
 
-// anywhere is the default on ports of the system's choice.
+// anywhere returns the default configuration with ports that the system chooses.
 func anywhere() demo.Config {
 	cfg := demo.DefaultConfig()
 	for _, addr := range []*string{&cfg.API, &cfg.Proxy, &cfg.LookupdHTTP, &cfg.LookupdTCP, &cfg.NSQDTCP, &cfg.DataServer} {
@@ -184,7 +184,7 @@ func anywhere() demo.Config {
 	return cfg
 }
 
-// mustDemo runs until stop, which gives the error.
+// mustDemo runs a demo until stop, which returns its error.
 func mustDemo(t testing.TB, cfg demo.Config) (out *output, stop func() error) {
 	t.Helper()
 	out = &output{}
@@ -199,7 +199,7 @@ func mustDemo(t testing.TB, cfg demo.Config) (out *output, stop func() error) {
 	return out, stop
 }
 
-// output is a buffer that may be read while it is written.
+// output is a buffer that is safe for concurrent use.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -217,7 +217,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// row is what stands behind a name in the banner.
+// row returns the value of a row of the banner.
 func (o *output) row(t testing.TB, name string) string {
 	t.Helper()
 	for line := range strings.Lines(o.String()) {

@@ -10,15 +10,15 @@ import (
 	"rollcall/services/config"
 )
 
-// portRange is the addresses of one kind of server: the one that the flag gives, and those on the ports after it.
+// portRange is the addresses of the servers of one kind: address and the ports after it.
 type portRange struct {
 	flag, name string
 	address    *string
 	ports      int
 }
 
-// fallBack replaces each address that no flag gave, and that another process or another server of the demo has, by any free
-// port, and says which.
+// fallBack sets port 0 in each address whose flag was not given and whose ports another process or another server of the demo uses. It
+// returns the addresses in use.
 func (c *Config) fallBack() (taken []string) {
 	if c.Explicit == nil {
 		return nil
@@ -51,7 +51,7 @@ func (c *Config) fallBack() (taken []string) {
 	return taken
 }
 
-// all are the addresses, but those that the system chooses.
+// all returns the addresses of the range. It returns none if the system chooses the ports.
 func (r portRange) all() (addrs []string) {
 	if *r.address == config.Off || strings.HasSuffix(*r.address, ":0") {
 		return nil
@@ -68,7 +68,7 @@ func (r portRange) addTo(own map[string]bool) {
 	}
 }
 
-// firstTaken is empty if nobody has one of the ports. Another problem with an address is told by who listens.
+// firstTaken returns the first address in use, or "". Other errors show when the server listens.
 func (r portRange) firstTaken(own map[string]bool) string {
 	for _, addr := range r.all() {
 		if own[addr] {
@@ -85,11 +85,11 @@ func (r portRange) firstTaken(own map[string]bool) string {
 	return ""
 }
 
-// notice tells which ports are others than the usual ones, and how the commands find them.
+// notice lists the default ports that are in use, and the variables by which commands find the ports of this demo.
 func (d *demo) notice() string {
 	if len(d.taken) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("In use already, so on free ports here: %s. Commands find them with\n  export %s=%s %s=%s\n\n", strings.Join(d.taken, ", "),
+	return fmt.Sprintf("In use, replaced by free ports: %s. For the commands below, set\n  export %s=%s %s=%s\n\n", strings.Join(d.taken, ", "),
 		config.APIEnv, d.api.Addr(), config.Key{Path: "nsq.lookupd"}.Env(), d.lookupd.HTTPAddr())
 }

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/demo"
 )
 
-// before is the address so many ports before that of l.
+// before returns the address that is the given number of ports before that of l.
 func before(l net.Listener, ports int) string {
 	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port-ports)
 }
@@ -29,8 +29,8 @@ func mustListenOn(t testing.TB, addr string) net.Listener {
 	return l
 }
 
-// mustListenAfterFreePort listens on every address, on a port after a free one. Both are below those that the system chooses, so that
-// no connection gets the free one meanwhile.
+// mustListenAfterFreePort listens on every address, on a port whose predecessor is free. Both ports are below the range of outgoing
+// connections, so the free port stays free.
 func mustListenAfterFreePort(t testing.TB) net.Listener {
 	t.Helper()
 	for range 100 {
@@ -59,7 +59,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 		{"api", own.Addr().String() + " (API)", func(c *demo.Config) { c.API = before(own, 0) }},
 		{"proxy", own.Addr().String() + " (proxy)", func(c *demo.Config) { c.Proxy = before(own, 0) }},
 		{"lookupd", own.Addr().String() + " (nsqlookupd)", func(c *demo.Config) { c.LookupdHTTP = before(own, 0) }},
-		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // which is on every address
+		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // it listens on every address
 		{"nsqd-tcp", before(every, 0) + " (nsqd)", func(c *demo.Config) { c.NSQDTCP = before(every, 1) }},             // the HTTP port of the first
 		{"dataserver", own.Addr().String() + " (data servers)", func(c *demo.Config) { c.DataServer = before(own, 0) }},
 	} {
@@ -73,7 +73,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 			api := strings.TrimPrefix(out.row(t, "API"), "http://")
 			_, lookupd, _ := strings.Cut(out.row(t, "nsqlookupd"), "http ")
 			for _, want := range []string{
-				"In use already, so on free ports here: " + tt.want + ". Commands find them with\n",
+				"In use, replaced by free ports: " + tt.want + ". For the commands below, set\n",
 				"  export ROLLCALL_API=" + api + " ROLLCALL_NSQ_LOOKUPD=" + lookupd + "\n",
 			} {
 				if !strings.Contains(out.String(), want) {
@@ -97,8 +97,8 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 	}
 }
 
-// Many nsqd reach the usual ports of nsqlookupd and of the API.
-func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
+// The ports of many nsqd include the default ports of nsqlookupd and of the API.
+func TestDemoServersDoNotCollide(t *testing.T) {
 	at := freePorts(t, 4)
 	for _, tt := range []struct {
 		name     string
@@ -118,7 +118,7 @@ func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
 			tt.set(&cfg)
 			out, stop := mustDemo(t, cfg)
 			fixture.Eventually(t, 10*time.Second, "banner", func() bool { return strings.Contains(out.String(), "as they happen:\n") })
-			if want := "In use already, so on free ports here: " + tt.want + "."; !strings.Contains(out.String(), want) {
+			if want := "In use, replaced by free ports: " + tt.want + "."; !strings.Contains(out.String(), want) {
 				t.Errorf("no %q in\n%s", want, out)
 			}
 			if err := stop(); err != nil {
@@ -128,7 +128,7 @@ func TestServersOfADemoDoNotTakeEachOthersPorts(t *testing.T) {
 	}
 }
 
-// freePorts returns the first of so many free ports, below those that systems give to connections.
+// freePorts returns the first address of n free ports in a row, below the range of outgoing connections.
 func freePorts(t testing.TB, n int) (first string) {
 	t.Helper()
 	for range 100 {

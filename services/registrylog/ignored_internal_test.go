@@ -12,7 +12,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// ignores is a registry that ignores a heartbeat of each cause a second.
+// ignores is a registry that ignores one heartbeat per cause and second.
 type ignores struct {
 	began  time.Time
 	causes []string
@@ -27,7 +27,7 @@ func (i ignores) Ignored(context.Context) ([]registry.IgnoredCause, error) {
 	return all, nil
 }
 
-func TestIgnoredHeartbeatsAreLoggedOnceAMinuteAndCause(t *testing.T) {
+func TestIgnoredHeartbeatsAreLoggedOncePerMinuteAndCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		ctx, cancel := context.WithTimeout(t.Context(), 130*time.Second+time.Millisecond)
@@ -53,7 +53,7 @@ func TestIgnoredHeartbeatsAreLoggedOnceAMinuteAndCause(t *testing.T) {
 	})
 }
 
-func TestNothingIsLoggedWhereNothingIsIgnored(t *testing.T) {
+func TestNoLogWithoutIgnoredHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

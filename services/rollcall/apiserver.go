@@ -9,12 +9,12 @@ import (
 func newAPIServer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apiserver",
-		Short: "Run an API server: keep the roll and answer for it",
+		Short: "Run an API server",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "log")
+	readConfig := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "log")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load()
+		cfg, err := readConfig()
 		if err != nil {
 			return err
 		}

@@ -13,13 +13,13 @@ import (
 	"rollcall/services/config"
 )
 
-// addClient gives a command the flag that names the API server, and returns what connects to it.
+// addClient adds the flag with the address of the API server. The function it returns creates the client.
 func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
 	byDefault := os.Getenv(config.APIEnv)
 	if byDefault == "" {
 		byDefault = config.Default().API.Listen
 	}
-	base := cmd.Flags().String("api", byDefault, "address of the API server, or ROLLCALL_API")
+	base := cmd.Flags().String("api", byDefault, "address of the API server; overrides ROLLCALL_API")
 	return func() (*apiserver.Client, error) {
 		c, err := apiserver.NewClient(*base, nil)
 		if err != nil {
@@ -29,24 +29,24 @@ func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
 	}
 }
 
-// asked is what the verbs have that ask the API server.
-type asked struct {
-	connect func() (*apiserver.Client, error)
-	output  output
+// queryFlags are the flags of the commands that query the API server.
+type queryFlags struct {
+	newClient func() (*apiserver.Client, error)
+	output    output
 }
 
-func addAsked(cmd *cobra.Command) asked { return asked{addClient(cmd), addOutput(cmd)} }
+func addQueryFlags(cmd *cobra.Command) queryFlags { return queryFlags{addClient(cmd), addOutput(cmd)} }
 
-// read returns what the flags say.
-func (a asked) read() (client *apiserver.Client, asJSON bool, err error) {
-	if asJSON, err = a.output.isJSON(); err != nil {
+// parse parses the flags.
+func (f queryFlags) parse() (client *apiserver.Client, asJSON bool, err error) {
+	if asJSON, err = f.output.isJSON(); err != nil {
 		return nil, false, err
 	}
-	client, err = a.connect()
+	client, err = f.newClient()
 	return client, asJSON, err
 }
 
-// explain adds to an error of the client what to look at, and makes a bad request the caller's mistake.
+// explain adds a hint to an error of the client, and makes a bad request a usageError.
 func explain(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w\nis an API server running there? See --api and ROLLCALL_API", err)

@@ -55,7 +55,7 @@ func TestAServerInTextAndJSON(t *testing.T) {
 	})
 }
 
-func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
+func TestLsFlagsSelectServers(t *testing.T) {
 	var query string
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query = r.URL.RawQuery
@@ -80,12 +80,12 @@ func TestLsAsksForWhatItsFlagsSelect(t *testing.T) {
 	}
 }
 
-// A list that may be wrong says so, apart from the data.
-func TestLsTellsOfAModeThatKeepsServers(t *testing.T) {
+// A warning about a list goes to standard error.
+func TestLsWarnsInBlindAndHoldingMode(t *testing.T) {
 	for mode, want := range map[string]string{
 		"normal": "", "warming": "",
-		"blind":   "rollcall: the API server is blind, so the list may have servers that are gone; rollcall status tells why\n",
-		"holding": "rollcall: the API server is holding, so the list may have servers that are gone; rollcall status tells why\n",
+		"blind":   "rollcall: the API server is in mode blind, so the list may contain servers that are gone; see rollcall status\n",
+		"holding": "rollcall: the API server is in mode holding, so the list may contain servers that are gone; see rollcall status\n",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +100,7 @@ func TestLsTellsOfAModeThatKeepsServers(t *testing.T) {
 	}
 }
 
-func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
+func TestFlagOverridesROLLCALL_API(t *testing.T) {
 	api := mustAPI(t, "/v1/servers", http.StatusOK, "servers.json")
 	t.Setenv("ROLLCALL_API", fixture.FreeAddr(t))
 	if got := call(t, "ls", "--api", strings.TrimPrefix(api.URL, "http://")); got.code != 0 {
@@ -108,7 +108,7 @@ func TestTheFlagGoesBeforeROLLCALL_API(t *testing.T) {
 	}
 }
 
-func TestWhereNobodyListensTheAddressAndAHintAreTold(t *testing.T) {
+func TestRefusedConnectionGetsAHint(t *testing.T) {
 	addr := fixture.FreeAddr(t)
 	for _, verb := range []string{"ls", "get data/x", "services", "pick data", "status", "healthcheck"} {
 		t.Run(verb, func(t *testing.T) {
@@ -130,9 +130,9 @@ func TestHealthcheck(t *testing.T) {
 	}{
 		"API ready":            {"--api " + ready.URL, 0, ""},
 		"API not ready":        {"--api " + warming.URL, 1, "rollcall: apiserver: 503 Service Unavailable: not ready: warming, the roll may be incomplete\n"},
-		"URL answers 200":      {ready.URL + "/readyz", 0, ""},
-		"URL answers 404":      {ready.URL + "/other", 1, "rollcall: " + ready.URL + "/other answers 404 Not Found\n"},
-		"URL answers 503":      {warming.URL + "/readyz", 1, "rollcall: " + warming.URL + "/readyz answers 503 Service Unavailable\n"},
+		"URL responds 200":     {ready.URL + "/readyz", 0, ""},
+		"URL responds 404":     {ready.URL + "/other", 1, "rollcall: " + ready.URL + "/other responds 404 Not Found\n"},
+		"URL responds 503":     {warming.URL + "/readyz", 1, "rollcall: " + warming.URL + "/readyz responds 503 Service Unavailable\n"},
 		"URL without a scheme": {"h/healthz", 1, "rollcall: Get \"h/healthz\": unsupported protocol scheme \"\"\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,8 +144,8 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-func TestHealthcheckDoesNotWaitForever(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, by its backlog, and never answers
+func TestHealthcheckTimeout(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // its backlog accepts connections, and nothing responds
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestHealthcheckDoesNotWaitForever(t *testing.T) {
 	}
 }
 
-func TestStatesAreColouredOnATerminalOnly(t *testing.T) {
-	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as much of a terminal as a test has
+func TestStatesAreColoredOnTerminalsOnly(t *testing.T) {
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, like a terminal
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestStatesAreColouredOnATerminalOnly(t *testing.T) {
 	}
 }
 
-// mustAPI answers one path, with a file of testdata if it is named, and any other with 404.
+// mustAPI responds to one path, with a file of testdata unless that is empty, and to other paths with 404.
 func mustAPI(t testing.TB, path string, status int, file string) *httptest.Server {
 	t.Helper()
 	body := []byte("ok\n")
@@ -208,6 +208,6 @@ func mustAPI(t testing.TB, path string, status int, file string) *httptest.Serve
 		_, _ = w.Write(body)
 	}))
 	t.Cleanup(api.Close)
-	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the verbs share its transport
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the commands share its transport
 	return api
 }

@@ -7,12 +7,12 @@ import (
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Print the merged configuration as YAML, secrets masked",
+		Short: "Print the merged configuration as YAML, with secrets masked",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "dataserver", "log")
+	readConfig := addConfig(cmd, "id", "nsq", "registry", "api", "proxy", "dataserver", "log")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load()
+		cfg, err := readConfig()
 		if err != nil {
 			return err
 		}

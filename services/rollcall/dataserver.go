@@ -12,9 +12,9 @@ func newDataServer() *cobra.Command {
 		Short: "Run the sample data server",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, withBrokers("nsq.topic", "dataserver", "log")...)
+	readConfig := addConfig(cmd, withBrokers("nsq.topic", "dataserver", "log")...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load()
+		cfg, err := readConfig()
 		if err != nil {
 			return err
 		}

@@ -14,16 +14,16 @@ import (
 func newGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get SERVICE/ID",
-		Short: "Show one server and why it is in its state",
+		Short: "Show a server and the reason for its state",
 		Args:  between(1, 1, "SERVICE/ID"),
 	}
-	flags := addAsked(cmd)
+	flags := addQueryFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		service, id, ok := strings.Cut(args[0], "/")
 		if !ok || service == "" || id == "" {
 			return usageError{fmt.Errorf("%q: want SERVICE/ID", args[0])}
 		}
-		client, asJSON, err := flags.read()
+		client, asJSON, err := flags.parse()
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func writeExplanation(cmd *cobra.Command, e *registry.Explanation) error {
 	}
 	fmt.Fprintf(table, "\nlast heartbeats\n")
 	for _, b := range e.Heartbeats {
-		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in NSQ\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, terminal.Escape(b.Via)))
+		row(b.ReceivedAt.Local().Format("15:04:05.000"), fmt.Sprintf("seq %d\t%v in queue\t%s", b.Seq, time.Duration(b.DelayMS)*time.Millisecond, terminal.Escape(b.Via)))
 	}
 	if len(e.Probes) > 0 {
 		fmt.Fprintf(table, "\nlast probes\n")

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// logHangups logs each SIGHUP, which would end the process otherwise, until stop is called. Daemons reload their configuration at
-// this signal, so a script may send it; this one reads its configuration at the start alone.
+// logHangups logs each SIGHUP until stop is called, instead of ending the process. Scripts may send SIGHUP because many daemons reload their
+// configuration then. rollcall reads its configuration at the start only.
 func logHangups(log *zap.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -21,7 +21,7 @@ func logHangups(log *zap.Logger) (stop func()) {
 		for {
 			select {
 			case <-hangups:
-				log.Warn("SIGHUP does nothing: the configuration is read at the start alone; restart the process to apply changes")
+				log.Warn("SIGHUP is ignored: restart the process to apply a changed configuration")
 			case <-end:
 				return
 			}
@@ -34,8 +34,8 @@ func logHangups(log *zap.Logger) (stop func()) {
 	}
 }
 
-// endWithTerminal is the context of a command for people: SIGHUP, the end of its terminal, ends it in order, as Ctrl-C does, unless
-// the command was started to ignore it, as by nohup.
+// endWithTerminal returns a context for interactive commands. It ends at SIGHUP, which signals the end of the terminal, so that the command
+// stops in order as after Ctrl-C. If SIGHUP is ignored, as with nohup, it stays ignored.
 func endWithTerminal(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	if signal.Ignored(syscall.SIGHUP) {
 		return context.WithCancel(cmd.Context())

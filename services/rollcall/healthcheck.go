@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checkTimeout is less than the interval at which schedulers check.
+// checkTimeout is shorter than the usual interval of health checks.
 const checkTimeout = 3 * time.Second
 
 func newHealthcheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck [URL]",
-		Short: "Exit with 0 if the API server is ready, or if URL answers with a status of 2xx",
-		Args:  between(0, 1, "at most a URL"),
+		Short: "Exit with 0 if the API server is ready, or if URL responds with a 2xx status",
+		Args:  between(0, 1, "at most one URL"),
 	}
 	connect := addClient(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -45,7 +45,7 @@ func checkURL(ctx context.Context, url string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
+		return fmt.Errorf("%s responds %s", url, resp.Status)
 	}
 	return nil
 }

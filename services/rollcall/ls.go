@@ -17,19 +17,19 @@ func newLs() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
 		Use:   "ls [SERVICE]",
-		Short: "List the servers, or those of one service",
-		Args:  between(0, 1, "at most a SERVICE"),
+		Short: "List servers",
+		Args:  between(0, 1, "at most one SERVICE"),
 	}
-	flags := addAsked(cmd)
+	flags := addQueryFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.Service, "service", "", "only this service; the same as SERVICE")
-	f.StringVar(&state, "state", "", "only those in this state: alive, suspect or draining")
-	f.StringVar(&q.Zone, "zone", "", "only those of this zone")
-	f.StringSliceVar(&q.Tags, "tag", nil, "only those with this tag; may be given again")
-	f.StringToStringVar(&q.Meta, "meta", nil, "only those with this metadata, key=value")
+	f.StringVar(&q.Service, "service", "", "list only servers of this service; the same as SERVICE")
+	f.StringVar(&state, "state", "", "list only servers in this state: alive, suspect or draining")
+	f.StringVar(&q.Zone, "zone", "", "list only servers in this zone")
+	f.StringSliceVar(&q.Tags, "tag", nil, "list only servers with this tag; can be repeated")
+	f.StringToStringVar(&q.Meta, "meta", nil, "list only servers with this metadata, KEY=VALUE; can be repeated")
 	addComplete(cmd, &q.Complete)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, asJSON, err := flags.read()
+		client, asJSON, err := flags.parse()
 		if err != nil {
 			return err
 		}
@@ -54,37 +54,37 @@ func newLs() *cobra.Command {
 }
 
 func addComplete(cmd *cobra.Command, complete *bool) {
-	cmd.Flags().BoolVar(complete, "complete", false, "fail while the API server may not know every server yet")
+	cmd.Flags().BoolVar(complete, "complete", false, "fail while the registry of the API server may lack servers")
 }
 
-// warn tells on standard error what may be wrong with a list.
+// warn writes to standard error why a list may be outdated or incomplete.
 func warn(cmd *cobra.Command, mode registry.Mode, complete bool) {
 	if mode == registry.ModeBlind || mode == registry.ModeHolding {
-		fmt.Fprintf(cmd.ErrOrStderr(), "rollcall: the API server is %s, so the list may have servers that are gone; rollcall status tells why\n", mode)
+		fmt.Fprintf(cmd.ErrOrStderr(), "rollcall: the API server is in mode %s, so the list may contain servers that are gone; see rollcall status\n", mode)
 	}
 	if !complete {
-		fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: the list may lack servers, because the API server has not heard every server yet; see rollcall status")
+		fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: the list may lack servers, because the API server has not received heartbeats for long enough; see rollcall status")
 	}
 }
 
 func writeServers(cmd *cobra.Command, list *apiserver.ServerList) error {
 	w := cmd.OutOrStdout()
 	now := list.Time
-	if now.IsZero() { // of an API server that does not state it
+	if now.IsZero() { // from an older API server
 		now = time.Now()
 	}
 	table := newTable(w)
-	fmt.Fprintf(table, "SERVICE\tID\tADDRESS\t%s\tWEIGHT\tZONE\tVERSION\tSEEN\tVIA\n", paint(w, "STATE"))
+	fmt.Fprintf(table, "SERVICE\tID\tADDRESS\t%s\tWEIGHT\tZONE\tVERSION\tLAST SEEN\tVIA\n", paint(w, "STATE"))
 	for _, s := range list.Servers {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n",
-			s.Service, terminal.Escape(s.ID), s.Addr, paint(w, s.State), s.Weight, dash(s.Zone), dash(s.Version), seen(s, now), terminal.Escape(s.Via))
+			s.Service, terminal.Escape(s.ID), s.Addr, paint(w, s.State), s.Weight, dash(s.Zone), dash(s.Version), lastSeen(s, now), terminal.Escape(s.Via))
 	}
 	return table.Flush()
 }
 
-// seen is how long before now the newest heartbeat was published, and the answer to a probe since then. The age of the
-// lease is neither: it stands still while nothing can be heard.
-func seen(s *events.Server, now time.Time) string {
+// lastSeen formats the times of the last heartbeat and, if it is newer, of the last successful probe. It does not show the age of the lease,
+// which does not grow while no message can arrive.
+func lastSeen(s *events.Server, now time.Time) string {
 	text := ago(s.LastSeen, now)
 	if !s.LastProbe.IsZero() {
 		text += ", probed " + ago(s.LastProbe, now)

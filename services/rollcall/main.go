@@ -1,10 +1,9 @@
-// Command rollcall finds the servers that are alive: an API server, a sample data server, a demo of the whole, and
-// the client of the API.
+// Command rollcall runs an API server, a sample data server or a demo, and is a client of the API.
 //
-// Data goes to standard output, messages to standard error. It exits with 0, with 1 when it failed, and with 2 when
-// the usage or the configuration is wrong.
+// It writes data to standard output, and messages to standard error. The exit code is 0, 1 after a failure, and 2 for invalid usage or
+// configuration.
 //
-// README.md in this folder lists the verbs.
+// README.md in this folder lists the commands.
 package main
 
 import (
@@ -23,8 +22,8 @@ import (
 )
 
 func main() {
-	// The first signal ends in the documented order; after it signals have their own effect again, so that a
-	// second one ends the process at once.
+	// The first signal stops the process in order. It also restores the default effect of signals, so that a second one ends the process at
+	// once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -35,12 +34,12 @@ const (
 	exitUsage   = 2
 )
 
-// usageError is a mistake of whoever called: in the flags, the arguments or the configuration.
+// usageError is an error of the user, in flags, arguments or configuration. It results in exit code 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// run runs a command until it is done or ctx ends, and returns the exit code.
+// run runs a command until it completes or ctx ends, and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
@@ -72,7 +71,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2 // of edits, at most; by default nothing is suggested
+	root.SuggestionsMinimumDistance = 2 // number of edits up to which cobra suggests a command
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("{{.Version}}")
 	root.SetOut(stdout)
@@ -94,7 +93,7 @@ func suggestion(cmd *cobra.Command, name string) string {
 	return fmt.Sprintf(", did you mean %q?", names[0])
 }
 
-// between wants from least to most arguments; the error says what is wanted.
+// between requires least to most arguments. The error says which arguments the command wants.
 func between(least, most int, want string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// programEnv makes the test binary, run again, the program itself.
+// programEnv is set for the test binary to run as the rollcall command.
 const programEnv = "TEST_IS_ROLLCALL"
 
 func TestMain(m *testing.M) {
@@ -30,11 +30,11 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
-	time.Local = time.UTC // of what is printed
+	time.Local = time.UTC // for the printed times
 	goleak.VerifyTestMain(m)
 }
 
-// result is what became of a command.
+// result is the outcome of a command.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -45,12 +45,12 @@ func call(t testing.TB, args ...string) result {
 	return start(t, args...).wait()
 }
 
-// command is one that runs.
+// command is a running command.
 type command struct {
 	stdout, stderr written
 	end            context.CancelFunc
 	code           chan int
-	wait           func() result // until it is done by itself
+	wait           func() result // waits until the command has ended
 }
 
 func (c *command) stop() result {
@@ -62,14 +62,14 @@ func start(t testing.TB, args ...string) *command {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	c := &command{end: end, code: make(chan int, 1)}
-	args = append([]string{}, args...) // not nil, for which cobra takes those of the test
+	args = append([]string{}, args...) // not nil: then cobra would use the arguments of the test
 	go func() { c.code <- run(ctx, args, &c.stdout, &c.stderr) }()
 	c.wait = sync.OnceValue(func() result { return result{<-c.code, c.stdout.String(), c.stderr.String()} })
 	t.Cleanup(func() { c.stop() })
 	return c
 }
 
-// written is a buffer that may be read while it is written.
+// written is a buffer that is safe for concurrent use.
 type written struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -12,11 +12,11 @@ import (
 	"rollcall/events"
 )
 
-// output is the -o flag.
+// output is the flag -o.
 type output struct{ format *string }
 
 func addOutput(cmd *cobra.Command) output {
-	return output{cmd.Flags().StringP("output", "o", "text", "text or json")}
+	return output{cmd.Flags().StringP("output", "o", "text", "output format: text or json")}
 }
 
 func (o output) isJSON() (bool, error) {
@@ -38,8 +38,8 @@ func writeJSON(w io.Writer, v any) error {
 
 func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-// paint colours a state where w is a terminal and NO_COLOR is not set. The codes are of one length, so that
-// the columns of a table stay in line.
+// paint colors a state if w is a terminal and NO_COLOR is not set. All codes have the same length, which keeps the columns of a table
+// aligned.
 func paint(w io.Writer, s events.State) string {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" {
@@ -48,7 +48,7 @@ func paint(w io.Writer, s events.State) string {
 	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return string(s)
 	}
-	code := 39 // the terminal's own
+	code := 39 // default color
 	switch s {
 	case events.StateAlive:
 		code = 32

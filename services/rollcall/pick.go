@@ -12,16 +12,16 @@ func newPick() *cobra.Command {
 	var q apiserver.PickQuery
 	cmd := &cobra.Command{
 		Use:   "pick SERVICE",
-		Short: "Choose one live server of a service and print its address",
+		Short: "Print the address of a live server, chosen by the load balancing policy",
 		Args:  between(1, 1, "SERVICE"),
 	}
-	flags := addAsked(cmd)
+	flags := addQueryFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.Policy, "policy", "", "p2c, random, roundrobin, leastload or hash; default: the policy of the service")
-	f.StringVar(&q.Key, "key", "", "what the policy hash goes by")
+	f.StringVar(&q.Policy, "policy", "", "load balancing policy: p2c, random, roundrobin, leastload or hash; default: the policy of the service")
+	f.StringVar(&q.Key, "key", "", "key of the policy hash")
 	addComplete(cmd, &q.Complete)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, asJSON, err := flags.read()
+		client, asJSON, err := flags.parse()
 		if err != nil {
 			return err
 		}

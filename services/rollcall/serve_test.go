@@ -42,8 +42,8 @@ func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
 	}
 }
 
-// In a process of its own, because the nsqd of the demo leave connections to its nsqlookupd.
-func TestDemoEndsWithASignal(t *testing.T) {
+// It needs its own process, because connections between nsqd and nsqlookupd outlive the demo.
+func TestSignalStopsDemo(t *testing.T) {
 	p := mustExec(t, "demo", "--api", "127.0.0.1:0", "--proxy", "127.0.0.1:0", "--lookupd", "127.0.0.1:0", "--lookupd-tcp", "127.0.0.1:0", "--nsqd-tcp", "127.0.0.1:0",
 		"--dataserver", "127.0.0.1:0", "--servers", "1", "--nsqd", "1")
 	p.stdout.await(t, "registered  data/demo-1")
@@ -53,7 +53,7 @@ func TestDemoEndsWithASignal(t *testing.T) {
 	}
 }
 
-func TestTheFirstSignalStopsInOrder(t *testing.T) {
+func TestFirstSignalStopsInOrder(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			p := mustExec(t, apiserverArgs(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())...)
@@ -69,7 +69,7 @@ func TestTheFirstSignalStopsInOrder(t *testing.T) {
 	}
 }
 
-func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
+func TestHangupIsLoggedAndIgnored(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr()
 	for name, args := range map[string][]string{
 		"apiserver":  apiserverArgs(nsqd),
@@ -90,20 +90,20 @@ func TestHangupIsLoggedAndDoesNothing(t *testing.T) {
 	}
 }
 
-// The end of the terminal ends a command for people in order.
+// An interactive command stops in order when its terminal ends.
 func TestHangupEndsWatch(t *testing.T) {
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // or the watch would ignore it, where the test does
+	signal.Notify(hangups, syscall.SIGHUP) // otherwise the command would ignore it if the test process does
 	defer signal.Stop(hangups)
 	p := mustExec(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", "127.0.0.1:1")
-	p.stderr.await(t, "connected to no nsqd yet")
+	p.stderr.await(t, "not connected to any nsqd yet")
 	p.signal(syscall.SIGHUP)
 	if state := p.wait(); state.ExitCode() != 0 {
 		t.Errorf("got %v, want 0; %s", state, &p.stderr)
 	}
 }
 
-func TestTheSecondSignalEndsAtOnce(t *testing.T) {
+func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p := mustExec(t, apiserverArgs(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())...)
 	addr := address(t, &p.stderr)
 	mustKeepBusy(t, addr)
@@ -115,9 +115,9 @@ func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 		}
 		return err != nil
 	})
-	// Long before the request is cut off. One signal more may go unheard, while the first one is dealt with.
+	// This is long before the request is cut off. Signals are repeated, because one sent while the first is handled has no effect.
 	fixture.Eventually(t, 3*time.Second, "end", func() bool {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // the process may have ended
 		return p.hasEnded()
 	})
 	if status := p.wait().Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
@@ -125,7 +125,7 @@ func TestTheSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// mustKeepBusy has a request under way, which the server finishes, or cuts off after five seconds, when it stops.
+// mustKeepBusy starts a request that never completes. A server that stops cuts it off after five seconds.
 func mustKeepBusy(t testing.TB, addr string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -148,7 +148,7 @@ func apiserverArgs(nsqd string) []string {
 	}
 }
 
-// address is the one of the log line that says where a server is listening.
+// address returns the address in the log line of a server that is listening.
 func address(t testing.TB, log *written) string {
 	t.Helper()
 	log.await(t, " server is listening\"")
@@ -162,7 +162,7 @@ func address(t testing.TB, log *written) string {
 	return ""
 }
 
-// process is the program in a process of its own.
+// process is the rollcall command in its own process.
 type process struct {
 	t              testing.TB
 	cmd            *exec.Cmd
@@ -180,7 +180,7 @@ func mustExec(t testing.TB, args ...string) *process {
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // tells of an exit code, which the state has
+		_ = p.cmd.Wait() // its error is the exit code, which ProcessState has too
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()

@@ -12,13 +12,13 @@ func newServices() *cobra.Command {
 	var complete bool
 	cmd := &cobra.Command{
 		Use:   "services",
-		Short: "List the services, with their servers counted by state",
+		Short: "List services and their number of servers by state",
 		Args:  noArgs,
 	}
-	flags := addAsked(cmd)
+	flags := addQueryFlags(cmd)
 	addComplete(cmd, &complete)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, asJSON, err := flags.read()
+		client, asJSON, err := flags.parse()
 		if err != nil {
 			return err
 		}

@@ -13,12 +13,12 @@ import (
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the API server itself: its mode, and whether messages arrive through each nsqd",
+		Short: "Show the mode of the API server and the reception of each nsqd",
 		Args:  noArgs,
 	}
-	flags := addAsked(cmd)
+	flags := addQueryFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client, asJSON, err := flags.read()
+		client, asJSON, err := flags.parse()
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func writeStatus(cmd *cobra.Command, s *apiserver.Status) error {
 	row("complete", yesNo(s.Complete))
 	row("revision", s.Revision)
 	row("servers", fmt.Sprintf("%d alive, %d suspect, %d draining", s.Servers.Alive, s.Servers.Suspect, s.Servers.Draining))
-	row("events", fmt.Sprintf("%d wait, %d dropped, %d unpublishable", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Unpublishable))
+	row("events", fmt.Sprintf("%d waiting, %d dropped, %d unpublishable", s.Outbox.Length, s.Outbox.Dropped, s.Outbox.Unpublishable))
 	fmt.Fprintf(table, "\nNSQD\tCONNECTED\tRECEPTION\tLAG\tRECEIVED\tERROR\n")
 	for _, n := range s.NSQD {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%d\t%s\n", terminal.Escape(n.Address), yesNo(n.Connected), n.Reception,

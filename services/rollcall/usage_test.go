@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestHelpOfEachVerb(t *testing.T) {
+func TestHelp(t *testing.T) {
 	names := []string{""}
 	for _, cmd := range newRoot(nil, nil).Commands() {
 		names = append(names, cmd.Name())
@@ -45,7 +45,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"frobnicate", `unknown command "frobnicate"; see rollcall --help`},
 		{"--nope", `unknown flag: --nope; see rollcall --help`},
 		{"ls --nope", `unknown flag: --nope; see rollcall ls --help`},
-		{"ls data web", `arguments ["data" "web"]: want at most a SERVICE`},
+		{"ls data web", `arguments ["data" "web"]: want at most one SERVICE`},
 		{"ls data --service web", `SERVICE is "data" and --service "web": want one of them`},
 		{"services all", `arguments ["all"]: want none`},
 		{"services -o xml", `--output "xml": want text or json`},
@@ -61,7 +61,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"get /blue", `"/blue": want SERVICE/ID`},
 		{"get data/", `"data/": want SERVICE/ID`},
 		{"get data/blue --output xml", `--output "xml": want text or json`},
-		{"healthcheck a b", `arguments ["a" "b"]: want at most a URL`},
+		{"healthcheck a b", `arguments ["a" "b"]: want at most one URL`},
 		{"healthcheck http://h:x", `parse "http://h:x": invalid port ":x" after host`},
 		{"version 1", `arguments ["1"]: want none`},
 		{"watch -o xml", `--output "xml": want text or json`},
@@ -88,7 +88,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 	}
 }
 
-func TestAVariableThatNamesNoKeyIsAUsageError(t *testing.T) {
+func TestUnknownVariableIsAUsageError(t *testing.T) {
 	t.Setenv("ROLLCALL_NSQ_LOOKUP", "127.0.0.1:1")
 	for _, verb := range []string{"apiserver", "dataserver", "config", "watch"} {
 		want := result{2, "", "rollcall: environment: unknown variable ROLLCALL_NSQ_LOOKUP, did you mean ROLLCALL_NSQ_LOOKUPD?\n"}
@@ -98,7 +98,7 @@ func TestAVariableThatNamesNoKeyIsAUsageError(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsNoUsageError(t *testing.T) {
+func TestPortInUseIsNoUsageError(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestConfigIsAFileThatLoads(t *testing.T) {
+func TestConfigOutputIsAValidFile(t *testing.T) {
 	t.Setenv("ROLLCALL_NSQ_AUTH", "hush")
 	t.Setenv("ROLLCALL_REGISTRY_ALLOW", "10.0.0.0/8,192.168.0.0/16")
 	got := call(t, "config", "--id", "api-1", "--dataserver.meta", "rack=r7")

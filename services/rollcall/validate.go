@@ -14,14 +14,14 @@ import (
 func newValidate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [flags] < HEARTBEAT",
-		Short: "Say what an API server would make of a heartbeat, without NSQ",
-		Long: "Read one heartbeat or leave, JSON or a bare address, from standard input, and print it with every default filled in.\n" +
-			"The exit code is 1 if an API server with this configuration would reject it, with the reason on standard error.",
+		Short: "Check a heartbeat as an API server does, without NSQ",
+		Long: "Read a heartbeat or leave, as JSON or a bare address, from standard input, and print it with all defaults filled in.\n" +
+			"If an API server with this configuration would reject it, print the reason and exit with 1.",
 		Args: noArgs,
 	}
-	load := addConfig(cmd, "registry.interval", "registry.ttl", "registry.allow")
+	readConfig := addConfig(cmd, "registry.interval", "registry.ttl", "registry.allow")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load()
+		cfg, err := readConfig()
 		if err != nil {
 			return err
 		}

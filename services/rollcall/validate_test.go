@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestValidateSaysWhatBecomesOfAHeartbeat(t *testing.T) {
+func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		args       []string
@@ -18,15 +18,15 @@ func TestValidateSaysWhatBecomesOfAHeartbeat(t *testing.T) {
 		{"one in order has every default", `{"v":1,"service":"db","addr":"10.0.0.7:5432","incarnation":1763812345678,"seq":42}`, nil, "",
 			[]string{`"type": "heartbeat"`, `"id": "10.0.0.7:5432"`, `"interval_ms": 5000`, `"ttl_ms": 10000`, `"weight": 100`}, ""},
 		{"a bare address", "10.0.0.7:5432\n", nil, "", []string{`"service": "data"`, `"addr": "10.0.0.7:5432"`},
-			"rollcall: note: without incarnation and seq a restart cannot be told from a late message\n"},
+			"rollcall: note: without incarnation and seq, API servers cannot distinguish a restart from a late message\n"},
 		{"an address in its canonical form", `{"v":1,"service":"db","addr":"[2001:DB8::0:1]:80","incarnation":1,"seq":1}`, nil, "", []string{`"addr": "[2001:db8::1]:80"`}, ""},
 		{"a leave", `{"v":1,"type":"leave","service":"db","addr":"10.0.0.7:5432","incarnation":1,"seq":2}`, nil, "", []string{`"type": "leave"`}, ""},
 		{"a leave without an incarnation", `{"v":1,"type":"leave","service":"db","addr":"10.0.0.7:5432"}`, nil, "", []string{`"type": "leave"`},
-			"rollcall: note: a leave without an incarnation ends whatever server has this id\n"},
+			"rollcall: note: a leave without an incarnation removes any server with this id\n"},
 		{"an unknown field", `{"v":1,"service":"db","addr":"10.0.0.7:5432","incarnation":1,"seq":2,"ttl":10}`, nil, "", []string{`"ttl_ms": 10000`},
 			"rollcall: note: field \"ttl\" is unknown and ignored\n"},
 		{"a clock that is ahead", `{"v":1,"service":"db","addr":"10.0.0.7:5432","incarnation":9100000000000,"seq":2}`, nil, "", []string{`"seq": 2`},
-			"rollcall: note: incarnation 9100000000000 is in the future, so it does not replace a server that is heard\n"},
+			"rollcall: note: incarnation 9100000000000 is in the future, so it does not replace a server whose heartbeats arrive\n"},
 		{"a leave in a wrong form", `{"v":1,"service":"db","addr":"10.0.0.7:5432","leave":true}`, nil,
 			`rejected: malformed: leave is true, but there is no such field: a leave has "type":"leave"`, nil, ""},
 		{"a weight of the wrong type", `{"v":1,"service":"db","addr":"10.0.0.7:5432","weight":"1"}`, nil, `rejected: weight: weight is "1"`, nil, ""},

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestVerbsOfTheAPIInTextAndJSON(t *testing.T) {
+func TestCommandsInTextAndJSON(t *testing.T) {
 	for _, row := range []struct{ args, path, answer, golden string }{
 		{"services", "/v1/services", "services.json", "services.txt"},
 		{"services -o json", "/v1/services", "services.json", "services-o.json"},
@@ -27,7 +27,7 @@ func TestVerbsOfTheAPIInTextAndJSON(t *testing.T) {
 	}
 }
 
-func TestVerbsThatAreRefused(t *testing.T) {
+func TestRejectedQueries(t *testing.T) {
 	api := mustAPI(t, "/", http.StatusServiceUnavailable, "problem.json")
 	for _, verb := range []string{"services", "services --complete", "pick data", "status", "ls --complete"} {
 		got := call(t, append(strings.Fields(verb), "--api", api.URL)...)
@@ -37,7 +37,7 @@ func TestVerbsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestPickAsksForWhatItsFlagsSay(t *testing.T) {
+func TestPickFlags(t *testing.T) {
 	var asked string
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.RequestURI()
@@ -51,7 +51,7 @@ func TestPickAsksForWhatItsFlagsSay(t *testing.T) {
 	}
 }
 
-func TestStatusNamesAnotherServerWithTheSameID(t *testing.T) {
+func TestStatusShowsIDConflict(t *testing.T) {
 	for ready, want := range map[string]string{
 		"true":  "normal: all is well\nid conflict: another has the id (ready here: yes)\n\n",
 		"false": "normal: all is well\nid conflict: another has the id (ready here: no)\n\n",
@@ -67,9 +67,9 @@ func TestStatusNamesAnotherServerWithTheSameID(t *testing.T) {
 	}
 }
 
-// What a script takes for the whole truth says that it may not be.
-func TestAListThatMayLackServersSaysSo(t *testing.T) {
-	const warning = "rollcall: the list may lack servers, because the API server has not heard every server yet; see rollcall status\n"
+// A list without all servers gets a warning, because a script might take it for complete.
+func TestIncompleteListGetsAWarning(t *testing.T) {
+	const warning = "rollcall: the list may lack servers, because the API server has not received heartbeats for long enough; see rollcall status\n"
 	for _, verb := range []string{"ls", "ls data", "services"} {
 		for complete, want := range map[string]string{"true": "", "false": warning} {
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -85,10 +85,10 @@ func TestAListThatMayLackServersSaysSo(t *testing.T) {
 	}
 }
 
-// hostile is in every text of an answer that a server, or who publishes as one, chooses.
+// hostile is in every text of a response that a server can choose.
 const hostile = "a\u202eb\u2066c\u200bd\ufeffe\u2028f\u0085g\U000e0041h\u00a0i\u001bj\u200fk\u2062l\ufe0fm\u3164n"
 
-func TestNoVerbPrintsWhatATerminalHides(t *testing.T) {
+func TestCommandsEscapeHostileText(t *testing.T) {
 	quoted := strings.NewReplacer("\x1b", `\u001b`).Replace(hostile)
 	server := `{"service":"data","id":"` + quoted + `","addr":"10.0.0.7:80","zone":"` + quoted + `","version":"` + quoted + `","via":"` + quoted +
 		`","tags":["` + quoted + `"],"meta":{"` + quoted + `":"` + quoted + `"}}`

@@ -21,7 +21,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// versionLine is what the verb and the flag --version print.
+// versionLine is the output of the command version and of the flag --version.
 func versionLine() string {
 	return fmt.Sprintf("rollcall %s %s\n", version.String(), runtime.Version())
 }

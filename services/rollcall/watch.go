@@ -18,19 +18,19 @@ import (
 func newWatch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch",
-		Short: "Print the lifecycle events as they happen",
+		Short: "Print lifecycle events as they happen",
 		Args:  noArgs,
 	}
-	load := addConfig(cmd, withBrokers("nsq.events")...)
+	readConfig := addConfig(cmd, withBrokers("nsq.events")...)
 	output := addOutput(cmd)
-	service := cmd.Flags().String("service", "", "only the events of this service")
-	all := cmd.Flags().Bool("all", false, "also the events from before the start that NSQ has kept")
+	service := cmd.Flags().String("service", "", "print only events of this service")
+	all := cmd.Flags().Bool("all", false, "print also earlier events that NSQ has kept")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := output.isJSON()
 		if err != nil {
 			return err
 		}
-		cfg, err := load()
+		cfg, err := readConfig()
 		if err != nil {
 			return err
 		}
@@ -51,20 +51,20 @@ func newWatch() *cobra.Command {
 		defer cancel()
 		ctx, stop := context.WithCancelCause(interrupted)
 		defer stop(nil)
-		deaf := time.AfterFunc(deafAfter, func() {
+		warning := time.AfterFunc(connectGrace, func() {
 			connected := slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
-			if !connected && ctx.Err() == nil { // asked last: at the end every connection is closed
-				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: connected to no nsqd yet, trying on; see --nsq.lookupd and --nsq.nsqd")
+			if !connected && ctx.Err() == nil { // ctx is checked last, because connections close when it ends
+				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: not connected to any nsqd yet, still trying; see --nsq.lookupd and --nsq.nsqd")
 			}
 		})
-		defer deaf.Stop()
+		defer warning.Stop()
 		err = sub.Run(ctx, func(_ context.Context, e events.Event) error {
 			if past.has(e) || *service != "" && e.Details().Server.Service != *service {
 				return nil
 			}
 			err := writeEvent(cmd.OutOrStdout(), asJSON, e)
 			if err != nil {
-				stop(err) // nobody reads any more: the event need not come again
+				stop(err) // standard output is closed, so there is no use for further events
 			}
 			return err
 		})
@@ -76,8 +76,8 @@ func newWatch() *cobra.Command {
 	return cmd
 }
 
-// deafAfter is when watch says that it hears nothing: by then every nsqd that answers has been connected to.
-const deafAfter = 2 * time.Second
+// connectGrace is the time after which watch reports that it is not connected. Every nsqd that responds is connected by then.
+const connectGrace = 2 * time.Second
 
 func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
 	line := []byte(terminal.EventLine(e))
@@ -93,22 +93,22 @@ func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
 
 func gapLine(g subscriber.Gap) string {
 	if g.Restarted {
-		return fmt.Sprintf("%s started again: events before that may be missing", terminal.Escape(g.Observer))
+		return fmt.Sprintf("%s has restarted: earlier events may be missing", terminal.Escape(g.Observer))
 	}
 	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, terminal.Escape(g.Observer))
 }
 
-// backlog is what a topic that had no channel has kept: the first channel gets all of it. Its events are skipped, and a
-// message says so once, because the clocks of the API servers and of this machine may differ.
+// backlog skips the events from before the start. A topic without channels keeps its messages, and its first channel receives all of them.
+// A message reports that events are skipped, because clocks may differ.
 type backlog struct {
 	skip     bool
 	start    time.Time
 	messages io.Writer
 
-	skipped, live bool // of the goroutine that handles events
+	skipped, live bool // used by the handler of events only
 }
 
-// has reports whether an event is from before the start.
+// has reports whether to skip an event because it is from before the start.
 func (b *backlog) has(e events.Event) bool {
 	if !b.skip || !e.Details().Time.Before(b.start) {
 		b.live = true
@@ -116,12 +116,12 @@ func (b *backlog) has(e events.Event) bool {
 	}
 	if !b.skipped {
 		b.skipped = true
-		fmt.Fprintf(b.messages, "rollcall: events from before %s are skipped; --all prints them\n", b.start.Local().Format("15:04:05.000"))
+		fmt.Fprintf(b.messages, "rollcall: skipping events from before %s; use --all to print them\n", b.start.Local().Format("15:04:05.000"))
 	}
 	return true
 }
 
-// gap tells of missing events, unless only events from before the start have come.
+// gap reports missing events, unless all events so far were skipped.
 func (b *backlog) gap(g subscriber.Gap) {
 	if b.live || !b.skip {
 		fmt.Fprintln(b.messages, "rollcall:", gapLine(g))

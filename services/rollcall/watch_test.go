@@ -41,7 +41,7 @@ func TestWatchPrintsEvents(t *testing.T) {
 	}
 }
 
-func TestWatchTellsOfWhatIsMissing(t *testing.T) {
+func TestWatchReportsGaps(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	watch := start(t, "watch", "--all", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
 	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "a", 7), mustEvent(t, events.TypeRegistered, "b", 10))
@@ -50,15 +50,15 @@ func TestWatchTellsOfWhatIsMissing(t *testing.T) {
 	restarted := later.(events.ServerRegistered)
 	restarted.Time = restarted.Time.Add(time.Minute)
 	mustPublish(t, nsqd, events.EventTopic, restarted)
-	watch.stderr.await(t, "rollcall: api-1 started again: events before that may be missing\n")
+	watch.stderr.await(t, "rollcall: api-1 has restarted: earlier events may be missing\n")
 	if got := watch.stop(); got.code != 0 || strings.Count(got.stdout, "\n") != 3 || strings.Count(got.stderr, "\n") != 2 {
 		t.Errorf("got %+v, want 0, three lines and two on stderr", got)
 	}
 }
 
-func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
+func TestWatchWithoutBrokerWarnsAndStops(t *testing.T) {
 	watch := start(t, "watch", "--nsq.lookupd", fixture.FreeAddr(t), "--nsq.nsqd", fixture.FreeAddr(t))
-	watch.stderr.await(t, "rollcall: connected to no nsqd yet")
+	watch.stderr.await(t, "rollcall: not connected to any nsqd yet")
 	begun := time.Now()
 	got := watch.stop()
 	if took := time.Since(begun); got.code != 0 || got.stdout != "" || strings.Count(got.stderr, "\n") != 1 || took > 5*time.Second {
@@ -66,12 +66,12 @@ func TestWatchSaysThatNoBrokerCanBeReachedAndEndsAllTheSame(t *testing.T) {
 	}
 }
 
-// A topic without a channel keeps its events, and gives them to the first one.
-func TestWatchBeginsWithNow(t *testing.T) {
+// A topic without a channel keeps its events for the first channel.
+func TestWatchSkipsEarlierEvents(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	mustPublish(t, nsqd, events.EventTopic, mustEvent(t, events.TypeRegistered, "old", 1), mustEvent(t, events.TypeRegistered, "older", 5))
 	watch := start(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", nsqd.TCPAddr())
-	watch.stderr.await(t, "are skipped; --all prints them\n")
+	watch.stderr.await(t, "; use --all to print them\n")
 	fresh := mustEvent(t, events.TypeRegistered, "new", 6).(events.ServerRegistered)
 	fresh.Time = time.Now()
 	mustPublish(t, nsqd, events.EventTopic, fresh)
@@ -82,10 +82,10 @@ func TestWatchBeginsWithNow(t *testing.T) {
 	}
 }
 
-// Its connections end before it does.
-func TestAWatchThatEndsSaysNothingOfItsConnections(t *testing.T) {
+// The connections close before the command ends.
+func TestWatchDoesNotWarnWhenItStops(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
-	for _, after := range []time.Duration{deafAfter - 20*time.Millisecond, deafAfter - time.Millisecond, deafAfter + 20*time.Millisecond} {
+	for _, after := range []time.Duration{connectGrace - 20*time.Millisecond, connectGrace - time.Millisecond, connectGrace + 20*time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
 		defer cancel()
 		var stdout, stderr written
@@ -116,7 +116,7 @@ func mustEvent(t testing.TB, typ events.Type, id string, revision uint64) events
 	return e
 }
 
-// mustEncode is the event in one line.
+// mustEncode encodes an event in one line.
 func mustEncode(t testing.TB, e events.Event) string {
 	t.Helper()
 	b, err := events.Encode(e)

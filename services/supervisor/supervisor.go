@@ -1,4 +1,4 @@
-// Package supervisor runs parts of which each relies on those before it, and stops them in the opposite order.
+// Package supervisor runs the parts of a process and stops them in the reverse order of their start.
 package supervisor
 
 import (
@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-var errEnded = errors.New("ended by itself")
+var errEnded = errors.New("ended unexpectedly")
 
-// Stack runs parts of which each relies on those before it, and stops them in the opposite order.
+// Stack runs parts, each of which may depend on the parts started before it. Its methods must not be called concurrently, except Ended.
 type Stack struct {
 	parts []*part
 	ended chan struct{} // closed when the first part has ended
@@ -21,13 +21,13 @@ type part struct {
 	name   string
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // once done is closed
+	err    error // set when done is closed
 }
 
 // New returns an empty stack.
 func New() *Stack { return &Stack{ended: make(chan struct{})} }
 
-// Start runs a part in a goroutine. Its context does not end with the caller's: only Stop ends it, in its turn.
+// Start runs a part in a goroutine until Stop ends the context of the part.
 func (s *Stack) Start(name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &part{name: name, cancel: cancel, done: make(chan struct{})}
@@ -36,7 +36,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 		defer close(p.done)
 		err := run(ctx)
 		if err == nil && ctx.Err() == nil {
-			err = errEnded // those after it must not rely on it any more, and somebody must be told why
+			err = errEnded // later parts depend on it, so all must stop
 		}
 		if err != nil {
 			p.err = fmt.Errorf("%s: %w", name, err)
@@ -45,7 +45,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 	}()
 }
 
-// AtStop adds a step to the way down: it runs when all parts added after it have stopped.
+// AtStop adds a step that runs after all parts added later have stopped, and before the parts added earlier stop.
 func (s *Stack) AtStop(name string, step func() error) {
 	s.Start(name, func(ctx context.Context) error {
 		<-ctx.Done()
@@ -56,7 +56,7 @@ func (s *Stack) AtStop(name string, step func() error) {
 // Ended returns a channel that is closed when the first part has ended.
 func (s *Stack) Ended() <-chan struct{} { return s.ended }
 
-// Wait returns when ctx ends or a part does, and then stops all. The error is theirs, joined.
+// Wait waits until ctx or a part ends, and then calls Stop.
 func (s *Stack) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -65,7 +65,7 @@ func (s *Stack) Wait(ctx context.Context) error {
 	return s.Stop()
 }
 
-// Stop ends the parts, last one first, each before the next. Each part bounds its own end.
+// Stop ends the parts one after the other, the last one first, and joins their errors. It sets no time limit: each part has its own.
 func (s *Stack) Stop() error {
 	var errs []error
 	for i := len(s.parts) - 1; i >= 0; i-- {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// journal is what happened, in turn.
+// journal records the parts in the order in which they end.
 type journal struct{ lines []string }
 
-// part is one that runs until it is told to end, and then takes a second.
+// part returns a part that needs a second to stop.
 func (j *journal) part(name string, err error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -23,7 +23,7 @@ func (j *journal) part(name string, err error) func(context.Context) error {
 	}
 }
 
-func TestStackStopsTheLastPartFirst(t *testing.T) {
+func TestStopEndsTheLastPartFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s := &journal{}, New()
 		s.Start("a", j.part("a", nil))
@@ -40,7 +40,7 @@ func TestStackStopsTheLastPartFirst(t *testing.T) {
 	})
 }
 
-func TestStackPartsDoNotEndWithTheCaller(t *testing.T) {
+func TestPartsOutliveTheCallersContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
 		var endedAt time.Duration
@@ -58,14 +58,14 @@ func TestStackPartsDoNotEndWithTheCaller(t *testing.T) {
 	})
 }
 
-func TestStackPartThatEndsStopsTheOthers(t *testing.T) {
+func TestPartThatEndsStopsTheOthers(t *testing.T) {
 	broken, late := errors.New("broken"), errors.New("late")
 	for name, row := range map[string]struct {
 		ends error
 		want string
 	}{
 		"with an error": {broken, "b: broken\na: late"},
-		"with none":     {nil, "b: ended by itself\na: late"},
+		"with none":     {nil, "b: ended unexpectedly\na: late"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -88,12 +88,12 @@ func TestStackPartThatEndsStopsTheOthers(t *testing.T) {
 	}
 }
 
-func TestStackStopAfterAFailedStart(t *testing.T) {
+func TestStopWithoutWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s := &journal{}, New()
 		s.Start("a", j.part("a", nil))
 		s.Start("b", j.part("b", nil))
-		for range 2 { // the second finds nothing
+		for range 2 { // the second call has nothing to do
 			if err := s.Stop(); err != nil {
 				t.Error(err)
 			}
@@ -104,7 +104,7 @@ func TestStackStopAfterAFailedStart(t *testing.T) {
 	})
 }
 
-func TestStackOfManyPartsThatEndAtOnce(t *testing.T) {
+func TestManyPartsEndAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
 		for range 100 {

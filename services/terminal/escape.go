@@ -1,4 +1,4 @@
-// Package terminal prints what servers say on terminals.
+// Package terminal formats untrusted text and lifecycle events for terminals.
 package terminal
 
 import (
@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// Escape escapes each character of s that a terminal does not show as itself: control and format characters, those that
-// change the direction of the text or have no width among them, and every space but the ordinary one. What a server says
-// of itself could otherwise look like something else.
+// Escape escapes each character of s that a terminal does not show as itself: control and format characters, including those that change
+// the direction of text or have no width, and every space except U+0020. Servers choose their ids and metadata, and could otherwise
+// disguise them or control the terminal.
 func Escape(s string) string {
 	if strings.IndexFunc(s, hidden) < 0 {
 		return s
@@ -25,7 +25,7 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// hidden is about single characters. Combining marks are shown: many scripts need them.
+// hidden reports whether Escape escapes r. Combining marks are not hidden, because many scripts need them.
 func hidden(r rune) bool {
 	return !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// EventLine is an event in one line for people. Whoever publishes on the topic chooses every text in it.
+// EventLine formats an event in one line. It escapes all text, because any program can publish events.
 func EventLine(e events.Event) string {
 	var text string
 	d := e.Details()

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/terminal"
 )
 
-func TestPrintable(t *testing.T) {
+func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                     "",
 		"data-1":                               "data-1",
@@ -31,7 +31,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-func TestEventLineHidesNothing(t *testing.T) {
+func TestEventLineEscapesText(t *testing.T) {
 	at := time.Date(2026, 11, 22, 12, 3, 25, 0, time.Local)
 	e, _ := events.New(events.TypeExpired, events.Transition{
 		Time: at, Cause: events.CauseTTL, Revision: 7, Observer: "api\u200b-1",

@@ -1,12 +1,12 @@
-// Package version knows the version of this program.
+// Package version reports the version of the program.
 package version
 
 import "runtime/debug"
 
-// version is set by the linker, where neither a module nor a repository tells it: in an image.
+// version is set by the linker for container images, which are built without a repository.
 var version string
 
-// String is the one set by the linker, or that of the module, or the revision it was built from, or "devel".
+// String returns the version set by the linker, else the version of the module, else the revision of the repository, else "devel".
 func String() string {
 	if version != "" {
 		return version

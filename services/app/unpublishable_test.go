@@ -16,7 +16,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// large is a heartbeat of less than 2048 bytes whose event has more.
+// large returns a heartbeat of less than 2048 bytes whose event has more than 2048 bytes.
 func large(port int) string {
 	var meta []string
 	for i := range 7 {
@@ -25,7 +25,7 @@ func large(port int) string {
 	return fmt.Sprintf(`{"v":1,"service":"big","addr":"10.0.0.7:%d","interval_ms":10000,"ttl_ms":60000,"meta":{%s}}`, port, strings.Join(meta, ","))
 }
 
-func TestAnEventThatNSQDRefusesBlocksNoOther(t *testing.T) {
+func TestUnpublishableEventBlocksNoOther(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
 	core, logs := observer.New(zap.ErrorLevel)
 	a := mustRunLogging(t, quick(nsqd.TCPAddr()), zap.New(core))
@@ -55,10 +55,10 @@ func TestAnEventThatNSQDRefusesBlocksNoOther(t *testing.T) {
 	}
 }
 
-func TestAtTheStopARefusedEventLosesNoOther(t *testing.T) {
+func TestUnpublishableEventAtStopLosesNoOther(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.TTL = time.Minute // it is warming all the time: the end of that is an event of its own
+	cfg.Registry.TTL = time.Minute // so that it stays warming: the end of warming would be another event
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())
@@ -88,7 +88,7 @@ func TestAtTheStopARefusedEventLosesNoOther(t *testing.T) {
 	fixture.Eventually(t, 5*time.Second, "all events but the refused", func() bool { return len(heard.revisions(t)) >= servers })
 }
 
-func TestStatusSaysSinceWhenEventsAreNotPublished(t *testing.T) {
+func TestStatusShowsSinceWhenPublishingFails(t *testing.T) {
 	for name, addr := range map[string]string{"refused": fixture.FreeAddr(t), "hung": fixture.Silent(t)} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now().Truncate(time.Second)

@@ -6,13 +6,13 @@ import (
 	"rollcall/services/config"
 )
 
-// withBrokers adds the keys that say where NSQ is and how to talk to it.
+// withBrokers adds the keys of the connections to NSQ to names.
 func withBrokers(names ...string) []string {
 	return append(names, "nsq.lookupd", "nsq.nsqd", "nsq.auth", "nsq.compression", "nsq.tls")
 }
 
-// addConfig gives a command the flags of these keys and sections, and -c. The function it returns loads it all;
-// its error is a usageError.
+// addConfig adds the flag -c, and the flags of these keys and sections. The function it returns reads the configuration; its error is a
+// usageError.
 func addConfig(cmd *cobra.Command, names ...string) func() (config.Config, error) {
 	path := cmd.Flags().StringP("config", "c", "", "configuration file (YAML)")
 	config.AddFlags(cmd.Flags(), names...)
