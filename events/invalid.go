@@ -9,7 +9,7 @@ import (
 // ErrInvalid matches every *InvalidError: an error in a message, which delivering the message again cannot correct.
 var ErrInvalid = errors.New("events: invalid message")
 
-// Reason is why a heartbeat had no effect: the label of rollcall_heartbeats_rejected_total.
+// Reason is why a stage rejected or dropped a heartbeat: the label of rollcall_heartbeats_rejected_total.
 type Reason string
 
 const (

@@ -55,3 +55,28 @@ func TestOrdinaryHeartbeatIsPlain(t *testing.T) {
 		t.Errorf("%s is not plain at byte %d", b, p.pos)
 	}
 }
+
+// A heartbeat whose every field is set passes both decoders without loss.
+func TestDecodersReadEveryField(t *testing.T) {
+	h := Heartbeat{
+		V: 1, Type: KindLeave, Service: "billing", ID: "s7", Addr: "10.0.0.7:8080", Incarnation: 2, Seq: 3, IntervalMS: 4, TTLMS: 5,
+		Weight: 6, Zone: "a", Version: "1.4.2", Tags: []string{"blue"}, Meta: Meta{{Key: "rack", Value: "r7"}}, Load: &Load{InFlight: 8},
+		SentAt: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+	}
+	for f := range reflect.TypeFor[Heartbeat]().Fields() {
+		if reflect.ValueOf(h).FieldByIndex(f.Index).IsZero() {
+			t.Errorf("%s is zero: set it above", f.Name)
+		}
+	}
+	body, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fast Heartbeat
+	if p := (plain{text: string(body)}); !p.heartbeat(&fast) || !reflect.DeepEqual(fast, h) {
+		t.Errorf("plain read %+v, want %+v", fast, h)
+	}
+	if strict, err := decodeStrict(body); err != nil || !reflect.DeepEqual(strict, h) {
+		t.Errorf("decodeStrict read %+v, %v, want %+v", strict, err, h)
+	}
+}

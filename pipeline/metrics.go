@@ -25,7 +25,7 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 		}, []string{"stage", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_heartbeats_rejected_total",
-			Help: "Heartbeats that had no effect, by reason.",
+			Help: "Heartbeats that a stage rejected or dropped, by reason.",
 		}, []string{"reason"}),
 		unknown: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rollcall_heartbeat_unknown_fields_total",

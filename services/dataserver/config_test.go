@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,4 +143,28 @@ func metaOf(keys, size int) map[string]string {
 		meta[fmt.Sprint("key", i)] = strings.Repeat("x", size)
 	}
 	return meta
+}
+
+func TestEveryDescriptionFieldIsValidated(t *testing.T) {
+	for f := range reflect.TypeFor[dataserver.Description]().Fields() {
+		cfg := dataserver.Config{Addr: addr, Publisher: newRecorder()}
+		v := reflect.ValueOf(&cfg.Description).Elem().FieldByIndex(f.Index)
+		switch v.Interface().(type) {
+		case bool:
+			continue
+		case int:
+			v.SetInt(-1)
+		case string:
+			v.SetString("\n")
+		case []string:
+			v.Set(reflect.ValueOf([]string{""}))
+		case map[string]string:
+			v.Set(reflect.ValueOf(map[string]string{"": ""}))
+		default:
+			t.Fatalf("%s has the type %s: add an invalid value above", f.Name, f.Type)
+		}
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "dataserver: "+f.Name+": ") {
+			t.Errorf("got error %v, want one that names %s", err, f.Name)
+		}
+	}
 }
