@@ -35,7 +35,7 @@ func (x *call) try(began int64) (balancer.Outcome, *upstream.Error) {
 	ctx := x.body.r.Context()
 	resp, err := x.instance.Do(ctx, &x.sent)
 	if errors.Is(err, upstream.ErrRetired) { // the server restarted or left after it was chosen
-		x.instance = x.service.instance(x.endpoint)
+		x.instance, x.request.server = x.service.instance(x.endpoint), x.endpoint.Server()
 		resp, err = x.instance.Do(ctx, &x.sent)
 	}
 	outcome := balancer.Answered

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"go.uber.org/goleak"
 
@@ -270,4 +272,25 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestIdleConnectionKeepsNoRequest(t *testing.T) {
+	tr := &upstream.Transport{ConnectTimeout: 5 * time.Second, IdleTimeout: time.Minute, Dial: dial.New(nil, 0)}
+	p := tr.Pool(served(t, writes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")))
+	sent := func() weak.Pointer[upstream.Request] {
+		req := &upstream.Request{Method: http.MethodGet, Header: get, Client: noClient{}, Body: make([]byte, 1<<10)}
+		resp, err := p.Do(t.Context(), req)
+		if err == nil {
+			err = resp.Close(nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(req)
+	}()
+	runtime.GC()
+	if sent.Value() != nil || p.Connections() != 1 {
+		t.Errorf("the request is still in memory: %v; %d connections, want 1", sent.Value() != nil, p.Connections())
+	}
+	p.CloseIdle()
 }

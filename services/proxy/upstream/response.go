@@ -146,6 +146,7 @@ func (r *Response) finish(err error) error {
 	}
 	c.client = nil
 	if c.use.release() && whole && !r.parsed.Close && !c.doubtful && c.clean() {
+		*r = Response{} // an idle connection must not keep the request in memory
 		c.pool.put(c)
 	} else {
 		c.pool.close(c)
