@@ -29,7 +29,7 @@ type Status struct {
 // Conflict is another API server with the same id.
 type Conflict struct {
 	StartedAt time.Time `json:"started_at"` // start of its process, by its own clock
-	Since     time.Time `json:"since"`      // when its first canary arrived
+	Since     time.Time `json:"since"`      // when this API server detected it
 	Ready     bool      `json:"ready"`      // this API server stays ready, because it started earlier
 	Detail    string    `json:"detail"`
 }

@@ -79,10 +79,7 @@ func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.Consumer
 	}
 	for addr := range nodes {
 		if s.targets[addr] == nil {
-			n := s.start(ctx, addr)
-			s.mu.Lock()
-			s.targets[addr] = n
-			s.mu.Unlock()
+			s.start(ctx, addr)
 		}
 	}
 }

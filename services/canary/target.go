@@ -27,7 +27,8 @@ type target struct {
 	rebuilt time.Time // when the connection was rebuilt last
 }
 
-func (s *Sender) start(ctx context.Context, addr string) *target {
+// start adds a target before its first canary, which may return at once.
+func (s *Sender) start(ctx context.Context, addr string) {
 	n := &target{
 		addr:   addr,
 		done:   make(chan struct{}),
@@ -37,12 +38,14 @@ func (s *Sender) start(ctx context.Context, addr string) *target {
 	}
 	s.metrics.reconnects.WithLabelValues(addr) // an alert needs a series that exists at zero
 	ctx, n.end = context.WithCancel(ctx)
+	s.mu.Lock()
+	s.targets[addr] = n
+	s.mu.Unlock()
 	go func() {
 		defer close(n.done)
 		defer n.end()
 		s.publish(ctx, n)
 	}()
-	return n
 }
 
 // publish sends a canary every interval. A canary that hangs is abandoned when the next one is due.

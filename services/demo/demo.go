@@ -172,7 +172,7 @@ func (d *demo) startServers(ctx context.Context) error {
 		case addr := <-listening:
 			d.servers = append(d.servers, addr)
 		case <-d.Ended():
-			return d.Stop()
+			return d.Err()
 		case <-ctx.Done():
 			return nil
 		}

@@ -36,13 +36,18 @@ type verdict struct {
 	age, left time.Duration // age of the lease; time until it ends, or until an alive server is suspect
 	known     suspicion
 
-	suspectAfter, ttl time.Duration
-	probing, holding  bool          // probes are on; too many servers are suspect at once
-	unheard, alone    time.Duration // time since the last heartbeat; time for which answers to probes renew the lease
+	suspectAfter, expireAfter time.Duration // silence after which it is suspect, and after which it can expire
+	probing, holding          bool          // probes are on; too many servers are suspect at once
+	unheard, alone            time.Duration // time since the last heartbeat; time for which answers to probes renew the lease
 }
 
 // exhausted reports whether answers to probes do not renew the lease any more.
 func (v verdict) exhausted() bool { return v.unheard >= v.alone }
+
+// atMost returns the time for which answers to probes, or the lack of answers, can keep the server without a heartbeat.
+func (v verdict) atMost() time.Duration {
+	return max(v.alone-v.unheard, v.left).Round(time.Millisecond)
+}
 
 // end returns the step by which the server ends now, if it does.
 func (v verdict) end() (step, bool) {
@@ -61,10 +66,14 @@ func (v verdict) end() (step, bool) {
 // The lease ends after a TTL. Accepted connections extend it.
 func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	v := verdict{
-		known: r.suspicion(), age: lease.sub(r.stamp) - s.clock.grace, suspectAfter: r.suspectAfter(), ttl: r.ttl,
+		known: r.suspicion(), age: lease.sub(r.stamp) - s.clock.grace, suspectAfter: r.suspectAfter(),
 		probing: s.probes.enabled, holding: mode == ModeHolding,
 	}
 	v.unheard, v.alone = s.unheard(r, lease)
+	v.expireAfter = r.ttl + time.Duration(v.known.extended)*r.interval()
+	if v.holding && !v.probing {
+		v.expireAfter = max(v.expireAfter, 2*r.ttl)
+	}
 	if !r.suspect {
 		v.ruling, v.left = rulingAlive, max(0, v.suspectAfter-v.age)
 		if v.left == 0 {
@@ -72,11 +81,7 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 		}
 		return v
 	}
-	end := r.ttl + time.Duration(v.known.extended)*r.interval()
-	if v.holding && !v.probing {
-		end = max(end, 2*r.ttl)
-	}
-	v.left = max(0, end-v.age)
+	v.left = max(0, v.expireAfter-v.age)
 	enough := v.known.failed >= failuresToExpire
 	switch {
 	case v.known.gone:
@@ -132,7 +137,7 @@ func (v verdict) String() string {
 	}
 	switch v.ruling {
 	case rulingAlive, rulingSuspect:
-		return because + fmt.Sprintf("it is suspect after %v of silence and expires after %v", v.suspectAfter, v.ttl)
+		return because + fmt.Sprintf("it is suspect after %v of silence and expires after %v", v.suspectAfter, v.expireAfter)
 	case rulingGone:
 		_, cause := v.known.why.event()
 		return because + fmt.Sprintf("it is gone (%s) and expires as soon as the limit on expiries allows", cause)
@@ -143,12 +148,16 @@ func (v verdict) String() string {
 	case rulingIgnored:
 		return because + "it is kept while heartbeats with its id arrive that are ignored, for at most three TTL" + unlessGone
 	case rulingControl:
-		return because + fmt.Sprintf("no other server answers probes either: it is kept until one does, for at most %v", (v.alone-v.unheard).Round(time.Millisecond))
+		return because + fmt.Sprintf("no other server answers probes either: it is kept until one does, for at most %v", v.atMost())
 	case rulingProbes:
-		if v.left == 0 {
-			return because + fmt.Sprintf("it expires when %d probes in a row do not confirm it; %s", failuresToExpire, v.known.probes())
+		condition := fmt.Sprintf("when %d probes in a row do not confirm it", failuresToExpire)
+		if v.left > 0 {
+			condition = fmt.Sprintf("%s if %d probes in a row do not confirm it", when, failuresToExpire)
 		}
-		return because + fmt.Sprintf("it expires %s if %d probes in a row do not confirm it; %s", when, failuresToExpire, v.known.probes())
+		if !v.holding {
+			condition += fmt.Sprintf(", or in %v without a heartbeat", v.atMost())
+		}
+		return because + fmt.Sprintf("it expires %s; %s", condition, v.known.probes())
 	}
 	return because + fmt.Sprintf("it expires %s %s", when, unless)
 }

@@ -45,6 +45,14 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 		{"a server that cannot be probed is kept after its TTL", true, func(s *state, r *record, at time.Time) {
 			r.stamp -= 20 * leaseSecond
 		}, "it expires when 3 probes", "expires in 0s"},
+		{"a server without failed probes expires a minute after its last heartbeat", true, func(s *state, r *record, _ time.Time) {
+			r.beat = s.clock.lease - 15*leaseSecond
+		}, "or in 45s without a heartbeat", "three probes"},
+		{"a young lease keeps a server beyond the minute", true, func(s *state, r *record, _ time.Time) {
+			s.order = append(s.order, r) // two servers, none of which answers
+			r.inquiry.failed, r.inquiry.failedAt = failuresToExpire, s.probes.answered+1
+			r.beat, r.stamp = s.clock.lease-59*leaseSecond, s.clock.lease-8*leaseSecond
+		}, "for at most 2s", "for at most 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, at := suspectFor(t, Config{Probing: tt.probing}, 8*time.Second)
@@ -54,6 +62,14 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 				t.Errorf("got %q, want %q in it and not %q", got, tt.want, tt.not)
 			}
 		})
+	}
+}
+
+func TestExplainOfLiveServerInHoldingWithoutProbes(t *testing.T) {
+	s, _ := suspectFor(t, Config{}, time.Second)
+	s.mode = ModeHolding
+	if got := summaryOf(s); !strings.Contains(got, "expires after 20s") {
+		t.Errorf("got %q, want it to expire after a second TTL", got)
 	}
 }
 

@@ -14,6 +14,7 @@ var errEnded = errors.New("ended unexpectedly")
 type Stack struct {
 	parts []*part
 	ended chan struct{} // closed when the first part has ended
+	first error         // of that part, set when ended is closed
 	once  sync.Once
 }
 
@@ -41,7 +42,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 		if err != nil {
 			p.err = fmt.Errorf("%s: %w", name, err)
 		}
-		s.once.Do(func() { close(s.ended) })
+		s.once.Do(func() { s.first = p.err; close(s.ended) })
 	}()
 }
 
@@ -55,6 +56,9 @@ func (s *Stack) AtStop(name string, step func() error) {
 
 // Ended returns a channel that is closed when the first part has ended.
 func (s *Stack) Ended() <-chan struct{} { return s.ended }
+
+// Err returns the error of the part that ended first. It must not be called before Ended is closed.
+func (s *Stack) Err() error { return s.first }
 
 // Wait waits until ctx or a part ends, and then calls Stop.
 func (s *Stack) Wait(ctx context.Context) error {
