@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// Servers of different services may have the same address: they are one process, or a new process took the address of a
-// dead one. The order of their heartbeats shows which. A server is the successor of another one if it was registered at the
-// address after the last heartbeat of the other. If they are one process, both send heartbeats, so neither is the successor
-// of the other for longer than an interval.
+// Servers of different services may have the same address: either one process runs all of them, or a new process took the
+// address of a dead process. The order of their heartbeats tells the two cases apart. A server is the successor of another
+// server if it was registered at the address after the last heartbeat of the other server. If one process runs both servers,
+// both send heartbeats, so neither server is the successor of the other one for longer than an interval.
 
-// claim notes that r is registered at its address, after its first heartbeat from there. It compares r with the server that
-// was registered there last: if the older of the two now has a successor, it becomes suspect and is probed. Not in mode
-// warming, because the first heartbeat that this process receives is then not the first one of the server.
+// claim notes that r is registered at its address; sent is when its first heartbeat from there was published. claim compares r
+// with the server that was registered there last. If the older server of the two now has a successor, claim makes it suspect, so
+// that it is probed. In mode warming claim suspects no server, because the first heartbeat that this process receives is then
+// not the first heartbeat that the server sent.
 func (s *state) claim(r *record, sent time.Duration, m moment) {
 	r.claimed = sent
 	newer, older := r, s.latestAt(r.view.Addr)
@@ -24,7 +25,7 @@ func (s *state) claim(r *record, sent time.Duration, m moment) {
 		return
 	}
 	q := older.openInquiry()
-	q.evidenceAt = max(q.evidenceAt, newer.claimed) // an earlier heartbeat does not prove that it still has the address
+	q.evidenceAt = max(q.evidenceAt, newer.claimed) // a heartbeat of older from before this time does not prove that older still has the address
 	s.suspect(older, stepContested, m)
 }
 
@@ -45,7 +46,7 @@ func (s *state) latestAt(addr string) *record {
 	return r
 }
 
-// addressHash returns a hash as the key of the index of addresses, which saves memory.
+// addressHash returns the key of an address in the index of addresses. A hash needs less memory than the address.
 func addressHash(addr string) uint64 { return maphash.String(hashSeed, addr) }
 
 // successor returns the server that was registered at the address of r after the last heartbeat of r, or nil.
@@ -70,9 +71,10 @@ func (s *state) extensions(r *record) int {
 	return extensions
 }
 
-// usurped reports whether the identity of another server at the address of r proves that r is gone. A process with several
-// servers may send the identity of only one of them. So the identity proves nothing if r and another server both sent
-// heartbeats after the other was registered, or before the next heartbeat of r is overdue.
+// usurped reports whether r is gone when the address of r returns the identity of another server. One process can run several
+// servers at an address and return the identity of only one of them. If r has a successor, the identity proves that r is gone as
+// soon as the next heartbeat of r is overdue. Otherwise the identity proves nothing if there is a server of another service at
+// the address, and both this server and r sent a heartbeat after the other one was registered: one process runs both.
 func (s *state) usurped(r *record, now time.Duration) bool {
 	if s.successor(r) != nil {
 		return now-r.sent >= r.overdue()

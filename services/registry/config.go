@@ -9,32 +9,32 @@ import (
 
 // Config configures a Registry. Only Observer is required.
 type Config struct {
-	Observer       string                 // id of this API server; every event names it
-	Started        time.Time              // start of this process, as its canaries name it; default: id conflicts are not detected
+	Observer       string                 // id of this API server; every event contains it
+	Started        time.Time              // start of this process; its canaries contain it; if zero, conflicts of ids are not detected
 	Interval       time.Duration          // usual interval of heartbeats; default 5 s
 	TTL            time.Duration          // usual TTL of servers; default 10 s
-	CanaryInterval time.Duration          // time between two canaries through one nsqd, which is silent after 2.5 of them; default 1 s
-	Tick           time.Duration          // time between two calls of Tick, the precision of suspicion and expiry; default 250 ms
-	MaxServers     int                    // when so many are registered, new servers are refused; default 100 000
-	Outbox         int                    // events kept while no one receives them; then the oldest are dropped; default 65 536
-	Mailbox        int                    // heartbeats that may wait before Observe blocks; default 4096
-	Probing        bool                   // Probes is read and answered with Report; if false, silence alone decides
-	BlindCause     func() string          // why no message arrives, for the detail of mode blind; must not block; default unknown
-	Reached        func(nsqd string) bool // whether this process was ever connected to an nsqd that delivered no message; must not block; default no
-	Restore        *Snapshot              // servers that the previous process knew; default none. It must be valid
+	CanaryInterval time.Duration          // time between two canaries through one nsqd; an nsqd is silent after 2.5 times this; default 1 s
+	Tick           time.Duration          // time between two calls of Tick; suspicion and expiry are at most one tick late; default 250 ms
+	MaxServers     int                    // maximum number of registered servers; further servers are ignored; default 100 000
+	Outbox         int                    // maximum number of events that wait to be received; a full outbox drops its oldest event; default 65 536
+	Mailbox        int                    // maximum number of heartbeats that wait; Observe blocks while the mailbox is full; default 4096
+	Probing        bool                   // the caller reads Probes and passes the results to Report; if false, silence alone expires servers
+	BlindCause     func() string          // says why no message arrives, for the detail of mode blind; must not block; default unknown
+	Reached        func(nsqd string) bool // reports whether this process ever connected to an nsqd that delivered nothing; must not block; default no
+	Restore        *Snapshot              // snapshot of the previous process; must be valid; default none
 }
 
-// maxTick bounds how late suspicion and expiry may be.
+// maxTick is the largest Config.Tick. Servers become suspect and expire by silence only at a tick, so maxTick bounds how late they can be.
 const maxTick = time.Minute
 
-// A silent server is suspect after this part of its TTL. By default that is after 7 s: one heartbeat is overdue by then, and
-// there is time for three probes before the lease ends.
+// A server becomes suspect after 7/10 of its TTL without a heartbeat. By default that is 7 s: a heartbeat is overdue by then,
+// because the interval is 5 s, and the 3 s until the lease ends are enough for three probes, one per second.
 const (
 	suspectNumerator   = 7
 	suspectDenominator = 10
 )
 
-// Default returns the configuration in which every default is filled in.
+// Default returns a Config with the default of every field that has a default.
 func Default() Config {
 	var c Config
 	c.setDefaults()
@@ -51,7 +51,7 @@ func (c *Config) setDefaults() {
 	c.Mailbox = cmp.Or(c.Mailbox, 1<<12)
 }
 
-// Validate returns one error for each field that is out of bounds. Zero values stand for the defaults.
+// Validate returns one error for each field that is out of bounds, joined. A field that is zero counts as its default.
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("registry")

@@ -8,30 +8,30 @@ import (
 )
 
 const (
-	twinProof  = 2 * time.Second // canaries of another process that arrive for this time prove a conflict
-	twinSilent = 5 * time.Second // without a canary for this time the other process counts as gone
-	maxTwins   = 16              // maximum number of other processes with the same id
+	twinProof  = 2 * time.Second // canaries of another process that arrive for at least this time prove a conflict
+	twinSilent = 5 * time.Second // another process counts as gone after this time without a canary from it
+	maxTwins   = 16              // maximum number of other processes with this id that the state tracks
 )
 
-// Conflict says that another API server has the same id: canaries with this id name another start of the process.
+// Conflict describes another API server that has the id of this API server: canaries arrive with this id and another start of the process.
 type Conflict struct {
-	Started time.Time // start of the other process, by its own clock; of several, the earliest
+	Started time.Time // start of the other process, by its own clock; if there are several, start of the earliest
 	Since   time.Time // when the conflict was detected
-	Yields  bool      // this process is not ready, because the other one started earlier
+	Yields  bool      // this process is not ready, because the other process started earlier
 	Detail  string    // a sentence for people
 }
 
 // twin is another process with the id of this one.
 type twin struct {
-	first, last time.Duration // when the first canary of the proof and the newest one were received
-	seq         uint64        // of the first canary of the proof, in microseconds since the start of the process
+	first, last time.Duration // when the first canary of the proof, and the newest canary, were received
+	seq         uint64        // seq of the first canary of the proof: microseconds since the start of its process
 	proven      bool
 }
 
-// detectTwin notes a canary with the id of this API server and another start of the process. Canaries from before the start
-// of this process come from its predecessor, and were queued in NSQ. The stamp alone does not prove that a canary is new,
-// because the clock of nsqd is not known at first. So the canaries must arrive at the pace at which they are sent; those of a
-// backlog arrive faster.
+// detectTwin notes a canary that has the id of this API server, but another start of the process. It ignores a canary from
+// before the start of this process: the previous process with this id sent it, and it waited in NSQ. The stamp alone does not
+// prove that the canary is new, because the difference between our clock and the clock of nsqd is not known at first. So the
+// canaries must also arrive at the pace at which they were sent. Canaries of a backlog arrive faster.
 func (s *state) detectTwin(h *events.Heartbeat, delay, now time.Duration) {
 	if s.cfg.Started.IsZero() || h.ID != s.cfg.Observer || h.Incarnation == s.cfg.Started.UnixMilli() || now-delay < s.since(s.cfg.Started) {
 		return
@@ -53,7 +53,7 @@ func (s *state) detectTwin(h *events.Heartbeat, delay, now time.Duration) {
 	t.last = now
 }
 
-// settleConflict determines whether there is a conflict, and emits an event when that changes.
+// settleConflict determines whether there is a conflict. It emits an event when a conflict begins and when it ends.
 func (s *state) settleConflict(m moment) {
 	earliest := int64(0)
 	for start, t := range s.twins {

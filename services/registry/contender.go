@@ -3,42 +3,45 @@ package registry
 import "time"
 
 // (incarnation, seq) orders the heartbeats of one server, but a live process may break this order: its host started with an
-// earlier clock, its container has the same start time at each start, its clock was ahead and is corrected, or a damaged
-// message raised its seq. A heartbeat that breaks the order is a contender. It is ignored at first, because NSQ delivers late
-// and more than once: it may come from a process that is gone.
+// earlier clock, its container has the same start time at each start, its clock was ahead and is corrected, or a damaged message
+// raised its seq. A heartbeat that breaks the order is a contender. NSQ delivers messages late and more than once, so a
+// contender may also be an old message of a process that is gone. Therefore a contender is ignored at first.
 //
-// The time at which nsqd received the heartbeat distinguishes the two cases. It is the time of receipt minus the delay, from
-// which pipeline.ClockSkew removes the differences between the clocks of nsqd and this process. A heartbeat that waited in a
-// queue was published before the newest heartbeat of the record, and never takes its place. A contender does if
+// To tell a live process from an old message, the registry compares when nsqd received each heartbeat. This is the time of receipt here
+// minus the delay in NSQ; pipeline.ClockSkew removes the differences between the clocks from the delay. A heartbeat that waited in a
+// queue was published before the newest heartbeat of the record, so it never replaces the record. A contender replaces the record if
 //
-//	it was published after the newest heartbeat of the record, and so was an earlier contender,
-//	the two are half an interval apart, because an nsqd that was paused gives one stamp to all messages that waited, and
+//	an earlier contender and this contender were both published after the newest heartbeat of the record,
+//	at least half an interval lies between the two contenders, because a paused nsqd gives one stamp to all messages that waited, and
 //	the next heartbeat of the record is overdue: see record.overdue.
 //
-// So of two live processes with one id, the registered one stays as long as its heartbeats arrive.
+// So of two live processes with one id, the registered process stays as long as its heartbeats arrive.
+//
+// There is one exception. If the record was rewound (see rewind) and a heartbeat repeats its newest seq, the sender does not increment
+// seq. The heartbeat is then accepted at once, if it was published at least half an interval after the newest heartbeat of the record.
 
-// maxLeap is the largest increase of seq between two heartbeats. Twice the nanoseconds between the two are added, for senders
-// that use a clock as seq. A larger increase means that the message is damaged.
+// maxLeap is the largest increase of seq from one heartbeat to the next. leaps adds twice the nanoseconds between the two
+// heartbeats, because some senders use a clock in nanoseconds as seq. A larger increase means that the message is damaged.
 const maxLeap = 1 << 20
 
-// leaps reports whether seq is further above that of the record than maxLeap allows.
+// leaps reports whether the seq of b is further above the newest seq of r than maxLeap allows.
 func (r *record) leaps(b *arrival) bool {
-	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.received == 0 { // the time of the last heartbeat is not known after a restart
+	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.received == 0 { // received is 0: r is from a snapshot, so r.sent is not known
 		return false
 	}
 	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))
 }
 
-// contend notes a heartbeat that is out of order, and reports whether its sender takes the place of r.
+// contend notes the contender b, and reports whether the sender of b replaces r. why is the reason for ignoring b if it does not.
 func (s *state) contend(b *arrival, r *record, why objection) bool {
 	silence := b.sent() - r.sent
 	again := b.Incarnation == r.incarnation && b.ordinal == r.ordinal
 	switch {
-	case silence <= 0: // an echo
+	case silence <= 0: // b was published before the newest heartbeat of r
 		return false
-	case again && silence < r.interval()/2: // a copy, published through another nsqd when the first did not respond
+	case again && silence < r.interval()/2: // b is a copy, which the sender published to another nsqd because the first nsqd did not respond
 		return false
-	case again && r.rewound(): // this sender does not increment seq
+	case again && r.rewound(): // the sender of r does not increment seq
 		return true
 	}
 	proven := s.heardTwice(b, r.sent) && silence >= r.overdue()
@@ -48,8 +51,9 @@ func (s *state) contend(b *arrival, r *record, why objection) bool {
 	return proven
 }
 
-// heardTwice notes a heartbeat that was published after since, and reports whether it is at least half an interval younger
-// than the first such heartbeat. After a gap of a TTL the next heartbeat counts as the first.
+// heardTwice notes b, which was published after since. It reports whether the sender of b has published an earlier heartbeat
+// after since, and the first such heartbeat is at least half an interval older than b. The first heartbeat after a gap of more
+// than a TTL starts anew: it counts as the first such heartbeat.
 func (s *state) heardTwice(b *arrival, since time.Duration) bool {
 	g := s.ignored.entry(b)
 	if g == nil {
@@ -63,16 +67,16 @@ func (s *state) heardTwice(b *arrival, since time.Duration) bool {
 	return b.sent()-g.first >= b.Interval()/2
 }
 
-// contended reports whether a contender of r publishes while r is silent. Silence then does not expire r. The second
-// heartbeat of the contender takes the place of r. If it cannot, for example because another server has its address, r is
-// kept for at most three TTL.
+// contended reports whether r is silent while a contender of r publishes. Silence then does not expire r, because the second
+// heartbeat of the contender replaces r. If the contender cannot replace r, for example because another server has its address,
+// r is kept until three TTL after the last heartbeat of r.
 func (s *state) contended(r *record) bool {
 	g := s.ignored.entries[r.key()]
 	return g != nil && g.last > r.sent && s.clock.last-g.last < g.ttl && s.clock.last-r.sent < 3*r.ttl
 }
 
-// rewind makes r accept a seq that is not above its ordinal. It starts a round that no earlier process of this incarnation
-// had; otherwise later events would repeat the ids of earlier ones.
+// rewind makes r accept a seq that is not above r.ordinal. Heartbeats then repeat ordinals, so the ids of events need a round
+// that no earlier process of this incarnation had. The time at which b was published is such a round.
 func (r *record) rewind(b *arrival) {
 	d := r.openInquiry()
 	d.firstRound = uint64(max(0, b.PublishedAt.UnixNano()))
@@ -80,10 +84,10 @@ func (r *record) rewind(b *arrival) {
 	r.ordinal = 0
 }
 
-// rewound reports whether an earlier process had the same incarnation and a higher seq.
+// rewound reports whether r was rewound, because an earlier process had the same incarnation and a seq that was not lower.
 func (r *record) rewound() bool { return r.inquiry != nil && r.inquiry.firstRound > 0 }
 
-// succeed applies a heartbeat of another incarnation than that of r.
+// succeed applies a heartbeat whose incarnation is not the incarnation of r.
 func (s *state) succeed(b *arrival, r *record) outcome {
 	stone := s.tombstones.find(r.key())
 	why := objectionNone
@@ -111,8 +115,8 @@ func (s *state) admit(b *arrival) outcome {
 	if stone == nil {
 		return s.register(b, nil, first)
 	}
-	// The first registration of an incarnation has one event id, whichever heartbeat an API server receives first. A
-	// registration after a removal has another id each time.
+	// All API servers give the first registration of an incarnation the same event id: first is 0, whichever heartbeat an API
+	// server receives first. After a removal, the ordinal gives each further registration of the incarnation another event id.
 	if stone.incarnation == b.Incarnation {
 		first = b.ordinal
 	}
@@ -123,7 +127,7 @@ func (s *state) admit(b *arrival) outcome {
 	if why == objectionEcho {
 		return outcomeOutdated
 	}
-	since := time.Duration(never) // heartbeats beside the process that was registered then count, too
+	since := time.Duration(never) // b has another incarnation than the removed server: heartbeats from before the removal count, too
 	if b.Incarnation == stone.incarnation {
 		since = stone.ended
 	}
@@ -137,13 +141,13 @@ func (s *state) admit(b *arrival) outcome {
 	return outcomeOutdated
 }
 
-// farAhead is how far an incarnation may lie in the future. A clock that is further ahead gives an incarnation that later
-// processes do not reach for a long time, so it must not replace a live server with a correct one.
+// farAhead is how far in the future an incarnation may lie. If it lies further ahead, the clock of its host is wrong, and later
+// processes of the server have lower incarnations for a long time. So it must not replace a live server whose incarnation is correct.
 const farAhead = 5 * time.Minute
 
-// aheadOf reports whether the incarnation of b is far in the future and that of r is not. The present is the latest of three
-// clocks: our wall clock, our wall clock at the start plus the time since, and the clock of nsqd. So no incarnation is in the
-// future only because a clock was set back.
+// aheadOf reports whether the incarnation of b is far in the future and the incarnation of r is not. The present is the latest
+// of three times: the wall clock of this process, its wall clock at the epoch of the state plus the monotonic time since then,
+// and the clock of nsqd. So no incarnation counts as far in the future only because one of the clocks was set back.
 func (s *state) aheadOf(b *arrival, r *record) bool {
 	latest := max(b.ReceivedAt.UnixMilli(), b.PublishedAt.UnixMilli(), s.epoch.UnixMilli()+b.now.Milliseconds()) + farAhead.Milliseconds()
 	return b.Incarnation > latest && r.incarnation <= latest

@@ -8,8 +8,8 @@
 //	Report  ──▶ calls   ──▶│ Run: state│──▶ Probes   servers to probe; the results go to Report
 //	Members ──▶ calls   ──▶└───────────┘──▶ results  by reply channel, immutable
 //
-// Order: the messages of one goroutine are applied in the order in which it sent them. A call, such as a tick or a query, is
-// applied after every heartbeat that was in the mailbox before it.
+// The registry applies the messages of one goroutine in the order in which this goroutine sent them. It applies a call, such as
+// a tick or a query, after every heartbeat that was in the mailbox before the call.
 //
 // The life of one incarnation of a server, and the event of each step:
 //
@@ -20,14 +20,14 @@
 //	                            ╰────── recovered ────────╯  a heartbeat, or its id in answer to a probe
 //
 //	alive, suspect ── left ──▶ gone, with a tombstone: this incarnation does not return within its TTL
-//	alive, suspect ── replaced ──▶ gone, followed by the registered (moved: updated) of its successor
+//	alive, suspect ── replaced ──▶ gone; the event of its successor follows: registered, or updated if the successor moved
 //
-// A server that expired is registered again after two heartbeats that are half an interval apart. lease.go measures silence,
-// verdict.go decides when it ends a server, mode.go has the modes.
+// An incarnation that expired is registered again after two heartbeats that are half an interval apart. lease.go measures
+// silence, verdict.go decides when silence ends a server, mode.go defines the modes.
 //
-// (incarnation, seq) orders the heartbeats of a server, not their arrival: NSQ delivers messages more than once and in any order.
-// contender.go describes how a live sender that breaks this order replaces a silent server, objection.go which heartbeats are
-// ignored after an end.
+// (incarnation, seq) gives the order of the heartbeats of a server. The order of arrival does not count, because NSQ delivers
+// messages more than once and in any order. contender.go describes how a live sender that breaks the order of (incarnation, seq)
+// replaces a silent server. objection.go describes which heartbeats are ignored after a server was removed.
 //
 // README.md in this folder is for users.
 package registry

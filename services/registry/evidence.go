@@ -7,16 +7,16 @@ type Probe struct {
 	Service, ID string
 	Addr        string // IP:port
 	Incarnation int64
-	Contested   bool // a newer server with the same id has the address, so the id alone proves nothing
+	Contested   bool // a newer server of another service has the same id and address, so the id alone proves nothing
 }
 
-// Evidence is the result of a probe, or a failure that the proxy met. It is ignored unless the server still has the address and
-// the incarnation that it names.
+// Evidence is the result of a probe, or a failure that the proxy met. The registry ignores evidence unless the server still has
+// the address and the incarnation that the evidence names.
 type Evidence struct {
 	Probe
 	Finding Finding
 	Source  Source
-	Began   time.Time // a heartbeat published later refutes evidence against the server
+	Began   time.Time // start of the probe or request; a heartbeat published later refutes evidence against the server
 	Ended   time.Time
 }
 
@@ -24,7 +24,7 @@ type Evidence struct {
 type Source string
 
 const (
-	SourceProbe Source = "probe" // a probe that the registry wanted
+	SourceProbe Source = "probe" // a probe that the registry requested
 	SourceProxy Source = "proxy" // a request that the proxy sent
 )
 
@@ -32,12 +32,12 @@ const (
 type Finding string
 
 const (
-	FindingIdentified Finding = "identified" // it answered with its own identity
-	FindingAccepted   Finding = "accepted"   // it accepted a connection and gave no identity, or that of another incarnation
-	FindingRefused    Finding = "refused"    // it refused two connections, 250 ms apart
+	FindingIdentified Finding = "identified" // the server answered with its own identity
+	FindingAccepted   Finding = "accepted"   // the server accepted a connection, but gave no identity or the identity of another incarnation
+	FindingRefused    Finding = "refused"    // the address refused two connections, 250 ms apart
 	FindingStranger   Finding = "stranger"   // a server with another id or service answered
-	FindingSilent     Finding = "silent"     // it did not accept the connection, or did not answer in time
-	FindingFailing    Finding = "failing"    // requests to it fail; only the proxy reports this
+	FindingSilent     Finding = "silent"     // the address did not accept the connection, or did not answer in time
+	FindingFailing    Finding = "failing"    // requests to the server fail; only the proxy reports this
 	FindingUnknown    Finding = "unknown"    // this process could not send a probe
 )
 
@@ -47,8 +47,8 @@ func Findings() []Finding {
 }
 
 const (
-	extensions = 2 // maximum of the intervals by which accepted connections extend a lease
-	shortened  = 1 // the same for a server with a successor on its address: enough to survive one lost heartbeat
+	extensions = 2 // maximum number of intervals by which accepted connections extend a lease
+	shortened  = 1 // value of extensions for a server with a successor at its address: enough to survive one lost heartbeat
 )
 
 // report applies evidence about a server.
@@ -65,12 +65,12 @@ func (s *state) report(e Evidence) {
 	}
 	switch {
 	case e.Finding == FindingIdentified && s.contested(r) && !e.Contested:
-		// The prober did not know that the id alone proves nothing. The next probe knows.
+		// The prober accepted the id as proof, because r was not contested yet when the probe began. The next probe has Contested set.
 	case e.Finding == FindingIdentified:
 		s.confirm(r, began, m)
 	case r.sent > began: // a newer heartbeat refutes the evidence
 	case e.Finding == FindingUnknown:
-		if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone { // then a probe that could not be sent counts as failed
+		if unheard, alone := s.unheard(r, s.clock.lease); unheard >= alone { // probes renew the lease no more, so an unsent probe counts as failed
 			q.fail(began)
 		}
 	default:
@@ -79,7 +79,8 @@ func (s *state) report(e Evidence) {
 	}
 }
 
-// confirm renews the lease of a server that answered a probe with its id, within the limit of unheard.
+// confirm applies the answer of a server to a probe with its id. It renews the lease, unless r has been without heartbeats for
+// too long: see unheard.
 func (s *state) confirm(r *record, began time.Duration, m moment) {
 	q := r.inquiry
 	q.failed, q.extended = 0, 0
@@ -92,13 +93,13 @@ func (s *state) confirm(r *record, began time.Duration, m moment) {
 		return
 	}
 	if !r.provisional {
-		q.round++ // a heartbeat with this ordinal may have caused a recovered event already
+		q.round++ // a recovered event with this ordinal may exist already, from a heartbeat
 	}
 	s.recover(r, stepConfirmed, m)
 }
 
-// weigh applies evidence against a server. Evidence of the proxy makes it suspect, so that it is probed. Evidence of a probe may
-// remove it.
+// weigh applies evidence against a server. Evidence of the proxy makes the server suspect, so that it is probed. Evidence of a
+// probe can remove the server.
 func (s *state) weigh(r *record, e Evidence, m moment) {
 	q := r.inquiry
 	switch {
@@ -121,8 +122,8 @@ func (s *state) weigh(r *record, e Evidence, m moment) {
 	}
 }
 
-// refute applies evidence that r is gone. If r is not suspect yet, because it was probed as a control or in mode blind, it becomes
-// suspect and is probed again.
+// refute applies evidence that r is gone. If r is not suspect yet, because it was probed as a control or while the lease clock
+// was slow, r becomes suspect and is probed again. If r is suspect, r is removed as soon as the limit on expiries allows.
 func (s *state) refute(r *record, why step, m moment) {
 	known := r.suspect
 	s.suspect(r, stepUnreachable, m)

@@ -7,22 +7,22 @@ import (
 	"rollcall/events"
 )
 
-// Explanation is why a server is in its state.
+// Explanation says why a server is in its state.
 type Explanation struct {
 	Server      events.Server       `json:"server"`
 	Summary     string              `json:"summary"`    // the explanation in words
-	Mode        Mode                `json:"mode"`       // of the registry
-	Heartbeats  []ReceivedHeartbeat `json:"heartbeats"` // the newest ones, oldest first
-	Probes      []ProbeResult       `json:"probes"`     // the newest ones, oldest first
+	Mode        Mode                `json:"mode"`       // mode of the registry
+	Heartbeats  []ReceivedHeartbeat `json:"heartbeats"` // the newest heartbeats, oldest first
+	Probes      []ProbeResult       `json:"probes"`     // the newest results of probes and failures of the proxy, oldest first
 	Transitions []Change            `json:"transitions"`
-	Ignored     *Ignored            `json:"ignored,omitempty"` // recent heartbeats of this id that were ignored
+	Ignored     *Ignored            `json:"ignored,omitempty"` // recent heartbeats with this id that were ignored
 }
 
 // ReceivedHeartbeat is one heartbeat of a server.
 type ReceivedHeartbeat struct {
 	ReceivedAt time.Time `json:"received_at"`
 	Seq        uint64    `json:"seq"`
-	DelayMS    int64     `json:"delay_ms"` // time in NSQ
+	DelayMS    int64     `json:"delay_ms"` // how long the heartbeat waited in NSQ
 	Via        string    `json:"via"`
 }
 
@@ -33,7 +33,8 @@ type Change struct {
 	Reason events.Cause `json:"reason"`
 }
 
-// explain returns nil if the server is not registered, and then what is known about its end.
+// explain returns the explanation of a registered server. If the server is not registered, explain returns nil and a description
+// of its end.
 func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	r := s.servers[k]
 	ignored := s.ignored.of(k, now)
@@ -66,7 +67,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	return e, ""
 }
 
-// absent describes the end of a server that is not registered.
+// absent describes how and when a server that is not registered was removed, and its newest ignored heartbeat.
 func (s *state) absent(k key, ignored *Ignored) string {
 	words := "never registered"
 	if stone := s.tombstones.find(k); stone != nil {
@@ -79,12 +80,12 @@ func (s *state) absent(k key, ignored *Ignored) string {
 	return words
 }
 
-// words describes the last ignored heartbeat.
+// words identifies the newest ignored heartbeat and says why it was ignored.
 func (i *Ignored) words() string {
 	return fmt.Sprintf("(incarnation %d, seq %d, %s, at %s) because %s", i.Incarnation, i.Seq, i.Addr, i.Last.Format(time.TimeOnly), i.Detail)
 }
 
-// summary describes the state of a server.
+// summary describes the state of a server, the silence since its newest heartbeat, and what happens to it next.
 func (s *state) summary(r *record, now time.Duration) string {
 	ms := func(d time.Duration) time.Duration { return max(0, d).Round(time.Millisecond) }
 	v, silence := s.verdict(r, s.clock.at(now), s.mode), now-r.sent

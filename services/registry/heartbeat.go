@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// observe applies one heartbeat or leave.
+// observe applies one heartbeat, leave or canary, and counts the outcome.
 func (s *state) observe(m message) outcome {
 	v := s.apply(m)
 	s.counts.outcomes[v]++
@@ -16,7 +16,7 @@ func (s *state) observe(m message) outcome {
 
 func (s *state) apply(m message) outcome {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
-	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // nor does it prove that messages arrive in time
+	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // such a heartbeat does not prove that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return outcomeStale
@@ -55,11 +55,12 @@ func newArrival(m message, now time.Duration) *arrival {
 
 func (b *arrival) moment() moment { return moment{b.ReceivedAt, b.now} }
 
-// sent is when nsqd received it.
+// sent returns when nsqd received the heartbeat, by the time of the state.
 func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
-// register registers the sender of b in place of older, which may be nil. It ignores b if the address belongs to a newer server,
-// or if the registry is full. first is the ordinal in the id of the event: 0 for the first registration of the incarnation.
+// register registers the sender of b in place of older, which may be nil. It ignores b if another server has the address and its
+// incarnation is not lower, or if the incarnation of b is far in the future and the incarnation of this server is not. It also ignores
+// b if the registry is full. first is the ordinal in the id of the registered event: 0 for the first registration of the incarnation.
 func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	holder := s.holder(b, older)
 	switch {
@@ -87,13 +88,13 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	return outcomeTaken
 }
 
-// livedBefore reports whether the incarnation of b has ended at the seq of b or a higher one.
+// livedBefore reports whether a process with the incarnation of b was removed after it had sent the seq of b or a higher seq.
 func (s *state) livedBefore(b *arrival) bool {
 	stone := s.tombstones.find(key{b.Service, b.ID})
 	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.ordinal <= stone.ordinal
 }
 
-// holder returns the server other than r that has the address of b, or nil.
+// holder returns the server of the same service that has the address of b, or nil if there is none or it is r.
 func (s *state) holder(b *arrival, r *record) *record {
 	if h := s.byAddr[key{b.Service, b.Addr}]; h != r {
 		return h
@@ -101,9 +102,9 @@ func (s *state) holder(b *arrival, r *record) *record {
 	return nil
 }
 
-// replace removes r, which may be nil, in favor of the sender of b. The id of the event contains the incarnation of the successor,
-// not the newest ordinal of r, because API servers may have received different heartbeats of r before. round makes the id unique
-// if the same successor replaces r again.
+// replace removes r, which may be nil, in favor of the sender of b. All API servers should give the replaced event the same id,
+// but each may have received a different last heartbeat of r. So the id contains the incarnation of the successor, not
+// r.ordinal. round makes the id unique if the same successor replaces r again.
 func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	if r == nil {
 		return
@@ -113,7 +114,8 @@ func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 
 // renew applies a heartbeat of the registered incarnation.
 func (s *state) renew(b *arrival, r *record) outcome {
-	// The timestamps of several nsqd are not strictly ordered, so a heartbeat without seq is never outdated.
+	// A heartbeat without seq is ordered by the timestamp of nsqd. The clocks of several nsqd differ, so such a heartbeat is
+	// never outdated.
 	if b.Incarnation > 0 && (b.ordinal <= r.ordinal || r.leaps(b)) {
 		why := objectionSeq
 		r.arrived.late(r.ordinal - b.ordinal)
@@ -135,11 +137,11 @@ func (s *state) renew(b *arrival, r *record) outcome {
 		}
 	}
 	s.receive(b, r)
-	// A heartbeat that waited long in NSQ renews the lease from the time when it was published. It does not end a suspicion
-	// unless it is recent and newer than the evidence.
+	// A heartbeat renews the lease from the time when it was published, even if it waited long in NSQ. The heartbeat ends a
+	// suspicion only if it is recent and newer than the evidence.
 	if r.suspect && s.clock.at(b.now).sub(r.stamp)-s.clock.grace < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
-			r.openInquiry().round++ // an event may have reported a recovery at its ordinal already
+			r.openInquiry().round++ // a recovered event with this ordinal may exist already
 		}
 		s.recover(r, stepRecovered, b.moment())
 	}
@@ -170,7 +172,7 @@ func (s *state) receive(b *arrival, r *record) {
 	s.schedule(r, b.now)
 }
 
-// update applies a changed description of r.
+// update applies a heartbeat that changes the description of r, for example its address or weight.
 func (s *state) update(b *arrival, r *record) {
 	s.replace(s.holder(b, r), stepDisplaced, b, b.ordinal)
 	moved := b.Addr != r.view.Addr
@@ -182,7 +184,7 @@ func (s *state) update(b *arrival, r *record) {
 	if r.suspect {
 		view.State = events.StateSuspect
 	}
-	if moved && r.inquiry != nil { // nothing is known about the new address
+	if moved && r.inquiry != nil { // the evidence is about the old address
 		r.inquiry.clear()
 		r.inquiry.evidenceAt, r.inquiry.probe.notBefore = never, 0
 	}
@@ -195,8 +197,9 @@ func (s *state) update(b *arrival, r *record) {
 	}
 }
 
-// leave removes a server that published a leave, and leaves a tombstone even if the server is unknown. A leave without an
-// incarnation, as a person publishes it, removes the registered incarnation unless a heartbeat was published after the leave.
+// leave removes a server that published a leave. If the server is not registered, leave adds a tombstone, unless a higher
+// incarnation was removed lately. A leave that a person publishes may have no incarnation: it removes the registered
+// incarnation, unless a heartbeat of the server was published after the leave.
 func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
@@ -207,7 +210,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	case b.Incarnation == 0 && r.incarnation > 0 && b.sent() <= r.sent,
 		b.Incarnation == 0 && r.incarnation == 0 && b.ordinal < r.ordinal,
 		b.Incarnation > 0 && b.Incarnation < r.incarnation,
-		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // of an earlier process
+		b.Incarnation == r.incarnation && r.rewound() && b.sent() <= r.sent: // the leave is from an earlier process with this incarnation
 		s.ignore(b, objectionLeave)
 		return outcomeOutdated
 	case b.Incarnation == r.incarnation:
@@ -220,7 +223,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	return outcomeTaken
 }
 
-// rememberLeave adds a tombstone for an incarnation that was never registered.
+// rememberLeave adds a tombstone for the incarnation of a leave that is not registered.
 func (s *state) rememberLeave(b *arrival) {
 	s.tombstones.add(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,

@@ -14,30 +14,30 @@ type ignored struct {
 	seq         uint64
 	addr, via   string
 	count       uint64
-	began, at   int64         // when the first and the last were received, Unix nanoseconds
-	seen        time.Duration // when the last was received, by the time of state
-	first, last time.Duration // when contending heartbeats were published; see heardTwice
-	ttl         time.Duration // of the sender
+	began, at   int64         // when the first and the newest ignored heartbeat were received, Unix nanoseconds
+	seen        time.Duration // when the newest ignored heartbeat was received, by the time of the state
+	first, last time.Duration // when the first and the newest contender were published; see heardTwice
+	ttl         time.Duration // TTL of the sender
 }
 
 const (
-	ignoredFor     = time.Minute // an entry is dropped when no heartbeat has come for this time, or for the TTL if that is longer
-	ignoredUnknown = 1000        // a server that was never registered gets no entry while there are this many
+	ignoredFor     = time.Minute // an entry is dropped after this time without an ignored heartbeat, or after the TTL of the sender if that is longer
+	ignoredUnknown = 1000        // while there are this many entries, a server without record and tombstone gets none
 )
 
-// ignoring remembers ignored heartbeats, for explain, for the log, and to tell a contender from an echo. Entries of
-// registered and removed servers are bounded by the number of these; ignoredUnknown bounds the others.
+// ignoring remembers ignored heartbeats, for explain, for the log, and to tell a contender from an old message. The entries of
+// registered and removed servers are at most as many as these servers; ignoredUnknown bounds the entries of other senders.
 type ignoring struct {
 	entries map[key]*ignored
 	max     int
 	sweepAt time.Duration
-	counts  [objections]uint64  // since the start, by objection
-	latest  [objections]ignored // the last one, by objection
+	counts  [objections]uint64  // ignored heartbeats and leaves since the start, by objection
+	latest  [objections]ignored // the newest ignored heartbeat or leave, by objection
 }
 
 func newIgnoring(max int) ignoring { return ignoring{entries: make(map[key]*ignored), max: max} }
 
-// entry returns the entry of the sender of b, which it adds if necessary. It returns nil if there is no room.
+// entry returns the entry of the sender of b, and adds the entry if there is none. It returns nil if there are max entries.
 func (i *ignoring) entry(b *arrival) *ignored {
 	k := key{b.Service, b.ID}
 	g := i.entries[k]
@@ -85,11 +85,11 @@ func (s *state) ignore(b *arrival, why objection) {
 	i.latest[why] = *g
 }
 
-// Ignored describes the ignored heartbeats and leaves of one server.
+// Ignored describes the ignored heartbeats and leaves of one server. The fields from Incarnation to Detail describe the newest one.
 type Ignored struct {
 	Count       uint64    `json:"count"`
-	Since       time.Time `json:"since"` // when the first was received
-	Last        time.Time `json:"last"`  // when the last was received; the fields below describe this one
+	Since       time.Time `json:"since"` // when the first ignored heartbeat or leave was received
+	Last        time.Time `json:"last"`  // when the newest ignored heartbeat or leave was received
 	Incarnation int64     `json:"incarnation"`
 	Seq         uint64    `json:"seq"`
 	Addr        string    `json:"addr"`
@@ -105,8 +105,8 @@ func (g *ignored) explain() *Ignored {
 	}
 }
 
-// of returns nil if nothing of that server was ignored lately. An entry that heardTwice added may have no ignored heartbeat
-// yet.
+// of returns nil if no heartbeat of this server was ignored lately. heardTwice can add an entry before a heartbeat is ignored;
+// such an entry has the count 0.
 func (i *ignoring) of(k key, now time.Duration) *Ignored {
 	g := i.entries[k]
 	if g == nil || g.count == 0 || now-g.seen >= max(ignoredFor, g.ttl) {
@@ -115,14 +115,14 @@ func (i *ignoring) of(k key, now time.Duration) *Ignored {
 	return g.explain()
 }
 
-// IgnoredCause counts the heartbeats and leaves that were ignored for one cause, and describes the last one.
+// IgnoredCause counts the heartbeats and leaves that were ignored for one cause, and describes the newest one.
 type IgnoredCause struct {
-	Count       uint64 // since the start
+	Count       uint64 // number of heartbeats and leaves since the start
 	Service, ID string
 	Ignored
 }
 
-// Ignored returns what was ignored since the start, by cause, for the log.
+// Ignored returns one IgnoredCause for each cause for which a heartbeat or leave was ignored since the start. The log uses it.
 func (r *Registry) Ignored(ctx context.Context) ([]IgnoredCause, error) {
 	return query(ctx, r, func(s *state) []IgnoredCause {
 		var all []IgnoredCause

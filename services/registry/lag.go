@@ -2,28 +2,30 @@ package registry
 
 import "time"
 
-// A message shows the state of its sender at the time of its stamp, not at the time of its arrival. The lag of an nsqd is the
-// age of the newest stamp that came through it, when that message was applied. It does not matter where the message waited:
-// in nsqd's queue, in the socket, in the pipeline or in the mailbox. An nsqd through which no message arrives is silent; it
-// has no lag, because canaries bring a new stamp every second as long as any message arrives.
+// A message shows the state of its sender at the time of its stamp, not at the time of its arrival. The stamp is when nsqd
+// received the message. The lag of an nsqd is the age of the newest stamp that came through it, at the time when the registry
+// applied the message with this stamp. It does not matter where the message waited: in the queue of nsqd, in the socket, in the
+// pipeline or in the mailbox. An nsqd through which no message arrives is silent and has no lag: as long as any message arrives,
+// canaries bring a new stamp every second. With h, s and L as in lease.go:
 //
 //	explains(nsqd) = min(h, lag - 1 s)   0 if the lag is below 1 s, or the nsqd is silent
-//	grace          = the largest of them, over every nsqd
+//	grace          = the largest explains(nsqd) of all nsqd
 //	age of a lease = L - grace - stamp
 //
-// A heartbeat through the slowest nsqd may be on the way for as long as the lag. Under a steady lag of D, a lease is
-// therefore never older than without the lag, and every end is found D - 1 s later. While a lag grows by one second per
-// second, ages do not grow.
+// A heartbeat through the slowest nsqd may be on the way for as long as the lag. Under a steady lag of D, with D - 1 s at most
+// h, the lease of a live server therefore gets at most about 1 s older than without the lag, and every end is found D - 1 s
+// later. While a lag grows by one second per second, grace grows as fast as L, so ages do not grow.
 //
-// Grace is at most an interval, so that a lag that grows for ever does not keep dead servers for ever. An nsqd with a lag of
-// more than h + 1 s counts as silent in s: if it is one of three, L runs at two thirds of its speed; if all are so late, L
-// stands still, and only evidence ends a server.
+// Grace is at most h, because otherwise a lag that grows forever would keep dead servers forever. An nsqd with a lag of more
+// than h + 1 s counts as silent in s. If one of three nsqd is so late, L runs at two thirds of its speed. If every nsqd is so
+// late, L stands still, and only evidence ends a server.
 
-// lagLimit is the largest lag that changes nothing.
+// lagLimit is the largest lag that makes no lease younger.
 const lagLimit = time.Second
 
-// measure updates the lag at a tick. before is the time of the tick before: the newest message was applied after it, so the
-// lag is at least the difference. The lag stays until a newer message arrives or the nsqd is silent.
+// measure updates the lag at a tick. before is the time of the previous tick. If reach has grown since then, the message with
+// this stamp was applied after before, so its age was at least before - reach. This is the new lag. The lag stays until reach
+// grows again or the nsqd is silent.
 func (s *nsqd) measure(before time.Duration) {
 	switch {
 	case s.silent:
@@ -34,18 +36,18 @@ func (s *nsqd) measure(before time.Duration) {
 	s.newer = false
 }
 
-// late reports whether messages arrive through the nsqd, but too late.
+// late reports whether messages arrive through the nsqd, but later than lagLimit allows.
 func (s *nsqd) late() bool { return s.lag > lagLimit }
 
-// explains returns the part of every age that the lag of an nsqd may explain.
+// explains returns the part of the age of a lease that the lag of an nsqd can cause.
 func (c *leaseClock) explains(s *nsqd) time.Duration {
 	return min(c.interval, max(0, s.lag-lagLimit))
 }
 
-// tooLate reports whether messages through an nsqd are so old that it counts as silent.
+// tooLate reports whether the lag of an nsqd is so large that the nsqd counts as silent.
 func (c *leaseClock) tooLate(s *nsqd) bool { return s.lag > c.interval+lagLimit }
 
-// explained returns how long a message may have waited in the mailbox at a tick that comes g after the tick before.
+// explained returns how long a message may wait in the mailbox without stopping L. g is the time between this tick and the previous tick.
 func (c *leaseClock) explained(g time.Duration) time.Duration {
 	if c.grace == 0 {
 		return lagLimit

@@ -2,9 +2,9 @@ package registry
 
 import "time"
 
-// canary notes that a canary arrived through an nsqd that saw knows. A canary counts as lost when it waited in NSQ for more
-// than lagLimit, or when the gap before it is too long. Lag alone does not show a backlog: nsqd takes messages in turn from
-// memory and from disk, so a new message can overtake those that wait.
+// canary notes that a canary arrived through an nsqd. A canary counts as lost if it waited in NSQ for more than lagLimit, or if
+// no canary arrived for canaryGap before it. The lag alone does not show a backlog: nsqd takes messages in turn from memory and
+// from disk, so a new message can overtake older messages that still wait.
 func (c *leaseClock) canary(via string, now, delay time.Duration) {
 	s := c.nsqds[via]
 	if s == nil {
@@ -16,11 +16,11 @@ func (c *leaseClock) canary(via string, now, delay time.Duration) {
 	s.canaryEver, s.canaryAt = true, max(s.canaryAt, now)
 }
 
-// canaryGap is the time without a canary through one nsqd after which one counts as lost.
+// canaryGap is 1.8 intervals of canaries. After this time without a canary through an nsqd, one canary counts as lost.
 func (c *leaseClock) canaryGap() time.Duration { return c.canaries * 9 / 5 }
 
-// late reports whether, since the tick before, messages waited in an nsqd that is receiving, or were lost there. The
-// registry may then not know yet what servers have published.
+// late reports whether, since its last call, messages waited in an nsqd that is receiving, or were lost there. The registry may
+// then not know yet which servers are alive.
 func (c *leaseClock) late() (late bool) {
 	late, c.backlog = c.backlog, false
 	for _, s := range c.nsqds {
@@ -32,8 +32,8 @@ func (c *leaseClock) late() (late bool) {
 	return late
 }
 
-// whole reports whether every server that publishes is registered: no message was late for an interval, or the registry
-// was restored from a snapshot that is fresh.
+// whole reports whether every server that publishes is registered. This is so if no message was late for an interval, or if the
+// registry was restored from a fresh snapshot.
 func (s *state) whole(at time.Time) bool {
 	if s.clock.late() {
 		s.lateAt = s.clock.lease

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// leaseClock measures how long servers have been silent. Silence counts only as far as this process could have received a
-// heartbeat, so that no server expires because an nsqd hangs, this process pauses or the network is cut. The clock learns of
-// every message and every tick, and reads no other clock. Its time, L below, advances at a tick by
+// leaseClock measures how long servers have been silent. Silence counts only while this process could have received a heartbeat,
+// so that no server expires because an nsqd hangs, this process pauses or the network is cut. The clock learns of every message
+// and every tick, and reads no other clock. Its time, L below, advances at a tick by
 //
 //	L += min(g, 2d) * s
 //
@@ -16,52 +16,52 @@ import (
 //
 //	h  is the interval of heartbeats
 //	d  is the interval of ticks
-//	g  is the time since the tick before, by the monotonic clock
+//	g  is the time since the previous tick, by the monotonic clock
 //	K  is the number of nsqd that have delivered a message or to which this process was ever connected
 //	s  is the part of K that is receiving; 0 if a message waited in the mailbox for more than 1 s + grace
 //
-// An nsqd is receiving while messages arrive through it, and silent after 2.5 s without one. This process publishes a canary
-// to each nsqd every second, which passes through publishing, queue, RDY, TCP, handler and mailbox. A server publishes each
-// heartbeat to a random nsqd. If one of three nsqd is silent, a third of the heartbeats may be delayed, so time counts two thirds.
+// An nsqd is receiving while messages arrive through it, and silent after 2.5 s without a message. This process publishes a canary to
+// each nsqd every second, which passes through publishing, queue, RDY, TCP, handler and mailbox. A server publishes each heartbeat to
+// a random nsqd. If one of three nsqd is silent, a third of the heartbeats may be delayed, so L advances at two thirds of its speed.
 //
-// An nsqd outside of K may not exist. An nsqd that accepts connections and delivers nothing is in K, because servers can publish
-// to it: its topic may be paused. lag.go describes the effect of late messages.
+// An nsqd outside of K possibly does not exist, so it does not slow L. An nsqd that accepts connections and delivers nothing is
+// in K, because servers can publish to it: its topic may be paused. lag.go describes the effect of late messages.
 //
 // Credits give back the time that should not have counted:
 //
-//	this process paused (g > 2d)  min(h, g - d)         messages that queued meanwhile have an interval to arrive
-//	an nsqd becomes silent        2.5 s                 until now its silence counted against servers
-//	an nsqd is receiving again    min(h, time silent)   messages that it held back have an interval to arrive
+//	this process paused (g > 2d)  min(h, g - d)                   messages that queued meanwhile have an interval to arrive
+//	an nsqd becomes silent        min(h, 2.5 s + explains(nsqd))  until now its silence counted against servers
+//	an nsqd is receiving again    min(h, time silent)             messages that it held back have an interval to arrive
 //
 // A pause of this process does not make an nsqd silent.
 //
-// A credit c makes every lease younger by c, but not younger than a new one. It moves the stamps, so L never decreases. Of several
-// credits at one tick the largest counts, because they give back the same time. If an nsqd keeps changing or every tick is late,
-// dead servers must expire all the same. Therefore the credits have a limit, which is at most 2h + 2.5 s and grows by half of what
-// L advances.
+// A credit c makes every lease younger by c, but not younger than a new lease. A credit moves the stamps, so L never decreases.
+// If there are several credits at one tick, only the largest counts, because all of them give back the same time. Dead servers
+// must expire even if an nsqd keeps changing or every tick is late. Therefore the sum of the credits has a limit, which is at
+// most 2h + 2.5 s and grows by half of what L advances.
 //
 //	age of a lease = L - grace - stamp        stamp = max(stamp, L - delay) at each heartbeat
 //
-// The delay is the time that the heartbeat waited in NSQ, see pipeline.ClockSkew. The clock of the sender is not used.
+// The delay is the time that the heartbeat waited in NSQ: see pipeline.ClockSkew. The clock of the sender is not used.
 type leaseClock struct {
 	interval, tick time.Duration // h and d
-	canaries       time.Duration // interval of the canaries through each nsqd
+	canaries       time.Duration // interval of the canaries through one nsqd
 
 	lease       leaseTime     // L at the last tick
-	creditLimit time.Duration // credit that is left
-	last        time.Duration // time of that tick
-	receiving   int64         // s = receiving/known until the next tick
-	known       int64
-	unreached   int           // known nsqd that are not in K
-	grace       time.Duration // part of every age that late messages explain; see lag.go
+	creditLimit time.Duration // sum of the credits that may still be given
+	last        time.Duration // time of the last tick
+	receiving   int64         // number of receiving nsqd; s = receiving/known until the next tick
+	known       int64         // number of nsqd in K; s = receiving/known
+	unreached   int           // number of listed nsqd that are not in K
+	grace       time.Duration // part of the age of every lease that late messages explain; see lag.go
 
-	reached     func(addr string) bool // see Config; nil: never
+	reached     func(addr string) bool // see Config.Reached; nil: this process was never connected
 	nsqds       map[string]*nsqd
-	recent      *nsqd         // nsqd of the last message; the next one is often from the same
-	lastMessage time.Duration // receipt of the last message through any nsqd
-	oldest      time.Duration // receipt of the oldest message since the last tick, or forever
+	recent      *nsqd         // nsqd of the last message; the next message often comes through the same nsqd
+	lastMessage time.Duration // when the newest message through any nsqd was received
+	oldest      time.Duration // when the oldest message since the last tick was received; forever if there is none
 
-	backlog bool // a heartbeat has waited in NSQ for its TTL since the last call of late
+	backlog bool // since the last call of late, a heartbeat arrived that had waited in NSQ for its TTL
 }
 
 func newLeaseClock(interval, tick, canaries time.Duration) leaseClock {
@@ -73,12 +73,11 @@ func newLeaseClock(interval, tick, canaries time.Duration) leaseClock {
 // maxCreditLimit is the upper bound of creditLimit.
 func (c *leaseClock) maxCreditLimit() time.Duration { return 2*c.interval + c.silentAfter() }
 
-// silentAfter is the time without a message after which an nsqd counts as silent: two canaries and half of the next one are
-// missing by then.
+// silentAfter is the time without a message after which an nsqd counts as silent. It is 2.5 intervals of canaries: two canaries
+// are missing by then, and half an interval is a margin.
 func (c *leaseClock) silentAfter() time.Duration { return c.canaries * 5 / 2 }
 
-// at returns the latest lease time that the next tick could assign to now. A heartbeat that is stamped with it is never older
-// than it really is.
+// at returns the latest lease time that the next tick can assign to now. A lease that starts at this time never looks older than it is.
 func (c *leaseClock) at(now time.Duration) leaseTime { return c.lease.add(min(now-c.last, 2*c.tick)) }
 
 func (c *leaseClock) share(g time.Duration) time.Duration {
@@ -102,12 +101,12 @@ func (c *leaseClock) received(via string, now, delay time.Duration) {
 		s.reach, s.newer = at, true
 	}
 	s.ever, s.delay = true, delay
-	s.at = max(s.at, now, c.last) // a message that waited in the mailbox is applied after the last tick
+	s.at = max(s.at, now, c.last) // a message from before the last tick waited in the mailbox, and counts as received at the last tick
 	c.lastMessage = max(c.lastMessage, s.at)
 	c.oldest = min(c.oldest, now)
 }
 
-// blind reports whether every nsqd is silent, because no message has arrived for silentAfter.
+// blind reports whether no message has arrived through any nsqd for silentAfter.
 func (c *leaseClock) blind() bool { return c.last-c.lastMessage >= c.silentAfter() }
 
 // advance moves L to a tick and returns the credit for every lease. known lists the addresses of the existing nsqd; if it is
@@ -115,7 +114,7 @@ func (c *leaseClock) blind() bool { return c.last-c.lastMessage >= c.silentAfter
 func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Duration) {
 	lag := c.last - c.oldest
 	c.oldest = forever
-	now = max(now, c.last) // several goroutines read the time, so it may go back a little
+	now = max(now, c.last) // several goroutines read the time, so now can be a little before the last tick
 	g := now - c.last
 	if g > 2*c.tick {
 		credit = min(c.interval, g-c.tick)
@@ -139,7 +138,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	return credit
 }
 
-// forgive removes a pause of this process from the silence of every nsqd.
+// forgive shortens the silence of every nsqd by a pause of this process.
 func (c *leaseClock) forgive(pause, now time.Duration) {
 	c.lastMessage = min(c.lastMessage+pause, now)
 	for _, s := range c.nsqds {
@@ -149,7 +148,7 @@ func (c *leaseClock) forgive(pause, now time.Duration) {
 	}
 }
 
-// updateKnown adds and removes nsqd.
+// updateKnown makes c.nsqds hold the nsqd with the addresses in known, and no others.
 func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	for _, addr := range known {
 		if c.nsqds[addr] == nil {
@@ -167,8 +166,8 @@ func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	}
 }
 
-// examine updates the reception of every nsqd, counts those that are receiving, and returns the credit for the changes. before
-// is the time of the tick before.
+// examine updates the reception of every nsqd, counts the receiving nsqd, and returns the credit for nsqd that became silent or
+// are receiving again. before is the time of the previous tick.
 func (c *leaseClock) examine(now, before time.Duration) (credit time.Duration) {
 	c.receiving, c.known, c.unreached, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
@@ -212,7 +211,7 @@ func (c *leaseClock) silentNSQD() []string {
 	return silent
 }
 
-// credit makes every lease younger by c, but not younger than a new one.
+// credit makes every lease younger by c, but not younger than a new lease.
 func (s *state) credit(c time.Duration) {
 	s.credited += c
 	l := s.clock.lease

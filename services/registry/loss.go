@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Gaps in seq show how many heartbeats are lost. They do not show where, because a server publishes each heartbeat to a
-// random nsqd; canaries show the loss of each nsqd. A heartbeat counts as lost when lossWindow later ones of its server have
-// arrived and it has not, so a wrong order is no loss. Heartbeats without seq are not counted.
+// Gaps in seq show how many heartbeats are lost. They do not show which nsqd lost them, because a server publishes each
+// heartbeat to a random nsqd; canaries show the loss of each nsqd. A heartbeat counts as lost when it has not arrived, but
+// lossWindow later heartbeats of its server have. So a wrong order is no loss. Heartbeats without seq are not counted.
 const (
-	lossWindow = 8               // heartbeats, 40 s by default
-	lossPeriod = time.Minute     // the rate covers the current period and the one before
+	lossWindow = 8               // number of heartbeats; 8 intervals of 5 s are 40 s by default
+	lossPeriod = time.Minute     // length of a period; the rate covers the current and the previous period
 	lossLimit  = 0.01            // rate above which the detail of the mode mentions it
-	lossLeast  = 3               // with fewer lost heartbeats the detail does not mention the rate
-	lossJump   = 1 << lossWindow // a gap of this length or more starts a new sequence
+	lossLeast  = 3               // with fewer lost heartbeats the detail of the mode does not mention the rate
+	lossJump   = 1 << lossWindow // a gap in seq of this length or more starts a new sequence, so nothing in the gap counts as lost
 )
 
 // tally counts heartbeats that were due, by seq, and how many of them were lost.
@@ -29,7 +29,7 @@ func (t tally) rate() float64 {
 	return float64(t.lost) / float64(t.due)
 }
 
-// losses holds the tallies since the start, of this period, and of the period before.
+// losses holds the tallies since the start, of the current period, and of the previous period.
 type losses struct {
 	all, now, before tally
 	since            time.Duration
@@ -48,7 +48,7 @@ func (l *losses) turn(now time.Duration) {
 
 func (l *losses) recent() tally { return l.now.add(l.before) }
 
-// remark returns a sentence about the loss, or nothing if it is low.
+// remark returns a sentence about the loss, or "" if the loss is low.
 func (l *losses) remark() string {
 	t := l.recent()
 	if t.lost < lossLeast || t.rate() <= lossLimit {
@@ -58,13 +58,13 @@ func (l *losses) remark() string {
 		100*t.rate(), t.lost, t.due)
 }
 
-// arrived describes the heartbeats before the newest one: bit i is set if the heartbeat i+1 before it has arrived.
+// arrived says which heartbeats before the newest one have arrived: bit i stands for the heartbeat whose seq is lower by i+1.
 type arrived uint8
 
-// allArrived is the value after the first heartbeat: none is missing before it.
+// allArrived is the value after the first heartbeat of a server: no heartbeat before it counts as missing.
 const allArrived arrived = 1<<lossWindow - 1
 
-// advance moves on to a seq that is higher by step, and returns the tally of the heartbeats that leave the window.
+// advance makes the heartbeat whose seq is higher by step the newest one. It returns the tally of the heartbeats that leave the window.
 func (a *arrived) advance(step uint64) tally {
 	if step >= lossJump {
 		*a = allArrived
@@ -80,14 +80,14 @@ func (a *arrived) advance(step uint64) tally {
 	return tally{due: step, lost: step - uint64(bits.OnesCount(out))}
 }
 
-// late notes a heartbeat with a seq that is lower than the newest one by behind.
+// late notes the arrival of a heartbeat whose seq is lower than the newest seq by behind.
 func (a *arrived) late(behind uint64) {
 	if behind-1 < lossWindow {
 		*a |= 1 << (behind - 1)
 	}
 }
 
-// count notes a heartbeat that is the first one or the newest one of its server.
+// count notes b if it is the first heartbeat of r, or if its seq is above the newest seq of r.
 func (l *losses) count(r *record, b *arrival) {
 	switch {
 	case b.Seq == 0:

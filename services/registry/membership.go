@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// Mode is how far the registry trusts its reception: see README.md.
+// Mode says how far the registry trusts its reception: see README.md.
 type Mode = events.Mode
 
 // The values of Mode.
@@ -21,13 +21,13 @@ const (
 // Membership is the set of known servers at one revision. It is immutable and may be kept and shared.
 type Membership struct {
 	Revision   uint64
-	Generation uint64 // of this process; each new Membership has a higher one, even if no event was emitted
+	Generation uint64 // number of this Membership in this process; each new Membership has a higher one, even if no event was emitted
 	Mode       Mode
-	Complete   bool      // every server that publishes is known; see whole
-	Silent     []string  // nsqd through which no message arrives, sorted
+	Complete   bool      // the registry knows every server that publishes; see whole
+	Silent     []string  // addresses of the nsqd through which no message arrives, sorted
 	Conflict   *Conflict // another API server with the same id, or nil
-	// Servers are sorted by service and id. Their vitals (seq, last seen, age, load, via) are those at the last transition of
-	// each server, because a heartbeat that changes nothing makes no new membership. Registry.List has the current vitals.
+	// Servers are sorted by service and id. Their vitals (seq, last seen, age, load, via) are the vitals at the last transition
+	// of each server, because a heartbeat that changes nothing makes no new membership. Registry.List has the current vitals.
 	Servers []*events.Server
 }
 
@@ -35,8 +35,8 @@ type Membership struct {
 type vitals struct {
 	Seq       uint64
 	LastSeen  time.Time
-	LastProbe time.Time     // zero if a heartbeat is newer
-	Age       time.Duration // of the lease
+	LastProbe time.Time     // when the server last answered a probe; zero if a heartbeat is newer
+	Age       time.Duration // age of the lease
 	Load      *events.Load
 	Via       string
 }
@@ -50,8 +50,8 @@ type Query struct {
 	Service string
 	State   events.State
 	Zone    string
-	Tags    []string    // the server has all of them
-	Meta    events.Meta // the server has all of them
+	Tags    []string    // the server has all of these tags
+	Meta    events.Meta // the server has all of these entries
 }
 
 // Matches reports whether q selects s.
@@ -74,7 +74,7 @@ func (q *Query) all() bool {
 	return q.Service == "" && q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
-// without returns a copy of s without servers.
+// without returns a copy of s that contains no servers.
 func (s *Membership) without() *Membership {
 	part := *s
 	part.Servers = nil

@@ -7,8 +7,8 @@ import (
 	"rollcall/events"
 )
 
-// message is a heartbeat in the mailbox. The goroutine of the sender computes the fingerprint, because many goroutines send and
-// only one applies.
+// message is a heartbeat in the mailbox. The goroutine that calls Observe computes the fingerprint, because many goroutines call
+// Observe, but only the goroutine of Run applies messages.
 type message struct {
 	heartbeat   *events.Heartbeat
 	receipt     events.Receipt
@@ -21,9 +21,9 @@ func newMessage(h *events.Heartbeat, r events.Receipt) message {
 
 var hashSeed = maphash.MakeSeed()
 
-// fingerprintOf returns a hash of the fields of a heartbeat whose change updates the server. Comparing fingerprints reads no strings
-// of the record, which at 10 000 servers are in no CPU cache. With a probability of 2^-64 a change has the same fingerprint, and
-// is then emitted with the next change.
+// fingerprintOf returns a hash of the fields of a heartbeat that update the server if they change. Comparing fingerprints reads
+// no strings of the record, which at 10 000 servers are in no CPU cache. With a probability of 2^-64 a change leaves the
+// fingerprint the same; this change is then emitted together with the next change.
 func fingerprintOf(h *events.Heartbeat) uint64 {
 	var array [256]byte // enough for most heartbeats; stays on the stack
 	b := array[:0]
@@ -34,7 +34,7 @@ func fingerprintOf(h *events.Heartbeat) uint64 {
 	for _, t := range h.Tags {
 		str(t)
 	}
-	str("") // end of the tags, none of which is empty
+	str("") // marks the end of the tags; no tag is empty
 	for _, e := range h.Meta {
 		str(e.Key)
 		str(e.Value)

@@ -9,22 +9,23 @@ import (
 	"rollcall/events"
 )
 
-// Mode holding. If many servers are suspect at once, the cause is more likely this process or the network than the servers.
-// Eureka stops evicting below 85 % of the expected heartbeats for the same reason.
+// If many servers are suspect at once, the cause is more likely this process or the network than the servers. Mode holding
+// therefore limits expiries. Eureka stops evicting below 85 % of the expected heartbeats for the same reason.
 const (
-	massPercent = 15 // of all servers; more suspects begin mode holding
-	fewServers  = 10 // with fewer servers massSmall and calmSmall apply
-	massSmall   = 50
-	calmPercent = 10 // of all servers; no more suspects end mode holding
-	calmSmall   = 34
-	expiryShare = 10 // one of so many servers may expire per second, unless the mode is normal
+	massPercent = 15 // percentage of all servers; mode holding begins with more suspects than that
+	fewServers  = 10 // with fewer servers massSmall and calmSmall replace massPercent and calmPercent
+	massSmall   = 50 // massPercent for fewer than fewServers servers
+	calmPercent = 10 // percentage of all servers; mode holding ends with no more suspects than that
+	calmSmall   = 34 // calmPercent for fewer than fewServers servers
+	expiryShare = 10 // one of this many servers may expire per second, unless the mode is normal
 )
 
-// settle sets the mode at a tick, g after the one before.
+// settle sets the mode at a tick. g is the time since the previous tick.
 //
 //	blind    no message arrives through any nsqd
 //	warming  for TTL + interval after a start, or after mode blind
-//	holding  from more than 15 % suspects (half if there are fewer than 10 servers) until there are at most 10 % (a third)
+//	holding  from two or more suspects that are more than 15 % of all servers, until at most one server or 10 % is suspect;
+//	         with fewer than 10 servers 50 % and 34 % replace 15 % and 10 %
 //	normal   otherwise
 func (s *state) settle(m moment, g time.Duration) {
 	s.refill(g)
@@ -53,7 +54,7 @@ func (s *state) settle(m moment, g time.Duration) {
 	}
 }
 
-// mass reports whether too many servers are suspect at once.
+// mass reports whether so many servers are suspect at once that mode holding begins or continues.
 func (s *state) mass() bool {
 	percent, calm := massPercent, calmPercent
 	if len(s.servers) < fewServers {
@@ -65,8 +66,8 @@ func (s *state) mass() bool {
 	return s.suspects > 1 && s.suspects*100 > percent*len(s.servers)
 }
 
-// refill allows further expiries for the time g: a tenth of the fleet per second, so that a fleet that is gone expires in ten
-// seconds. The fleet is the number of servers when the mode was last normal, or the maximum since.
+// refill raises the allowance of expiries for the time g: by a tenth of the fleet per second, so that a fleet that is gone expires in
+// ten seconds. In mode normal the fleet is the number of servers. In other modes it is the maximum since the mode was last normal.
 func (s *state) refill(g time.Duration) {
 	s.fleet = max(s.fleet, len(s.servers))
 	if s.mode == ModeNormal {
@@ -76,7 +77,7 @@ func (s *state) refill(g time.Duration) {
 	s.allowance = min(perSecond, s.allowance+perSecond*g.Seconds())
 }
 
-// allow reports whether one more server may expire now. If so, it counts the expiry.
+// allow reports whether one more server may expire now. If it may, allow counts the expiry.
 func (s *state) allow() bool {
 	if s.mode == ModeNormal {
 		return true
@@ -105,7 +106,7 @@ func (s *state) enterMode(to Mode, why events.Cause, m moment) {
 	})
 }
 
-// modeDetail describes a mode.
+// modeDetail describes what the mode m means now, for people.
 func (s *state) modeDetail(m Mode) string {
 	switch m {
 	case ModeBlind:

@@ -16,8 +16,8 @@ func (m moment) wall() time.Time { return wall(m.at.UnixNano()) }
 // wall converts Unix nanoseconds to the form that views and events show: UTC, in milliseconds.
 func wall(unixNano int64) time.Time { return time.Unix(0, unixNano).UTC().Truncate(time.Millisecond) }
 
-// leaseTime is a time of the lease clock, which stands still or runs slowly while messages do not arrive: see leaseClock. It
-// cannot be compared with other times.
+// leaseTime is a time of the lease clock, which stands still or runs slowly while messages do not arrive: see leaseClock. A
+// leaseTime cannot be compared with other times.
 type leaseTime time.Duration
 
 func (t leaseTime) add(d time.Duration) leaseTime { return t + leaseTime(d) }

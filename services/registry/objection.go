@@ -2,32 +2,32 @@ package registry
 
 import "fmt"
 
-// objection is why a heartbeat or a leave is ignored.
+// objection is the reason for ignoring a heartbeat or a leave.
 type objection uint8
 
 const (
 	objectionNone        objection = iota
-	objectionEcho                  // published before its server was removed
-	objectionIncarnation           // the incarnation is older than the registered one
-	objectionSeq                   // the seq is not above the newest one
-	objectionLeap                  // the seq is too far above the newest one
+	objectionEcho                  // the heartbeat was published before its server was removed
+	objectionIncarnation           // the incarnation is lower than the registered incarnation
+	objectionSeq                   // the seq is not above the newest seq
+	objectionLeap                  // the seq is too far above the newest seq
 	objectionAhead                 // the incarnation is far in the future
-	objectionEnded                 // the incarnation was replaced, and another one is registered
+	objectionEnded                 // the incarnation was replaced, and another incarnation is registered
 	objectionLeft                  // the incarnation has left
-	objectionUnproven              // the first heartbeat since its server was removed
-	objectionAddress               // another server has its address
+	objectionUnproven              // the heartbeat is the first one since its server was removed
+	objectionAddress               // another server has the address of the heartbeat
 	objectionFull                  // the registry is full
-	objectionStale                 // it waited in NSQ for its TTL
-	objectionLeave                 // a leave of an older incarnation or process, or a late leave without incarnation
+	objectionStale                 // the heartbeat waited in NSQ for its TTL or longer
+	objectionLeave                 // the leave is of an older incarnation or process, or is late and has no incarnation
 	objections
 )
 
-// name returns one word, for logs and the API.
+// name returns the objection as one word, for logs and the API.
 func (o objection) name() string {
 	return [objections]string{"", "echo", "incarnation", "seq", "leap", "ahead", "replaced", "left", "unproven", "address", "full", "stale", "leave"}[o]
 }
 
-// words returns a sentence about a heartbeat with this incarnation and seq.
+// words returns a sentence that says why a heartbeat with this incarnation and seq was ignored.
 func (o objection) words(incarnation int64, seq uint64) string {
 	const until = "; the server is accepted when two such heartbeats arrive while the registered process is silent for 1.5 intervals"
 	switch o {
@@ -57,16 +57,16 @@ func (o objection) words(incarnation int64, seq uint64) string {
 	return "it was published before its server was removed"
 }
 
-// objection returns why the sender of a heartbeat is not registered at once, after the removal that the tombstone describes.
-// A heartbeat that was published before the removal is an echo, however long NSQ kept it. After the removal, a heartbeat of
+// objection returns why the heartbeat b does not register its sender at once, or objectionNone. t describes the last removal of
+// the server. A heartbeat of an incarnation above t.highest registers: it is from another process. Any other heartbeat that was
+// published before the removal is an echo, however long NSQ kept it. After the removal, a heartbeat of
 //
-//	a newer incarnation                            registers: it is another process
-//	the incarnation that the removed one replaced  registers: it was there before, and is alive
-//	an incarnation that left                       is ignored for a TTL, then the second heartbeat registers
+//	the incarnation that the removed one replaced  registers: its process was there before, and is alive
+//	an incarnation that left                       is ignored for a TTL; then the second heartbeat registers
 //	an incarnation that expired                    registers when it is the second one
-//	an incarnation that lost its address           registers if its seq goes on, otherwise the second heartbeat
+//	an incarnation that lost its address           registers if its seq goes on, otherwise when it is the second one
 //	another older incarnation                      registers when it is the second one, or a TTL after the removal
-//	no incarnation, like the removed one           registers: it is another process each time
+//	no incarnation, if the removed one had none    registers: it is another process each time
 func (t *tombstone) objection(b *arrival) objection {
 	over := b.now >= t.olderUntil
 	switch {

@@ -2,8 +2,8 @@ package registry
 
 import "rollcall/events"
 
-// outbox is the bounded queue of the events to publish. An event has its revision before it enters the queue, so subscribers
-// notice a dropped event by the gap.
+// outbox is the bounded queue of the events to publish. An event gets its revision before it enters the queue, so a dropped
+// event leaves a gap in the revisions, which subscribers notice.
 type outbox struct {
 	queue   []events.Event
 	max     int

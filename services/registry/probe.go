@@ -4,15 +4,15 @@ import "time"
 
 const (
 	probeEvery = time.Second      // time between two probes of a suspect
-	probeTries = 10               // number of probes at that pace; then there is one per interval until a heartbeat arrives
-	probeLost  = 10 * time.Second // time without a report after which a probe is sent again
+	probeTries = 10               // number of probes at the pace of probeEvery; then one probe per interval of the server until a heartbeat arrives
+	probeLost  = 10 * time.Second // if a probe is not reported for this time, it is sent again
 )
 
-// probeState is when one server is probed.
+// probeState says when one server is probed.
 type probeState struct {
-	sent      int           // probes since the last heartbeat
+	sent      int           // number of probes since the last heartbeat
 	notBefore time.Duration // earliest time of the next probe
-	pending   bool          // a prober has a probe and has not reported yet
+	pending   bool          // a prober has received a probe and has not reported its result yet
 	wanted    bool          // the server is to be probed
 	queued    bool          // the server is in the queue
 }
@@ -20,12 +20,12 @@ type probeState struct {
 // probeScheduler decides which servers are probed, and when.
 type probeScheduler struct {
 	enabled   bool
-	queue     []*record     // oldest first, each server at most once
-	answered  time.Duration // start of the newest probe that a server answered
+	queue     []*record     // servers to probe, the longest waiting first, each at most once
+	answered  time.Duration // start of the newest probe that any server answered
 	controlAt time.Duration // earliest time of the next control probe
 }
 
-// want queues a probe of r, if probes are enabled and the last probe is long enough ago.
+// want queues a probe of r, if probes are enabled and the earliest time of the next probe has come.
 func (p *probeScheduler) want(r *record, now time.Duration) {
 	if !p.enabled || now < r.openInquiry().probe.notBefore {
 		return
@@ -69,7 +69,7 @@ func (p *probeScheduler) pop() {
 func (p *probeScheduler) reported(r *record, f Finding, began, tick time.Duration) {
 	q := &r.inquiry.probe
 	q.pending = false
-	q.notBefore = began + r.probeInterval() - tick/2 // so that the tick nearest to began + probeInterval probes again
+	q.notBefore = began + r.probeInterval() - tick/2 // so that the tick nearest to began + probeInterval sends the next probe
 	if f != FindingSilent && f != FindingUnknown {
 		p.answered = max(p.answered, began)
 	}
@@ -83,14 +83,14 @@ func (r *record) probeInterval() time.Duration {
 	return probeEvery
 }
 
-// answersElsewhere reports whether any server has answered a probe since failedAt, or there is only one server. Otherwise the
-// network of this process may be the cause of failed probes.
+// answersElsewhere reports whether any server has answered a probe since failedAt, or whether there is only one server. If it
+// returns false, the network of this process may be the cause of failed probes.
 func (s *state) answersElsewhere(failedAt time.Duration) bool {
 	return s.probes.answered >= failedAt || len(s.order) == 1
 }
 
-// probeControl probes another server if probes of r fail and no server has answered since: see answersElsewhere. It chooses the
-// server with the newest heartbeat that is not suspect. It probes at most once a second.
+// probeControl probes another server if probes of r fail and no server has answered since: see answersElsewhere. Of the servers
+// that are not suspect and may be probed now, it chooses the server with the newest heartbeat. It probes at most once a second.
 func (s *state) probeControl(r *record, now time.Duration) {
 	if known := r.suspicion(); known.failed == 0 || s.answersElsewhere(known.failedAt) || now < s.probes.controlAt {
 		return

@@ -23,28 +23,28 @@ const (
 	NSQDReceiving Reception = "receiving"
 	NSQDLate      Reception = "late"      // messages are more than 1 s old when the registry applies them
 	NSQDSilent    Reception = "silent"    // no message has arrived for 2.5 s
-	NSQDNew       Reception = "new"       // no message has arrived yet, and the nsqd has been known for less than 2.5 s
-	NSQDUnreached Reception = "unreached" // this process was never connected to it and got no message; it slows no lease
+	NSQDNew       Reception = "new"       // no message has arrived yet, and the nsqd was listed less than 2.5 s ago
+	NSQDUnreached Reception = "unreached" // no message has arrived for 2.5 s, and this process was never connected to the nsqd, which slows no lease
 )
 
 // nsqd is what the lease clock knows about the messages that arrive through one nsqd.
 type nsqd struct {
 	addr        string
-	ever        bool          // a message has arrived through it
-	joined      bool          // no message has arrived, but this process was connected to it
-	at          time.Duration // of the last message, or when the nsqd became known
-	delay       time.Duration // how long that message waited in NSQ
+	ever        bool          // a message has arrived through this nsqd
+	joined      bool          // this process was connected to this nsqd before any message arrived
+	at          time.Duration // when the last message arrived; before the first message, when the nsqd was listed or joined
+	delay       time.Duration // how long the last message waited in NSQ
 	silent      bool
 	silentSince time.Duration
-	until       leaseTime // L when the nsqd was last silent or too late
+	until       leaseTime // lease time when the nsqd was last silent or too late
 
-	reach time.Duration // the newest stamp that came through it, by our clock
-	newer bool          // reach has moved since the tick before
-	lag   time.Duration // see lag.go
+	reach time.Duration // newest stamp of a message through this nsqd, by our clock
+	newer bool          // reach has grown since the previous tick
+	lag   time.Duration // age of reach when the registry applied the message; see lag.go
 
-	canaryEver bool          // a canary has arrived through it
-	canaryAt   time.Duration // of the last one
-	canaryLost bool          // a canary was late or lost since the tick before
+	canaryEver bool          // a canary has arrived through this nsqd
+	canaryAt   time.Duration // when the last canary arrived
+	canaryLost bool          // a canary was late or lost since the last call of leaseClock.late
 }
 
 func (c *leaseClock) reception(s *nsqd) Reception {
@@ -71,9 +71,9 @@ func (c *leaseClock) list() []NSQD {
 	return all
 }
 
-// withUnreached extends d, the longest time that a server which answers probes may stay without a heartbeat, for nsqd that
-// this process never reached. A healthy server may publish to those too: with one of two unreached, half of its heartbeats
-// are lost.
+// withUnreached returns d, extended because of the nsqd that this process never reached. d is the longest time that a server may
+// stay without a heartbeat if it answers probes. A healthy server may also publish to unreached nsqd: if one of two nsqd is
+// unreached, half of its heartbeats are lost.
 func (c *leaseClock) withUnreached(d time.Duration) time.Duration {
 	if c.unreached == 0 || c.known == 0 {
 		return d
@@ -81,10 +81,10 @@ func (c *leaseClock) withUnreached(d time.Duration) time.Duration {
 	return d * time.Duration(c.known+int64(c.unreached)) / time.Duration(c.known)
 }
 
-// silentRatio returns the part of the reachable nsqd through which no message arrives now, or only messages that are too late.
+// silentRatio returns the part of the nsqd in K through which no message arrives, or only messages that are too late.
 func (c *leaseClock) silentRatio() float64 { return 1 - float64(c.receiving)/float64(c.known) }
 
-// remarks describes the nsqd that slow the lease clock, and those that are ignored, one sentence each.
+// remarks returns a sentence each about nsqd that are silent, late and unreached, if there are any.
 func (c *leaseClock) remarks() []string {
 	var remarks []string
 	remark := func(format string, args ...any) { remarks = append(remarks, fmt.Sprintf(format, args...)) }
@@ -109,7 +109,7 @@ func (c *leaseClock) remarks() []string {
 	return remarks
 }
 
-// detail describes a mode, and what is wrong with the nsqd and with the delivery of heartbeats.
+// detail describes what the mode m means now, and what is wrong with the nsqd and with the delivery of heartbeats.
 func (s *state) detail(m Mode) string {
 	words := append([]string{s.modeDetail(m)}, s.clock.remarks()...)
 	if loss := s.losses.remark(); loss != "" {

@@ -9,58 +9,58 @@ import (
 	"rollcall/events"
 )
 
-// key names a server.
+// key identifies a server.
 type key struct{ service, id string }
 
 // record holds what the state knows about one server. Most of the memory of an API server is in its records: see
 // BenchmarkMemoryPerServer.
 type record struct {
-	// view is what readers see. They share it, so it is replaced, never changed. Its vitals (seq, last seen, load, via) are
-	// those at the time when it was made.
+	// view is what readers see. Readers share a view, so a change replaces it and never modifies it. The vitals in the view
+	// (seq, last seen, load, via) are from the time when the view was made.
 	view *events.Server
 
-	// A renewal uses only the fields below. Reading the view and its strings would double its cost, because at 10 000 servers
-	// they are in no CPU cache: see BenchmarkObserve. The first three are copies of fields of the view.
+	// A renewal uses only the fields below. Reading the view and its strings would double the cost of a renewal, because at 10 000
+	// servers the strings are in no CPU cache: see BenchmarkObserve. incarnation, ttl and suspect are copies of fields of the view.
 	incarnation int64
 	ttl         time.Duration
 	suspect     bool
 	arrived     arrived
-	fingerprint uint64 // of the heartbeat that the view was made of
+	fingerprint uint64 // fingerprint of the heartbeat that the view was made from
 
-	stamp       leaseTime             // start of the lease: the newest heartbeat or answer to a probe
-	beat        leaseTime             // when the newest heartbeat was published
-	sent        time.Duration         // the same moment, by the time of the state
-	claimed     time.Duration         // when its first heartbeat from its address was published
+	stamp       leaseTime             // start of the lease: lease time of the newest heartbeat or answer to a probe
+	beat        leaseTime             // lease time when the newest heartbeat was published
+	sent        time.Duration         // when the newest heartbeat was published, by the time of the state
+	claimed     time.Duration         // when the first heartbeat from the current address was published, by the time of the state
 	lastSeen    int64                 // when the newest heartbeat was published, Unix nanoseconds
-	ordinal     uint64                // of the newest heartbeat; see the function ordinal
-	via         unique.Handle[string] // nsqd that the newest heartbeat came through
+	ordinal     uint64                // ordinal of the newest heartbeat; see the function ordinal
+	via         unique.Handle[string] // nsqd through which the newest heartbeat came
 	load        *events.Load
-	inquiry     *inquiry // or nil
-	provisional bool     // suspect since a restart, as a precaution; no event was emitted
+	inquiry     *inquiry // nil for most servers
+	provisional bool     // the server is suspect only because this process restored it; no event has reported this suspicion
 
-	due        time.Duration // when to judge it next; this and the next two lines belong to the wheel
+	due        time.Duration // when to judge the server next; due, slot, next and prev belong to the wheel
 	slot       int64
 	next, prev *record
 
-	beats    [keptBeats]beat // a ring buffer
-	received uint64          // number of heartbeats so far
-	changes  []change        // at most keptChanges, the newest last
+	beats    [keptBeats]beat // ring buffer of the newest heartbeats
+	received uint64          // number of heartbeats that this process has applied
+	changes  []change        // at most keptChanges transitions, the newest last
 }
 
-// beat is a heartbeat as explain shows it. beat and change are kept small.
+// beat is a heartbeat as explain shows it. Each record has several beats and changes, so these types are kept small.
 type beat struct {
-	at      int64 // of the receipt, Unix nanoseconds
+	at      int64 // when the heartbeat was received, Unix nanoseconds
 	ordinal uint64
 	delay   time.Duration
 	via     unique.Handle[string]
 }
 
 type change struct {
-	at   int64 // Unix nanoseconds
+	at   int64 // when the transition happened, Unix nanoseconds
 	step step
 }
 
-// How much explain shows: enough to see the rhythm of the heartbeats and where it broke.
+// How many heartbeats and transitions explain shows: enough to see the rhythm of the heartbeats and where it broke.
 const (
 	keptBeats   = 5
 	keptChanges = 8
@@ -81,11 +81,11 @@ func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
 }
 
-// overdue returns the silence after which the next heartbeat is late. It is more than an interval, because senders vary the
+// overdue returns the silence after which the next heartbeat is late. It is longer than an interval, because senders vary the
 // interval by a tenth, and publish late if they must try another nsqd.
 func (r *record) overdue() time.Duration { return min(r.suspectAfter(), r.interval()*3/2) }
 
-// deadline returns when the server becomes suspect, or expires.
+// deadline returns the lease time at which the server becomes suspect, or at which the lease of a suspect ends without extensions.
 func (r *record) deadline() leaseTime {
 	if r.suspect {
 		return r.stamp.add(r.ttl)
@@ -106,10 +106,10 @@ func (r *record) round() uint64 {
 	return r.inquiry.round
 }
 
-// gone reports whether the server was removed: every other record is in the wheel.
+// gone reports whether the server was removed. A record is in the wheel until its server is removed.
 func (r *record) gone() bool { return r.next == nil }
 
-// advance sets the ordinal and starts the rounds again, if ordinal is newer than that of the record. It reports whether it is.
+// advance sets r.ordinal and starts the rounds again, if ordinal is above r.ordinal. It reports whether ordinal was above r.ordinal.
 func (r *record) advance(ordinal uint64) bool {
 	if ordinal <= r.ordinal {
 		return false
@@ -133,7 +133,7 @@ func (r *record) addChange(c change) {
 	r.changes = append(r.changes, c)
 }
 
-// seq returns the seq of the newest heartbeat, or 0 if the sender states none.
+// seq returns the seq of the newest heartbeat, or 0 if the heartbeats have no seq.
 func (r *record) seq() uint64 {
 	if r.incarnation == 0 {
 		return 0
@@ -141,7 +141,7 @@ func (r *record) seq() uint64 {
 	return r.ordinal
 }
 
-// vitals returns the vitals at a lease time.
+// vitals returns the vitals of r. lease is the lease time at which the age is computed.
 func (r *record) vitals(lease leaseTime) vitals {
 	return vitals{
 		Seq:       r.seq(),
@@ -166,8 +166,8 @@ func (r *record) lastProbe() time.Time {
 	return time.Time{}
 }
 
-// newView makes the view of a server from a valid heartbeat. It copies the strings, because those of the heartbeat keep the
-// whole message in memory.
+// newView makes the view of a server from a valid heartbeat. It copies the strings, because the strings of the heartbeat keep
+// the whole message in memory.
 func newView(h *events.Heartbeat) *events.Server {
 	s := &events.Server{
 		Service:     strings.Clone(h.Service),

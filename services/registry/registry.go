@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	// ErrStopped is returned by every method after Run has returned.
+	// ErrStopped is the error of every call after Run has returned.
 	ErrStopped = errors.New("registry: stopped")
-	// ErrNotFound is returned for a server that is not registered.
+	// ErrNotFound means that the server is not registered. The error of Explain wraps it.
 	ErrNotFound = errors.New("registry: no such server")
 )
 
 // Registry is an actor: a mailbox and a goroutine, Run, that owns the state. All methods are safe for concurrent use. Each
-// returns when it has its result, when its context ends, or with ErrStopped.
+// method with a context returns when it has its result, when the context ends, or when Run returns.
 type Registry struct {
 	mailbox chan message
 	calls   chan func(*state)
@@ -25,10 +25,10 @@ type Registry struct {
 	probes  chan Probe
 	done    chan struct{} // closed when Run has returned
 
-	// Owned by the goroutine of Run.
+	// Only the goroutine of Run uses the fields below.
 	state    *state
 	watchers map[watcher]struct{}
-	notified *Membership // what the watchers received last
+	notified *Membership // membership that the watchers received last
 }
 
 // New returns a registry that is not running, or the error of cfg.Validate.
@@ -49,10 +49,10 @@ func New(cfg Config) (*Registry, error) {
 	}, nil
 }
 
-// Observe puts a heartbeat or a leave into the mailbox. h must be valid and state its interval and TTL, and must not change
-// afterwards. Observe returns before h is applied. It blocks while the mailbox is full.
+// Observe puts a heartbeat, a leave or a canary into the mailbox. h must be valid and state its interval and TTL. The caller
+// must not change h afterwards. Observe returns before h is applied. It blocks while the mailbox is full.
 func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt events.Receipt) error {
-	select { // first, because a mailbox may have room after Run has returned
+	select { // checked first, because the mailbox may have room after Run has returned
 	case <-r.done:
 		return ErrStopped
 	default:
@@ -73,9 +73,9 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 	}
 }
 
-// Tick sets the time and the addresses of the nsqd, as receipts name them. Servers become suspect and expire by silence only in
-// Tick. It returns after it has applied every heartbeat that was in the mailbox and judged every lease. The registry keeps nsqd,
-// which must not change afterwards.
+// Tick sets the time and the addresses of the nsqd, in the form that Receipt.Via has. Servers become suspect and expire by
+// silence only in Tick. Tick returns after it has applied every heartbeat that was in the mailbox and judged every server that
+// is due. The registry keeps the slice nsqd, so the caller must not change it afterwards.
 func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error {
 	_, err := query(ctx, r, func(s *state) struct{} {
 		s.tick(now, nsqd)
@@ -84,12 +84,12 @@ func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error
 	return err
 }
 
-// Probes returns the channel of the probes to send, for one reader. Each result goes to Report. A server is probed at most once
-// a second; while nobody reads, at most one probe of each server waits. The channel is closed when Run returns.
+// Probes returns the channel of the probes to send, for one reader, which passes each result to Report. A server is probed at most
+// once a second. While the reader does not read, at most one probe of each server waits. The channel is closed when Run returns.
 func (r *Registry) Probes() <-chan Probe { return r.probes }
 
-// Report adds evidence about a server. The registry applies it after every heartbeat that was in the mailbox before. Report may
-// return before that.
+// Report adds evidence about a server. The registry applies it after every heartbeat that was in the mailbox before. Report can
+// return before the evidence is applied.
 func (r *Registry) Report(ctx context.Context, e Evidence) error {
 	select {
 	case r.calls <- func(s *state) { s.report(e) }:
@@ -101,8 +101,8 @@ func (r *Registry) Report(ctx context.Context, e Evidence) error {
 	}
 }
 
-// Members returns the membership that q selects. While the membership does not change, the cost for the goroutine of Run does
-// not depend on the number of servers; the goroutine of the caller selects.
+// Members returns the membership that q selects. The goroutine of the caller applies q. So while the membership does not change,
+// the cost for the goroutine of Run does not depend on the number of servers.
 func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
 	membership, err := query(ctx, r, (*state).members)
 	if err != nil {
@@ -111,8 +111,8 @@ func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
 	return membership.Select(q), nil
 }
 
-// List is Members with the vitals of the last tick. The first call after a tick makes Run walk over all servers. The caller owns
-// the result.
+// List is Members with vitals that are at most one tick old. The first call after a tick or a change makes Run read all servers.
+// The caller owns the result.
 func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, error) {
 	type result struct {
 		membership *Membership
@@ -133,8 +133,8 @@ func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membershi
 	return part, nil
 }
 
-// Explain returns why a server is in its state. If the server is not registered the error wraps ErrNotFound and describes its
-// end, as far as it is known.
+// Explain says why a server is in its state. If the server is not registered, the error wraps ErrNotFound and describes how the
+// server ended, as far as that is known.
 func (r *Registry) Explain(ctx context.Context, service, id string, now time.Time) (*Explanation, error) {
 	type result struct {
 		found *Explanation
@@ -153,14 +153,15 @@ func (r *Registry) Explain(ctx context.Context, service, id string, now time.Tim
 	return a.found, nil
 }
 
-// Events returns the channel of all events, in order, for one reader. While nobody reads, events wait in the outbox. The channel
-// is closed when Run returns; Unsent has the events that are left.
+// Events returns the channel of all events, in order, for one reader. While the reader does not read, events wait in the outbox.
+// The channel is closed when Run returns; Unsent then returns the events that still wait.
 func (r *Registry) Events() <-chan events.Event { return r.events }
 
 // Unsent returns the events that were not received. It must be called after Run has returned.
 func (r *Registry) Unsent() []events.Event { return r.state.outbox.queue }
 
-// batch is the number of heartbeats that Run may apply before it serves events, watchers and calls.
+// batch is the number of heartbeats that drain may apply before Run serves events, watchers and calls. If more heartbeats than
+// that wait in the mailbox, drain applies all of them.
 const batch = 512
 
 // Run applies messages until ctx ends. It must be called once, and returns nil.
@@ -204,7 +205,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 }
 
-// drain applies the waiting heartbeats, so that no lease is judged while a heartbeat that renews it waits.
+// drain applies the waiting heartbeats, so that no lease is judged while a heartbeat that renews the lease waits.
 func (r *Registry) drain(s *state) {
 	for range max(batch, len(r.mailbox)) {
 		select {

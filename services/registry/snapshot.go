@@ -14,7 +14,7 @@ import (
 // SnapshotVersion is the version of the format of Snapshot. Other versions are rejected.
 const SnapshotVersion = 1
 
-// Snapshot is the content of the registry for a restart. It is immutable.
+// Snapshot is the content of the registry that survives a restart. It is immutable.
 type Snapshot struct {
 	Version    int              `json:"version"`
 	Observer   string           `json:"observer"`
@@ -23,8 +23,8 @@ type Snapshot struct {
 	Servers    []*events.Server `json:"servers"`
 	Tombstones []Tombstone      `json:"tombstones"`
 
-	// Rounds has, by service/id, the round of each server with one. It makes the ids of later events unique: see
-	// events.EventID.
+	// Rounds maps service/id to the round of the server, if the round is not 0. The round makes the ids of later events unique:
+	// see events.EventID.
 	Rounds map[string]uint64 `json:"rounds,omitempty"`
 }
 
@@ -33,7 +33,7 @@ type Tombstone struct {
 	Service     string       `json:"service"`
 	ID          string       `json:"id"`
 	Incarnation int64        `json:"incarnation"`
-	Ordinal     uint64       `json:"ordinal"` // of its last heartbeat
+	Ordinal     uint64       `json:"ordinal"` // ordinal of the last heartbeat of the server
 	Type        events.Type  `json:"type"`
 	Reason      events.Cause `json:"reason"`
 	Time        time.Time    `json:"time"`
@@ -47,8 +47,8 @@ func (r *Registry) Snapshot(ctx context.Context, now time.Time) (*Snapshot, erro
 // maxSnapshot is the largest number of servers in a Snapshot.
 const maxSnapshot = 1_000_000
 
-// Validate returns an error for the first entry that cannot be restored. Every server of a valid Snapshot could have sent
-// a valid heartbeat, and no two have the same id or address in one service.
+// Validate returns an error for the first entry that cannot be restored. In a valid Snapshot, every server could have sent a
+// valid heartbeat, and no two servers of a service have the same id or the same address.
 func (s *Snapshot) Validate() error {
 	switch {
 	case s.Version != SnapshotVersion:
@@ -89,13 +89,13 @@ func (s *Snapshot) Validate() error {
 	return nil
 }
 
-// restorable validates a server as the heartbeat that would register it, and returns its address.
+// restorable validates the heartbeat that would register s, and returns the address of s.
 func restorable(s *events.Server) (netip.AddrPort, error) {
 	h := heartbeatFrom(s)
 	switch err := h.Validate(); {
 	case err != nil:
 		return netip.AddrPort{}, err
-	case h.IntervalMS == 0 || h.TTLMS == 0: // optional in a heartbeat, but always known of a registered server
+	case h.IntervalMS == 0 || h.TTLMS == 0: // a heartbeat may omit both, but a registered server always has both
 		return netip.AddrPort{}, fmt.Errorf("interval_ms %d and ttl_ms %d, want both", h.IntervalMS, h.TTLMS)
 	}
 	return events.ParseAddr(s.Addr)
@@ -118,10 +118,10 @@ func (g *Tombstone) validate() error {
 	return nil
 }
 
-const keptTombstones = 10_000 // number of tombstones in a Snapshot, the newest ones
+const keptTombstones = 10_000 // maximum number of tombstones in a Snapshot; the newest are kept
 
-// FreshFor is the age up to which a restored Snapshot counts as complete. A process that may be killed must save more
-// often than that, even if nothing changes.
+// FreshFor is the age up to which a restored Snapshot counts as complete. A process that may be killed must save a Snapshot more
+// often than once per FreshFor, even if nothing changes.
 const FreshFor = time.Minute
 
 // snapshot returns the content of the registry at now.
@@ -134,7 +134,7 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 	for i, r := range s.order {
 		view := *r.view
 		r.vitals(lease).apply(&view)
-		if r.provisional { // suspect only because this process restored it
+		if r.provisional { // the server is suspect only because this process restored it
 			view.State = aliveState(view.Weight)
 		}
 		saved.Servers[i] = &view
@@ -150,9 +150,9 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 	return saved
 }
 
-// restore registers the servers of a snapshot. Their present state is unknown, so all of them are suspects, which are
-// probed at once. No event is emitted before a probe or a heartbeat shows a change: subscribers know the servers as they
-// were.
+// restore registers the servers of a snapshot. Their present state is unknown, so each server becomes suspect and is probed at
+// once. No event is emitted before a probe or a heartbeat shows a change, because subscribers already know the servers as the
+// snapshot describes them.
 func (s *state) restore(saved *Snapshot) {
 	s.revision = saved.Revision
 	for i := len(saved.Tombstones) - 1; i >= 0; i-- { // oldest first
@@ -174,8 +174,7 @@ func (s *Snapshot) fresh(now time.Time) bool {
 	return s != nil && now.Sub(s.SavedAt) < FreshFor && !s.SavedAt.After(now)
 }
 
-// restored returns the record of a server from a snapshot. It has the time of mode warming to send a heartbeat or answer a
-// probe.
+// restored returns the record of a server from a snapshot. The server has the time of mode warming to send a heartbeat or answer a probe.
 func (s *state) restored(server *events.Server, round uint64) *record {
 	view := *server
 	view.State = events.StateSuspect

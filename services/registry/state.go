@@ -7,8 +7,8 @@ import (
 	"rollcall/events"
 )
 
-// state is the set of servers and the transitions of them. It is pure: it uses no goroutine, channel, clock, lock or logger. Its
-// time is a Duration on the monotonic clock since its epoch, the first time that it received.
+// state is the set of servers with their transitions. It is pure: it uses no goroutine, channel, clock, lock or logger. Its time
+// is a Duration since the epoch, on the monotonic clock. The epoch is the time of the first receipt or tick.
 type state struct {
 	cfg   Config
 	epoch time.Time
@@ -19,14 +19,14 @@ type state struct {
 	losses   losses
 
 	servers    map[key]*record
-	byAddr     map[key]*record    // key.id is the address
-	latest     map[uint64]*record // by hash of an address: the server that was registered there last
-	services   map[string]int     // number of servers
-	order      []*record          // by service and id, as in Membership
+	byAddr     map[key]*record    // by service and address: key.id is the address
+	latest     map[uint64]*record // by hash of an address: the server that was registered last at this address
+	services   map[string]int     // number of servers of each service
+	order      []*record          // sorted by service and id, as in Membership
 	wheel      wheel
 	tombstones tombstones
 	ignored    ignoring
-	due        []*record // scratch of tick
+	due        []*record // servers that the current tick judges; the memory is reused
 	ticking    bool      // see removeAs
 
 	suspects  int
@@ -34,35 +34,35 @@ type state struct {
 	mode      Mode
 	modeSince time.Time
 	warmAt    time.Duration // when warming ends
-	allowance float64       // number of servers that may expire now, unless the mode is normal
-	fleet     int           // number of servers that allowance grows with: see refill
-	complete  bool          // see whole; never becomes false again
-	lateAt    leaseTime     // when messages were last late
-	silent    []string      // addresses of nsqd; replaced, never changed
+	allowance float64       // number of expiries that are allowed now, unless the mode is normal
+	fleet     int           // number of servers from which refill computes the allowance
+	complete  bool          // the registry knows every server that publishes; see whole; never becomes false again
+	lateAt    leaseTime     // lease time when messages were last late
+	silent    []string      // addresses of the silent nsqd; replaced, never changed
 
-	twins    map[int64]*twin // by start of the process
-	conflict *Conflict       // or nil; replaced, never changed
+	twins    map[int64]*twin // other processes with the id of this one, by their start
+	conflict *Conflict       // nil if there is no conflict; replaced, never changed
 
 	outbox   outbox
 	revision uint64
 
 	generation uint64
-	membership *Membership // nil after a change
-	vitals     []vitals    // nil after a tick or a change
+	membership *Membership // result of members; nil after a change
+	vitals     []vitals    // result of currentVitals; nil after a tick or a change
 	counts     counts
 }
 
-// outcome is the result of a heartbeat or a leave.
+// outcome is the result of applying a message.
 type outcome uint8
 
 const (
-	outcomeTaken     outcome = iota // it registered, renewed, changed or ended a server
-	outcomeCanary                   // it was a canary
-	outcomeUnproven                 // it was the first heartbeat of a server that had ended
-	outcomeOutdated                 // it was older than what is known, or its incarnation has ended
-	outcomeStale                    // it waited in NSQ for its TTL or longer
-	outcomeFull                     // the registry is full
-	outcomeUnmatched                // it was a leave of an unknown server
+	outcomeTaken     outcome = iota // the message registered, renewed, changed or removed a server
+	outcomeCanary                   // the message was a canary
+	outcomeUnproven                 // the message was the first heartbeat of a server that had ended
+	outcomeOutdated                 // the message was older than what is known, its incarnation had ended, or another server has its address
+	outcomeStale                    // the message waited in NSQ for its TTL or longer
+	outcomeFull                     // the message would register a server, but the registry is full
+	outcomeUnmatched                // the message was a leave of an unknown server
 	outcomes
 )
 
@@ -109,7 +109,7 @@ func (s *state) since(t time.Time) time.Duration {
 	return t.Sub(s.epoch)
 }
 
-// age is since for queries, which do not set the epoch.
+// age converts t to the time of the state, as since does, but does not set the epoch. Queries use it.
 func (s *state) age(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		return 0

@@ -12,13 +12,13 @@ type Stats struct {
 	Revision     uint64
 	Mode         Mode
 	ModeSince    time.Time     // zero before the first tick
-	ModeDetail   string        // what the mode means now, in words
-	Complete     bool          // see Membership
-	Conflict     *Conflict     // see Membership
+	ModeDetail   string        // what the mode means now, and problems with nsqd and delivery, in words
+	Complete     bool          // see Membership.Complete
+	Conflict     *Conflict     // see Membership.Conflict
 	NSQD         []NSQD        // each known nsqd, sorted by address
-	SilentRatio  float64       // part of the reachable nsqd that is silent
+	SilentRatio  float64       // part of the reachable nsqd that is silent or too late
 	Unreached    int           // nsqd that this process never reached; they slow no lease
-	Grace        time.Duration // by which every lease is extended because messages are late
+	Grace        time.Duration // time by which every lease is extended because messages are late
 	Due          uint64        // heartbeats that should have arrived, by their seq
 	Lost         uint64        // heartbeats of Due that did not arrive
 	LossRate     float64       // Lost/Due of the last one to two minutes
@@ -27,10 +27,10 @@ type Stats struct {
 	Lease        time.Duration                           // time of the lease clock
 	Credited     time.Duration                           // total of the credits of the lease clock
 	Heartbeats   map[string]uint64                       // by outcome: taken, canary, unproven, outdated, stale, full, unmatched
-	Transitions  map[events.Type]map[events.Cause]uint64 // since the start; every possible transition has an entry
+	Transitions  map[events.Type]map[events.Cause]uint64 // number since the start; every possible transition has an entry
 	Mailbox      int                                     // heartbeats that wait for the registry
 	Outbox       int                                     // events that wait to be published
-	Dropped      uint64                                  // events that were dropped from a full outbox; each is a gap in the revisions
+	Dropped      uint64                                  // events that a full outbox dropped; each is a gap in the revisions
 	Tombstones   int
 }
 

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// suspicion is what is known against a server. A heartbeat clears it unless the evidence is newer.
+// suspicion is the evidence against a server. A heartbeat clears it unless the evidence is newer than the heartbeat.
 type suspicion struct {
-	evidenceAt time.Duration // start of the newest probe or request that failed
-	gone       bool          // evidence proves that the server is gone; why is the step of its end
-	why        step
-	failed     int           // probes in a row that did not confirm the server
-	accepted   int           // failed probes that were accepted by a listener without an id
-	failedAt   time.Duration // start of the first failed probe
+	evidenceAt time.Duration // start of the newest failed probe or request, or first heartbeat of a successor at the address
+	gone       bool          // evidence proves that the server is gone
+	why        step          // if gone: the step by which the server ends
+	failed     int           // number of probes in a row that did not confirm the server
+	accepted   int           // number of failed probes whose connection was accepted, but that got no id
+	failedAt   time.Duration // start of the first of the failed probes
 	extended   int           // intervals by which accepted connections have extended the lease
 }
 
@@ -26,7 +26,7 @@ func (s *suspicion) fail(began time.Duration) {
 
 func (s *suspicion) clear() { s.gone, s.failed, s.extended = false, 0, 0 }
 
-// probes counts the probes in a row that did not confirm the server, in words.
+// probes says in words how many probes in a row did not confirm the server.
 func (s *suspicion) probes() string {
 	accepted := min(s.accepted, s.failed)
 	switch {
@@ -40,14 +40,14 @@ func (s *suspicion) probes() string {
 	return fmt.Sprintf("so far %d failed, %d accepted without an id", s.failed-accepted, accepted)
 }
 
-// inquiry is what the registry knows of a server beyond its heartbeats. Most servers have none.
+// inquiry is what the registry knows of a server beyond its heartbeats. Most servers have no inquiry.
 type inquiry struct {
 	suspicion
 	probe    probeState
 	findings []ProbeResult // at most keptFindings, the newest last
 
-	round      uint64 // of the next event; see events.EventID
-	firstRound uint64 // the round after each new ordinal; see rewind
+	round      uint64 // round of the next event; see events.EventID
+	firstRound uint64 // first round after each new ordinal; see rewind
 }
 
 // openInquiry returns the inquiry of r and makes it if there is none.
@@ -66,7 +66,7 @@ func (r *record) suspicion() suspicion {
 	return r.inquiry.suspicion
 }
 
-// received clears evidence that is older than a heartbeat published at sent.
+// received notes a heartbeat that was published at sent: it clears older evidence, and the probes are counted anew.
 func (q *inquiry) received(sent time.Duration) {
 	q.probe.sent = 0
 	if sent > q.evidenceAt {
@@ -74,13 +74,13 @@ func (q *inquiry) received(sent time.Duration) {
 	}
 }
 
-// clear removes all evidence, and cancels a probe that waits.
+// clear removes all evidence, and cancels a queued probe.
 func (q *inquiry) clear() {
 	q.suspicion.clear()
 	q.probe.wanted = false
 }
 
-// keptFindings is how much evidence explain shows.
+// keptFindings is how many results of probes and failures of the proxy explain shows.
 const keptFindings = 5
 
 // addFinding keeps the newest evidence for explain.

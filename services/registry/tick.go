@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tick advances the lease clock and judges the servers that are due. It looks at no other server.
+// tick advances the lease clock and judges the servers that are due. It reads other servers only for a credit or a control probe.
 func (s *state) tick(at time.Time, nsqd []string) {
 	m := s.moment(at)
 	now := m.now
@@ -29,14 +29,15 @@ func (s *state) tick(at time.Time, nsqd []string) {
 		s.judge(r, m)
 	}
 	s.ticking = false
-	if slices.ContainsFunc(s.due, (*record).gone) { // see removeAs
+	if slices.ContainsFunc(s.due, (*record).gone) { // removeAs left these servers in s.order
 		s.order = slices.DeleteFunc(s.order, (*record).gone)
 	}
 	clear(s.due)
 }
 
-// schedule sets when r is judged next: a suspect at every tick, another server when it could become suspect. The lease clock is
-// never faster than the monotonic clock, so the time of the state is early enough.
+// schedule sets when r is judged next: a suspect at the next tick, another server when it could become suspect. The lease clock
+// is never faster than the monotonic clock, so a server cannot become suspect before that time. A server that is silent, but not
+// suspect because the lease clock was slow, is judged when its next probe is due.
 func (s *state) schedule(r *record, now time.Duration) {
 	due := now + r.suspectAfter() - s.clock.at(now).sub(r.stamp)
 	switch {

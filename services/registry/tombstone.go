@@ -5,27 +5,26 @@ import (
 	"time"
 )
 
-// tombstoneLife is how long a removed server is remembered, or its TTL if that is longer. explain shows it, and heartbeats
-// that were published before the removal are recognized by it. A server that is alive is ignored for at most its TTL: see
-// objection.
+// tombstoneLife is how long a tombstone is kept; a longer TTL of the server replaces it. explain shows the tombstone, and objection uses
+// it to recognize heartbeats that were published before the removal. A server that is alive is ignored for at most its TTL: see objection.
 const tombstoneLife = time.Hour
 
 // tombstone remembers the removal of the last incarnation of one server.
 type tombstone struct {
 	key         key
 	incarnation int64
-	ordinal     uint64 // of its last heartbeat
+	ordinal     uint64 // ordinal of the last heartbeat of the incarnation
 	why         step
-	at          int64         // of the removal, Unix nanoseconds
-	ended       time.Duration // of the removal, by the time of state
-	highest     int64         // highest incarnation that was removed within the last TTL
-	before      int64         // incarnation that this one had replaced; -1: none
-	olderUntil  time.Duration // until then, heartbeats of older incarnations may be late copies
+	at          int64         // when the incarnation was removed, Unix nanoseconds
+	ended       time.Duration // when the incarnation was removed, by the time of the state
+	highest     int64         // highest incarnation of the server that was removed within the last TTL
+	before      int64         // incarnation that the removed incarnation had replaced; -1 if there is none
+	olderUntil  time.Duration // before this time, heartbeats of older incarnations may be late copies
 	until       time.Duration // when the tombstone is dropped
 }
 
-// tombstones holds the last max tombstones in the order of removal. A tombstone that lives longer than tombstoneLife also
-// keeps those behind it.
+// tombstones holds at most max tombstones, in the order of removal. expire stops at the first tombstone that must be kept. So a
+// tombstone that lives longer than tombstoneLife also keeps the tombstones after it.
 type tombstones struct {
 	stones map[key]*list.Element
 	order  *list.List // of *tombstone, oldest first
@@ -53,7 +52,7 @@ func (g *tombstones) add(t tombstone, now, ttl time.Duration) {
 		}
 		switch {
 		case old.incarnation == t.incarnation:
-			t.ordinal, t.before = max(t.ordinal, old.ordinal), old.before // a leave may arrive after one with a higher seq
+			t.ordinal, t.before = max(t.ordinal, old.ordinal), old.before // a leave may arrive after a leave with a higher seq
 		case old.why == stepRestarted:
 			t.before = old.incarnation
 		}

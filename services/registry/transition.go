@@ -6,7 +6,8 @@ import (
 	"rollcall/events"
 )
 
-// suspect makes r suspect, if it is not, and has it probed at once.
+// suspect makes r suspect if it is not, and requests a probe. If the suspicion of r is provisional, suspect emits the event that
+// reports it.
 func (s *state) suspect(r *record, why step, m moment) {
 	if !r.suspect {
 		if q := &r.openInquiry().probe; !q.pending {
@@ -20,7 +21,8 @@ func (s *state) suspect(r *record, why step, m moment) {
 	s.probes.want(r, m.now)
 }
 
-// recover ends a suspicion. It emits no event if none reported the suspicion, as for a restored server.
+// recover ends a suspicion. It emits an event only if an event had reported the suspicion. The provisional suspicion of a
+// restored server was not reported.
 func (s *state) recover(r *record, why step, m moment) {
 	s.setState(r, aliveState(r.view.Weight))
 	if r.provisional {
@@ -30,13 +32,13 @@ func (s *state) recover(r *record, why step, m moment) {
 	s.emit(r, why, m)
 }
 
-// emitSuspected emits the suspicion of a restored server, once there is evidence for it.
+// emitSuspected reports the provisional suspicion of a restored server by an event, once there is evidence against the server.
 func (s *state) emitSuspected(r *record, m moment) {
 	r.provisional = false
 	s.emit(r, stepUnreachable, m)
 }
 
-// setState makes r suspect, or ends that, in the view too.
+// setState sets the state of r to suspect, alive or draining, and makes a new view.
 func (s *state) setState(r *record, to events.State) {
 	view := *r.view
 	view.State = to
@@ -50,7 +52,7 @@ func (s *state) setState(r *record, to events.State) {
 	s.schedule(r, s.clock.last)
 }
 
-// insert adds a server.
+// insert adds r to the registry, but not to the wheel.
 func (s *state) insert(r *record) {
 	s.servers[r.key()] = r
 	s.services[r.view.Service]++
@@ -59,10 +61,10 @@ func (s *state) insert(r *record) {
 	s.order = slices.Insert(s.order, i, r)
 }
 
-// remove takes a server out of the registry, leaves a tombstone and emits why.
+// remove takes r out of the registry, leaves a tombstone, and emits the event of the step why.
 func (s *state) remove(r *record, why step, m moment) { s.removeAs(r, why, r.edition(), m) }
 
-// removeAs is remove with another edition of the event.
+// removeAs is remove with an edition of the event that the caller chooses.
 func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	s.tombstones.add(tombstone{
 		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: m.at.UnixNano(), ended: m.now,
@@ -77,7 +79,7 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	}
 	s.disclaim(r)
 	s.emitAs(r, why, e, m)
-	if s.ticking { // then tick removes every server that ended from the order, in one pass
+	if s.ticking { // tick removes all ended servers from s.order afterwards, in one pass
 		return
 	}
 	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
@@ -88,13 +90,13 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 // edition tells two events of one type and incarnation apart: see events.EventID.
 type edition struct{ ordinal, round uint64 }
 
-// edition returns the edition of an event at the newest heartbeat.
+// edition returns the edition of an event that the newest heartbeat identifies.
 func (r *record) edition() edition { return edition{r.ordinal, r.round()} }
 
-// emit puts the event of a step into the outbox. It has a new revision.
+// emit puts the event of a step into the outbox, with a new revision.
 func (s *state) emit(r *record, why step, m moment) { s.emitAs(r, why, r.edition(), m) }
 
-// emitAs is emit for a step that is not identified by the newest heartbeat.
+// emitAs is emit with an edition that the caller chooses, for a step that the newest heartbeat does not identify.
 func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// failuresToExpire is the number of failed probes in a row after which silence expires a server. With the default lease there is
-// time for three between suspicion and expiry. Each further probe makes it less likely that a healthy server expires.
+// failuresToExpire is the number of failed probes in a row after which silence expires a server. With the default lease there are 3 s
+// between suspicion and expiry, which is time for three probes. Each further probe makes it less likely that a healthy server expires.
 const failuresToExpire = 3
 
 const (
-	// Answers to probes renew a lease for the longest of this time after the last heartbeat, this number of intervals and the TTL.
+	// Without heartbeats, answers to probes renew a lease for aloneTime, aloneIntervals intervals or a TTL, whichever is
+	// longest: see unheard.
 	aloneTime      = 60 * time.Second
 	aloneIntervals = 12
 )
@@ -19,26 +20,26 @@ const (
 type ruling uint8
 
 const (
-	rulingAlive   ruling = iota // its lease is young; it becomes suspect later
-	rulingSuspect               // it becomes suspect now
-	rulingExpire                // it expires when its lease ends
-	rulingGone                  // it expires now, in every mode, because evidence shows that it is gone
-	rulingBlind                 // it is kept: no message arrives through any nsqd
-	rulingWarming               // it is kept: the registry is warming
-	rulingIgnored               // it is kept: heartbeats with its id arrive and are ignored; see contended
-	rulingProbes                // it is kept until enough probes have failed
-	rulingControl               // it is kept until another server answers a probe: see answersElsewhere
+	rulingAlive   ruling = iota // the lease of the server is young; the server becomes suspect later
+	rulingSuspect               // the server becomes suspect now
+	rulingExpire                // the server expires when its lease ends
+	rulingGone                  // the server expires now, in every mode, because evidence shows that it is gone
+	rulingBlind                 // the server is kept: no message arrives through any nsqd
+	rulingWarming               // the server is kept: the registry is warming
+	rulingIgnored               // the server is kept: heartbeats with its id arrive and are ignored; see contended
+	rulingProbes                // the server is kept until enough probes have failed
+	rulingControl               // the server is kept until another server answers a probe: see answersElsewhere
 )
 
 // verdict is the decision about a server at one moment. judge applies it and explain prints it.
 type verdict struct {
 	ruling    ruling
-	age, left time.Duration // age of the lease; time until it ends, or until an alive server is suspect
+	age, left time.Duration // age of the lease; time until the lease ends, or until an alive server becomes suspect
 	known     suspicion
 
-	suspectAfter, expireAfter time.Duration // silence after which it is suspect, and after which it can expire
-	probing, holding          bool          // probes are on; too many servers are suspect at once
-	unheard, alone            time.Duration // time since the last heartbeat; time for which answers to probes renew the lease
+	suspectAfter, expireAfter time.Duration // silence after which the server becomes suspect, and after which it can expire
+	probing, holding          bool          // whether probes are enabled; whether the mode is holding
+	unheard, alone            time.Duration // time since the last heartbeat; time for which answers to probes renew the lease; see unheard
 }
 
 // exhausted reports whether answers to probes do not renew the lease any more.
@@ -49,7 +50,7 @@ func (v verdict) atMost() time.Duration {
 	return max(v.alone-v.unheard, v.left).Round(time.Millisecond)
 }
 
-// end returns the step by which the server ends now, if it does.
+// end returns the step by which the server ends now. It returns false if the server does not end now.
 func (v verdict) end() (step, bool) {
 	if v.ruling == rulingGone {
 		return v.known.why, true
@@ -57,13 +58,14 @@ func (v verdict) end() (step, bool) {
 	return stepExpired, v.ruling == rulingExpire && v.left == 0
 }
 
-// verdict decides about r at a lease time. It changes nothing. Silence expires a suspect at the end of its lease, if
+// verdict decides about r at a lease time. It changes nothing. At the end of its lease, silence expires a suspect if one of these is true:
 //
-//	three probes in a row have failed, and another server has answered meanwhile
-//	answers to probes do not renew the lease any more; in mode holding also three probes must have failed
-//	probes are off; in mode holding after another TTL
+//	three probes in a row have failed, and another server, if there is one, has answered a probe since the first failure
+//	answers to probes do not renew the lease any more; in mode holding three probes must also have failed
+//	probes are off
 //
-// The lease ends after a TTL. Accepted connections extend it.
+// Silence expires no server in the modes blind and warming, and no server whose contender publishes: see contended. The lease
+// ends after a TTL. In mode holding without probes it ends after two TTL. Accepted connections extend it.
 func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	v := verdict{
 		known: r.suspicion(), age: lease.sub(r.stamp) - s.clock.grace, suspectAfter: r.suspectAfter(),
@@ -104,9 +106,9 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	return v
 }
 
-// unheard returns the time since the last heartbeat of r, and the limit alone: answers to probes renew the lease only until then.
-// A server that answers probes although no heartbeat arrives through working nsqd has a fault. While the nsqd of its last heartbeat
-// is silent the time does not count, because r may know no other nsqd.
+// unheard returns the time since the last heartbeat of r, and the limit alone. Answers to probes renew the lease only until
+// unheard reaches alone: a server that answers probes although no heartbeat arrives through working nsqd has a fault. While the
+// nsqd of the last heartbeat of r is silent or too late, the time does not count, because r may know no other nsqd.
 func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duration) {
 	since := r.beat
 	if n := s.clock.nsqds[r.via.Value()]; n != nil {
@@ -115,7 +117,7 @@ func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duratio
 	return lease.sub(since), s.clock.withUnreached(max(aloneTime, r.ttl, aloneIntervals*r.interval()))
 }
 
-// String describes the future of the server.
+// String says when the server becomes suspect or expires, and what would prevent it.
 func (v verdict) String() string {
 	because, unless, unlessGone, when := "", "unless a heartbeat arrives", "", "at the next tick"
 	if v.holding && v.ruling >= rulingExpire {
@@ -177,7 +179,7 @@ func (s *state) judge(r *record, m moment) {
 	case r.suspect:
 		s.probes.want(r, m.now)
 		s.probeControl(r, m.now)
-	case m.now-s.clock.grace-r.sent >= r.suspectAfter(): // the lease is young only because the lease clock was slow
+	case m.now-s.clock.grace-r.sent >= r.suspectAfter(): // the server is silent, and its lease is young only because the lease clock was slow
 		s.probes.want(r, m.now)
 	}
 	s.schedule(r, m.now)

@@ -11,7 +11,7 @@ type watcher chan *Membership
 func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
 	w := make(watcher, 1)
 	enter := func(s *state) {
-		r.notifyWatchers() // before w is added, so that no watcher receives a membership twice
+		r.notifyWatchers() // w is not a watcher yet, so it does not receive this membership twice
 		r.watchers[w] = struct{}{}
 		r.notified = s.members()
 		w <- r.notified
@@ -38,7 +38,7 @@ func (r *Registry) unwatch(w watcher) {
 	}
 }
 
-// notifyWatchers sends the membership if it has changed since the last call.
+// notifyWatchers sends the membership to every watcher, if the membership has changed since the last call.
 func (r *Registry) notifyWatchers() {
 	if len(r.watchers) == 0 {
 		return
