@@ -12,24 +12,24 @@ import (
 	"rollcall/services/check"
 )
 
-// Publisher publishes through one given nsqd; *nsqpubsub.Producer does. PublishTo returns when ctx ends.
+// Publisher publishes through a given nsqd; *nsqpubsub.Producer implements it. PublishTo must return when ctx ends.
 type Publisher interface {
 	PublishTo(ctx context.Context, nsqd, topic string, body []byte) error
 }
 
-// DefaultInterval is the default of Config.Interval. The registry derives from it when an nsqd is silent.
+// DefaultInterval is the default of Config.Interval. The registry derives from it the time after which an nsqd is silent.
 const DefaultInterval = time.Second
 
-// Config configures a Sender. Fields without a default are required. The functions must not block.
+// Config configures a Sender. Fields without a default are required. Nodes and Reconnect must not block.
 type Config struct {
-	ID        string                          // of this API server
+	ID        string                          // id of this API server
 	Started   time.Time                       // start of this process, with a monotonic reading
-	Topic     string                          // of the heartbeats
+	Topic     string                          // topic of the heartbeats
 	Publisher Publisher                       // publishes the canaries
-	Nodes     func() []nsqpubsub.ConsumerNode // state of the consumer's connections; those of other topics are ignored
+	Nodes     func() []nsqpubsub.ConsumerNode // state of the consumer's connections; connections of other topics are ignored
 	Reconnect func(nsqd string)               // rebuilds the consumer's connection to one nsqd
 
-	Interval time.Duration // time between two canaries through one nsqd, and timeout of each; default DefaultInterval
+	Interval time.Duration // time between two canaries through one nsqd, and timeout of a canary; default DefaultInterval
 	Silence  time.Duration // time without a message after which a connection is rebuilt; default 15 s
 
 	Metrics prometheus.Registerer // default none
@@ -58,5 +58,6 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// acceptedFor is how long an nsqd counts as working after it accepted a canary: one canary may be lost in that time.
+// acceptedFor is how long an nsqd counts as working after it accepted a canary. It is two and a half intervals, so that one
+// canary can fail.
 func (c *Config) acceptedFor() time.Duration { return c.Interval * 5 / 2 }

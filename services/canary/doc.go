@@ -3,6 +3,6 @@
 //	Sender ── PublishTo, every second ──▶ nsqd A ──▶ consumer ──▶ stages ──▶ registry: messages arrive through A
 //	       └─ PublishTo, every second ──▶ nsqd B ──▶ ...
 //
-// A canary takes the way of a heartbeat. If an nsqd accepts canaries and delivers none for 15 s, the consumer's connection
-// to it is broken, and is rebuilt.
+// A canary takes the same way as a heartbeat. If an nsqd accepts canaries and delivers no message for 15 s, the consumer's
+// connection to this nsqd is broken, and Sender rebuilds it.
 package canary

@@ -16,12 +16,12 @@ import (
 	"rollcall/services/canary"
 )
 
-// brokers fakes the nsqd: it is the Publisher of a Sender, and its Nodes and Reconnect.
+// brokers fakes several nsqd. It implements Publisher and the functions Config.Nodes and Config.Reconnect.
 type brokers struct {
 	mu         sync.Mutex
 	nodes      map[string]nsqpubsub.ConsumerNode
-	behave     map[string]func(ctx context.Context) error // result of PublishTo; default nil
-	delivers   map[string]bool                            // whether an accepted message is delivered, at once
+	behave     map[string]func(ctx context.Context) error // returns the result of PublishTo, by address; default: no error
+	delivers   map[string]bool                            // whether the nsqd delivers accepted messages, by address; delivery takes no time
 	calls      []call
 	busy       map[string]int
 	reconnects []reconnect
@@ -130,7 +130,7 @@ func (b *brokers) reconnected() []reconnect {
 	return slices.Clone(b.reconnects)
 }
 
-// hang is the behaviour of an nsqd that never responds.
+// hang is the result of PublishTo through an nsqd that never responds.
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -138,7 +138,7 @@ func hang(ctx context.Context) error {
 
 func refuse(context.Context) error { return errors.New("refused") }
 
-// sender is a Sender that runs, with its logs and metrics.
+// sender is a running Sender, with its logs and metrics.
 type sender struct {
 	*canary.Sender
 	started time.Time

@@ -8,17 +8,17 @@ import (
 	"go.uber.org/zap"
 )
 
-// A canary that an nsqd accepted and that does not return within lossAfter is lost. The nsqd then loses heartbeats in the
-// same way: of a channel without disk it keeps at most --mem-queue-size messages. Canaries that overtake each other are
-// not lost.
+// A canary is lost if an nsqd accepted it and it does not return within lossAfter. An nsqd that loses canaries also loses
+// heartbeats: for a channel without disk, nsqd keeps at most --mem-queue-size messages and drops the others. A canary that
+// another canary overtakes is not lost.
 const (
 	lossAfter  = 10 * time.Second
-	lossWindow = 300  // canaries over which the loss is computed, 5 min
-	lossLeast  = 3    // with fewer lost canaries the loss is 0
+	lossWindow = 300  // number of canaries over which the loss is computed; they take 5 min at DefaultInterval
+	lossLeast  = 3    // number of lost canaries below which the loss is 0
 	lossLimit  = 0.01 // loss above which a warning is logged
 )
 
-// trips holds the last canaries through one nsqd.
+// trips holds the latest canaries that were sent through one nsqd.
 type trips struct {
 	mu   sync.Mutex
 	last []trip // oldest first
@@ -35,7 +35,8 @@ func (t *trips) begin(sent time.Time) {
 	t.last = append(t.last, trip{sent: sent})
 }
 
-// mark changes the canary that was sent at a time. A canary states this time in microseconds.
+// mark calls change for the canary that was sent at sent. The time that a returned canary states is rounded down to a
+// microsecond, so mark accepts a difference below a microsecond.
 func (t *trips) mark(sent time.Time, change func(*trip)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,8 +48,8 @@ func (t *trips) mark(sent time.Time, change func(*trip)) {
 	}
 }
 
-// judge removes canaries that are out of the window or were not accepted. It returns the number of canaries that became lost
-// since the last call, and the loss.
+// judge removes canaries that are out of the window, and canaries that the nsqd did not accept within lossAfter. It returns the
+// number of canaries that became lost since the previous call, and the loss.
 func (t *trips) judge(now time.Time) (lost int, loss float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,21 +71,21 @@ func (t *trips) judge(now time.Time) (lost int, loss float64) {
 			lost++
 		}
 	}
-	if missing < lossLeast || missing == judged { // an nsqd that delivers nothing is silent, which the registry reports
+	if missing < lossLeast || missing == judged { // an nsqd that delivers no canary is silent, and the registry reports silent nsqd
 		return lost, 0
 	}
 	return lost, float64(missing) / float64(judged)
 }
 
-// Returned notes that a canary of this process, sent at a time, returned through an nsqd. It does not block.
+// Returned records that the canary that this process sent at sent has returned through nsqd. It does not block.
 func (s *Sender) Returned(nsqd string, sent time.Time) {
 	if n := s.target(nsqd); n != nil {
 		n.trips.mark(sent, func(c *trip) { c.returned = true })
 	}
 }
 
-// Loss returns the share of the canaries of the last 5 minutes that an nsqd accepted and did not deliver. It is 0 if fewer
-// than three are lost, and if all are: an nsqd that delivers nothing is silent.
+// Loss returns, for the canaries that an nsqd accepted in the last 5 minutes, the share that it did not deliver. Loss returns 0
+// if fewer than three canaries are lost. It also returns 0 if all canaries are lost, because such an nsqd is silent.
 func (s *Sender) Loss(nsqd string) float64 {
 	n := s.target(nsqd)
 	if n == nil {
@@ -93,7 +94,7 @@ func (s *Sender) Loss(nsqd string) float64 {
 	return n.judgeLoss(time.Now())
 }
 
-// judgeLoss counts the canaries that became lost, and returns the loss.
+// judgeLoss adds the canaries that became lost to the counter, and returns the loss.
 func (n *target) judgeLoss(now time.Time) float64 {
 	lost, loss := n.trips.judge(now)
 	n.lost.Add(float64(lost))
@@ -106,7 +107,7 @@ func (s *Sender) target(nsqd string) *target {
 	return s.targets[nsqd]
 }
 
-// watchLoss updates the loss of each nsqd, and logs when an nsqd begins and ceases to lose messages.
+// watchLoss updates the metric of the loss of each nsqd, and logs when a loss rises above lossLimit and when it falls back.
 func (s *Sender) watchLoss(now time.Time) {
 	for addr, n := range s.targets {
 		loss := n.judgeLoss(now)

@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// The nsqd lossy delivers 19 of 20 canaries, late delivers each after 8 s, and refusing accepts none.
+// The nsqd "lossy" delivers 19 of 20 canaries, "late" delivers each canary after 8 s, and "refusing" accepts no canary.
 func TestCanariesThatDoNotReturnAreLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrokers("good", "lossy", "late", "refusing")
@@ -37,7 +37,7 @@ func TestCanariesThatDoNotReturnAreLost(t *testing.T) {
 		for range 400 {
 			time.Sleep(time.Second + time.Millisecond)
 			deliver()
-			s.Loss("lossy") // a request for the loss must not hide lost canaries from the counter
+			s.Loss("lossy") // a call of Loss must not hide lost canaries from the counter
 		}
 		for addr, want := range map[string]float64{"good": 0, "lossy": 0.05, "late": 0, "refusing": 0, "unknown": 0} {
 			if got := s.Loss(addr); math.Abs(got-want) > 0.005 {

@@ -12,7 +12,7 @@ type metrics struct {
 	loss       *prometheus.GaugeVec
 }
 
-// newMetrics registers the metrics with to, unless it is nil.
+// newMetrics creates the metrics, and registers them with to unless to is nil.
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		canaries: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -17,7 +17,7 @@ import (
 // received holds the canaries that a consumer received.
 type received struct {
 	mu    sync.Mutex
-	times map[string][]time.Time // when they were sent, by nsqd
+	times map[string][]time.Time // when the canaries were sent, by nsqd
 }
 
 func (h *received) through(nsqd string) []time.Time {
@@ -26,7 +26,7 @@ func (h *received) through(nsqd string) []time.Time {
 	return h.times[nsqd]
 }
 
-// mustReceive runs a Sender and a consumer of these nsqd.
+// mustReceive runs a Sender and a consumer for the nsqd at addrs.
 func mustReceive(t *testing.T, cfg canary.Config, addrs ...string) *received {
 	t.Helper()
 	h := &received{times: make(map[string][]time.Time)}
@@ -99,7 +99,7 @@ func TestConnectionThatDeliversNothingIsRebuilt(t *testing.T) {
 		Interval: 200 * time.Millisecond, Silence: 2 * time.Second, Reconnect: func(nsqd string) { reconnects <- nsqd },
 	}, healthy, p.Addr)
 	fixture.Eventually(t, 10*time.Second, "a canary", func() bool { return len(h.through(p.Addr)) > 0 })
-	// Connections that publish work, and so do new ones.
+	// Only the present connection of the consumer becomes silent. New connections work, and connections for publishing too.
 	p.SilenceIf(fixture.ToClient, func(sent string) bool { return strings.Contains(sent, "SUB ") })
 	muted := time.Now()
 	select {

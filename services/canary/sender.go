@@ -10,16 +10,17 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Sender publishes canaries to every nsqd, and rebuilds the consumer's connections through which none returns.
+// Sender publishes canaries to every nsqd. It rebuilds a connection of the consumer if the nsqd accepts canaries and delivers no
+// message.
 type Sender struct {
 	cfg     Config
 	metrics *metrics
 
 	mu      sync.Mutex
-	targets map[string]*target // by address; only Run changes it
+	targets map[string]*target // by address; only Run changes the map
 }
 
-// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
+// New returns a Sender that does not run yet. New fails if cfg is invalid or a metric cannot be registered.
 func New(cfg Config) (*Sender, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -32,9 +33,9 @@ func New(cfg Config) (*Sender, error) {
 	return &Sender{cfg: cfg, metrics: m, targets: make(map[string]*target)}, nil
 }
 
-// Run publishes until ctx ends, and returns nil when all its goroutines have ended. Call it once.
+// Run publishes until ctx ends. It returns nil when all its goroutines have ended. Call Run once.
 func (s *Sender) Run(ctx context.Context) error {
-	ticks := time.NewTicker(s.cfg.Interval / 4) // a new nsqd gets its first canary soon
+	ticks := time.NewTicker(s.cfg.Interval / 4) // often, so that a new nsqd gets its first canary soon
 	defer ticks.Stop()
 	defer s.follow(ctx, nil)
 	for ctx.Err() == nil {
@@ -50,7 +51,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// nodes returns the nsqd by address, without those that the consumer never reached: no canary would return from them.
+// nodes returns the nsqd by address. It omits an nsqd that the consumer never reached, because a canary could not return from
+// there.
 func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	nodes := make(map[string]nsqpubsub.ConsumerNode)
 	for _, n := range s.cfg.Nodes() {
@@ -61,7 +63,8 @@ func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	return nodes
 }
 
-// follow makes the targets equal to nodes. It waits until the goroutines of removed targets have ended.
+// follow starts a target for each nsqd that is new in nodes, and removes the targets of all nsqd that are not in nodes. It waits
+// until the goroutines of the removed targets have ended.
 func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.ConsumerNode) {
 	var removed []*target
 	for addr, n := range s.targets {
@@ -84,8 +87,9 @@ func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.Consumer
 	}
 }
 
-// repair rebuilds the connection to each nsqd that delivers nothing although it accepts canaries. Its /ping would not show
-// that: the HTTP address of a static nsqd is not known, and /ping does not depend on the topic.
+// repair rebuilds the consumer's connection to each nsqd that accepts canaries and delivers no message. A request to the /ping
+// of the nsqd could not replace the canaries: the HTTP address of a static nsqd is not known, and nsqd answers /ping even if it
+// delivers nothing from the topic.
 func (s *Sender) repair(nodes map[string]nsqpubsub.ConsumerNode, now time.Time) {
 	for addr, node := range nodes {
 		n := s.targets[addr]
@@ -100,7 +104,7 @@ func (s *Sender) repair(nodes map[string]nsqpubsub.ConsumerNode, now time.Time) 
 	}
 }
 
-// lastActive returns when a connection delivered its last message, or was made if that is later.
+// lastActive returns the time when a connection delivered its last message or the time when it was made, whichever is later.
 func lastActive(n nsqpubsub.ConsumerNode) time.Time {
 	if n.LastMessage.After(n.ConnectedAt) {
 		return n.LastMessage

@@ -56,7 +56,7 @@ func TestHungNSQDDelaysNoOther(t *testing.T) {
 				t.Errorf("%v after %v, want the canary abandoned after a second, before the next one", c.err, c.took)
 			}
 		}
-		b.set("hung", true, nil) // the canary that hangs now is the last one
+		b.set("hung", true, nil) // the canary in flight still hangs; later canaries are accepted
 		time.Sleep(2 * time.Second)
 		if calls := b.to("hung"); calls[len(calls)-1].err != nil {
 			t.Error("no canary accepted after the nsqd recovered")
@@ -90,7 +90,7 @@ func TestNSQDJoinsAndLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBrokers("a")
 		s := mustRun(t, b)
-		time.Sleep(1400 * time.Millisecond) // not at the same instant as a tick of Run
+		time.Sleep(1400 * time.Millisecond) // not a multiple of 250 ms, so that the change does not coincide with a tick of Run
 		b.join("b")
 		b.change("other", func(n *nsqpubsub.ConsumerNode) { n.Topic, n.Address, n.Connected = "other", "other", true })
 		time.Sleep(time.Second)
@@ -119,7 +119,7 @@ func TestNSQDJoinsAndLeaves(t *testing.T) {
 		}
 		b.join("a")
 		time.Sleep(time.Second)
-		if n := len(b.to("a")); n != before { // it hangs
+		if n := len(b.to("a")); n != before { // the first canary after the return hangs and has not ended yet
 			t.Errorf("%d canaries were abandoned, want none yet", n-before)
 		}
 		time.Sleep(time.Second)
@@ -167,7 +167,7 @@ func TestWhichConnectionsAreRebuilt(t *testing.T) {
 		name   string
 		change func(b *brokers) // at the start
 		later  func(b *brokers) // after ten seconds
-		want   time.Duration    // time of the first reconnect; 0: none in 24 s
+		want   time.Duration    // from the start to the first reconnect; 0: no reconnect in 24 s
 	}{
 		{"a connection through which no message ever arrived", nil, nil, 15 * time.Second},
 		{"not a connection through which other messages arrive", nil, func(b *brokers) {
@@ -217,7 +217,7 @@ func TestWhichConnectionsAreRebuilt(t *testing.T) {
 func TestAcceptedCanaryCountsForTwoAndAHalfIntervals(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		silent time.Duration // when the nsqd accepted its last canary
+		silent time.Duration // from the start to the last accepted canary; Config.Silence ends after 15 s
 		want   bool
 	}{
 		{"two seconds", 13 * time.Second, true},

@@ -22,9 +22,9 @@ type target struct {
 	trips trips
 	lost  prometheus.Counter
 
-	// Only Run uses these.
-	lossy   bool      // the last log message said that the nsqd loses messages
-	rebuilt time.Time // when the connection was rebuilt last
+	// Only Run uses lossy and rebuilt.
+	lossy   bool      // the last log line about the loss said that the nsqd loses messages
+	rebuilt time.Time // when Run last rebuilt the consumer's connection to the nsqd
 }
 
 // start adds a target before its first canary, which may return at once.
@@ -36,7 +36,7 @@ func (s *Sender) start(ctx context.Context, addr string) {
 		failed: s.metrics.canaries.WithLabelValues(addr, "failed"),
 		lost:   s.metrics.canaries.WithLabelValues(addr, "lost"),
 	}
-	s.metrics.reconnects.WithLabelValues(addr) // an alert needs a series that exists at zero
+	s.metrics.reconnects.WithLabelValues(addr) // creates the series at 0, so that an alert sees the first increase
 	ctx, n.end = context.WithCancel(ctx)
 	s.mu.Lock()
 	s.targets[addr] = n
@@ -48,7 +48,7 @@ func (s *Sender) start(ctx context.Context, addr string) {
 	}()
 }
 
-// publish sends a canary every interval. A canary that hangs is abandoned when the next one is due.
+// publish sends a canary every interval. It abandons a canary that hangs when the next canary is due.
 func (s *Sender) publish(ctx context.Context, n *target) {
 	ticks := time.NewTicker(s.cfg.Interval)
 	defer ticks.Stop()

@@ -1,4 +1,4 @@
-// Package dial connects to servers, and determines from a failed connection what is known about the server.
+// Package dial connects to servers, and determines what a failed connection shows about the server.
 package dial
 
 import (
@@ -15,11 +15,11 @@ const unanswered = 3
 // New returns a dialer for addresses of the form IP:port. The dialer returns when ctx ends, uses no proxy, and sets TCP_NODELAY.
 // It is safe for concurrent use.
 //
-// permit is called with the address of the socket, after name resolution; if it returns an error, the dialer returns this
-// error. If permit is nil, all addresses are permitted.
+// The dialer calls permit with the address of the socket, after name resolution. If permit returns an error, the dialer fails
+// with this error. If permit is nil, all addresses are permitted.
 //
-// keepAlive is the interval of TCP keepalive probes on an idle connection, which fails after three probes without a response.
-// If keepAlive is 0 or less, there are no probes.
+// keepAlive is the interval of TCP keepalive probes on an idle connection. The connection fails after three probes in a row
+// without a response. If keepAlive is 0 or less, the dialer turns keepalive probes off.
 func New(permit func(netip.AddrPort) error, keepAlive time.Duration) func(ctx context.Context, addr string) (net.Conn, error) {
 	d := &net.Dialer{KeepAlive: -1}
 	if keepAlive > 0 {

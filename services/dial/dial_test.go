@@ -53,7 +53,7 @@ func TestDeniedAddressIsNotConnectedTo(t *testing.T) {
 	if got := dial.Finding(err); got != registry.FindingUnknown {
 		t.Errorf("finding of a denied address is %s, want unknown", got)
 	}
-	// The next connection is the first one that the listener accepts.
+	// This connection is the first that the listener accepts, so the dialer did not connect before.
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// Finding returns what a connection that failed with err shows about the server. If the cause may be this process, such as its
-// network, its file descriptors or its permissions, it is FindingUnknown.
+// Finding returns what a connection that failed with err shows about the server. It returns FindingUnknown if the cause may be
+// in this process, such as its network, its file descriptors or its permissions.
 func Finding(err error) registry.Finding {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -25,12 +25,12 @@ func Finding(err error) registry.Finding {
 	return registry.FindingUnknown
 }
 
-// maxLag is how late this process may notice the end of a deadline. If it is later, it was paused or starved of CPU, and a
-// response may have arrived in time.
+// maxLag is the longest delay with which this process, when it runs normally, notices that a deadline has passed. After a longer
+// delay, the process was paused or starved of CPU, and a response may have arrived in time.
 const maxLag = 100 * time.Millisecond
 
-// By corrects a finding that a deadline ended just now. FindingSilent becomes FindingUnknown if this process noticed the
-// deadline too late, so that the fault may be its own. By reads the clock.
+// By corrects the finding of an attempt that had a deadline and has just ended. If found is FindingSilent and the deadline
+// passed more than maxLag ago, By returns FindingUnknown, because this process itself may be the cause.
 func By(deadline time.Time, found registry.Finding) registry.Finding {
 	if found == registry.FindingSilent && time.Since(deadline) > maxLag {
 		return registry.FindingUnknown

@@ -30,7 +30,7 @@ func TestSocketOptions(t *testing.T) {
 	}
 }
 
-// mustDial connects to a new listener, without permit.
+// mustDial connects to a new listener. All addresses are permitted.
 func mustDial(t testing.TB, keepAlive time.Duration) *net.TCPConn {
 	t.Helper()
 	conn, err := dial.New(nil, keepAlive)(t.Context(), mustListen(t).Addr().String())

@@ -24,8 +24,8 @@ type Registry interface {
 type Mode string
 
 const (
-	ModeHTTP Mode = "http" // with an HTTP request for its identity
-	ModeTCP  Mode = "tcp"  // by a connection only
+	ModeHTTP Mode = "http" // send an HTTP request for the identity of the server
+	ModeTCP  Mode = "tcp"  // only connect to the server
 )
 
 // Config configures a Prober. Only Registry is required.
@@ -33,21 +33,22 @@ type Config struct {
 	Registry Registry
 	Mode     Mode // default ModeHTTP
 
-	// Permit returns an error for addresses that must not be connected to. It is called before the probe, and again by the
-	// dialer with the address of the socket, from many goroutines. Default: all addresses are permitted.
+	// Permit returns an error for an address to which the prober must not connect. The prober calls Permit before it connects.
+	// The default of Dial calls it again, with the address of the socket. Permit must be safe for concurrent use. Default: all
+	// addresses are permitted.
 	Permit func(netip.AddrPort) error
 
-	Timeout     time.Duration // for the connection and the response together; default 500 ms
-	Again       time.Duration // wait before the second attempt after a refusal; default 250 ms
-	Concurrency int           // probes at the same time; default 256, each with a goroutine and a socket
+	Timeout     time.Duration // of one attempt, for the connection and the response together; default 500 ms
+	Again       time.Duration // wait between a refusal and the second attempt; default 250 ms
+	Concurrency int           // most probes at the same time; default 256; each probe has a goroutine and a socket
 
 	Metrics prometheus.Registerer // default none
 
-	// Dial connects to an IP:port, and returns when ctx ends. Default: dial.New, with Permit.
+	// Dial connects to an IP:port. It must return when ctx ends. Default: the dialer of dial.New with Permit.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
-	// Probe probes one server, and returns when ctx ends; the finding is then not reported. It is called from many
-	// goroutines. Default: a probe over the network as the package comment describes it.
+	// Probe probes one server. When ctx ends, Probe must return, and the prober does not report the finding. Probe must be safe
+	// for concurrent use. Default: a probe over the network, as the package comment describes.
 	Probe func(ctx context.Context, p registry.Probe) registry.Finding
 }
 

@@ -1,7 +1,7 @@
 // Package prober probes servers for the registry.
 //
-// A finding states only what is certain. If the failure may be the fault of this process, the finding is FindingUnknown,
-// which expires no server:
+// A finding states only what is certain. If this process may be the cause of a failure, the finding is FindingUnknown, which
+// expires no server:
 //
 //	connect ──refused──▶ wait 250 ms, connect ──refused──▶ refused
 //	   │ │ └─no response in time, no route to the host───▶ silent
@@ -18,6 +18,6 @@
 // The identity consists of X-Rollcall-Id and, if present, X-Rollcall-Service and X-Rollcall-Incarnation. The id alone is
 // enough, unless a newer server with the same id claims the address (Probe.Contested); then the finding is accepted.
 //
-// A server whose protocol is not HTTP, and which waits for the client to speak first, appears silent in mode http. Mode tcp is
-// for such servers.
+// A server appears silent in mode http if it does not speak HTTP and waits for the client to speak first. Use mode tcp for such
+// servers.
 package prober

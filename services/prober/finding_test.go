@@ -37,7 +37,7 @@ func TestFindings(t *testing.T) {
 		name   string
 		server func(t *testing.T) (addr string)
 		want   registry.Finding
-		tcp    registry.Finding // in mode tcp; default accepted
+		tcp    registry.Finding // finding in mode tcp; default FindingAccepted
 	}{
 		{name: "its own id", want: registry.FindingIdentified,
 			server: func(t *testing.T) string { return mustHTTP(t, identify("a", 200)) }},
@@ -118,8 +118,8 @@ func TestFindings(t *testing.T) {
 
 func mustFreeAddr(t *testing.T) string { return fixture.FreeAddr(t) }
 
-// checkFinding probes addr. For FindingSilent it uses a short timeout, and retries: on a busy machine the prober may notice
-// the timeout too late, which gives FindingUnknown.
+// checkFinding probes addr and compares the finding with want. For FindingSilent it uses a short timeout and several attempts,
+// because a prober on a busy machine can notice the timeout too late and then reports FindingUnknown.
 func checkFinding(t *testing.T, mode prober.Mode, addr string, want registry.Finding) {
 	t.Helper()
 	cfg := patient
@@ -159,7 +159,7 @@ func drip(conn net.Conn) {
 	}
 }
 
-// An id in a header has no spaces around it, but may contain any bytes.
+// The value of a header has no spaces around it, but can contain any other bytes of an id.
 func TestIdentityOfUnusualIDs(t *testing.T) {
 	for _, id := range []string{"a b", " a ", "größer", "10.0.0.7:8080", "[::1]:80", `a"b,c;d`, strings.Repeat("x", 128)} {
 		t.Run(fmt.Sprintf("%.16q", id), func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// refusal returns the error of a dialer for errno.
+// refusal returns the error of a dialer whose connect failed with errno.
 func refusal(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
@@ -224,7 +224,7 @@ func refusal(errno syscall.Errno) error {
 func TestSecondAttemptAfterARefusal(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		dials []error // result of each attempt
+		dials []error // error of the dialer in each attempt
 		want  registry.Finding
 	}{
 		{"refused twice", []error{refusal(syscall.ECONNREFUSED), refusal(syscall.ECONNREFUSED)}, registry.FindingRefused},
@@ -277,7 +277,7 @@ func TestServerThatRestartsIsIdentified(t *testing.T) {
 	}
 }
 
-// After this process was paused, the timeout may be over although the response has arrived.
+// If this process was paused, its timeout can be over although the response arrived in time.
 func TestTimeoutThatIsNoticedLateIsUnknown(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -312,7 +312,7 @@ func TestTimeoutCoversConnectionAndResponse(t *testing.T) {
 			time.Sleep(400 * time.Millisecond)
 			ours, theirs := net.Pipe()
 			go func() {
-				_, _ = io.Copy(io.Discard, theirs) // without a response
+				_, _ = io.Copy(io.Discard, theirs) // reads the request and sends no response
 			}()
 			return ours, nil
 		}}, probeOf("10.0.0.7:80"))

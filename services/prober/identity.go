@@ -15,8 +15,9 @@ type identity struct {
 	incarnation int64  // 0 if the header is missing
 }
 
-// identities returns the identities in a header. There are several if a process has several servers. The headers of service
-// and incarnation count only if there is one for each id; otherwise it is not clear to which id they belong.
+// identities returns the identities in a header. A process with several servers states several identities. A service belongs
+// to the id at the same position. If there are not as many services as ids, the positions prove nothing, and identities ignores
+// the services. Incarnations follow the same rule.
 func identities(h http.Header) []identity {
 	ids := h.Values(events.IdentityHeader)
 	services, incarnations := h.Values(events.ServiceHeader), h.Values(events.IncarnationHeader)
@@ -30,7 +31,7 @@ func identities(h http.Header) []identity {
 			one.service = services[i]
 		}
 		if len(incarnations) == len(ids) {
-			one.incarnation, _ = strconv.ParseInt(incarnations[i], 10, 64) // 0 on an error
+			one.incarnation, _ = strconv.ParseInt(incarnations[i], 10, 64) // 0 if the header is not an integer
 		}
 		all = append(all, one)
 	}
@@ -55,8 +56,9 @@ func identify(h http.Header, p registry.Probe) registry.Finding {
 	return found
 }
 
-// compare compares the values that both sides have. The id alone is enough, unless the address is contested. A process of
-// another incarnation is the same server after a restart, so it is not a stranger; its heartbeat will replace the old one.
+// compare compares i with the server of p. It ignores a service or an incarnation that only i or only p states. An equal id
+// alone is enough, unless p.Contested. A process with another incarnation is the same server after a restart. It is not a
+// stranger, but does not confirm the old incarnation, which its heartbeat will replace.
 func (i identity) compare(p registry.Probe) registry.Finding {
 	switch {
 	case i.id != textproto.TrimString(p.ID): // HTTP removes spaces around a value

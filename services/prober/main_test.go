@@ -47,7 +47,7 @@ func mustNew(t testing.TB, cfg prober.Config) *prober.Prober {
 	return p
 }
 
-// mustRun starts a prober. stop stops it, and waits until it has ended.
+// mustRun starts a prober. stop stops the prober and waits until Run has returned.
 func mustRun(t testing.TB, cfg prober.Config) (r *fakeRegistry, stop func()) {
 	t.Helper()
 	r = newFakeRegistry()
@@ -107,5 +107,5 @@ func mustHTTP(t testing.TB, h http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// patient has a long timeout, for tests whose server responds: a busy machine may be slow.
+// patient is for tests whose server responds. Its timeout is long, because a busy machine can be slow.
 var patient = prober.Config{Timeout: 30 * time.Second}

@@ -17,15 +17,15 @@ import (
 	"rollcall/services/registry"
 )
 
-// maxHeader is the largest number of bytes that is read of a response.
+// maxHeader is the largest number of bytes that the prober reads of a response.
 const maxHeader = 16 << 10
 
-// network probes as the package comment describes it.
+// network probes servers over the network, as the package comment describes.
 type network struct{ Config }
 
 func (n *network) probe(ctx context.Context, p registry.Probe) registry.Finding {
 	found := n.try(ctx, p)
-	if found != registry.FindingRefused { // a server refuses for a moment while it restarts
+	if found != registry.FindingRefused { // only a refusal needs a second attempt: a server that restarts refuses connections for a moment
 		return found
 	}
 	select {
@@ -36,7 +36,7 @@ func (n *network) probe(ctx context.Context, p registry.Probe) registry.Finding 
 	}
 }
 
-// try makes one attempt.
+// try makes one attempt, which takes at most Config.Timeout.
 func (n *network) try(ctx context.Context, p registry.Probe) registry.Finding {
 	addr, err := events.ParseAddr(p.Addr)
 	if err != nil || n.Permit(addr) != nil {
@@ -82,12 +82,13 @@ func (n *network) request(ctx context.Context, addr string, p registry.Probe, de
 
 var errNoHTTP = errors.New("prober: response is not HTTP")
 
-// readHeader reads the header of the final response, at most maxHeader bytes.
+// readHeader skips interim responses (status 1xx except 101), and returns the header of the final response. It reads at most
+// maxHeader bytes.
 func readHeader(conn io.Reader) (http.Header, error) {
 	broken := &errorReader{Reader: conn}
 	r := bufio.NewReader(io.LimitReader(broken, maxHeader))
 	const proto = "HTTP/"
-	for n := range len(proto) { // other protocols may send a greeting without a line break, for which ReadResponse would wait
+	for n := range len(proto) { // ReadResponse would wait for a line break, which the greeting of another protocol may lack
 		if start, _ := r.Peek(n + 1); !strings.HasPrefix(proto, string(start)) {
 			return nil, errNoHTTP
 		}
@@ -103,7 +104,8 @@ func readHeader(conn io.Reader) (http.Header, error) {
 	}
 }
 
-// errorReader keeps the last error of a Reader. http.ReadResponse hides it behind an error about an incomplete line.
+// errorReader keeps the last error of a Reader, because http.ReadResponse hides this error behind an error about an incomplete
+// line.
 type errorReader struct {
 	io.Reader
 	err error
@@ -115,8 +117,8 @@ func (r *errorReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// closeAtEnd closes conn when ctx ends, so that reads and writes return. The caller must call release, which returns when no
-// goroutine is left.
+// closeAtEnd closes conn when ctx ends, so that reads and writes return. The caller must call release, which waits until the
+// goroutine that closes conn has ended.
 func closeAtEnd(ctx context.Context, conn net.Conn) (release func()) {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

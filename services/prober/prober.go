@@ -18,7 +18,7 @@ type Prober struct {
 	seconds  prometheus.Histogram
 }
 
-// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
+// New returns a Prober that does not run yet. New fails if cfg is invalid or a metric cannot be registered.
 func New(cfg Config) (*Prober, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -43,9 +43,9 @@ func New(cfg Config) (*Prober, error) {
 	return p, nil
 }
 
-// Run runs each probe in its own goroutine until ctx ends or the channel of probes is closed. It returns nil when all its
-// goroutines have ended. When ctx ends, running probes are aborted and not reported. When the channel is closed, they are
-// completed, which takes at most two timeouts and the wait between them.
+// Run runs each probe in its own goroutine until ctx ends or the registry closes the channel of probes. It returns nil when all
+// its goroutines have ended. When ctx ends, Run aborts the running probes and does not report them. When the channel is closed,
+// Run completes the running probes, which takes at most two attempts (Config.Timeout each) and the wait between (Config.Again).
 func (p *Prober) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(p.cfg.Concurrency)
@@ -76,7 +76,7 @@ func (p *Prober) probe(ctx context.Context, probe registry.Probe) {
 		c.Inc()
 	}
 	p.seconds.Observe(ended.Sub(began).Seconds())
-	// An error means that the registry or this prober stops: the finding is no longer needed.
+	// An error means that the registry or this prober is stopping, and nobody needs the finding any more.
 	_ = p.cfg.Registry.Report(ctx, registry.Evidence{
 		Probe: probe, Finding: found, Source: registry.SourceProbe, Began: began, Ended: ended,
 	})

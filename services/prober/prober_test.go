@@ -26,7 +26,7 @@ func TestConfigValidation(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  prober.Config
-		want []string // in the error; empty if there is no error
+		want []string // texts that the error must contain; empty: no error
 	}{
 		{"the zero value lacks only the registry", prober.Config{}, []string{"registry is nil"}},
 		{"a registry is enough", prober.Config{Registry: r}, nil},
@@ -50,7 +50,7 @@ func TestConfigValidation(t *testing.T) {
 	}
 }
 
-// At most Concurrency probes run at the same time; the others wait in the registry.
+// At most Concurrency probes run at the same time. Other probes wait in the registry.
 func TestConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit, all = 10, 100
@@ -73,7 +73,7 @@ func TestConcurrency(t *testing.T) {
 			case <-time.After(time.Millisecond):
 			}
 		}
-		if given != limit+1 || running.Load() != limit { // the prober holds one that waits
+		if given != limit+1 || running.Load() != limit { // Run has accepted one more probe, which waits for a free goroutine
 			t.Errorf("%d probes accepted and %d running, want %d and %d", given, running.Load(), limit+1, limit)
 		}
 		start, reported := time.Now(), 0
@@ -142,7 +142,7 @@ type stopped struct{ probes chan registry.Probe }
 func (s stopped) Probes() <-chan registry.Probe                   { return s.probes }
 func (s stopped) Report(context.Context, registry.Evidence) error { return registry.ErrStopped }
 
-// When the context ends, a probe is aborted in any phase, without a report and without a goroutine left.
+// When the context ends, the prober aborts a probe in any phase. It reports nothing and leaves no goroutine.
 func TestContextEndsAProbeInAnyPhase(t *testing.T) {
 	const never = time.Hour
 	refused := func(context.Context, string) (net.Conn, error) { return nil, refusal(syscall.ECONNREFUSED) }
@@ -164,7 +164,7 @@ func TestContextEndsAProbeInAnyPhase(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			probe := probeOf(tt.addr(t))
-			before := goleak.IgnoreCurrent() // goroutines of the servers
+			before := goleak.IgnoreCurrent() // goroutines of the test's servers
 			dial := tt.cfg.Dial
 			if dial == nil {
 				dial = func(ctx context.Context, addr string) (net.Conn, error) {
@@ -202,7 +202,7 @@ func TestContextEndsAProbeInAnyPhase(t *testing.T) {
 	}
 }
 
-// A probe that returns a finding after the context ended is not reported.
+// The prober does not report a finding that Probe returns after the context ended.
 func TestAbortedProbeIsNotReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &counting{probes: make(chan registry.Probe)}
@@ -264,7 +264,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// checkProbes checks that there is a series for each finding, and a duration for each probe.
+// checkProbes checks that each finding has a series with the value in want (default 0), and that each probe has a duration.
 func checkProbes(t *testing.T, g prometheus.Gatherer, want map[registry.Finding]float64) {
 	t.Helper()
 	families, err := g.Gather()
@@ -293,7 +293,7 @@ func checkProbes(t *testing.T, g prometheus.Gatherer, want map[registry.Finding]
 	}
 }
 
-// BenchmarkProbe probes a healthy server in the same process, whose time is included.
+// BenchmarkProbe probes a healthy server in the same process. The result includes the time of the server.
 func BenchmarkProbe(b *testing.B) {
 	for _, mode := range []prober.Mode{prober.ModeHTTP, prober.ModeTCP} {
 		b.Run("mode="+string(mode), func(b *testing.B) {

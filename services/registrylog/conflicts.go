@@ -9,7 +9,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// logConflicts logs that another API server has the same id: at once, each minute while that lasts, and when it ends.
+// logConflicts logs when a conflict begins, every minute while the conflict lasts, and when the conflict ends. In a conflict,
+// another API server has the same id.
 func logConflicts(ctx context.Context, r *registry.Registry, log *zap.Logger) {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	ignoredInterval = 5 * time.Second // between two queries of the registry
-	ignoredQuiet    = time.Minute     // between two lines with the same cause
+	ignoredInterval = 5 * time.Second // time between two queries of the registry
+	ignoredQuiet    = time.Minute     // shortest time between two lines with the same cause
 )
 
 // ignoredLister is the part of the registry that logIgnored uses.
@@ -19,11 +19,11 @@ type ignoredLister interface {
 	Ignored(ctx context.Context) ([]registry.IgnoredCause, error)
 }
 
-// logIgnored logs the heartbeats that the registry ignores, at most one line per cause and minute. Without it, the owner of a server
-// could not see why its heartbeats have no effect.
+// logIgnored logs the heartbeats that the registry ignores, at most one line per cause and minute. The lines tell the owner of a
+// server why the heartbeats of the server have no effect.
 func logIgnored(ctx context.Context, r ignoredLister, log *zap.Logger) {
 	type line struct {
-		count uint64 // heartbeats up to this line
+		count uint64 // heartbeats that were ignored up to this line
 		at    time.Time
 	}
 	lines := make(map[string]line) // last line of each cause

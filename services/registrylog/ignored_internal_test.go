@@ -12,7 +12,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// ignores is a registry that ignores one heartbeat per cause and second.
+// ignores is a registry that ignores one heartbeat per second for each cause.
 type ignores struct {
 	began  time.Time
 	causes []string
@@ -34,7 +34,7 @@ func TestIgnoredHeartbeatsAreLoggedOncePerMinuteAndCause(t *testing.T) {
 		defer cancel()
 		logIgnored(ctx, ignores{time.Now(), []string{"seq", "left"}}, zap.New(core))
 		lines := logs.All()
-		if len(lines) != 6 { // at 5, 65 and 125 s
+		if len(lines) != 6 { // for each of the two causes, one line at 5, 65 and 125 s
 			t.Fatalf("%d lines, want 6", len(lines))
 		}
 		counted := uint64(0)

@@ -34,7 +34,7 @@ func logSilent(log *zap.Logger, before, now []string) {
 	}
 }
 
-// logMode logs the current mode. It may have changed again since the membership that showed a change.
+// logMode logs the current mode. The mode may have changed again after the membership in which the caller saw a change.
 func logMode(ctx context.Context, r *registry.Registry, log *zap.Logger, before registry.Mode) {
 	stats, err := r.Stats(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package registrylog logs what an operator must learn from a registry even while no broker can be reached: changes of its mode, nsqd that
-// become silent, conflicts of ids, and heartbeats that it ignores.
+// Package registrylog logs what an operator must learn about a registry even if the registry can reach no broker to publish events: changes
+// of the mode, nsqd that become silent, conflicts of ids, and heartbeats that the registry ignores.
 package registrylog
 
 import (

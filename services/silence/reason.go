@@ -7,7 +7,7 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// maxReasons is how many brokers a reason lists.
+// maxReasons is the largest number of brokers that a reason lists.
 const maxReasons = 3
 
 // brokers is the state of the brokers while no message arrives.
@@ -52,7 +52,7 @@ func connectError(err error) string {
 	return err.Error()
 }
 
-// list joins the first items of a list and counts the rest.
+// list joins the first maxReasons items and states the number of the other items.
 func list[T any](items []T) string {
 	var b strings.Builder
 	for i, item := range items {

@@ -13,12 +13,12 @@ import (
 // pauseInterval is the time between two queries for paused topics and channels while the registry is blind.
 const pauseInterval = 5 * time.Second
 
-// Reporter knows the state of the brokers as one subscriber sees it.
+// Reporter explains from the state of the brokers why a subscriber receives no message.
 type Reporter struct {
 	cluster        nsqpubsub.Cluster
 	topic, channel string
 	subscriber     *nsqpubsub.Subscriber
-	paused         atomic.Pointer[[]nsqpubsub.Pause] // result of the last query; nil: none
+	paused         atomic.Pointer[[]nsqpubsub.Pause] // result of the last query; nil if there is no result
 }
 
 // NewReporter returns a Reporter for a subscriber of the topic and channel.
@@ -35,7 +35,7 @@ func (r *Reporter) Reason() string {
 	return b.reason()
 }
 
-// Run queries every nsqd for paused topics and channels while the registry is blind, until ctx ends.
+// Run runs until ctx ends. While the registry is blind, Run queries every nsqd that nsqlookupd lists for paused topics and channels.
 func (r *Reporter) Run(ctx context.Context, reg *registry.Registry) error {
 	ticks := time.NewTicker(pauseInterval)
 	defer ticks.Stop()
@@ -65,6 +65,6 @@ func (r *Reporter) Run(ctx context.Context, reg *registry.Registry) error {
 func (r *Reporter) query(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pauseInterval)
 	defer cancel()
-	paused, _ := r.cluster.Paused(ctx, r.topic, r.channel) // the subscriber reports unreachable brokers
+	paused, _ := r.cluster.Paused(ctx, r.topic, r.channel) // ignores unreachable brokers, because the subscriber reports them
 	r.paused.Store(&paused)
 }

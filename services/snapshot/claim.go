@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// lockSuffix is appended to the name of the file to name its lock file. The file itself cannot be locked, because every write
-// replaces it. The lock file is never removed: that could remove the lock of another process.
+// lockSuffix is appended to the name of the snapshot to name its lock file. The snapshot itself cannot be locked, because
+// every write replaces it. The lock file is never removed, because another process may hold a lock on it.
 const lockSuffix = ".lock"
 
 // errInUse says that another process holds the lock.
@@ -67,7 +67,7 @@ func tryReplace(target string, rename func(from, to string) error) error {
 		err = rename(f.Name(), target)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // if this fails, the next start removes it
+		_ = os.Remove(f.Name()) // if this fails, the next Writer.Run removes the file
 	}
 	if errors.Is(err, syscall.EBUSY) {
 		return fmt.Errorf("a mount point cannot be replaced: mount its directory %s instead: %w", filepath.Dir(target), err)

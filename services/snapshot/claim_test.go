@@ -36,7 +36,7 @@ func mustClaim(t testing.TB, path string) (release func()) {
 func TestSymbolicLinkSurvivesWrites(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		make func(t *testing.T, folder, disk string) (target string) // makes the link folder/roll.json
+		make func(t *testing.T, folder, disk string) (target string) // makes the link folder/roll.json, and returns its target
 	}{
 		{"a link to a file", func(t *testing.T, folder, disk string) string {
 			target := filepath.Join(disk, "real.json")
@@ -94,7 +94,7 @@ func TestSymbolicLinkSurvivesWrites(t *testing.T) {
 				}
 			}
 			files, err := os.ReadDir(filepath.Dir(target))
-			if err != nil || len(files) != 2 { // the file and its lock
+			if err != nil || len(files) != 2 { // the snapshot and its lock file
 				t.Errorf("got %v, %v in the directory of the target, want the file and its lock", files, err)
 			}
 		})
@@ -165,7 +165,7 @@ func TestClaimChecksThatTheFileCanBeReplaced(t *testing.T) {
 				t.Error(err)
 			}
 			checkAlone(t, path)
-			mustClaim(t, path)() // the lock is free
+			mustClaim(t, path)() // succeeds only if the failed Claim released the lock
 		})
 	}
 }

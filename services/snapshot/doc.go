@@ -8,6 +8,6 @@
 // the process or the machine stops during a write. A file that is incomplete or invalid is not used: the registry starts
 // empty, and heartbeats fill it within an interval.
 //
-// If the path is a symbolic link, its target is replaced and the link stays. Claim must be called first: it locks
-// roll.json.lock against other processes, and checks that the file can be replaced.
+// If the path is a symbolic link, a write replaces the target of the link, and the link stays. Call Claim before a Writer
+// runs: Claim locks roll.json.lock against other processes, and checks that the file can be replaced.
 package snapshot

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// snapshotOf returns a snapshot of this many servers, with one tombstone.
+// snapshotOf returns a snapshot with the given number of servers and one tombstone.
 func snapshotOf(servers int) *registry.Snapshot {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s := &registry.Snapshot{Version: registry.SnapshotVersion, Observer: "api-1", SavedAt: now, Revision: uint64(servers)}
@@ -72,7 +72,7 @@ func mustPut(t testing.TB, path string, b []byte) {
 	}
 }
 
-// checkAlone checks that no other file is in the directory of path.
+// checkAlone checks that the directory of path contains no other file.
 func checkAlone(t *testing.T, path string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -105,7 +105,7 @@ func (r *fakeRegistry) Snapshot(ctx context.Context, now time.Time) (*registry.S
 	return r.save(ctx, now)
 }
 
-// change sends a new membership, unless one waits already.
+// change sends a new membership, unless the channel still holds the previous membership.
 func (r *fakeRegistry) change() {
 	select {
 	case r.changes <- &registry.Membership{}:

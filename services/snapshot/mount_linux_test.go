@@ -9,12 +9,12 @@ import (
 	"rollcall/services/snapshot"
 )
 
-// In containers, users often mount the file and not its directory.
+// Users of containers often mount the file itself instead of its directory. A mount point cannot be replaced.
 func TestClaimRejectsAMountedFile(t *testing.T) {
 	path, other := mustWritten(t), mustWritten(t)
 	claimed := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // without unlock: the thread, and its own mounts, end with this goroutine
+		runtime.LockOSThread() // never unlocked, so that the thread and its private mounts end with this goroutine
 		if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 			claimed <- err
 			return

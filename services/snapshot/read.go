@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/go-json-experiment/json" // encoding/json accepts duplicate names and invalid UTF-8
+	"github.com/go-json-experiment/json" // not encoding/json, which accepts duplicate names and invalid UTF-8
 
 	"rollcall/services/registry"
 )
 
-// MaxSize is the largest size of the file in bytes, enough for about 500 000 servers. Larger files are neither written nor
-// read.
+// MaxSize is the largest size of the file in bytes. It is enough for about 500 000 servers with 500 bytes each. Write does not
+// write a larger file, and Read does not read one.
 const MaxSize = 256 << 20
 
-// Read reads the file at path. The error is fs.ErrNotExist if there is no file. Any other error describes in one line why
+// Read reads the file at path. The error wraps fs.ErrNotExist if there is no file. Any other error describes in one line why
 // the file cannot be used.
 func Read(path string) (*registry.Snapshot, error) {
 	b, err := readFile(path)
@@ -58,7 +58,7 @@ func decode(b []byte) (*registry.Snapshot, error) {
 	return saved, nil
 }
 
-// version returns the version of a file of any format that states one.
+// version returns the version that a file states, and whether it states one. The rest of the file may have any format.
 func version(b []byte) (int, bool) {
 	var other struct {
 		Version *int `json:"version"`

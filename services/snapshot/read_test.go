@@ -58,7 +58,7 @@ func TestReadOfBrokenFile(t *testing.T) {
 	whole := string(mustRead(t, mustWritten(t)))
 	for _, tt := range []struct {
 		name, body string
-		want       string // in the error
+		want       string // text that the error must contain
 	}{
 		{"an empty file", "", "is empty"},
 		{"one byte short", whole[:len(whole)-1], "EOF"},
@@ -113,7 +113,7 @@ func mustWritten(t testing.TB) (path string) {
 	return path
 }
 
-// checkError checks that err is one line that names the file.
+// checkError checks that err has one line and names the file.
 func checkError(t *testing.T, err error, path string) {
 	t.Helper()
 	if s := err.Error(); !strings.HasPrefix(s, "snapshot: ") || strings.Contains(s, "\n") || !strings.Contains(s, path) || len(s) > 500+len(path) {
@@ -147,8 +147,7 @@ func TestReadOfNonRegularFile(t *testing.T) {
 	}
 }
 
-// Read returns a snapshot or an error of one line for any content, and a snapshot stays the same when it is written and read
-// again.
+// For any content, Read returns a snapshot or an error of one line. If the snapshot is written and read again, it is the same.
 func FuzzRead(f *testing.F) {
 	whole := mustRead(f, mustWritten(f))
 	for _, seed := range [][]byte{nil, whole, whole[:len(whole)/2], append(bytes.Clone(whole), '0'), []byte(`{"version":1}`)} {

@@ -7,16 +7,16 @@ import (
 	"path/filepath"
 )
 
-// maxLinks is the largest number of symbolic links in a row, as in Linux.
+// maxLinks is the largest number of symbolic links that resolve follows. Linux has the same limit.
 const maxLinks = 40
 
-// resolve follows symbolic links at path and returns the path of their target, which need not exist. A rename to path itself
-// would replace the link.
+// resolve follows the symbolic links at path and returns the path of the last target, which need not exist. A new file must be
+// renamed to that path, because a rename to a link replaces the link.
 func resolve(path string) (string, error) {
 	at := path
 	for range maxLinks {
 		info, err := os.Lstat(at)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 { // the caller gets the error when it opens the file
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 { // on an error, opening the file will report the error
 			return at, nil
 		}
 		to, err := os.Readlink(at)
@@ -29,9 +29,9 @@ func resolve(path string) (string, error) {
 		}
 		dir, name := filepath.Split(to)
 		if dir, err = filepath.EvalSymlinks(dir); err != nil {
-			return to, nil // the caller gets the error when it opens the file
+			return to, nil // opening the file will report the error
 		}
-		at = filepath.Join(dir, name) // Join(to) would be wrong: it shortens link/.. before the link is followed
+		at = filepath.Join(dir, name) // Join(to) would drop "link/..", but .. is the parent of the target of link
 	}
 	return "", fmt.Errorf("%s: more than %d symbolic links in a row", path, maxLinks)
 }

@@ -15,12 +15,12 @@ import (
 	"rollcall/services/registry"
 )
 
-// temporary is the part of the name of a temporary file between the name of the snapshot and a random number.
+// temporary joins the name of the snapshot and a random number to the name of a temporary file.
 const temporary = ".tmp-"
 
 // Write replaces the file at path, or the target of a symbolic link at path, and returns the size of the new file. Only the
-// owner can read it. When Write returns nil, the file is on disk. After an error, the old file is there, or the new file,
-// which a loss of power may undo.
+// owner can read the new file. If Write returns no error, the new file survives a loss of power. After an error, path has the
+// old file or the new file; a loss of power can then bring back the old file.
 func Write(path string, saved *registry.Snapshot) (size int64, err error) {
 	if size, err = write(path, saved, MaxSize); err != nil {
 		return 0, fmt.Errorf("snapshot: %w", err)
@@ -42,7 +42,7 @@ func write(path string, saved *registry.Snapshot, limit int64) (size int64, err 
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // if this fails, the next start removes it
+		_ = os.Remove(f.Name()) // if this fails, the next Writer.Run removes the file
 		return 0, err
 	}
 	return size, syncDir(filepath.Dir(path))
@@ -52,7 +52,7 @@ func create(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+temporary+"*")
 }
 
-// encode writes to f and syncs it to disk.
+// encode writes saved to f as JSON, and syncs f to disk.
 func encode(f *os.File, saved *registry.Snapshot, limit int64) (size int64, err error) {
 	bounded := &boundedWriter{Writer: f, left: limit}
 	buffered := bufio.NewWriterSize(bounded, 64<<10)
@@ -65,7 +65,7 @@ func encode(f *os.File, saved *registry.Snapshot, limit int64) (size int64, err 
 	return limit - bounded.left, f.Sync()
 }
 
-// boundedWriter fails after a number of bytes, so that no file is larger than Read accepts.
+// boundedWriter fails when more than left bytes are written, so that Write makes no file that is too large for Read.
 type boundedWriter struct {
 	io.Writer
 	left int64
@@ -89,7 +89,8 @@ func syncDir(dir string) error {
 	return cmp.Or(d.Sync(), d.Close())
 }
 
-// CheckWritable returns an error of one line if no snapshot can be written to path. It leaves no file.
+// CheckWritable returns an error of one line if no snapshot can be written to path. To find out, it creates a temporary file and
+// removes the file again.
 func CheckWritable(path string) error {
 	if path == "" {
 		return errors.New("snapshot: path is empty")
@@ -134,7 +135,7 @@ func removeTemporary(path string) error {
 	}
 	for _, f := range files {
 		number, ok := strings.CutPrefix(f.Name(), filepath.Base(path)+temporary)
-		if !ok || strings.Trim(number, "0123456789") != "" { // not a file of this package
+		if !ok || strings.Trim(number, "0123456789") != "" { // not a temporary file of this package
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {

@@ -14,7 +14,7 @@ import (
 
 func TestReaderSeesOnlyCompleteFilesDuringWrites(t *testing.T) {
 	path := newPath(t)
-	snapshots := []*registry.Snapshot{snapshotOf(1), snapshotOf(500)} // small and large
+	snapshots := []*registry.Snapshot{snapshotOf(1), snapshotOf(500)} // a small and a large snapshot
 	mustWrite(t, path, snapshots[0])
 	ctx, enough := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
@@ -105,7 +105,7 @@ func TestCheckWritable(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, path string
-		want       string // in the error; empty if there is no error
+		want       string // text that the error must contain; empty: no error
 	}{
 		{"a new file", filepath.Join(folder, "roll.json"), ""},
 		{"an existing file", file, ""},

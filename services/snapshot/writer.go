@@ -22,7 +22,7 @@ type Registry interface {
 
 // Config configures a Writer. Path and Registry are required.
 type Config struct {
-	Path     string // of the file; its directory must exist, see CheckWritable
+	Path     string // path of the file, whose directory must exist; see CheckWritable
 	Registry Registry
 	Every    time.Duration         // shortest time between two writes; default 1 s
 	Log      *zap.Logger           // default none
@@ -36,7 +36,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate returns one error for each invalid field. Zero values stand for the defaults. It does not access the disk.
+// Validate returns one error for each invalid field. Zero values stand for the defaults. Validate does not access the disk.
 func (c Config) Validate() error {
 	c.setDefaults()
 	var errs []error
@@ -58,10 +58,10 @@ type Writer struct {
 	written, failed prometheus.Counter
 	bytes           prometheus.Gauge
 
-	failing bool // the last write failed; used by Run alone
+	failing bool // the last write failed; only Run uses this field
 }
 
-// New starts nothing. It returns the error of cfg.Validate, or of the registration of metrics.
+// New returns a Writer that does not run yet. New fails if cfg is invalid or a metric cannot be registered.
 func New(cfg Config) (*Writer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -86,23 +86,23 @@ func New(cfg Config) (*Writer, error) {
 }
 
 const (
-	// share bounds the time that is spent on writing: at most one part in share.
+	// share bounds the time that is spent on writing: after a write that took d, Run waits at least share*d.
 	share = 10
-	// refresh is the age at which an unchanged snapshot is written again, so that a process that is killed leaves a fresh one.
+	// refresh is the age at which Run writes an unchanged snapshot again, so that a process that is killed leaves a fresh snapshot.
 	refresh = registry.FreshFor / 2
-	// lastTimeout is how long the last write waits for the registry, and then for the disk.
+	// lastTimeout is how long the last write waits for the registry. The disk gets lastTimeout more.
 	lastTimeout = 2 * time.Second
 )
 
-// Run writes a snapshot at once, then after each change of the membership and every 30 s. Writes are at least Every apart and
-// take at most a tenth of the time; a change in between, or a write that failed, waits for its turn. When ctx ends, Run
-// writes a last snapshot, so ctx must end before the registry stops, and returns the error of this write. If the registry
-// stops first, Run returns nil. Call it once.
+// Run writes a snapshot at once, then after each change of the membership and every 30 s. Writes are at least Config.Every
+// apart, and take at most a tenth of the time. A change that comes earlier waits for the next write. A failed write is repeated
+// after the same pause. When ctx ends, Run writes a last snapshot and returns the error of this write. Therefore ctx must end
+// before the registry stops. If the registry stops first, Run returns nil. Call Run once.
 func (w *Writer) Run(ctx context.Context) error {
 	if err := removeTemporary(w.cfg.Path); err != nil {
 		w.cfg.Log.Warn("temporary files of a crash may remain beside the snapshot", zap.Error(err))
 	}
-	changes := w.cfg.Registry.Watch(ctx) // keeps the latest while Run writes
+	changes := w.cfg.Registry.Watch(ctx) // the channel keeps the latest membership while Run writes
 	for w.failing || due(ctx, changes) {
 		began := time.Now()
 		err := w.save(ctx)
@@ -121,7 +121,8 @@ func (w *Writer) Run(ctx context.Context) error {
 	return w.last(ctx)
 }
 
-// due waits for a new membership, or until the file is old. It returns false when no snapshot will follow.
+// due waits until the membership changes or the snapshot is as old as refresh. It returns false if ctx has ended or the registry
+// has stopped.
 func due(ctx context.Context, changes <-chan *registry.Membership) bool {
 	select {
 	case <-time.After(refresh):
@@ -155,7 +156,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 		err  error
 	}
 	written := make(chan result, 1)
-	go func() { // a write to a disk that hangs ignores ctx; the goroutine ends when the disk responds
+	go func() { // Write ignores ctx: if the disk hangs, this goroutine ends when the disk responds
 		size, err := Write(w.cfg.Path, saved)
 		written <- result{size, err}
 	}()
@@ -164,7 +165,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 		return r.size, r.err
 	case <-ctx.Done():
 	}
-	select { // the write has begun and may end in time
+	select { // ctx ended during the write, which may still end in time
 	case r := <-written:
 		return r.size, r.err
 	case <-time.After(lastTimeout):
@@ -172,7 +173,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 	}
 }
 
-// logResult logs the first of several failures, and the next success.
+// logResult logs the first failure in a row, and the success that ends the row.
 func (w *Writer) logResult(err error) {
 	switch {
 	case err != nil && !w.failing:
@@ -183,7 +184,7 @@ func (w *Writer) logResult(err error) {
 	w.failing = err != nil
 }
 
-// last writes the last snapshot. It waits at most lastTimeout for the registry.
+// last writes the last snapshot. It takes at most twice lastTimeout, once for the registry and once for the disk.
 func (w *Writer) last(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
 	defer cancel()

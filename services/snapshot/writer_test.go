@@ -24,7 +24,7 @@ func TestConfigValidation(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cfg  snapshot.Config
-		want []string // in the error; empty if there is no error
+		want []string // texts that the error must contain; empty: no error
 	}{
 		{"a path and a registry are enough", snapshot.Config{Path: "roll.json", Registry: newFakeRegistry()}, nil},
 		{"no path", snapshot.Config{Registry: newFakeRegistry()}, []string{"path is empty"}},
@@ -44,7 +44,7 @@ func TestConfigValidation(t *testing.T) {
 	}
 }
 
-// saves records when the Writer asks for snapshots, as the time since newSaves.
+// saves records the times at which the Writer asks for snapshots. They count from newSaves.
 type saves struct {
 	start time.Time
 
@@ -69,7 +69,7 @@ func newSaves(r *fakeRegistry, took time.Duration) *saves {
 	return s
 }
 
-// check compares the recorded times, and forgets them.
+// check compares the recorded times with want, and then deletes the record.
 func (s *saves) check(t *testing.T, want ...time.Duration) {
 	t.Helper()
 	s.mu.Lock()
@@ -88,17 +88,17 @@ func TestWritesAreAtLeastEveryApart(t *testing.T) {
 		path, r := newPath(t), newFakeRegistry()
 		s := newSaves(r, 0)
 		run := start(t, snapshot.Config{Path: path, Registry: r})
-		for range 36 { // a change every 100 ms
+		for range 36 { // one change every 100 ms
 			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)
 			r.change()
 		}
-		time.Sleep(20 * time.Second) // the last change is written after the pause
+		time.Sleep(20 * time.Second) // the pause between two writes delays the last change, but does not lose it
 		s.check(t, 0, 1*second, 2*second, 3*second, 4*second)
 		if n := len(mustReadSnapshot(t, path).Servers); n != 5 {
 			t.Errorf("%d servers in the file, want the 5 of the fifth snapshot", n)
 		}
-		r.change() // after a longer pause a change is written at once
+		r.change() // the last write was long ago, so the Writer writes this change at once
 		synctest.Wait()
 		s.check(t, time.Since(s.start))
 		if err := run.stop(); err != nil {
@@ -107,7 +107,7 @@ func TestWritesAreAtLeastEveryApart(t *testing.T) {
 	})
 }
 
-// The snapshot of a killed process must be fresh also if nothing changed for a long time.
+// A process that is killed must leave a fresh snapshot even if the membership has not changed for a long time.
 func TestUnchangedSnapshotStaysFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path, r := newPath(t), newFakeRegistry()
@@ -178,7 +178,7 @@ func TestFailedWriteIsRetriedAndLoggedOnce(t *testing.T) {
 		synctest.Wait()
 		s.check(t, 0, 1*second, 2*second, 3*second)
 		checkMetrics(t, metrics, 0, 4, 0)
-		logs.TakeAll() // also those about temporary files
+		logs.TakeAll() // also the warning that temporary files may remain
 		mustRename(t, away, filepath.Dir(path))
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -264,12 +264,12 @@ func TestLastWrite(t *testing.T) {
 	const none = -1
 	for _, tt := range []struct {
 		name    string
-		first   func(context.Context, time.Time) (*registry.Snapshot, error) // before the end; default: one server
-		wait    time.Duration                                                // before the end
-		last    func(context.Context, time.Time) (*registry.Snapshot, error) // at the end; default: two servers
-		servers int                                                          // in the file; none: no file
-		took    time.Duration                                                // duration of the stop
-		want    string                                                       // in the error; empty if there is no error
+		first   func(context.Context, time.Time) (*registry.Snapshot, error) // Snapshot before ctx ends; default: with one server
+		wait    time.Duration                                                // from the start until ctx ends
+		last    func(context.Context, time.Time) (*registry.Snapshot, error) // Snapshot after ctx ended; default: with two servers
+		servers int                                                          // number of servers in the file; -1: there is no file
+		took    time.Duration                                                // from the end of ctx until Run returns
+		want    string                                                       // text that the error must contain; empty: no error
 	}{
 		{name: "during the pause between writes", wait: 500 * time.Millisecond, servers: 2},
 		{name: "after the pause", wait: time.Minute, servers: 2},

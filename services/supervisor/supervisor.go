@@ -10,11 +10,11 @@ import (
 
 var errEnded = errors.New("ended unexpectedly")
 
-// Stack runs parts, each of which may depend on the parts started before it. Its methods must not be called concurrently, except Ended.
+// Stack runs parts. A part may depend on the parts that were started before it. Only Ended may be called concurrently with other methods.
 type Stack struct {
 	parts []*part
-	ended chan struct{} // closed when the first part has ended
-	first error         // of that part, set when ended is closed
+	ended chan struct{} // closed when any part has ended
+	first error         // error of the part that ended first; set before ended is closed
 	once  sync.Once
 }
 
@@ -22,7 +22,7 @@ type part struct {
 	name   string
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // set when done is closed
+	err    error // result of the part; valid when done is closed
 }
 
 // New returns an empty stack.
@@ -37,7 +37,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 		defer close(p.done)
 		err := run(ctx)
 		if err == nil && ctx.Err() == nil {
-			err = errEnded // later parts depend on it, so all must stop
+			err = errEnded // an error, because later parts may depend on this part, and all parts must stop
 		}
 		if err != nil {
 			p.err = fmt.Errorf("%s: %w", name, err)
@@ -46,7 +46,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 	}()
 }
 
-// AtStop adds a step that runs after all parts added later have stopped, and before the parts added earlier stop.
+// AtStop adds a step that Stop runs after all parts that were added later have stopped, and before it stops the parts that were added earlier.
 func (s *Stack) AtStop(name string, step func() error) {
 	s.Start(name, func(ctx context.Context) error {
 		<-ctx.Done()
@@ -54,7 +54,7 @@ func (s *Stack) AtStop(name string, step func() error) {
 	})
 }
 
-// Ended returns a channel that is closed when the first part has ended.
+// Ended returns a channel that is closed when any part has ended.
 func (s *Stack) Ended() <-chan struct{} { return s.ended }
 
 // Err returns the error of the part that ended first. It must not be called before Ended is closed.
@@ -69,7 +69,8 @@ func (s *Stack) Wait(ctx context.Context) error {
 	return s.Stop()
 }
 
-// Stop ends the parts one after the other, the last one first, and joins their errors. It sets no time limit: each part has its own.
+// Stop stops the parts one after the other, in the reverse order of their start, and joins their errors. It sets no time limit: each part
+// must limit the time that it takes to stop.
 func (s *Stack) Stop() error {
 	var errs []error
 	for i := len(s.parts) - 1; i >= 0; i-- {

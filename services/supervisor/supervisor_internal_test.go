@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// journal records the parts in the order in which they end.
+// journal records the name of each part when the part ends.
 type journal struct{ lines []string }
 
 // part returns a part that needs a second to stop.
@@ -93,7 +93,7 @@ func TestStopWithoutWait(t *testing.T) {
 		j, s := &journal{}, New()
 		s.Start("a", j.part("a", nil))
 		s.Start("b", j.part("b", nil))
-		for range 2 { // the second call has nothing to do
+		for range 2 { // the second call finds no part and returns nil
 			if err := s.Stop(); err != nil {
 				t.Error(err)
 			}
