@@ -69,7 +69,7 @@ func BenchmarkObserve(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if err := r.Tick(ctx, now, nil); err != nil { // waits until all are applied
+			if err := r.Tick(ctx, now, nil); err != nil { // waits until Run has applied all heartbeats
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "observes/s")
@@ -92,9 +92,9 @@ func BenchmarkMembers(b *testing.B) {
 	}
 }
 
-// BenchmarkTick measures ticks at which no server is due. Time advances by a part of a slot, as with ticks that come early and
-// late. A lease of 6 minutes is suspect within one turn of the wheel, so the slots that are passed are empty. A lease of a day
-// stays in the wheel for many turns, and its slot is passed once per turn.
+// BenchmarkTick measures ticks at which no server is due. Each tick advances the time by less than a slot. A server with a TTL of
+// 6 minutes would become suspect after 252 s, which is less than one turn of the wheel (256 s), so ticks pass empty slots only. A
+// server with a TTL of a day stays in the wheel for many turns, and a tick passes its slot once per turn.
 func BenchmarkTick(b *testing.B) {
 	for _, ttl := range []time.Duration{6 * time.Minute, events.MaxLease} {
 		for _, servers := range []int{10, 100_000} {
@@ -122,7 +122,7 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
-// renewAll renews all servers with a TTL of ttl. Their leases begin at times that are spread over four seconds.
+// renewAll renews all servers with a TTL of ttl. The leases begin at times that are spread over four seconds.
 func renewAll(b *testing.B, r *registry.Registry, servers int, seq uint64, ttl time.Duration, now time.Time) {
 	b.Helper()
 	for i := range servers {

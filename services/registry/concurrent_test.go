@@ -11,8 +11,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// All methods run concurrently, and Run is stopped meanwhile. The race detector finds shared state, goleak finds goroutines
-// that do not end, and the counts show lost heartbeats and events.
+// All methods run concurrently, also while Run stops. The race detector finds shared state, goleak finds goroutines that do not
+// end, and the counts show lost heartbeats and events.
 func TestConcurrentUseAndStop(t *testing.T) {
 	const observers, beats, servers = 8, 5000, 200
 	r, stop := mustRun(t, registry.Config{Mailbox: 64, Outbox: 1 << 16})
@@ -86,7 +86,7 @@ func TestConcurrentUseAndStop(t *testing.T) {
 		t.Errorf("%d heartbeats were applied, want %d", applied, observers*beats)
 	}
 
-	for o := range observers { // Run is stopped during these
+	for o := range observers { // Run stops during these calls
 		callers.Go(func() { observeMany(t, r, o, 1<<30, servers) })
 	}
 	mustTick(t, r, time.Now())
@@ -116,7 +116,7 @@ func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers in
 	}
 }
 
-// The only allocation is the heartbeat, which the test makes.
+// The only allocation is the heartbeat, which the test allocates itself.
 func TestObserveAllocatesNothing(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()

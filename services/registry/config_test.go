@@ -12,7 +12,7 @@ func TestConfigValidation(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		cfg  registry.Config
-		want []string // in the error; empty if there is no error
+		want []string // texts that the error must contain; empty: no error
 	}{
 		{"the zero value lacks only the observer", registry.Config{}, []string{"observer is empty"}},
 		{"an observer is enough", registry.Config{Observer: "api-1"}, nil},

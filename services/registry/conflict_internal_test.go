@@ -19,7 +19,8 @@ func newTwinWorld(t *testing.T) *twinWorld {
 	return &twinWorld{state: mustState(t, Config{Started: start}), start: start}
 }
 
-// canary delivers a canary of the process that started at started. It was sent this long ago, and its receipt states delay.
+// canary delivers a canary of the process with the given id that started at started. sent is the age of the canary, and delay is
+// the delay in its receipt.
 func (r *twinWorld) canary(id string, started, sent, delay time.Duration) {
 	at := r.start.Add(r.now)
 	h := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: id, Incarnation: r.start.Add(started).UnixMilli(), Seq: uint64((r.now - sent - started).Microseconds())}
@@ -50,7 +51,7 @@ func TestConflictWithAnotherProcessOfTheSameID(t *testing.T) {
 		name   string
 		starts []time.Duration // starts of the other processes
 		yields bool
-		first  time.Duration // start that Conflict names
+		first  time.Duration // start of the process that Conflict must name
 	}{
 		{"a process that started earlier", []time.Duration{-time.Hour}, true, -time.Hour},
 		{"a process that started later", []time.Duration{3 * time.Second}, false, 3 * time.Second},
@@ -62,7 +63,7 @@ func TestConflictWithAnotherProcessOfTheSameID(t *testing.T) {
 			r.pass(20*time.Second, func() {
 				for _, s := range tt.starts {
 					sent := time.Duration(0)
-					if s > r.now { // its clock is ahead, and it has run for as long as this process
+					if s > r.now { // the clock of the other process is ahead by s; the process has run for as long as this process
 						sent = -s
 					}
 					r.canary("api-1", s, sent, 0)
@@ -93,7 +94,7 @@ func TestCanariesWithoutConflict(t *testing.T) {
 		"published before this start": func(r *twinWorld) { r.canary("api-1", -time.Hour, 0, r.now+time.Second) },
 		"a backlog, while the clock of nsqd is unknown": func(r *twinWorld) {
 			if r.now < 4*time.Second {
-				for i := range 60 { // canaries of one minute of the previous process arrive in one second
+				for i := range 60 { // the canaries that the previous process sent within one minute arrive within one second
 					r.canary("api-1", -time.Hour, 5*time.Minute+r.now-time.Duration(i)*time.Second-60*r.now, 0)
 				}
 			}

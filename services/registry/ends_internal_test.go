@@ -9,13 +9,14 @@ import (
 	"rollcall/events"
 )
 
-// A process that restarts after its clock was set back has an older incarnation. After the newer one has left, it is
-// registered by two heartbeats that are half an interval apart, or by one that comes a TTL after the leave.
+// A process that restarts after its clock was set back has an older incarnation. After the newer incarnation has left, two
+// heartbeats register the older incarnation if they are at least half an interval apart. One heartbeat is enough if it comes a TTL
+// after the leave.
 func TestOlderIncarnationRegistersAfterTheNewerOneLeft(t *testing.T) {
 	ttl := plainBeat(1, 1).TTL()
 	for _, tt := range []struct {
 		name string
-		at   []time.Duration // after the leave
+		at   []time.Duration // times of the heartbeats after the leave
 		want []outcome
 	}{
 		{"two heartbeats, half an interval apart", []time.Duration{time.Second, time.Second + plainBeat(1, 1).Interval()/2}, []outcome{outcomeUnproven, outcomeTaken}},
@@ -45,7 +46,7 @@ func TestOlderIncarnationRegistersAfterTheNewerOneLeft(t *testing.T) {
 	}
 }
 
-// Heartbeats in the mailbox were acked, so Run applies them before it returns, and their events can be flushed.
+// Messages in the mailbox were already acked, so Run applies them before it returns. Their events can then be flushed.
 func TestRunAppliesTheMailboxBeforeItReturns(t *testing.T) {
 	const beats = 1000
 	r, err := New(Config{Observer: "api-1"})
@@ -68,7 +69,7 @@ func TestRunAppliesTheMailboxBeforeItReturns(t *testing.T) {
 	}
 }
 
-// The event id of a replacement does not depend on the last heartbeat of the older incarnation that was received.
+// The event id of a replacement does not depend on which heartbeat of the older incarnation arrived last.
 func TestReplacementHasOneEventID(t *testing.T) {
 	play := func(seqs ...uint64) (ids []string) {
 		s := mustState(t, Config{})
@@ -104,7 +105,7 @@ func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 	observe("x", 1, 1)
 	observe("y", 2, 1) // takes the address of x
 	y := s.servers[key{"data", "y"}]
-	for range 2 { // y expires
+	for range 2 { // the second refusal expires y
 		e := Evidence{Probe: Probe{Service: "data", ID: "y", Addr: y.view.Addr, Incarnation: 2}, Finding: FindingRefused, Source: SourceProbe}
 		now = now.Add(time.Second)
 		e.Began, e.Ended = now, now
@@ -112,7 +113,7 @@ func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 	}
 	observe("x", 1, 2)
 	observe("y", 2, 3)
-	observe("y", 2, 4) // y is registered again
+	observe("y", 2, 4) // the second heartbeat registers y again, and takes the address of x again
 	var ids []string
 	for _, e := range s.outbox.queue {
 		if e.Type() == events.TypeReplaced {

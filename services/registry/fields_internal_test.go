@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// notDescribed has the fields of a heartbeat that do not describe the server, each with the reason.
+// notDescribed maps each field of a heartbeat that does not describe the server to the reason.
 var notDescribed = map[string]string{
 	"V":           "the format of the message",
 	"Type":        "the kind of the message",

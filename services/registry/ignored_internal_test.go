@@ -43,7 +43,8 @@ func TestIgnoredIsBounded(t *testing.T) {
 	}
 }
 
-// Each process with the same incarnation has its own event ids, so that a subscriber does not take its events for duplicates.
+// If processes that follow each other have the same incarnation, their events still have different ids. Otherwise a subscriber
+// would take the events of the second process for duplicates.
 func TestRestartWithTheSameIncarnationHasNewEventIDs(t *testing.T) {
 	s := mustState(t, Config{})
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

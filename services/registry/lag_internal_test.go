@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// flow runs the clock for d. At each tick a message arrives through each nsqd, late by its lag.
+// flow runs the clock for d. At each tick, a message arrives through each nsqd in lag. The message is late by the lag of the nsqd.
 func flow(c *leaseClock, d time.Duration, lag map[string]time.Duration) {
 	var known []string
 	for addr := range lag {
@@ -28,7 +28,7 @@ func TestLagExtendsLeases(t *testing.T) {
 		name  string
 		lag   map[string]time.Duration
 		grace time.Duration
-		speed float64 // of L, relative to time
+		speed float64 // speed of L, relative to the speed of time
 	}{
 		{"no lag", map[string]time.Duration{"a": 0, "b": 0}, 0, 1},
 		{"1 s", map[string]time.Duration{"a": time.Second, "b": time.Second}, 0, 1},
@@ -81,7 +81,7 @@ func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 	}
 }
 
-// A late message that newer ones have overtaken does not count as lag.
+// A late message that newer messages have overtaken does not count as lag.
 func TestDisorderIsNoLag(t *testing.T) {
 	c, _ := receivingClock(t, "a")
 	for range 100 {

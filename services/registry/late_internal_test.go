@@ -25,7 +25,7 @@ func heartbeatVia(nsqd string, delay time.Duration) arrivals {
 	}
 }
 
-// every delivers messages only at multiples of d.
+// every delivers the messages of a, but only at multiples of d.
 func every(d time.Duration, a arrivals) arrivals {
 	return func(s *state, now time.Duration, at time.Time) {
 		if now%d == 0 {
@@ -39,7 +39,7 @@ func TestNotCompleteWhileMessagesAreLate(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		messages []arrivals
-		want     bool // complete after 8 s
+		want     bool // whether the membership is complete after 8 s
 	}{
 		{"canaries on time", []arrivals{canaryVia("a", onTime), canaryVia("b", onTime)}, true},
 		{"canaries late by exactly 1 s", []arrivals{canaryVia("a", time.Second), canaryVia("b", onTime)}, true},

@@ -12,10 +12,11 @@ const (
 	testInterval = 5 * time.Second
 	testTick     = 250 * time.Millisecond
 
-	testSilentAfter = 2500 * time.Millisecond // with a canary per second
+	testSilentAfter = 2500 * time.Millisecond // two and a half times the interval of canaries, which is a second
 )
 
-// receivingClock returns a clock after one second with a message through each nsqd at every tick.
+// receivingClock returns a clock and the time of its next tick. The clock has run for one second, with a message through each nsqd
+// at every tick.
 func receivingClock(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 	t.Helper()
 	c := newLeaseClock(testInterval, testTick, time.Second)
@@ -35,10 +36,10 @@ func TestLeaseClockSpeed(t *testing.T) {
 	three := []string{"a", "b", "c"}
 	for _, tt := range []struct {
 		name      string
-		g, lag    time.Duration // of one tick
-		receiving []string      // nsqd that deliver a message in that time and at the ticks before
+		g, lag    time.Duration // of the measured tick: time since the previous tick, and wait of one message in the mailbox
+		receiving []string      // nsqd that deliver a message at the measured tick and at the ticks before
 		known     []string
-		want      time.Duration // by which L advances
+		want      time.Duration // how far L advances at the measured tick
 	}{
 		{"every nsqd is receiving", testTick, 0, three, three, testTick},
 		{"one of three nsqd is silent", testTick, 0, []string{"a", "b"}, three, testTick * 2 / 3},
@@ -84,7 +85,7 @@ func TestLeaseClockCredits(t *testing.T) {
 	}{
 		{"a pause of this process", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+2*time.Second, []string{"a", "b"})
-		}, 2 * time.Second}, // the last tick was one tick before now
+		}, 2 * time.Second}, // the last tick came one tick before now
 		{"a long pause gives no more than an interval", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+time.Minute, []string{"a", "b"})
 		}, testInterval},
@@ -92,7 +93,7 @@ func TestLeaseClockCredits(t *testing.T) {
 			return c.advance(now+testTick, []string{"a", "b"})
 		}, 0},
 		{"an nsqd becomes silent", func(c *leaseClock, now time.Duration) time.Duration {
-			return quiet(c, now, now+testSilentAfter-testTick, "a") // its last message came one tick before now
+			return quiet(c, now, now+testSilentAfter-testTick, "a") // the last message through b came one tick before now
 		}, testSilentAfter},
 		{"an nsqd stays silent", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+testSilentAfter-testTick, "a")
@@ -116,7 +117,7 @@ func TestLeaseClockCredits(t *testing.T) {
 	}
 }
 
-// quiet ticks from one time to another while messages arrive only through the nsqd in receiving. It returns the last credit.
+// quiet ticks from the time from to the time to. Messages arrive only through the nsqd in receiving. It returns the last credit.
 func quiet(c *leaseClock, from, to time.Duration, receiving ...string) (credit time.Duration) {
 	for now := from; now <= to; now += testTick {
 		for _, addr := range receiving {
@@ -154,8 +155,8 @@ func TestRemovedNSQDDoesNotCount(t *testing.T) {
 	}
 }
 
-// L never decreases and never advances faster than time. No credit is larger than an interval. The sum of the credits is at most
-// the credit limit and half of L, so a silent server gets older.
+// L never decreases and never advances faster than time. No credit is larger than an interval. The sum of all credits is at most
+// the credit limit plus half of L. Therefore the age of a silent server grows.
 func TestLeaseClockIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newLeaseClock(testInterval, testTick, time.Second)

@@ -35,7 +35,7 @@ func TestMembershipIsImmutable(t *testing.T) {
 		for i := range 20 {
 			h := heartbeatOf(i, uint64(round+1))
 			switch {
-			case i%5 == round%5: // silent
+			case i%5 == round%5: // server i is silent in this round
 				continue
 			case i%7 == round%7:
 				h.Weight, h.Tags, h.Load = 0, []string{"green"}, &events.Load{InFlight: int64(round)}

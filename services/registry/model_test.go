@@ -41,15 +41,15 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// play is a registry, its model, and the messages and events so far.
+// play is a run of TestModel: a registry, the model of the registry, and the messages and events so far.
 type play struct {
 	state  *state
 	model  *naive
 	start  time.Time
 	now    time.Duration
 	ticked time.Duration
-	silent int           // number of nsqd that deliver nothing, the first ones of modelNSQD
-	said   []word        // the last messages, which may be repeated
+	silent int           // number of nsqd that deliver nothing; these are the first in modelNSQD
+	said   []word        // the latest messages, which again can repeat
 	left   map[life]bool // incarnations that published a leave
 	events []events.Event
 }
@@ -68,9 +68,9 @@ func newPlay(t *rapid.T) *play {
 		max: cfg.MaxServers, probing: cfg.Probing, clock: &p.state.clock, mode: ModeWarming, warmAt: 15 * time.Second, allowance: 1, answered: never,
 		servers: make(map[key]*naiveServer), stones: make(map[key]naiveStone), latest: make(map[string]*naiveServer), contests: make(map[key]*naiveContest),
 	}
-	p.state.tombstones.max = 1 << 20                              // the model drops tombstones by time only; TestTombstonesAreBounded checks the limit
-	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // TestIgnoredIsBounded checks the limit
-	p.tick()                                                      // the time of the state starts here
+	p.state.tombstones.max = 1 << 20                              // no limit, as in the model; TestTombstonesAreBounded checks the limit
+	p.state.ignored.max, p.state.ignored.sweepAt = 1<<20, forever // no limit; TestIgnoredIsBounded checks the limit
+	p.tick()                                                      // the first tick sets the time of the state
 	return p
 }
 
@@ -80,7 +80,7 @@ func drawWord(t *rapid.T, now time.Duration) word {
 		addr:        rapid.SampledFrom([]string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}).Draw(t, "addr"),
 		zone:        rapid.SampledFrom([]string{"", "", "", "z"}).Draw(t, "zone"),
 		incarnation: rapid.SampledFrom([]int64{0, 1, 2, 3, 0, 1, 2, 3, naiveAhead, naiveAhead + 1}).Draw(t, "inc"),
-		// Mostly near now, so that heartbeats of one server have rising, falling and equal ordinals.
+		// Ordinals are mostly near now, so that the ordinals of one server rise, fall and repeat.
 		ordinal: uint64(max(1, int64(now/time.Second)+rapid.Int64Range(-4, 4).Draw(t, "seq"))) + rapid.SampledFrom([]uint64{0, 0, 0, 0, 0, 0, 0, 0, 1 << 21, 1 << 62}).Draw(t, "leap"),
 		delay:   time.Duration(rapid.SampledFrom([]int{0, 0, 0, 500, 1500, 6999, 7000, 8000, 9999, 10000, 60000}).Draw(t, "delay")) * time.Millisecond,
 		ttl:     rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Second, shortestTTL, 400 * time.Second}).Draw(t, "ttl"),
@@ -89,7 +89,7 @@ func drawWord(t *rapid.T, now time.Duration) word {
 	return w
 }
 
-// again repeats one of the last messages: a duplicate, or a message that was overtaken.
+// again repeats one of the latest messages, as a duplicate or as a message that newer messages have overtaken.
 func (p *play) again(t *rapid.T) {
 	if len(p.said) == 0 {
 		t.Skip("no message yet")
@@ -107,12 +107,12 @@ func (p *play) hear(w word) {
 	if w.leave {
 		h.Type = events.KindLeave
 		incarnation := w.incarnation
-		if s := p.model.servers[w.key]; s != nil && incarnation == 0 { // a leave without incarnation ends the registered one
+		if s := p.model.servers[w.key]; s != nil && incarnation == 0 { // a leave without incarnation ends the registered incarnation
 			incarnation = s.incarnation
 		}
 		p.left[life{w.key, incarnation}] = true
 	}
-	if w.incarnation == 0 { // the stamp is the ordinal
+	if w.incarnation == 0 { // then the stamp is the ordinal
 		h.Seq = 0
 		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
 	}
@@ -121,7 +121,7 @@ func (p *play) hear(w word) {
 	p.collect()
 }
 
-// pass advances the time regularly, with ticks, and canaries through every nsqd that is not silent.
+// pass advances the time by d, one tick after the other. Before each tick, a canary arrives through every nsqd that is not silent.
 func (p *play) pass(d time.Duration) {
 	for end := p.now + d; p.now < end; {
 		p.now += p.state.cfg.Tick
@@ -141,7 +141,7 @@ func (p *play) tick() {
 	p.collect()
 }
 
-// find reports a finding about a registered server.
+// find reports a random finding about a random registered server.
 func (p *play) find(t *rapid.T) {
 	if len(p.state.order) == 0 {
 		t.Skip("no server is registered")
@@ -201,7 +201,7 @@ func (p *play) roll() []string {
 	return lines
 }
 
-// checkState checks that the indexes of the state are consistent, and its limits.
+// checkState checks that the state keeps its limits and that its indexes are consistent.
 func checkState(t *rapid.T, s *state) {
 	if len(s.servers) > s.cfg.MaxServers {
 		t.Fatalf("%d servers, want at most %d", len(s.servers), s.cfg.MaxServers)
@@ -263,9 +263,9 @@ type life struct {
 	incarnation int64
 }
 
-// checkLives checks the order of events. For each incarnation there is registered, then any updated, suspected and recovered,
-// then at most one event of removal. Revisions grow by one. Within the shortest TTL, event ids are unique, and no server that
-// left returns. After that time a server that goes on publishing may return, which the model checks.
+// checkLives checks the order of events. Each incarnation begins with registered, followed by any number of updated, suspected and
+// recovered, and by at most one event of removal. Revisions grow by one. Within the shortest TTL, event ids are unique, and no
+// server that left returns. After the shortest TTL, a server that goes on publishing can return; the model checks this.
 func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	here := make(map[life]bool)
 	final := make(map[life]time.Time)
@@ -305,7 +305,7 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 }
 
 // checkSuccessor checks that the next event registers another incarnation of old. Changes of mode, and the replacement of a
-// server that had the address, may come before it.
+// server that had the address, can come before this event.
 func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	for len(next) > 0 && next[0].Type() == events.TypeMode {
 		next = next[1:]
@@ -321,7 +321,7 @@ func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	t.Fatalf("no other incarnation of %s was registered after it was replaced", old.Key())
 }
 
-// The tombstones never exceed their limit, whatever is added in whatever order, and all are dropped in the end.
+// The number of tombstones never exceeds the limit, whatever is added in any order. All tombstones are dropped in the end.
 func TestTombstonesAreBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := newTombstones(rapid.IntRange(1, 5).Draw(t, "max"))

@@ -11,14 +11,14 @@ import (
 )
 
 // naive is a simple and slow registry: a map, and a sweep over all servers at each tick. It is the model in TestModel. It does
-// not bound tombstones, and no TTL is longer than their life. Times count from the start. It uses the lease clock of the
-// registry under test, which has its own tests.
+// not bound the number of tombstones, and keeps each tombstone for an hour, which is longer than every TTL in TestModel. Times
+// count from the start. naive uses the lease clock of the registry under test; the lease clock has its own tests.
 type naive struct {
-	max       int // servers
+	max       int // largest number of servers
 	probing   bool
 	clock     *leaseClock
 	servers   map[key]*naiveServer
-	latest    map[string]*naiveServer // by address, the server that was registered there last
+	latest    map[string]*naiveServer // for each address, the server that was last registered with it
 	stones    map[key]naiveStone
 	contests  map[key]*naiveContest
 	mode      Mode
@@ -34,8 +34,8 @@ type naiveServer struct {
 	key
 	addr, zone  string
 	incarnation int64
-	newest      uint64        // ordinal
-	stamp, beat time.Duration // by the lease clock
+	newest      uint64        // highest ordinal
+	stamp, beat time.Duration // times of the lease clock
 	sent        time.Duration
 	claimed     time.Duration
 	ttl         time.Duration
@@ -47,7 +47,7 @@ type naiveServer struct {
 	failed, extended int
 	silentAt         time.Duration
 
-	rewound bool // a lower seq was accepted
+	rewound bool // a heartbeat with a lower seq was accepted
 }
 
 type naiveStone struct {
@@ -57,11 +57,11 @@ type naiveStone struct {
 	ended       time.Duration
 	olderUntil  time.Duration // a TTL after the removal
 	highest     int64
-	before      int64 // -1: none
+	before      int64 // incarnation that a newer one replaced earlier; -1: no incarnation
 	until       time.Duration
 }
 
-// naiveContest describes the heartbeats of a server that are out of order.
+// naiveContest describes the out-of-order heartbeats of a server.
 type naiveContest struct {
 	first, last time.Duration
 	ttl         time.Duration
@@ -73,7 +73,7 @@ type word struct {
 	leave       bool
 	addr, zone  string
 	incarnation int64
-	ordinal     uint64 // seq, or stamp
+	ordinal     uint64 // seq; the stamp if there is no incarnation
 	delay, ttl  time.Duration
 	weight      int
 }
@@ -154,8 +154,9 @@ func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
 	}
 }
 
-// barred returns the effect of a tombstone on a heartbeat: "" is none, "echo" and "no" mean that it is ignored, and "twice"
-// that it counts when it is the second one.
+// barred returns the effect of a tombstone on a heartbeat. "" means that the tombstone has no effect. "echo" and "no" mean that
+// the heartbeat does not register the server. "twice" means that the second such heartbeat registers the server. A "no" counts as
+// a first heartbeat, an "echo" does not.
 func (n *naive) barred(w word, now time.Duration) string {
 	stone, ok := n.stones[w.key]
 	over := now >= stone.olderUntil
@@ -179,7 +180,7 @@ func (n *naive) barred(w word, now time.Duration) string {
 	return "twice"
 }
 
-// twice notes a heartbeat that was published after since, and reports whether there was another one half an interval before.
+// twice records w. It reports whether another recorded heartbeat was published after since and at least half an interval before w.
 func (n *naive) twice(w word, since, now time.Duration) bool {
 	sent := now - w.delay
 	c := n.contests[w.key]
@@ -194,7 +195,7 @@ func (n *naive) twice(w word, since, now time.Duration) bool {
 	return sent-c.first >= naiveInterval/2
 }
 
-// contends reports whether w, which is out of order, takes the place of s.
+// contends reports whether the out-of-order heartbeat w takes the place of s.
 func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	silence := now - w.delay - s.sent
 	same := w.incarnation == s.incarnation && w.ordinal == s.newest
@@ -204,7 +205,7 @@ func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	return same && s.rewound || n.twice(w, s.sent, now) && silence >= s.overdue()
 }
 
-// overdue returns how long s may be silent before its next heartbeat is late.
+// overdue returns the duration of silence after which the next heartbeat of s is late.
 func (s *naiveServer) overdue() time.Duration { return min(s.ttl*7/10, naiveInterval*3/2) }
 
 // enter applies a heartbeat of a server that is not registered.
@@ -223,7 +224,7 @@ func (n *naive) enter(w word, now time.Duration) {
 	}
 }
 
-// succeed replaces s with another incarnation.
+// succeed replaces s with the incarnation of w, or ignores w.
 func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
 	next := w.incarnation > s.incarnation && n.barred(w, now) == "" && (w.incarnation < naiveAhead || s.incarnation >= naiveAhead)
 	if next || n.contends(w, s, now) {
@@ -231,7 +232,7 @@ func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
 	}
 }
 
-// naiveAhead is an incarnation that is far in the future, as are all higher ones.
+// naiveAhead is the lowest incarnation that counts as far in the future.
 const naiveAhead = 1 << 60
 
 func (n *naive) rival(w word) *naiveServer {
@@ -344,7 +345,7 @@ func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now 
 	}
 	successor := n.successor(s)
 	switch {
-	case finding == FindingIdentified && successor != nil && successor.id == s.id: // the id alone proves nothing
+	case finding == FindingIdentified && successor != nil && successor.id == s.id: // the successor at the address has the same id
 	case finding == FindingIdentified && n.exhausted(s):
 		s.failed, s.extended = 0, 0
 	case finding == FindingIdentified:
@@ -393,7 +394,7 @@ func (s *naiveServer) fail(began time.Duration) {
 
 func (n *naive) exhausted(s *naiveServer) bool {
 	since := s.beat
-	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all heartbeats arrive through it
+	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all heartbeats arrive through nsqd-1
 		since = max(since, min(time.Duration(way.until), s.stamp))
 	}
 	return n.lease()-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
@@ -429,7 +430,7 @@ func (n *naive) allow() bool {
 	return true
 }
 
-// settle determines the mode, and how many servers may expire, at a tick that comes g after the one before.
+// settle determines the mode, and how many servers may expire at this tick. g is the time since the previous tick.
 func (n *naive) settle(now, g time.Duration) {
 	n.fleet = max(n.fleet, len(n.servers))
 	if n.mode == ModeNormal {
@@ -446,7 +447,7 @@ func (n *naive) settle(now, g time.Duration) {
 	if n.clock.blind() {
 		n.warmAt = now + 15*time.Second
 	}
-	most := len(n.servers) * 50 // for fewer than ten servers
+	most := len(n.servers) * 50 // in percent; 50 % is the limit for fewer than ten servers
 	if n.mode == ModeHolding {
 		most = len(n.servers) * 34
 	}
@@ -466,8 +467,8 @@ func (n *naive) settle(now, g time.Duration) {
 	}
 }
 
-// tick checks all servers after the clock has moved. Servers that are silent for too long come in the order in which they
-// became so, then by key.
+// tick checks all servers after the lease clock has advanced. It sorts the servers by the time at which each reaches its next limit
+// of silence (0.7 TTL, then TTL), and then by key.
 func (n *naive) tick(now, g, credit time.Duration) {
 	lease := n.lease()
 	for _, s := range n.servers {
@@ -520,7 +521,7 @@ func (n *naive) contested(s *naiveServer, now time.Duration) bool {
 	return c != nil && c.last > s.sent && now-c.last < c.ttl && now-s.sent < 3*s.ttl
 }
 
-// The model uses one type for lease time and other times.
+// at and lease convert lease time to time.Duration, because the model uses this type for all times.
 func (n *naive) at(now time.Duration) time.Duration { return time.Duration(n.clock.at(now)) }
 func (n *naive) lease() time.Duration               { return time.Duration(n.clock.lease) }
 

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Probes sends one probe per second of a suspect that does not answer. No further probe waits.
+// The channel of Probes delivers one probe per second of a suspect that does not answer, and no more.
 func TestSuspectIsProbedOncePerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{Probing: true})
@@ -56,7 +56,7 @@ func TestSuspectIsProbedOncePerSecond(t *testing.T) {
 	})
 }
 
-// A heartbeat cancels a probe that no prober has taken.
+// A heartbeat cancels a probe that no prober has taken yet.
 func TestHeartbeatCancelsProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{Probing: true})

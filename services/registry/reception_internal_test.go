@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Servers may publish to an nsqd that accepts connections and delivers nothing, for example because its topic is paused. It
-// must slow the lease clock, also if it was in this state when this process started.
+// Servers may publish to an nsqd that accepts connections and delivers nothing, for example because its topic is paused. Such an
+// nsqd must slow the lease clock, even if it has delivered nothing since this process started.
 func TestConnectedNSQDWithoutMessagesIsSilent(t *testing.T) {
 	connected := map[string]bool{"silent": true, "late": false, "never": false}
 	c := newLeaseClock(testInterval, testTick, time.Second)
@@ -36,7 +36,7 @@ func TestConnectedNSQDWithoutMessagesIsSilent(t *testing.T) {
 	if c.unreached != 1 {
 		t.Errorf("%d unreached, want 1", c.unreached)
 	}
-	connected["silent"] = false // servers may still publish to it
+	connected["silent"] = false // servers may still publish to this nsqd, so it must still slow the lease clock
 	if got := run(9 * time.Second); got != 3*time.Second {
 		t.Errorf("L advances by %v in 9 s after a connection is lost, want 3 s", got)
 	}

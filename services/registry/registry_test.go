@@ -12,7 +12,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// methods are the methods that wait for Run and end with their context.
+// methods has the methods of Registry that wait for Run and that return when their context ends.
 var methods = map[string]func(context.Context, *registry.Registry) error{
 	"Observe": func(ctx context.Context, r *registry.Registry) error {
 		return r.Observe(ctx, heartbeatOf(1, 1), receiptAt(time.Now()))
@@ -49,7 +49,7 @@ func TestMethodsAfterRunReturned(t *testing.T) {
 	stop()
 	for name, call := range methods {
 		t.Run(name, func(t *testing.T) {
-			for range 20 { // select chooses any of the cases that are ready
+			for range 20 { // several attempts, because select chooses a random case among the ready cases
 				if err := call(t.Context(), r); !errors.Is(err, registry.ErrStopped) {
 					t.Fatalf("got %v, want ErrStopped", err)
 				}
@@ -136,7 +136,7 @@ func TestObserveBlocksWhileTheMailboxIsFull(t *testing.T) {
 	})
 }
 
-// A call sees all heartbeats that were in the mailbox before it, although Run may receive the call first.
+// A call sees all heartbeats that entered the mailbox before the call, even if Run receives the call first.
 func TestCallSeesEarlierHeartbeats(t *testing.T) {
 	const beats = 2000 // several batches
 	for range 10 {
@@ -183,7 +183,7 @@ func TestOutboxDropsTheOldestEvents(t *testing.T) {
 	}
 }
 
-// A server sends a heartbeat every 5 s for a minute, then none.
+// A server sends a heartbeat every 5 s for a minute, and then stops.
 func TestTimesOfEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{})

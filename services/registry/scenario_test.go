@@ -20,11 +20,11 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the re
 // TestScenarios replays testdata/*.txt. A line without indent is a command, or a comment if it starts with #. Indented lines
 // are the result of the command above them.
 //
-//	config maxservers=2 outbox=3 probing=on cold=on   first command; cold: start at 0s, otherwise 20 s earlier
+//	config maxservers=2 outbox=3 probing=on cold=on   first command; cold=on: the registry starts at 0s, otherwise 20 s earlier
 //	beat data/a inc=1 seq=1 addr=10.0.0.1:80 at=0s delay=0s ttl=10s weight=100 zone= via=nsqd-1
 //	bare 10.0.0.1:80 at=0s delay=0s stamp=1h      a bare address, with a stamp of an nsqd whose clock is ahead
 //	leave data/a inc=1 seq=2 at=1s
-//	tick 7s nsqd=nsqd-1,nsqd-2                    and every 250 ms before it; nsqd= is kept for later ticks; without it all nsqd count as receiving
+//	tick 7s nsqd=nsqd-1,nsqd-2                    ticks every 250 ms until 7s; nsqd= also applies to later ticks; without nsqd= all nsqd count as receiving
 //	jump 7s nsqd=nsqd-1                           one tick, after a pause of this process
 //	canary nsqd-1 at=1s                           a canary arrived through nsqd-1
 //	probe data/a refused began=7s at=7.3s         the finding of a probe
@@ -35,7 +35,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt with what the re
 //	explain data/a
 //	hold, take                                    stop and start receiving events
 //
-// Times count from the start. Without at=, a command has the time of the command before. There is a tick every 250 ms.
+// Times count from the start. Without at=, a command has the time of the previous command. There is a tick every 250 ms.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -118,7 +118,7 @@ func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
 	}
 }
 
-// warm ticks a state until start, when it has just become normal, and drops its events.
+// warm ticks s until start, when the mode has just become normal, and drops the events of s.
 func warm(s *state, start time.Time) {
 	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
 		s.tick(at, nil)
@@ -323,7 +323,7 @@ func (a *arguments) or(name, value string) string {
 	return value
 }
 
-// heartbeat returns the message that is received now.
+// heartbeat returns the message that the arguments describe, and its receipt.
 func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Receipt) {
 	h := &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: events.DefaultService, ID: a.subject, Addr: a.subject,
@@ -345,7 +345,7 @@ func (a *arguments) heartbeat(received time.Time) (*events.Heartbeat, events.Rec
 	return h, events.Receipt{Via: a.or("via", "nsqd-1"), PublishedAt: received.Add(ahead - delay), ReceivedAt: received, Delay: delay}
 }
 
-// mustState returns a state as New makes it.
+// mustState returns the state of a registry that New has made.
 func mustState(t testing.TB, cfg Config) *state {
 	t.Helper()
 	cfg.Observer = "api-1"

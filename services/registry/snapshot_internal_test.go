@@ -36,7 +36,7 @@ func snapshotBefore(t *testing.T) (*Snapshot, time.Time) {
 	return mustCopy(t, s.snapshot(at)), at
 }
 
-// mustCopy returns s as it is read back from its JSON.
+// mustCopy encodes s as JSON and returns the snapshot that it decodes from this JSON.
 func mustCopy(t *testing.T, s *Snapshot) *Snapshot {
 	t.Helper()
 	text, err := json.Marshal(s)
@@ -93,7 +93,8 @@ func TestRestoredServersAreSuspectsAndProbedAtOnce(t *testing.T) {
 	if m := s.members(); !m.Complete || m.Revision != saved.Revision || m.Mode != ModeWarming {
 		t.Errorf("complete %v at revision %d in mode %s; want complete at %d, warming", m.Complete, m.Revision, m.Mode, saved.Revision)
 	}
-	// One server answers a probe, one sends a heartbeat, and one that was suspect before answers. Only the last one changes.
+	// Server 0 answers a probe, and server 1 sends a heartbeat. Both were alive in the snapshot. Server 2, which was suspect in
+	// the snapshot, answers a probe. Only the recovery of server 2 is an event.
 	for _, id := range []int{0, 2} {
 		s.report(evidenceOf(id, FindingIdentified, at))
 	}

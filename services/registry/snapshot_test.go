@@ -10,7 +10,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// snapshotOf returns a valid snapshot of this many servers, with one tombstone.
+// snapshotOf returns a valid snapshot with the given number of servers and one tombstone.
 func snapshotOf(servers int) *registry.Snapshot {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s := &registry.Snapshot{Version: registry.SnapshotVersion, Observer: "api-1", SavedAt: now, Revision: 7}
@@ -38,7 +38,7 @@ func TestSnapshotValidation(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*registry.Snapshot)
-		want   string // in the error; empty if there is no error
+		want   string // text that the error must contain; empty: no error
 	}{
 		{"valid", func(*registry.Snapshot) {}, ""},
 		{"empty", func(s *registry.Snapshot) { s.Servers, s.Tombstones = nil, nil }, ""},

@@ -9,11 +9,11 @@ import (
 )
 
 // Senders vary their interval by a tenth, so the registered process is sometimes silent for longer than an interval while
-// heartbeats of the other one arrive.
+// heartbeats of the other process arrive.
 func TestTwoLiveProcessesWithOneIDDoNotTakeTurns(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		other events.Heartbeat // the first process has incarnation 2 and a high seq
+		other events.Heartbeat // incarnation and first seq of the other process; the registered process has incarnation 2 and a high seq
 	}{
 		{"another incarnation", events.Heartbeat{Incarnation: 1, Seq: 1}},
 		{"the same incarnation", events.Heartbeat{Incarnation: 2, Seq: 1}},

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// suspectFor returns a state in mode normal with one server, whose only heartbeat is older than silent, and the time of the last
-// tick.
+// suspectFor returns a state in mode normal, and the time of its last tick. The only server of the state sent one heartbeat, at
+// least the duration silent before this tick.
 func suspectFor(t *testing.T, cfg Config, silent time.Duration) (*state, time.Time) {
 	t.Helper()
 	s := mustState(t, cfg)

@@ -10,8 +10,8 @@ import (
 	"rollcall/events"
 )
 
-// jump returns at as it would be read after the wall clock was set forward: only the wall time changes, not the monotonic
-// reading. Package time has no function for that, so jump changes the seconds in the wall field, which start at bit 30.
+// jump adds by to the wall time of at and keeps the monotonic reading, as if the wall clock had been set forward before the clock
+// was read. Package time has no function for that, so jump adds to the seconds in the field wall of at, which start at bit 30.
 func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -25,7 +25,7 @@ func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 // A change of the wall clock changes no event.
 func TestWallClockJumpsChangeNoEvent(t *testing.T) {
 	want := playJump(t, 0, 0)
-	if len(want) != 8 { // b and c expire, a stays, and mode warming ends
+	if len(want) != 8 { // three registered, two suspected and two expired (b and c), and the end of mode warming
 		t.Fatalf("got %q, want eight events", want)
 	}
 	for _, test := range []struct {
@@ -45,7 +45,8 @@ func TestWallClockJumpsChangeNoEvent(t *testing.T) {
 	}
 }
 
-// playJump plays one minute with three servers, two of which stop. After ten seconds the clocks change. It returns the events.
+// playJump plays one minute with three servers and returns the events. Two of the servers stop. After ten seconds, the clock of
+// this process changes by here, and the clock of the broker changes by broker.
 func playJump(t *testing.T, here, broker time.Duration) []string {
 	t.Helper()
 	s := mustState(t, Config{})

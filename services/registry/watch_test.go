@@ -123,8 +123,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A watcher that already waits takes the first membership at once; it must not be sent again. The many heartbeats in the
-// mailbox give the watcher time to wait before Run accepts the Watch.
+// A watcher that already waits takes the first membership at once. Run must not send this membership again. The many heartbeats
+// in the mailbox keep Run busy, so that the watcher waits before Run accepts the call of Watch.
 func TestWatchSendsTheFirstMembershipOnce(t *testing.T) {
 	for range 20 {
 		r := mustNew(t, registry.Config{})

@@ -24,13 +24,13 @@ type world struct {
 
 	comes func(nsqd int, now time.Duration) bool // whether messages arrive through an nsqd
 	mute  func(i int, now time.Duration) bool    // whether server i sends nothing
-	ends  map[int]time.Duration                  // when servers expired
+	ends  map[int]time.Duration                  // when servers expired, by their index in servers
 }
 
 // resident is a server of the world.
 type resident struct {
 	interval, ttl time.Duration
-	home          int // the only nsqd that it publishes to; -1: any
+	home          int // the only nsqd to which the server publishes; -1: any nsqd
 	dead          bool
 	answer        Finding
 	seq           uint64
@@ -127,7 +127,7 @@ func (w *world) falseExpiries() (n int) {
 }
 
 func TestNoHealthyServerExpires(t *testing.T) {
-	away := func(gone int) func(*world) { // no message arrives through the first gone nsqd for half an hour
+	away := func(gone int) func(*world) { // for half an hour, no message arrives through the first nsqd, as many as gone
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n >= gone || now < 5*time.Minute || now > 35*time.Minute }
 		}
@@ -182,7 +182,7 @@ func TestNoHealthyServerExpires(t *testing.T) {
 
 // A server that stops and does not answer probes expires, whatever else happens.
 func TestDeadServersExpire(t *testing.T) {
-	comesEach := func(period time.Duration) func(*world) { // only canaries arrive through the first nsqd, and only every period
+	comesEach := func(period time.Duration) func(*world) { // only canaries pass the first nsqd, once per period
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n > 0 || now < time.Minute || now%period < w.step }
 		}
