@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// ListenAddress adds an error unless value is an address to listen on. No host means every address of the machine, port 0 any free port.
+// ListenAddress adds an error unless value is an address to listen on. An empty host means every address of the machine, and port 0 means
+// any free port.
 func (f *Fields) ListenAddress(field, value string) {
 	f.That(IsAddress(value), field, "%q: want host:port", value)
 }
@@ -22,7 +23,7 @@ func (f *Fields) DifferentPorts(field, value, otherField, other string) {
 	f.That(!collide(value, other), field, "%q: want another port than %s %q", value, otherField, other)
 }
 
-// IsAddress reports whether s is host:port. The port may be a name.
+// IsAddress reports whether s has the form host:port. The port may be a name, such as http.
 func IsAddress(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || port == "" || strings.ContainsAny(host, "/ ") {
@@ -32,11 +33,11 @@ func IsAddress(s string) bool {
 	return err == nil
 }
 
-// collide compares the addresses as text: it does not resolve host names.
+// collide reports whether two listen addresses need the same port. It compares the hosts as text and does not resolve host names.
 func collide(a, b string) bool {
 	hostA, portA, err := splitAddress(a)
 	if err != nil {
-		return false // another check reports it
+		return false // another check reports the invalid address
 	}
 	hostB, portB, err := splitAddress(b)
 	if err != nil || portA != portB || portA == 0 {

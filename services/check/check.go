@@ -20,7 +20,8 @@ func Of(component string) *Fields {
 	return &Fields{prefix: component}
 }
 
-// That adds an error unless ok is true: component, field and reason, such as "proxy: retry.attempts 11: want at most 10".
+// That adds an error unless ok is true. The error consists of component, field and reason, such as "proxy: retry.attempts 11: want at most
+// 10".
 func (f *Fields) That(ok bool, field, reason string, args ...any) {
 	if !ok {
 		f.errs = append(f.errs, errors.New(f.prefix+field+" "+fmt.Sprintf(reason, args...)))

@@ -1,6 +1,6 @@
 // Package connlimit bounds what the clients of an HTTP server can occupy: the connections of a listener, and the header of a request.
-// While a listener has as many connections as it may, it accepts no more: new clients wait in the kernel's queue, as with HAProxy's
-// maxconn, and idle connections are closed to make room, as in nginx.
+// While a listener is full, that is, at its limit of connections, it accepts no new connections. New clients wait in the kernel's queue, as
+// with HAProxy's maxconn. The server closes idle connections to make room, as nginx does.
 package connlimit
 
 import (
@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Listener is a listener with a limit of connections. It is safe for concurrent use, except that only one goroutine may call Accept.
+// Listener is a listener with a limit of open connections. Several goroutines may use it at once, but only one goroutine may call Accept.
 type Listener struct {
 	net.Listener
 	slots  chan struct{} // has an element for each connection, and one while Accept waits for a client
 	onFull func(full bool)
 	report func()
-	open   atomic.Int64 // connections
+	open   atomic.Int64 // number of open connections
 	waits  atomic.Uint64
 	ending chan struct{} // closed when Accept must not wait for a slot any more
 	end    func()
@@ -31,8 +31,8 @@ type Listener struct {
 // reportEvery is the shortest time between two calls of report.
 const reportEvery = time.Minute
 
-// New returns a Listener that has at most limit connections of l, and at least one. Accept calls report when it has to wait for a
-// connection to end, at most once a minute.
+// New returns a Listener that accepts connections from l and has at most limit open connections. A limit below 1 counts as 1. When Accept
+// has to wait for a connection to end, it calls report, at most once per minute.
 func New(l net.Listener, limit int, report func()) *Listener {
 	b := &Listener{
 		Listener: l, slots: make(chan struct{}, max(1, limit)), onFull: func(bool) {}, report: report, ending: make(chan struct{}),
@@ -41,10 +41,10 @@ func New(l net.Listener, limit int, report func()) *Listener {
 	return b
 }
 
-// Open returns the number of connections.
+// Open returns the number of open connections.
 func (l *Listener) Open() int { return int(l.open.Load()) }
 
-// Limit returns the maximum number of connections.
+// Limit returns the maximum number of open connections.
 func (l *Listener) Limit() int { return cap(l.slots) }
 
 // Waits returns how many times Accept has waited for a connection to end.
@@ -74,7 +74,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, free: free}, nil
 }
 
-// take takes a slot. It reports false if the listener ends before there is one.
+// take waits for a slot and takes it. It returns false if Close or SetDeadline ends the listener before a slot is free.
 func (l *Listener) take() bool {
 	select {
 	case l.slots <- struct{}{}:
@@ -109,8 +109,8 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
-// SetDeadline sets the deadline of Accept. A deadline in the past also ends the limit, so that Accept returns the connections
-// that wait in the kernel's queue.
+// SetDeadline sets the deadline of Accept. After a deadline in the past the limit no longer applies: an Accept that waits because the
+// listener is full returns.
 func (l *Listener) SetDeadline(t time.Time) error {
 	below, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
 	if !ok {

@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// headerSlack is what net/http adds to MaxHeaderBytes, in bytes.
+// headerSlack is the number of bytes that net/http allows in addition to MaxHeaderBytes.
 const headerSlack = 4 << 10
 
-// Configure sets the limits of s, which is about to serve on l: a request header of at most headerLimit bytes, and, if l is a *Listener,
-// no idle connections while l is full. headerLimit must be more than 4 KiB.
+// Configure sets the limits of s before s serves on l. It limits a request header to headerLimit bytes, which must be more than 4 KiB. If l
+// is a *Listener, Configure also makes s close idle connections while l is full.
 func Configure(s *http.Server, l net.Listener, headerLimit int) {
 	s.MaxHeaderBytes = headerLimit - headerSlack
 	if bounded, ok := l.(*Listener); ok {

@@ -4,14 +4,14 @@ package label
 
 import "sync"
 
-// Other is the value for all services above the limit, and for a service of that name.
+// Other is the label value that all services above the limit share. A service whose name is other has this value too.
 const Other = "other"
 
-// MaxServices is the number of services that have a value of their own.
+// MaxServices is the maximum number of services that have a label value of their own.
 const MaxServices = 1000
 
-// Services assigns values of the label service. The first MaxServices services get their name as the value, until they are released. It
-// is safe for concurrent use.
+// Services assigns values of the label service. The first MaxServices services get their name as the value. A service keeps its value until
+// it is released. Services is safe for concurrent use.
 type Services struct {
 	mu  sync.Mutex
 	own map[string]struct{}
@@ -20,7 +20,8 @@ type Services struct {
 // NewServices returns Services without any service.
 func NewServices() *Services { return &Services{own: make(map[string]struct{})} }
 
-// Of returns the value for a service. A new service gets its name if there is room, else Other.
+// Of returns the value for a service. A new service gets its name if fewer than MaxServices services have a value of their own, or else
+// Other.
 func (s *Services) Of(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +35,7 @@ func (s *Services) Of(service string) string {
 	return service
 }
 
-// Known returns the value for a service, like Of, but takes no room for a new one.
+// Known returns the value for a service. Unlike Of, it does not give a new service a value of its own.
 func (s *Services) Known(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +45,7 @@ func (s *Services) Known(service string) string {
 	return Other
 }
 
-// Release makes room for another service.
+// Release takes the value of its own from a service, so that another service can get one.
 func (s *Services) Release(service string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

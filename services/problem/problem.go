@@ -15,7 +15,7 @@ const StatusClientGone = 499
 
 // Problem is the body of an error response.
 type Problem struct {
-	Type   string `json:"type"` // about:blank: the status is the whole type
+	Type   string `json:"type"` // about:blank means that Status alone defines the type of the problem
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
@@ -26,10 +26,10 @@ func New(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// Write writes p as the response. A response with status 503 asks the client to retry after a second. Write ignores errors of w, because
-// they mean that the client's connection is broken.
+// Write writes p as the response. If the status is 503, the response asks the client to retry after one second. Write ignores errors of w,
+// because they mean that the client's connection is broken.
 func (p *Problem) Write(w http.ResponseWriter) {
-	body, _ := json.Marshal(p) // cannot fail: strings and a number
+	body, _ := json.Marshal(p) // cannot fail for strings and a number
 	body = append(body, '\n')
 	h := w.Header()
 	h["Content-Type"] = []string{ContentType}

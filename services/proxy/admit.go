@@ -17,13 +17,14 @@ var (
 	errAmbiguous = errors.New("the path can be read as a path of another route")
 )
 
-// admit rejects requests that net/http accepts but a server may read in another way than this proxy. unplain is the result of scanPath.
+// admit rejects a request that net/http accepts but that a server may read in another way than this proxy. unplain reports that servers
+// could read the path in several ways (see scanPath).
 func admit(r *http.Request, path string) (unplain bool, err error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return false, errMethod
 	}
 	valid, unplain := scanPath(path)
-	// The syntax of HTTP/1.1 excludes invalid methods and queries; HTTP/2 does not. The host of an absolute URL is unescaped in both.
+	// net/http rejects invalid methods and queries only in HTTP/1. It unescapes the host of an absolute URL, so the host can be invalid.
 	if !valid || !httpguts.ValidHostHeader(r.Host) || r.ProtoMajor > 1 && (!validToken(r.Method) || hasSpace(r.URL.RawQuery)) {
 		return false, errTarget
 	}

@@ -13,14 +13,14 @@ import (
 	"rollcall/services/registry"
 )
 
-// attempt sends the request to one server and the response to the client. Its result is nil if the client has the whole response.
+// attempt sends the request to one server and the response to the client. It returns nil if the client has the whole response.
 func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	x.endpoint, x.instance, x.request.server = e, x.service.instance(e), e.Server()
 	began := x.p.upstream.Now()
 	e.Begin()
 	outcome, f := x.try(began)
 	if outcome == balancer.Failed && !x.instance.is(e.Server()) {
-		outcome = balancer.Abandoned // the server restarted or moved since, so this is not its failure
+		outcome = balancer.Abandoned // the server restarted or moved during the attempt, so the failure does not concern its new instance
 	}
 	if x.service.balancer.Done(e, outcome, time.Now()) {
 		x.p.log.ejected(x.service.name, x.instance.id)
@@ -30,7 +30,7 @@ func (x *call) attempt(e *balancer.Endpoint) *upstream.Error {
 	return f
 }
 
-// try sends the request and the response, and returns the outcome for the balancer.
+// try sends the request to the server and the response to the client. It returns the outcome for the balancer, and the error or nil.
 func (x *call) try(began int64) (balancer.Outcome, *upstream.Error) {
 	ctx := x.body.r.Context()
 	resp, err := x.instance.Do(ctx, &x.sent)
@@ -62,13 +62,13 @@ func (x *call) deliver(resp *upstream.Response) (balancer.Outcome, error) {
 		outcome = balancer.Failed
 	}
 	if x.body.stream && x.body.uploading() && mayLeaveBody(x.body.r) {
-		clientconn.CloseAfter(x.reply.w) // net/http would read the rest of the body as the next request
+		clientconn.CloseAfter(x.reply.w) // otherwise net/http would read the unread rest of the body as the next request
 	}
 	x.request.copyHeader(x.reply.w.Header(), resp.Header)
 	return outcome, resp.Close(x.reply.send(resp))
 }
 
-// tunnel switches the client to a websocket and copies bytes until it ends.
+// tunnel sends the response of 101 to the client. Then it copies bytes between the client and the server until the websocket ends.
 func (x *call) tunnel(resp *upstream.Response) error {
 	client, buffered, err := http.NewResponseController(x.reply.w).Hijack()
 	if err != nil {
@@ -86,7 +86,8 @@ func (x *call) tunnel(resp *upstream.Response) error {
 	return nil
 }
 
-// judge returns the outcome of a failed attempt for the balancer, and reports evidence against the server. The attempt began at began.
+// judge returns the outcome for the balancer of an attempt that began at began and failed with f. After a failed connect, and after
+// lateLimit timeouts in a row, judge reports evidence against the server to the registry.
 func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 	switch {
 	case f.Fault != upstream.FaultServer:

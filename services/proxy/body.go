@@ -11,11 +11,11 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// wholeLimit is the largest body in bytes that is read into memory before the request is sent: then a slow client does not occupy a server,
-// and the request can be sent again.
+// wholeLimit is the size in bytes of the largest body that the proxy reads into memory before it sends the request. With the body in
+// memory, a slow client does not occupy a server, and the proxy can send the request again.
 const wholeLimit = 64 << 10
 
-// buffers has the buffers of bodies in memory and of copies.
+// buffers has the buffers for bodies in memory and for copying the bodies of responses.
 var buffers = sync.Pool{New: func() any { return new([wholeLimit]byte) }}
 
 var (
@@ -31,20 +31,22 @@ type body struct {
 
 	whole  []byte            // the body in memory, or nil
 	buffer *[wholeLimit]byte // backing array of whole
-	unread bool              // a part of the body may be left on the client's connection
+	unread bool              // the client's connection may hold a part of the body that was not read
 
-	stream  bool // the body is sent while it is read
+	stream  bool // the body is sent to the server while it is read from the client
 	started bool // Start was called
-	lingers bool // the client's connection lingers after Stop
+	lingers bool // after Stop, the client's connection lingers (see clientconn.LingerAfter)
 	mu      sync.Mutex
 	read    bool      // the body was read to its end
-	end     time.Time // read deadline after Stop; zero before
+	end     time.Time // read deadline that Stop has set; zero before Stop
 }
 
-// mayLeaveBody reports whether an unread body would be left on the client's connection. In HTTP/2 each body has its own stream.
+// mayLeaveBody reports whether an unread body stays on the client's connection. In HTTP/2 it does not, because each body has its own
+// stream.
 func mayLeaveBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }
 
-// open reads the body into memory if its length is known and at most wholeLimit.
+// open reads the body into memory if its length is known and at most wholeLimit. A body that is longer, or of unknown length, becomes a
+// stream.
 func (b *body) open() error {
 	b.unread = mayLeaveBody(b.r)
 	n := b.r.ContentLength
@@ -74,8 +76,9 @@ func (b *body) free() {
 	}
 }
 
-// leastPerStall is how many bytes of a body of at most wholeLimit a client must send per stall timeout on average, after two stall timeouts.
-// A limit of the time between two bytes, as in nginx and HAProxy, is not enough: 64 KiB with a byte every 29 s takes three weeks.
+// leastPerStall is the number of bytes per stall timeout that a client must send on average, after the first two stall timeouts, while the
+// proxy reads a body into memory. A limit for the pause between two bytes, as in nginx and HAProxy, is not enough: a client that sends a
+// byte every 29 s, just within the default stall timeout, needs 22 days for 64 KiB.
 const leastPerStall = 1 << 10
 
 // readWhole fills whole from the body. Each read moves the deadline.
@@ -101,11 +104,11 @@ func (b *body) readWhole(whole []byte) error {
 			return err
 		}
 	}
-	_ = control.SetReadDeadline(time.Time{}) // for the next use of the connection
+	_ = control.SetReadDeadline(time.Time{}) // so that the deadline does not end the next request on the connection
 	return nil
 }
 
-// clientError returns the error to report for an error of Body.Read.
+// clientError translates an error of Body.Read to errClientSlow, upstream.ErrClientGone or errClientBody.
 func (b *body) clientError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

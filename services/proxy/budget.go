@@ -2,20 +2,21 @@ package proxy
 
 import "sync/atomic"
 
-// budgetWindow is the length of the sliding window in seconds.
+// budgetWindow is the length in seconds of the sliding window of a budget.
 const budgetWindow = 10
 
-// budget counts requests and retries in a sliding window, like Finagle's RetryBudget. Only move must not be called concurrently.
+// budget counts requests and retries in a sliding window, like Finagle's RetryBudget. Any goroutine may call request and take, but only one
+// goroutine may call move.
 type budget struct {
 	Retry
-	requests, spent [budgetWindow]atomic.Int64 // in each second of the window
+	requests, spent [budgetWindow]atomic.Int64 // requests and retries in each second of the window
 	now             atomic.Int64               // current second
 }
 
 // request counts a request.
 func (b *budget) request() { b.requests[b.now.Load()%budgetWindow].Add(1) }
 
-// take counts a retry and reports true, or reports false if the budget is used up.
+// take counts a retry and returns true. If the budget is used up, take counts nothing and returns false.
 func (b *budget) take() bool {
 	var requests, spent int64
 	for i := range b.requests {
@@ -29,7 +30,7 @@ func (b *budget) take() bool {
 	return true
 }
 
-// move advances the window to second. It does not go back.
+// move advances the window to the given second. A second before the current one has no effect.
 func (b *budget) move(second int64) {
 	from := max(b.now.Load(), second-budgetWindow)
 	for s := from + 1; s <= second; s++ {

@@ -12,7 +12,8 @@ import (
 // MaxRetries is the maximum of Retry.Attempts.
 const MaxRetries = 10
 
-// call is a request and its response while they pass through the proxy. Only the goroutine of the handler uses it; an upload reads body.
+// call is one request and its response while they pass through the proxy. Only the goroutine of the handler uses a call, except for body:
+// the goroutine of an upload reads the body.
 type call struct {
 	p       *Proxy
 	service *service
@@ -22,19 +23,19 @@ type call struct {
 	reply   reply
 	sent    upstream.Request
 
-	endpoint *balancer.Endpoint    // of the current attempt
-	instance *instance             // of endpoint
-	attempts []*balancer.Endpoint  // endpoints that were tried, with the current one
-	array    [4]*balancer.Endpoint // backing array of attempts, which avoids an allocation
+	endpoint *balancer.Endpoint    // server of the current attempt
+	instance *instance             // connections to the server of the current attempt
+	attempts []*balancer.Endpoint  // servers of all attempts, including the current attempt
+	array    [4]*balancer.Endpoint // backing array of attempts, so that the first four attempts need no allocation
 }
 
-// serve sends the request to servers until one responds, and the response to the client. After an error, reply.status is not 0 if the client
-// has received a part of the response.
+// serve sends the request to one server after another until a server responds, and sends the response to the client. If serve returns an
+// error and reply.status is not 0, the client has received a part of the response.
 func (x *call) serve() error {
 	x.service.budget.request()
 	x.body.unread = mayLeaveBody(x.body.r)
 	x.reply.unlimitWrite()
-	if x.service.balancer.Stats().Servers == 0 { // checked before the client is asked to send a body
+	if x.service.balancer.Stats().Servers == 0 { // checked before body.open, which asks the client to send the body
 		return ErrNoServer
 	}
 	if err := x.body.open(); err != nil {
@@ -50,7 +51,7 @@ func (x *call) serve() error {
 	f := &upstream.Error{Err: ErrNoServer}
 	for {
 		e := x.service.balancer.Pick(key, x.attempts)
-		if e == nil && f.Stale { // the server may be healthy, and there is no other
+		if e == nil && f.Stale { // the server may be healthy, and no other server is left
 			e = x.endpoint
 		}
 		if e == nil {
@@ -66,7 +67,7 @@ func (x *call) serve() error {
 	}
 }
 
-// prepare sets the upstream request. The body must be open.
+// prepare sets x.sent, the request for the server. body.open must have been called before.
 func (x *call) prepare() {
 	r := x.body.r
 	x.sent = upstream.Request{
@@ -79,7 +80,8 @@ func (x *call) prepare() {
 	x.reply.interim = takesInterim(r, x.body.stream)
 }
 
-// isIdempotent reports whether a request may be executed twice (RFC 9110, 9.2.2). TRACE is not proxied.
+// isIdempotent reports whether a server may execute a request with this method twice (RFC 9110, 9.2.2). TRACE is idempotent too, but the
+// proxy does not accept TRACE.
 func isIdempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
@@ -88,8 +90,8 @@ func isIdempotent(method string) bool {
 	return false
 }
 
-// again reports whether the request may be sent to another server, and takes the retry from the budget. A request that timed out is not
-// repeated: its server may be executing it, and the next server would take as long.
+// again reports whether the proxy may send the request to another server. If so, again takes the retry from the budget. A request that
+// timed out is not sent again: the first server may be executing it, and another server would probably take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {
 	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts || x.body.r.Context().Err() != nil:

@@ -6,7 +6,7 @@ import (
 	"rollcall/services/label"
 )
 
-// collector collects metrics that are computed from the state of the services when Prometheus scrapes them.
+// collector computes metrics from the state of the services each time Prometheus scrapes them.
 type collector struct {
 	p *Proxy
 
@@ -52,7 +52,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// figures has the metrics of a service, or the sums over the services that share the label other.
+// figures has the metrics of one service, or the sums over all services that share the label value other.
 type figures struct {
 	usable, ejected, panicking, inFlight, connections int
 	ejections                                         uint64
@@ -82,5 +82,5 @@ func (p *Proxy) figures() map[string]*figures {
 	return all
 }
 
-// ServiceLabel returns the value of the label service for a service: its name, or other.
+// ServiceLabel returns the value that metrics use as the label service for a service: the name of the service, or label.Other.
 func (p *Proxy) ServiceLabel(service string) string { return p.metrics.labels.Known(service) }

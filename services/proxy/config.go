@@ -22,42 +22,43 @@ import (
 	"rollcall/services/registry"
 )
 
-// Registry is what the proxy needs of *registry.Registry: the membership, the reported loads, and a receiver of evidence.
+// Registry is the part of *registry.Registry that the proxy needs: the membership, the reported loads, and a receiver of evidence.
 type Registry interface {
 	Watch(context.Context) <-chan *registry.Membership
 	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error)
 	Report(context.Context, registry.Evidence) error
 }
 
-// Config of a Proxy. The zero value is useful except for Registry.
+// Config is the configuration of a Proxy. Only Registry must be set. Every other field may be zero, which stands for its default.
 type Config struct {
 	Registry Registry
-	Routes   []Route                 // in addition to /{service}/{path...}
-	Handlers map[string]http.Handler // handlers of this process, by the names that routes use
+	Routes   []Route                 // tried before /{service}/{path...}
+	Handlers map[string]http.Handler // HTTP handlers in this process; a route refers to a handler by its key
 
-	// NoRewrite turns off what lets a server work below a prefix that it does not see: X-Forwarded-Prefix, the rewriting of Location,
-	// Content-Location, Refresh and the Path of cookies, and the redirect from /prefix to /prefix/.
+	// NoRewrite turns off the help for servers whose paths differ from the paths of clients, because a route removes or replaces a prefix.
+	// The help is X-Forwarded-Prefix, the rewriting of Location, Content-Location, Refresh and the Path of cookies, and the redirect from
+	// /prefix to /prefix/.
 	NoRewrite bool
 
-	Balancer balancer.Config            // for every service
-	Policies map[string]balancer.Policy // for services with a policy other than Balancer.Policy
-	Hash     HashKey                    // key of the policy hash; default the client's address
+	Balancer balancer.Config            // settings for the balancer of every service
+	Policies map[string]balancer.Policy // by service, for services that need another policy than Balancer.Policy
+	Hash     HashKey                    // the key that the policy hash uses; default: the client's IP address
 
-	Trusted []netip.Prefix // addresses of proxies in front, whose X-Forwarded-*, Forwarded and X-Real-IP are kept; default none
+	Trusted []netip.Prefix // addresses of the proxies in front; X-Forwarded-*, Forwarded and X-Real-IP from these proxies are kept; default none
 
-	TLS  *tls.Config                                              // for clients, with the certificates; default plain HTTP/1.1
+	TLS  *tls.Config                                              // settings and certificates for connections from clients; default plain HTTP/1.1
 	Dial func(ctx context.Context, addr string) (net.Conn, error) // connects to a server; default dial.New, which permits every address
 
 	Timeouts
-	HeaderLimit int           // maximum size of a request header in bytes, MinHeaderLimit to MaxHeaderLimit; default 16 KiB
-	Drain       time.Duration // time limit for requests in flight on a server that has left; default 30 s, negative: none
-	Linger      time.Duration // how long Serve accepts requests after its context has ended; default 500 ms
+	HeaderLimit int           // maximum size of a request header in bytes, from MinHeaderLimit to MaxHeaderLimit; default 16 KiB
+	Drain       time.Duration // how long requests in flight may continue after their server has left; default 30 s, negative: not at all
+	Linger      time.Duration // how long Serve goes on to accept requests after its context has ended; default 500 ms
 
 	Retry Retry
 
-	Tick    time.Duration         // precision of timeouts for servers, slow start and ejection; default 250 ms
-	Metrics prometheus.Registerer // default none
-	Log     *zap.Logger           // default none
+	Tick    time.Duration         // precision of slow start, of ejection and of the timeouts for servers; default 250 ms
+	Metrics prometheus.Registerer // where New registers the metrics; default: nowhere
+	Log     *zap.Logger           // default: nothing is logged
 }
 
 // Timeouts are the time limits for clients and servers. The tags are for the configuration file.
@@ -69,24 +70,27 @@ type Timeouts struct {
 	StallTimeout    time.Duration `koanf:"stall" doc:"time limit for the next byte of a request body, from the client or to the server, and for the next 64 KiB of a response to the client"` // default 30 s
 }
 
-// Retry limits the retries of requests. Percent and PerSecond limit those of each service over 10 s, so that servers that fail do not get
-// twice the load. The tags are for the configuration file, in which 0 means none.
+// Retry limits the retries of requests. Attempts limits the retries of one request. Percent and PerSecond together limit the retries of all
+// requests to a service within 10 s, so that retries do not multiply the load when servers fail. The tags are for the configuration file.
+// In the file, 0 means no retries; here, 0 means the default.
 type Retry struct {
 	Attempts  int `koanf:"attempts" doc:"retries per request, each on another server"`                      // at most MaxRetries; default 2, negative: none
 	Percent   int `koanf:"percent" doc:"retries allowed, as a percentage of the requests of the last 10 s"` // default 20, negative: none
 	PerSecond int `koanf:"persecond" doc:"retries allowed per second on top of the percentage"`             // default 10, negative: none
 }
 
-// KeepAlive is the interval of TCP keep-alive probes on connections to servers. A long stream must end if the server's host is gone.
+// KeepAlive is the interval of TCP keep-alive probes on connections to servers. Without probes, a long response would never end if the
+// server's host disappeared.
 const KeepAlive = 15 * time.Second
 
-// Bounds of Config.HeaderLimit in bytes. Browsers send several KiB, and each connection may hold a header in memory.
+// Bounds of Config.HeaderLimit in bytes. The lower bound allows the headers of browsers, which have several KiB. The upper bound saves memory,
+// because each connection can hold a whole header.
 const (
 	MinHeaderLimit = 8 << 10
 	MaxHeaderLimit = 1 << 20
 )
 
-// Default returns the configuration in which every default is filled in.
+// Default returns a Config with every default filled in.
 func Default() Config {
 	var c Config
 	c.setDefaults()
@@ -140,7 +144,7 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// Check adds an error for each timeout that is not positive. key is the key of t, such as proxy.timeout.
+// Check adds an error to f for each timeout that is not positive. key is the key of t in the configuration, such as proxy.timeout.
 func (t Timeouts) Check(f *check.Fields, key string) {
 	for _, of := range []struct {
 		name  string
@@ -152,18 +156,18 @@ func (t Timeouts) Check(f *check.Fields, key string) {
 	}
 }
 
-// Check adds an error for each field of r that is above its bound. key is the key of r, such as proxy.retry.
+// Check adds an error to f for each field of r that is above its bound. key is the key of r in the configuration, such as proxy.retry.
 func (r Retry) Check(f *check.Fields, key string) {
 	f.That(r.Attempts <= MaxRetries, key+".attempts", "%d: want at most %d", r.Attempts, MaxRetries)
 	f.That(r.Percent <= 100, key+".percent", "%d: want at most 100", r.Percent)
 }
 
-// CheckHeaderLimit adds an error for key if limit is out of its bounds.
+// CheckHeaderLimit adds an error for key to f if limit is not between MinHeaderLimit and MaxHeaderLimit.
 func CheckHeaderLimit(f *check.Fields, key string, limit int) {
 	f.That(limit >= MinHeaderLimit && limit <= MaxHeaderLimit, key, "%d: want %d to %d", limit, MinHeaderLimit, MaxHeaderLimit)
 }
 
-// CheckPolicies adds an error for each service with an invalid name or policy. key is the key of policies.
+// CheckPolicies adds an error to f for each service with an invalid name or policy. key is the key of policies in the configuration.
 func CheckPolicies(f *check.Fields, key string, policies map[string]balancer.Policy) {
 	for _, service := range slices.Sorted(maps.Keys(policies)) {
 		f.That(events.ValidService(service), key+":", "service %q: want a DNS label in lower case", service)

@@ -7,7 +7,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// accuse queues evidence against a server for the registry, at most once a second for each server. It does not block.
+// accuse queues evidence against a server for the registry, at most once per second for each server. It does not block.
 func (s *service) accuse(in *instance, found registry.Finding, began time.Time) {
 	now, last := s.p.upstream.Now(), in.reportedAt.Load()
 	if last != 0 && time.Duration(now-last) < time.Second || !in.reportedAt.CompareAndSwap(last, now) {

@@ -26,10 +26,11 @@ func peerIP(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// origin returns the address of the client, and whether the connection is from a trusted proxy. Without a trusted proxy, the client is the
-// peer. Otherwise it is the last address in X-Forwarded-For that is not trusted, because the client itself may have sent the addresses
-// before that. If all addresses are trusted, it is the first one. An entry that is no address ends the search. Both rules are those of
-// the realip module of nginx.
+// origin returns the IP address of the client, and whether the connection is from a trusted proxy. Without a trusted proxy, the client is
+// the peer. Otherwise origin searches X-Forwarded-For from its end, and the client is the first address that is not trusted: the client
+// itself may have made up the addresses to the left. If all addresses are trusted, the client is the leftmost address. An entry that is not
+// an address ends the search, and the client is then the address to the right of the entry. The last two rules are those of the realip
+// module of nginx.
 func (p *Proxy) origin(r *http.Request) (client string, trusted bool) {
 	client = peerIP(r)
 	if len(p.cfg.Trusted) == 0 {
@@ -67,7 +68,8 @@ func (p *Proxy) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(p.cfg.Trusted, func(of netip.Prefix) bool { return of.Contains(addr) })
 }
 
-// parseForwarded parses an address in X-Forwarded-For. It may have a port (Azure) and, for IPv6, brackets.
+// parseForwarded parses an address in X-Forwarded-For. The address may have a port, as Azure sends it, and an IPv6 address may have
+// brackets.
 func parseForwarded(entry string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")); err == nil {
 		return addr.Unmap(), true
@@ -76,9 +78,9 @@ func parseForwarded(entry string) (netip.Addr, bool) {
 	return addr.Addr().Unmap(), err == nil
 }
 
-// keeps reports whether a field that the proxy usually removes is passed on, because a trusted proxy sent it. X-Forwarded-For is extended
-// instead, and so is X-Forwarded-Prefix if a prefix is removed. keeps ignores the field Connection, by which a client could make the
-// proxy remove these fields.
+// keeps reports whether WriteHeader copies a field that it usually drops, because a trusted proxy sent the field. keeps returns false for
+// X-Forwarded-For, and for X-Forwarded-Prefix if the proxy removes a prefix: writeForwarded extends these fields. keeps ignores the field
+// Connection. Otherwise a client could list the X-Forwarded fields in Connection, and the proxy would remove them.
 func (x *request) keeps(name string) bool {
 	switch {
 	case !x.trusted || name == forwardedFor || name == forwardedPrefix && x.prefix != "":
@@ -89,7 +91,7 @@ func (x *request) keeps(name string) bool {
 	return name == "Forwarded" || name == "X-Real-Ip"
 }
 
-// writeForwarded writes the X-Forwarded fields that are not kept.
+// writeForwarded writes the X-Forwarded fields that WriteHeader does not copy from the client's header.
 func (x *request) writeForwarded(w *bufio.Writer) error {
 	r := x.r
 	put(w, forwardedFor, ": ")

@@ -11,7 +11,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// KeySource is the part of a request in which the policy hash finds the key.
+// KeySource is the part of a request from which the policy hash takes its key.
 type KeySource string
 
 const (
@@ -24,7 +24,7 @@ const (
 // HashKey selects the key of the policy hash. Requests with the same key go to the same server.
 type HashKey struct {
 	Source KeySource
-	Name   string // of the header, cookie or parameter
+	Name   string // name of the header field, cookie or query parameter; empty for KeyClient
 }
 
 // ParseHashKey parses client, header:NAME, cookie:NAME or query:NAME.
@@ -52,7 +52,8 @@ func (k HashKey) Validate() error {
 	return errors.New("proxy: hash key: want client, or the name of a header, cookie or query parameter")
 }
 
-// hashKey returns the key of the request for the policy hash. If the request has none, hashKey counts it and returns a random key.
+// hashKey returns the key of the request for the policy hash. If the request has no key, hashKey counts the request and returns a random
+// key.
 func (x *call) hashKey() uint64 {
 	value := x.p.cfg.Hash.value(x.request.r, x.request.client)
 	if value == "" {
@@ -61,12 +62,12 @@ func (x *call) hashKey() uint64 {
 	return keyOf(value)
 }
 
-// value returns the raw value of the key, or an empty string if the request has none. Like nginx, it decodes and unquotes nothing, and
-// ignores malformed cookies and parameters.
+// value returns the raw value of the key, or an empty string if the request has no key. Like nginx, it does not decode or unquote values,
+// and it ignores malformed cookies and parameters.
 func (k HashKey) value(r *http.Request, client string) string {
 	switch k.Source {
 	case KeyHeader:
-		if k.Name == "Host" { // net/http removes it from the header
+		if k.Name == "Host" { // net/http moves the field Host from the header to r.Host
 			return r.Host
 		}
 		for _, v := range r.Header[k.Name] {
@@ -83,7 +84,7 @@ func (k HashKey) value(r *http.Request, client string) string {
 	return client
 }
 
-// cookieValue returns the value of the first cookie with the name, in any of the Cookie fields.
+// cookieValue returns the value of the first cookie with the given name in all Cookie fields.
 func cookieValue(fields []string, name string) string {
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
@@ -96,7 +97,7 @@ func cookieValue(fields []string, name string) string {
 	return ""
 }
 
-// queryValue returns the raw value of the first parameter with the name. The name in the query may be escaped.
+// queryValue returns the raw value of the first parameter with the given name. The name in the query may be escaped.
 func queryValue(query, name string) string {
 	for pair := range strings.SplitSeq(query, "&") {
 		n, v, _ := strings.Cut(pair, "=")

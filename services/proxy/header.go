@@ -21,7 +21,7 @@ var hopByHop = map[string]bool{
 	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Http2-Settings": true,
 }
 
-// ours has the request fields that the proxy writes itself, and those in which a client could claim another address.
+// ours has the request fields that the proxy sets or handles itself, and the fields in which a client could claim another IP address.
 var ours = map[string]bool{
 	"Host": true, "Content-Length": true, "Expect": true, "Forwarded": true, "X-Real-Ip": true, headerRequestID: true,
 }
@@ -31,8 +31,8 @@ func endsHere(name string, connection []string) bool {
 	return hopByHop[name] || connection != nil && httpguts.HeaderValuesContainsToken(connection, name)
 }
 
-// passed reports whether a request field is passed to the server. Many servers treat an underscore in a name as a dash, so that
-// the field would become another one.
+// passed reports whether a request field is passed to the server. It returns false for a name with an underscore: many servers treat an
+// underscore as a dash, so a client could forge X-Forwarded-For with X_Forwarded_For.
 func passed(name string, connection []string) bool {
 	return !endsHere(name, connection) && !ours[name] && !strings.HasPrefix(name, "X-Forwarded-") && strings.IndexByte(name, '_') < 0
 }
@@ -49,7 +49,7 @@ func (x *request) WriteHeader(w *bufio.Writer) error {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		put(w, "?", r.URL.RawQuery)
 	}
-	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.server.Addr), "\r\n") // a request of HTTP/1.0 may lack a host, but servers reject an empty one
+	put(w, " HTTP/1.1\r\nHost: ", cmp.Or(r.Host, x.server.Addr), "\r\n") // a request of HTTP/1.0 may have no host, but servers reject an empty Host
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if !passed(name, connection) && !x.keeps(name) {
@@ -72,14 +72,15 @@ func (x *request) WriteHeader(w *bufio.Writer) error {
 	return nil
 }
 
-// put writes parts to w, which keeps the error. As a closure, put would allocate parts in each call.
+// put writes parts to w. It ignores errors, because w.Flush returns the first error later. If put were a closure, each call would allocate
+// parts.
 func put(w *bufio.Writer, parts ...string) {
 	for _, s := range parts {
 		_, _ = w.WriteString(s)
 	}
 }
 
-// copyHeader copies the header of a response for the client, and adds the fields of the proxy.
+// copyHeader copies the header of the server's response to the header for the client, and adds X-Served-By and X-Request-Id.
 func (x *request) copyHeader(to, from http.Header) {
 	connection := from["Connection"]
 	for name, values := range from {
@@ -97,7 +98,7 @@ func (x *request) copyHeader(to, from http.Header) {
 	to[headerRequestID] = []string{x.id}
 }
 
-// requestID returns the client's request id if it is valid, else a new one.
+// requestID returns the client's request id if it is valid, or else a new request id.
 func requestID(r *http.Request) string {
 	const most = 128
 	if given := r.Header[headerRequestID]; len(given) == 1 && len(given[0]) <= most && validToken(given[0]) {
@@ -113,8 +114,8 @@ func requestID(r *http.Request) string {
 	return string(b[:])
 }
 
-// wantsWebsocket reports whether the request asks for a websocket. Other upgrades are ignored. An upgrade with a body is ignored too: the
-// proxy sends no framing with an upgrade, so that the server would read the body as another request.
+// wantsWebsocket reports whether the request asks for a websocket. The proxy ignores other upgrades. It also ignores an upgrade with a
+// body: it sends no framing with an upgrade, so the server would read the body as another request.
 func wantsWebsocket(r *http.Request) bool {
 	up := r.Header["Upgrade"]
 	return len(up) == 1 && strings.EqualFold(up[0], "websocket") && r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 &&

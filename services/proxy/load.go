@@ -8,10 +8,11 @@ import (
 	"rollcall/services/registry"
 )
 
-// loadsEvery is the interval at which loads are read from the registry.
+// loadsEvery is the interval at which the proxy reads loads from the registry.
 const loadsEvery = time.Second
 
-// refreshLoads reads the loads of services with the policy leastload. A new load does not change the membership.
+// refreshLoads reads the loads of services with the policy leastload from the registry. Run does not get new loads from Registry.Watch,
+// because a new load does not change the membership.
 func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 	if now.Sub(p.loadsAt) < loadsEvery {
 		return
@@ -21,7 +22,7 @@ func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 	defer cancel()
 	for name, s := range *p.services.Load() {
 		if p.policyOf(name) == balancer.LeastLoad {
-			_ = p.refreshLoad(ctx, s, now) // on an error the balancer discounts the previous loads
+			_ = p.refreshLoad(ctx, s, now) // after an error the balancer uses the previous loads, discounted by their age
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 // logger logs the events of the proxy.
 type logger struct{ *zap.Logger }
 
-// failed logs a request that failed, unless the client caused the failure or the service has no server.
+// failed logs a request that failed. It logs nothing if the client caused the failure or if the service has no server.
 func (l logger) failed(x *call, status int, err error) {
 	if isClients(err) || errors.Is(err, ErrNoServer) && len(x.attempts) == 0 {
 		return

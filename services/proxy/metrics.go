@@ -14,8 +14,8 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// metrics has the metrics of all services. Services above the limit of label.Services share the label other. Requests without a service, or
-// to an unknown service, have an empty label.
+// metrics has the metrics of all services. Services above the limit of label.Services share the label value other. Requests without a
+// service, or to an unknown service, have an empty label value.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -23,7 +23,7 @@ type metrics struct {
 	retries  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	labels   *label.Services
-	gone     atomic.Uint64 // ejections of removed services that shared the label other
+	gone     atomic.Uint64 // ejections of removed services that shared the label value other
 	keyless  *prometheus.CounterVec
 }
 
@@ -47,10 +47,11 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 	return m, metric.Register(to, "proxy", m.requests, m.seconds, m.attempts, m.retries, m.refused, m.keyless, newCollector(p))
 }
 
-// refuse counts a request without a service.
+// refuse counts a request that the proxy rejects before the request reaches a service.
 func (m *metrics) refuse(status int) { m.requests.WithLabelValues("", strconv.Itoa(status)).Inc() }
 
-// forget deletes the series of a removed service, and releases its label. The series of the label other stay.
+// forget deletes the series of a removed service, and releases its label value. The series of the label value other stay, because services
+// share them.
 func (m *metrics) forget(s *service) {
 	if s.label == label.Other {
 		m.gone.Add(s.balancer.Stats().Ejections)
@@ -63,8 +64,8 @@ func (m *metrics) forget(s *service) {
 	}
 }
 
-// serviceMetrics has the metrics of one service. They are looked up once, because a lookup by label takes as long as all other counting
-// for a request.
+// serviceMetrics has the metrics of one service. They are looked up once per service, because a lookup by label for each request would take
+// as long as all other counting for the request.
 type serviceMetrics struct {
 	of       *metrics
 	service  string
@@ -73,7 +74,7 @@ type serviceMetrics struct {
 	retries  prometheus.Counter
 	refused  prometheus.Counter
 	keyless  prometheus.Counter
-	codes    [1000]atomic.Pointer[prometheus.Counter] // by status, which has three digits in net/http
+	codes    [1000]atomic.Pointer[prometheus.Counter] // requests_total by status; a status has three digits in net/http
 }
 
 func (m *metrics) service(name string) *serviceMetrics {
@@ -95,7 +96,8 @@ func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *upstream.Error) {
 	s.of.attempts.WithLabelValues(s.service, resultOf(f)).Inc()
 }
 
-// resultOf returns the label result of a failed attempt.
+// resultOf returns the value of the label result for an attempt that did not succeed. f is nil if the server responded with a status from
+// 502 to 504.
 func resultOf(f *upstream.Error) string {
 	if f == nil {
 		return "status"

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// rawPath returns the path as the client sent it. Signatures and encoded slashes would not survive decoding and encoding. If r has no
-// RequestURI, because net/http did not receive it, rawPath returns the escaped path of the URL.
+// rawPath returns the path as the client sent it. Decoding and encoding the path would break signatures and encoded slashes. If r has no
+// RequestURI, because net/http did not receive r, rawPath returns the escaped path of the URL.
 func rawPath(r *http.Request) string {
 	target, _, _ := strings.Cut(r.RequestURI, "?")
 	if strings.HasPrefix(target, "/") {
@@ -29,7 +29,7 @@ func rawPath(r *http.Request) string {
 }
 
 // scanPath reports whether a raw path is valid, and whether servers could read it in several ways (unplain). Spaces and control characters
-// are invalid because they end the path or the request. # is invalid because a server may end the path there (RFC 9112, 3.2; HAProxy
+// are invalid because they end the path or the request. A # is invalid because a server may end the path at the # (RFC 9112, 3.2; HAProxy
 // rejects it too).
 func scanPath(path string) (valid, unplain bool) {
 	for i := range len(path) {
@@ -60,7 +60,7 @@ func hasDotDot(path string) bool {
 
 // lenientPath returns path as the most lenient servers read it, and whether they find a segment of two dots:
 //
-//   - Escapes are decoded until none is left, including %uXXXX (IIS) and overlong UTF-8 of ASCII characters (older Java and IIS).
+//   - Escapes are decoded until none is left (see decodings), also %uXXXX (IIS) and overlong UTF-8 of ASCII characters (older Java, IIS).
 //   - A backslash is a slash (Windows).
 //   - A segment ends at a semicolon (Tomcat, Jetty). Spaces at the end of a segment are ignored (Windows).
 //   - Empty segments and single dots are removed. Two dots also remove the segment before them.
@@ -81,7 +81,7 @@ func lenientPath(path string) (clean string, dotDot bool) {
 	return "/" + strings.Join(kept, "/"), dotDot
 }
 
-// decodings bounds the rounds of decodeAll. No known server decodes more than twice.
+// decodings is the maximum number of rounds of decodeAll. No known server decodes more than twice.
 const decodings = 4
 
 func decodeAll(path string) string {
@@ -95,7 +95,7 @@ func decodeAll(path string) string {
 	return path
 }
 
-// decodeOnce decodes the well-formed escapes and keeps the others.
+// decodeOnce decodes well-formed escapes and keeps malformed escapes as they are.
 func decodeOnce(path string) string {
 	if !strings.Contains(path, "%") {
 		return path

@@ -11,8 +11,8 @@ import (
 
 const forwardedPrefix = "X-Forwarded-Prefix"
 
-// stripped returns the part of the client's path that the server does not see: /a for the route /a/b=service/b, and the whole prefix for
-// a route without a path. It is empty if the server sees the whole path, or another path instead of the prefix.
+// stripped returns the part of the client's path that the server does not see: /a for the route /a/b=service/b, and the whole prefix for a
+// route without a path. It returns an empty string if the server sees the whole path, or if the route replaces the prefix with another path.
 func (t *target) stripped() string {
 	if stripped, ok := strings.CutSuffix(t.prefix, t.root); ok {
 		return stripped
@@ -20,7 +20,7 @@ func (t *target) stripped() string {
 	return ""
 }
 
-// setPrefix sets the prefix for X-Forwarded-Prefix, and whether responses are rewritten.
+// setPrefix sets x.prefix and x.outer, the parts of X-Forwarded-Prefix, and x.rewrites.
 func (x *request) setPrefix(noRewrite bool) {
 	if noRewrite || x.to.prefix == x.to.root {
 		return
@@ -30,17 +30,17 @@ func (x *request) setPrefix(noRewrite bool) {
 	if x.prefix == "" || !x.trusted {
 		return
 	}
-	// A trusted proxy has removed a prefix before. The client sees both.
+	// The trusted proxy has removed a prefix before this proxy. The client's path begins with both prefixes.
 	if outer := x.r.Header[forwardedPrefix]; len(outer) == 1 && beginsPath(outer[0]) && httpguts.ValidHeaderFieldValue(outer[0]) {
 		x.outer = strings.TrimSuffix(outer[0], "/")
 	}
 }
 
-// clientPath translates a path of the server to the client's path. Both may have a query and a fragment. It reports false if the path is not
-// below the root to which the route leads.
+// clientPath translates a path of the server to the path that the client must request. Both paths may have a query and a fragment. It
+// reports false if the server's path is not below target.root, the path to which the route leads.
 //
-// A path that begins with the prefix is returned as it is, because its server knows the prefix, from X-Forwarded-Prefix or from its
-// configuration. A server that has a path of its own with the name of the prefix is mistaken for such a server.
+// If the server's path begins with the prefix, clientPath returns the path unchanged: the server knows the prefix, from X-Forwarded-Prefix
+// or from its configuration. The result is wrong if the server does not know the prefix but has a path of the same name.
 func (x *request) clientPath(path string) (string, bool) {
 	if x.prefix != "" && (isBelow(path, x.to.prefix) || x.outer != "" && isBelow(path, x.outer+x.to.prefix)) {
 		return path, true
@@ -52,7 +52,7 @@ func (x *request) clientPath(path string) (string, bool) {
 	case !strings.HasPrefix(path, "/"):
 		return "/" + path, true
 	case !beginsPath(path):
-		return "/." + path, true // the same path; a client would read // as the beginning of a host
+		return "/." + path, true // /.// is the same path as //, which a client would read as the beginning of a host
 	}
 	return path, true
 }
@@ -62,13 +62,13 @@ func beginsPath(reference string) bool {
 	return strings.HasPrefix(reference, "/") && (len(reference) == 1 || reference[1] != '/' && reference[1] != '\\')
 }
 
-// isBelow reports whether a path, which may have a query and a fragment, is root or begins with its segments.
+// isBelow reports whether a path is root or begins with the segments of root. The path may have a query and a fragment.
 func isBelow(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, root)
 	return ok && (rest == "" || strings.IndexByte("/?#", rest[0]) >= 0)
 }
 
-// rewriteField changes paths of the server to paths of the client in the values of a response field.
+// rewriteField translates the server's paths in the values of a response field to the client's paths.
 func (x *request) rewriteField(name string, values []string) {
 	switch name {
 	case "Location", "Content-Location":
@@ -98,8 +98,9 @@ func cutFold(s, separator string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// rewriteURL rewrites an absolute path, and a URL with the host of the request or the address of the server. It removes the address of the
-// server, which the client may be unable to reach. It does not change relative paths and URLs of other hosts.
+// rewriteURL translates the path in url. It does so for an absolute path, and for a URL with the host of the request or the address of the
+// server. It removes the address of the server, because the client may be unable to reach it. It does not change relative paths and URLs of
+// other hosts.
 func (x *request) rewriteURL(url string) string {
 	scheme, authority, path := splitURL(url)
 	if authority == "" {
@@ -143,7 +144,7 @@ func splitURL(url string) (scheme, authority, path string) {
 	return scheme, rest[:i], rest[i:]
 }
 
-// sameAuthority compares two hosts with ports. The default port of the scheme may be omitted.
+// sameAuthority reports whether two hosts with ports are the same. Both may omit the default port of the scheme.
 func sameAuthority(scheme, a, b string) bool {
 	port := ":80"
 	if scheme == "https:" {
@@ -152,7 +153,8 @@ func sameAuthority(scheme, a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
 }
 
-// rewriteCookie rewrites the attribute Path, except for cookies with the prefix __Host-, whose path must be / (RFC 6265bis, 4.1.3.2).
+// rewriteCookie translates the attribute Path of a cookie. It does not change a cookie with the prefix __Host-, whose path must be / (RFC
+// 6265bis, 4.1.3.2).
 func (x *request) rewriteCookie(cookie string) string {
 	const host = "__Host-"
 	if len(cookie) >= len(host) && strings.EqualFold(cookie[:len(host)], host) {
@@ -172,14 +174,15 @@ func (x *request) rewriteCookie(cookie string) string {
 	return strings.Join(parts, ";")
 }
 
-// lacksSlash reports whether the path of the request is a removed prefix without a slash at its end. Relative links of such a page would
-// leave the prefix. Websockets are excepted, because their clients do not follow redirects.
+// lacksSlash reports whether the path of the request is exactly a prefix that the proxy removes, without a slash at its end. In a page with
+// such a path, relative links would lead out of the prefix. lacksSlash returns false for websockets, because their clients do not follow
+// redirects.
 func (p *Proxy) lacksSlash(r *http.Request, to *target, path string) bool {
 	return !p.cfg.NoRewrite && to.root == "" && to.prefix != "" && path == to.prefix && !wantsWebsocket(r)
 }
 
-// addSlash redirects to the path with a slash, as nginx does for a location that ends in a slash. It keeps the query. For methods other
-// than GET and HEAD it uses 308, after which clients keep the method and the body.
+// addSlash redirects the client to the path with a slash at its end, as nginx does for a location that ends in a slash. It keeps the query.
+// For methods other than GET and HEAD the status is 308, after which clients keep the method and the body.
 func (p *Proxy) addSlash(w http.ResponseWriter, r *http.Request, to *target, s *service, requestID string) {
 	x := &request{r: r, to: *to}
 	_, x.trusted = p.origin(r)

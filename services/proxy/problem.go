@@ -42,8 +42,9 @@ func isClients(err error) bool {
 	return false
 }
 
-// refuse responds with a problem. The problem has no addresses of servers; these are only in the log. If a part of the request body is
-// unread, the response ends the connection. Otherwise net/http would wait for the rest, and might read it as the next request.
+// refuse responds with a problem. The problem has no addresses of servers; only the log has them. unread means that a part of the request
+// body is unread. The connection then ends after the response: net/http would otherwise wait for the rest of the body, or read it as the
+// next request.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, err error, requestID string, unread bool) {
 	status := statusOf(err)
 	h := w.Header()
@@ -59,7 +60,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, service string, e
 // beginOwnResponse prepares the connection for a response of the proxy itself. unread means that a part of the request body is unread.
 func (p *Proxy) beginOwnResponse(w http.ResponseWriter, r *http.Request, unread bool) {
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + clientconn.BriefLinger)) // the deadline from the beginning of the request may be over
+	_ = control.SetWriteDeadline(time.Now().Add(p.cfg.StallTimeout + clientconn.BriefLinger)) // the deadline that was set at the beginning of the request may have passed
 	if unread && !clientconn.LingerAfter(w, r, &p.closing) {
 		clientconn.CloseAfter(w)
 		_ = control.SetReadDeadline(time.Now().Add(clientconn.BriefLinger))
@@ -74,10 +75,11 @@ func (p *Proxy) options(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Content-Length"] = []string{"0"}
 }
 
-// detail returns the part of an error that clients may see: the first error of each join.
+// detail returns the text of an error for clients. If errors are joined, detail returns only the first, because the others may contain
+// addresses.
 func detail(service string, err error) string {
 	if errors.Is(err, ErrNoServer) {
-		return "no live server of service " + service // the path does not show the service if a route chose it
+		return "no live server of service " + service // if a route chose the service, the path does not show its name
 	}
 	for {
 		joined, ok := err.(interface{ Unwrap() []error })

@@ -16,7 +16,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// Proxy is an http.Handler that sends requests to live servers. Run must run while it is used. Serve serves it on a listener.
+// Proxy is an http.Handler that sends requests to live servers. Run must be running while the handler is used. Serve serves the handler on
+// a listener.
 type Proxy struct {
 	cfg      Config
 	router   *router
@@ -26,13 +27,13 @@ type Proxy struct {
 	upstream *upstream.Transport
 
 	// Only for the goroutine of Run:
-	mode    registry.Mode // of the last membership
-	loadsAt time.Time     // when loads were last read
+	mode    registry.Mode // mode of the last membership
+	loadsAt time.Time     // when refreshLoads last read the loads
 
-	services atomic.Pointer[map[string]*service] // by name; a stored map is not changed
-	closing  atomic.Bool                         // client connections end with their next response
+	services atomic.Pointer[map[string]*service] // by name; a new map replaces the stored map, which never changes
+	closing  atomic.Bool                         // Serve is stopping: each client connection ends with its next response
 	active   sync.WaitGroup                      // requests in flight
-	clients  atomic.Pointer[clientconn.Listener] // nil before Serve
+	clients  atomic.Pointer[clientconn.Listener] // listener of Serve; nil before Serve
 }
 
 // New returns a Proxy that has no servers until Run is called. It fails if cfg is invalid or its metrics cannot be registered.
@@ -57,12 +58,12 @@ func New(cfg Config) (*Proxy, error) {
 	return p, err
 }
 
-// rest is the pause after an update, as a multiple of the time that the update took, so that a large registry that changes all the time uses
-// at most a third of one processor. Only the newest membership waits meanwhile.
+// rest is the length of the pause after an update, as a multiple of the time that the update took. With a pause of twice that time, updates
+// use at most a third of one processor, even if a large registry changes all the time. Only the newest membership waits during the pause.
 const rest = 2
 
 // Run follows the registry, enforces the timeouts of requests, and reports evidence to the registry. It returns when ctx ends or the
-// registry stops, and then closes all connections to servers; further requests get a 503. It must be called only once.
+// registry stops. Before it returns, it closes all connections to servers; further requests get a 503. Run must be called only once.
 func (p *Proxy) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var reporting sync.WaitGroup
@@ -78,7 +79,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	for {
 		updates := watch
 		if rested != nil {
-			updates = nil // blocks
+			updates = nil // a nil channel blocks: no update during the pause
 		}
 		select {
 		case membership, ok := <-updates:
@@ -128,8 +129,8 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	}
 	p.services.Store(&grown)
 	if membership.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
-		// The network of this host may have failed and come back with another address. A request on an old connection would then wait for its
-		// whole timeout.
+		// The network of this host may have failed and come back with another address. A request on an old connection would then wait for the
+		// whole response timeout.
 		for _, s := range grown {
 			s.eachInstance(func(in *instance) { in.CloseIdle() })
 		}
@@ -151,7 +152,7 @@ func byService(servers []*events.Server) func(yield func([]*events.Server) bool)
 	}
 }
 
-// tick advances the clock of timeouts, enforces timeouts, and forgets services that have no servers any more.
+// tick advances the clock of timeouts, enforces timeouts, and removes services that were empty for longer than forgetAfter.
 func (p *Proxy) tick(ctx context.Context, now time.Time) {
 	p.upstream.Advance(now)
 	services := *p.services.Load()
@@ -176,7 +177,7 @@ func (p *Proxy) tick(ctx context.Context, now time.Time) {
 // second returns the current second of the retry budgets.
 func (p *Proxy) second() int64 { return p.upstream.Now() / int64(time.Second) }
 
-// closeAll closes all connections and ends all requests, because no timeouts are enforced after Run.
+// closeAll closes all connections to servers and ends all requests, because nothing enforces timeouts after Run.
 func (p *Proxy) closeAll() {
 	services := *p.services.Load()
 	p.services.Store(&map[string]*service{})
@@ -204,7 +205,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := (*p.services.Load())[to.service]
 	switch {
 	case err == nil && to.handler != nil:
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the handler sets its own
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the handler sets its own deadline
 		to.handler.ServeHTTP(w, r)
 	case err == nil && s != nil && p.lacksSlash(r, &to, path):
 		p.addSlash(w, r, &to, s, id)
@@ -241,7 +242,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, to target, s *servi
 	}
 	p.log.failed(x, status, err)
 	if begun || status == problem.StatusClientGone {
-		panic(http.ErrAbortHandler) // otherwise a partial response looks complete, and no response looks like a 200
+		panic(http.ErrAbortHandler) // otherwise net/http would complete a partial response, or send a 200 if there is no response
 	}
 	p.refuse(w, r, s.name, err, id, x.body.unread)
 }

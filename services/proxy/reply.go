@@ -23,13 +23,13 @@ type reply struct {
 	begun   time.Time     // start of the request
 	interim bool          // interim responses may be sent
 	status  int           // status that was sent, or 0
-	taken   int64         // bytes of a streamed body that were written, at most maxTaken
-	waited  time.Duration // time that these writes took
+	taken   int64         // bytes of a streamed body that were written to the client, at most maxTaken
+	waited  time.Duration // total time of writing a streamed body to the client
 }
 
-// takesInterim reports whether interim responses may be sent to the client. In HTTP/2, net/http may still read the header map after
-// WriteHeader has returned because the client reset the stream; a change of the map would then crash the process. With Expect, the upload may
-// send 100 Continue at any moment, and net/http does not lock that against other interim responses.
+// takesInterim reports whether interim responses may be sent to the client. In HTTP/2, if the client resets the stream, WriteHeader may
+// return while net/http still reads the header map; a change of the map would then crash the process. If a request has Expect, its upload
+// may make net/http send 100 Continue at any moment, and net/http does not lock 100 Continue against other interim responses.
 func takesInterim(r *http.Request, upload bool) bool {
 	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && !(upload && len(r.Header["Expect"]) > 0)
 }
@@ -87,7 +87,7 @@ func (y *reply) send(resp *upstream.Response) error {
 			continue
 		}
 		if !slices.Contains(announced, name) {
-			if err := y.Flush(); err != nil { // otherwise net/http may send a short body with Content-Length and no trailer
+			if err := y.Flush(); err != nil { // without Flush, net/http may send a short body with Content-Length, which excludes a trailer
 				return err
 			}
 			name = http.TrailerPrefix + name
@@ -100,8 +100,9 @@ func (y *reply) send(resp *upstream.Response) error {
 // mayTrail reports whether a field may follow the body of a response.
 func mayTrail(name string) bool { return httpguts.ValidTrailerHeader(name) && returned(name, nil) }
 
-// stream copies the body as it is received. The server may take any time, the client the stall timeout. Before Read waits for the server it
-// flushes the client, so pieces that were received together are one write.
+// stream copies the body to the client as it is received. The server may pause for any time, but each write to the client has a deadline
+// (see patience). resp.Read flushes the client before it waits for the server, so the pieces of a body that were received together are sent
+// together.
 func (y *reply) stream(resp *upstream.Response) error {
 	buffer := buffers.Get().(*[wholeLimit]byte)
 	defer buffers.Put(buffer)

@@ -10,12 +10,12 @@ import (
 type request struct {
 	r         *http.Request
 	id        string
-	client    string // its IP address
+	client    string // the client's IP address
 	trusted   bool   // the connection is from a trusted proxy
 	websocket bool
 	to        target
 	rewrites  bool           // paths in the response header are rewritten
-	prefix    string         // prefix of the path that is not sent to the server
-	outer     string         // prefix that a trusted proxy has stripped before
+	prefix    string         // prefix of the client's path that this proxy removes, or empty
+	outer     string         // prefix that a trusted proxy has removed before this proxy, or empty
 	server    *events.Server // server of the current attempt
 }

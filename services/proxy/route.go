@@ -16,11 +16,11 @@ import (
 // Route sends requests with a host, a path prefix, or both to a service or to a handler of this process.
 type Route struct {
 	Host   string // lower case, without a port; empty matches every host
-	Prefix string // compared with whole segments of the escaped path: /orders matches /orders/7, not /orders7; empty matches every path
+	Prefix string // matches whole segments of the escaped path: /orders matches /orders/7, not /orders7; empty matches every path
 
-	Service string // either a service
-	Path    string // and the path that replaces the prefix; empty removes the prefix
-	Handler string // or the name of a handler, which gets the whole path
+	Service string // the service that gets the requests, unless Handler is set
+	Path    string // the path that replaces Prefix in requests to Service; empty removes Prefix
+	Handler string // name of the handler that gets the requests, with the whole path, unless Service is set
 }
 
 // handlerTarget is the prefix of a target that names a handler.
@@ -31,7 +31,7 @@ var (
 	validHandler = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 )
 
-const maxHost = 253 // characters; limit of DNS
+const maxHost = 253 // maximum length of a host name in DNS
 
 // ParseRoute parses [HOST][/PREFIX]=SERVICE[/PATH] or [HOST][/PREFIX]=handler:NAME. It ignores a slash at the end of PREFIX and PATH.
 func ParseRoute(text string) (Route, error) {
@@ -109,14 +109,14 @@ func checkPlainPath(path string) error {
 // target is the destination of a request.
 type target struct {
 	service string
-	path    string // for the server, escaped; begins with a slash
+	path    string // escaped path for the server; begins with a slash
 	handler http.Handler
 
-	prefix, root string // prefix of the client's path, and root, which replaces it in path
+	prefix, root string // the route matched prefix at the beginning of the client's path; path begins with root instead
 }
 
-// router finds the target of a request. Routes with a host precede routes without, longer prefixes precede shorter ones, and
-// /{service}/{path...} is last.
+// router finds the target of a request. It tries routes with a host before routes without a host, longer prefixes before shorter prefixes,
+// and /{service}/{path...} last.
 type router struct {
 	routes   []Route
 	handlers map[string]http.Handler
@@ -130,16 +130,17 @@ func newRouter(routes []Route, handlers map[string]http.Handler) *router {
 	return &router{sorted, handlers}
 }
 
-// choice is the route of a path, or the service that its first segment names. Both are empty if nothing matches.
+// choice is the route that matches a path, or the service that the first segment of a path names. If nothing matches, route is nil and
+// service is empty.
 type choice struct {
 	route   *Route
 	service string
 	prefix  string
 }
 
-// find returns the target of a request. raw is the path as the client sent it, plain the decoded path, and unplain the result of scanPath.
-// Routes match the raw path, which is the one that the server gets. The error is errNoPath if no route matches. It is errAmbiguous if a
-// server could read the path as a path of another route, or as a path outside the path of its route.
+// find returns the target of a request. raw is the path as the client sent it, plain is the decoded path, and unplain is the result of
+// scanPath. Routes match the raw path, because the server gets the raw path. The error is errNoPath if no route matches. The error is
+// errAmbiguous if a server could read the path as a path of another route, or as a path outside Route.Path.
 func (r *router) find(hostport, raw, plain string, unplain bool) (target, error) {
 	host := ""
 	if len(r.routes) > 0 {
@@ -161,8 +162,8 @@ func (r *router) find(hostport, raw, plain string, unplain bool) (target, error)
 	return target{service: c.route.Service, path: cmp.Or(c.route.Path+rest, "/"), prefix: c.prefix, root: c.route.Path}, nil
 }
 
-// leaves reports whether a lenient server could read the path after the prefix as a path that has another route, or as a path outside the
-// path of the route. A route to the root of a service exposes all its paths, so the server may read them as it likes.
+// leaves reports whether a lenient server could read the rest of the path, after the prefix, as a path of another route, or as a path
+// outside Route.Path. If Route.Path is empty, the route exposes all paths of the service, so that no path is outside.
 func (r *router) leaves(host, raw string, c choice) bool {
 	if len(r.routes) == 0 || c.route == nil && c.service == "" {
 		return false

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	finishTimeout = 6 * time.Second // for requests in flight, after the last connection was accepted
-	cutTimeout    = time.Second     // for requests to end after they were cut off
+	finishTimeout = 6 * time.Second // how long Serve waits for requests in flight after it has accepted the last connection
+	cutTimeout    = time.Second     // how long Serve waits for requests to end after it has cut them off
 )
 
 // Serve accepts connections of clients on l until ctx ends, and closes l. It then stops in these steps:
 //
-//  1. For Config.Linger it goes on, and closes each connection after its next response.
+//  1. For Config.Linger it goes on to serve requests, and closes each connection after its next response.
 //  2. It stops listening, and accepts the connections that wait in the kernel's queue.
-//  3. It waits 6 s for requests in flight.
-//  4. It cuts off what is left, including websockets.
+//  3. It waits at most 6 s for requests in flight.
+//  4. It cuts off the requests that are left, including websockets.
 //
 // Run must not end before Serve. Serve must be called only once. It returns nil, or the error that prevented it from serving.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
@@ -37,11 +37,11 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	hs := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: p.cfg.HeaderTimeout,
-		WriteTimeout:      2 * p.cfg.StallTimeout, // for responses that need no wait; the others set their own deadline
+		WriteTimeout:      2 * p.cfg.StallTimeout, // for short responses within the first stall timeout; other responses set their own deadline
 		IdleTimeout:       p.cfg.IdleTimeout,
 		ErrorLog:          errorLog,
 
-		DisableGeneralOptionsHandler: true, // it would read a body without clientconn.AmbiguousFraming
+		DisableGeneralOptionsHandler: true, // the handler of net/http would read a body without a call of clientconn.AmbiguousFraming
 	}
 	connlimit.Configure(hs, l, p.cfg.HeaderLimit)
 	served := make(chan error, 1)
@@ -52,7 +52,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	p.closing.Store(true)
-	<-time.After(p.cfg.Linger) // clients learn that their connection closes before it does
+	<-time.After(p.cfg.Linger) // meanwhile clients learn from responses that their connections will close
 	clients.Shut()
 	<-served
 	clients.Settle()
@@ -60,7 +60,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// finish waits for the requests in flight, and cuts off those that take longer than finishTimeout.
+// finish waits for the requests in flight. It cuts off requests that take longer than finishTimeout, and websockets.
 func (p *Proxy) finish(hs *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 	defer cancel()

@@ -15,21 +15,21 @@ import (
 type service struct {
 	p         *Proxy
 	name      string
-	label     string // in metrics
+	label     string // value of the label service in metrics
 	balancer  *balancer.Balancer
-	keyed     bool // the policy uses keys
+	keyed     bool // the policy is hash, which needs the key of each request
 	budget    budget
 	metrics   func() *serviceMetrics // created by the first request
 	inFlight  atomic.Int64
 	instances sync.Map // *instance by server id, created by the first request to the server
 
 	// Only for the goroutine of Run:
-	servers  []*events.Server // of the last membership, sorted by id
-	neededAt time.Time        // when the service was last not empty
+	servers  []*events.Server // servers of this service in the last membership, sorted by id
+	neededAt time.Time        // when the service was last not empty (see empty)
 
 	closed  atomic.Bool // close was called
 	mu      sync.Mutex
-	retired []*instance // with open connections to servers that have left
+	retired []*instance // instances of servers that have left, moved or restarted, and whose connections are still open
 }
 
 func (p *Proxy) newService(name string) (*service, error) {
@@ -58,9 +58,9 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 			known, _ = s.instances.LoadOrStore(id, s.newInstance(e.Server()))
 		}
 		in := known.(*instance)
-		current := in.is(e.Server()) // read after the map, so that a newer instance is not taken for an older one
+		current := in.is(e.Server()) // e.Server is called after the lookup of in; a server read before could be older than in
 		if !current || s.closed.Load() {
-			s.retire(in, time.Now(), false) // the server has moved or restarted since
+			s.retire(in, time.Now(), false) // the server has moved or restarted since, or the service is closed
 		}
 		if current {
 			return in
@@ -68,7 +68,7 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 	}
 }
 
-// retire removes an instance. dead reports that the server was found dead rather than left.
+// retire removes an instance. dead means that the registry found the server dead; otherwise the server has left, moved or restarted.
 func (s *service) retire(in *instance, now time.Time, dead bool) {
 	in.Retire(now, dead)
 	if s.instances.CompareAndDelete(in.id, in) {
@@ -90,7 +90,7 @@ func (s *service) update(servers []*events.Server, now time.Time) {
 		if m := byID(servers, in.id); m != nil && in.is(m) {
 			return
 		}
-		// A server that leaves was alive before; a server that is found dead was suspect before.
+		// If the server was suspect before, the registry found it dead. If it was alive, it has left, moved or restarted.
 		was := byID(before, in.id)
 		s.retire(in, now, was != nil && was.State == events.StateSuspect)
 	})
@@ -111,7 +111,7 @@ func (s *service) sweep(now time.Time) {
 	s.budget.move(s.p.second())
 	s.eachInstance(func(in *instance) {
 		m := byID(s.servers, in.id)
-		left := m == nil || !in.is(m) // a request that chose the server before it left created the instance again
+		left := m == nil || !in.is(m) // a request that chose the server before the server left may have created the instance again
 		if !in.Sweep(now) && in.Unused(now) || left {
 			s.retire(in, now, false)
 		}
@@ -121,10 +121,11 @@ func (s *service) sweep(now time.Time) {
 	s.retired = slices.DeleteFunc(s.retired, func(in *instance) bool { return !in.Sweep(now) })
 }
 
-// forgetAfter is how long an empty service is kept: its only server may come back, and its failures still count then.
+// forgetAfter is how long the proxy keeps an empty service. If the only server of the service comes back within this time, its earlier
+// failures still count.
 const forgetAfter = time.Minute
 
-// forgettable reports whether the service was empty for longer than forgetAfter.
+// forgettable reports whether the service has been empty for longer than forgetAfter.
 func (s *service) forgettable(now time.Time) bool {
 	if !s.empty() {
 		s.neededAt = now
@@ -137,7 +138,7 @@ func (s *service) empty() bool {
 	if len(s.servers) > 0 || s.inFlight.Load() != 0 {
 		return false
 	}
-	instances := 0 // a request that chose a server before it left may have created one
+	instances := 0 // a request that chose a server before the server left may have created an instance
 	s.eachInstance(func(*instance) { instances++ })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +155,7 @@ func (s *service) cut() {
 	}
 }
 
-// close closes all connections and prevents new ones from being kept.
+// close closes all connections to servers and ends all requests. Later requests fail, because their instances are retired at once.
 func (s *service) close(now time.Time) {
 	s.closed.Store(true)
 	s.eachInstance(func(in *instance) { s.retire(in, now, false) })

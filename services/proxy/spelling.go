@@ -1,9 +1,9 @@
 package proxy
 
-// spelled returns the registered spelling of a field name, given in the canonical form of net/http. Field names are case-insensitive (RFC
-// 9110, 5.1), but some embedded peers and tools compare them with the registered spelling. The list has fields of the IANA registry of
-// HTTP field names, and unregistered fields with one spelling in use. It must not have a field that net/http looks up in the header
-// of a response.
+// spelled returns the registered spelling of a field name. The argument is the name in the canonical form of net/http. Field names are
+// case-insensitive (RFC 9110, 5.1), but some embedded peers and tools compare them with the registered spelling. The list has fields of the
+// IANA registry of HTTP field names, and unregistered fields of which only one spelling is in use. It must not have a field that net/http
+// looks up in the header of a response, because net/http finds only the canonical form.
 func spelled(canonical string) string {
 	switch canonical {
 	case "Sec-Websocket-Accept":

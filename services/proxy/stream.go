@@ -11,7 +11,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// Start implements upstream.Stream. It allows the proxy to respond before the body is read.
+// Start implements upstream.Stream. It makes net/http allow a response before the body is read.
 func (b *body) Start() {
 	b.started = true
 	if b.r.ProtoMajor == 1 {
@@ -19,7 +19,7 @@ func (b *body) Start() {
 	}
 }
 
-// Read implements upstream.Stream. Each call has the stall timeout as its deadline.
+// Read implements upstream.Stream. The deadline of each call is the stall timeout. After Stop, it is the deadline that Stop has set.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	end := b.end
@@ -46,7 +46,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Trailer implements upstream.Stream. It leaves out fields that must not be sent.
+// Trailer implements upstream.Stream. It leaves out fields that the proxy must not send to a server.
 func (b *body) Trailer() http.Header {
 	if len(b.r.Trailer) == 0 {
 		return nil
@@ -66,8 +66,8 @@ func (b *body) Trailer() http.Header {
 	return trailer
 }
 
-// Stop implements upstream.Stream. If the client has its response, it may go on sending for a while: if the connection were closed at once,
-// the client's kernel might discard the response.
+// Stop implements upstream.Stream. If the client has the whole response, the client may go on sending its body for a while: if the
+// connection were closed at once, the client's kernel might discard the response.
 func (b *body) Stop(responded bool) {
 	end := time.Unix(1, 0)
 	if responded && b.uploading() {
@@ -91,7 +91,8 @@ func (b *body) uploading() bool {
 	return b.started && !b.read
 }
 
-// settle is called after the last Read of a stream. It sets unread, and the deadline for net/http, which reads before it closes.
+// settle must be called after the last Read of a stream. It sets unread. If the body was not read to its end, it also sets the read
+// deadline for net/http, which reads the rest of the body before it closes the connection.
 func (b *body) settle() {
 	if !b.started {
 		return

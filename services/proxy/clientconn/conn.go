@@ -8,35 +8,36 @@ import (
 	"sync/atomic"
 )
 
-// conn is a connection of a client that speaks HTTP/1. net/http removes Content-Length if the request also has Transfer-Encoding, and
-// Transfer-Encoding from HTTP/1.0, before a handler sees the request. conn looks for both fields in the bytes that it returns from Read.
+// conn is a connection of a client that speaks HTTP/1. It finds Content-Length and Transfer-Encoding in the bytes that Read returns,
+// because net/http hides them from handlers: net/http removes Content-Length if the request also has Transfer-Encoding, and removes
+// Transfer-Encoding from a request of HTTP/1.0.
 //
-// It must know which bytes are the header of the request that a handler gets. Therefore Read returns no byte after the end of a header;
-// the rest is kept for the next Read. net/http then has buffered nothing when the handler begins, and the last header that Read
-// returned belongs to the handler's request. During a body, Read returns everything. A header that may have been returned together
-// with the body is treated as if it had all fields that were found meanwhile.
+// conn must know which bytes are the header of the request that a handler gets. Therefore Read returns no byte after the end of a header,
+// and keeps further bytes for the next Read. net/http has then buffered nothing when the handler begins, and the last header that Read
+// returned belongs to the handler's request. While a body is read, Read returns everything, so that the next header may be among the bytes
+// of the body. conn then assumes that the next header has all fields that were found in these bytes.
 //
-// net/http calls Read from one goroutine at a time, and from none during beginBody and endRequest.
+// net/http calls Read from one goroutine at a time, and never during beginBody or endRequest.
 type conn struct {
 	net.Conn
 	lines   headerLines
 	inBody  bool   // a request with a body is being handled
-	ended   bool   // a header has ended since the last beginBody,
-	header  fields // with these fields
+	ended   bool   // a header has ended since the last beginBody
+	header  fields // fields of the header that ended last
 	carried fields // fields that were found during a body, and may belong to the next header
 
 	rest   []byte  // received, but not yet returned by Read
 	buffer *[]byte // holds rest
-	err    error   // to be returned after rest
+	err    error   // error that Read returns after rest
 
 	coding  atomic.Bool                 // Transfer-Encoding was found in any request
-	lingers atomic.Pointer[atomic.Bool] // whether the proxy is stopping; nil: the connection does not linger
+	lingers atomic.Pointer[atomic.Bool] // points to whether the proxy is stopping; nil: the connection does not linger
 }
 
 // rests are the buffers of conn.rest. They have the size of net/http's reads.
 var rests = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// withConn is http.Server.ConnContext.
+// withConn is the function http.Server.ConnContext. It makes the connection available to connOf.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if w, ok := c.(watched); ok {
 		return context.WithValue(ctx, connKey{}, w)
@@ -69,7 +70,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// scan looks for fields in p, and returns how many of its bytes Read may return now.
+// scan looks for fields in p, and returns how many bytes of p Read may return now.
 func (c *conn) scan(p []byte) int {
 	if c.inBody {
 		for n := 0; n < len(p); {
@@ -109,7 +110,7 @@ func (c *conn) beginBody() fields {
 	return found
 }
 
-// sawCoding reports whether any request had Transfer-Encoding.
+// sawCoding reports whether any request on the connection had Transfer-Encoding.
 func (c *conn) sawCoding() bool { return c.coding.Load() }
 
 // endRequest ends the request and its body.
@@ -121,7 +122,8 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 // ReadFrom copies in the kernel if both sides are sockets.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
-// WriteTo copies everything that the client sends to w. It is called for hijacked connections, which have no more headers to watch.
+// WriteTo copies everything that the client sends to w. io.Copy calls it for hijacked connections, in which no more headers need to be
+// found.
 func (c *conn) WriteTo(w io.Writer) (int64, error) {
 	var first int64
 	if c.buffer != nil {
@@ -133,7 +135,7 @@ func (c *conn) WriteTo(w io.Writer) (int64, error) {
 		c.release()
 	}
 	if c.err != nil {
-		return first, nil // a socket never returns bytes and an error at once
+		return first, nil // cannot happen: c.err is set only if bytes and an error are read at once, which a socket never does
 	}
 	n, err := io.Copy(w, c.Conn)
 	return first + n, err

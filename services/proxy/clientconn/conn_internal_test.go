@@ -80,7 +80,7 @@ func namesIn(lines []byte) (all fields) {
 	return all
 }
 
-// received is a connection whose Read returns at most size bytes, or, if size is 0, as many as are asked for.
+// received is a connection that receives input. Its Read returns at most size bytes. If size is 0, Read has no limit.
 type received struct {
 	net.Conn
 	input *bytes.Reader
@@ -144,7 +144,7 @@ func (c eager) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A body that arrives with its header needs no second system call, and a request no allocation.
+// If a body arrives together with its header, conn needs no second system call. A request needs no allocation.
 func TestConnReadsOnceWithoutAllocation(t *testing.T) {
 	request := []byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 	end := bytes.Index(request, []byte("\r\n\r\n")) + 4

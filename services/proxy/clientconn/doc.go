@@ -1,7 +1,7 @@
-// Package clientconn has the connections of the proxy's clients. It does what net/http does not:
+// Package clientconn handles the connections of the proxy's clients. It does what net/http does not do:
 //
 //   - It stops without resetting connections that wait to be accepted (listener.go).
 //   - It watches which header fields frame a request body, because net/http removes some of them before a handler sees the request (conn.go).
 //   - It reads on after a response that was sent before the end of the request body (linger.go).
-//   - It does TLS handshakes, so that connections above TLS are watched too (handshake.go).
+//   - It does TLS handshakes, so that it can watch the header fields above TLS too (handshake.go).
 package clientconn

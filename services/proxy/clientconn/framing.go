@@ -20,15 +20,15 @@ func connOf(r *http.Request) (watched, bool) {
 	return c, ok
 }
 
-// AmbiguousFraming reports whether a proxy in front may have read another end of the request: the request has Content-Length and
-// Transfer-Encoding, or Transfer-Encoding in HTTP/1.0. No further request may follow on its connection (RFC 9112, 6.1). The first
+// AmbiguousFraming reports whether a proxy in front may have assumed another end of the request: the request has both Content-Length and
+// Transfer-Encoding, or has Transfer-Encoding in HTTP/1.0. No further request may follow on its connection (RFC 9112, 6.1). The first
 // handler of a request must call AmbiguousFraming once, before it reads the body.
 func AmbiguousFraming(r *http.Request) bool {
 	if r.ProtoMajor != 1 {
 		return false
 	}
 	c, ok := connOf(r)
-	if r.ContentLength == 0 { // net/http may read the connection while the request is handled, so only sawCoding may be called
+	if r.ContentLength == 0 { // without a body, net/http may call Read while the handler runs, so only sawCoding may be called
 		return r.ProtoMinor == 0 && (!ok || c.sawCoding())
 	}
 	found := hasLength | hasCoding

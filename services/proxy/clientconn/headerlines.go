@@ -15,18 +15,18 @@ const (
 	codingName = "transfer-encoding"
 )
 
-// headerLines finds empty lines, and lines that begin with the name of one of fields, in a stream. A line ends with LF. A CR before the LF
-// belongs to the end of the line, as in net/http. The name may follow spaces and may be followed by anything, so that a field that a
-// lenient parser would accept is found too.
+// headerLines finds empty lines in a stream, and lines that begin with Content-Length or Transfer-Encoding. A line ends with LF. A CR
+// before the LF belongs to the end of the line, as in net/http. The name may follow spaces and may be followed by anything, because a
+// lenient parser might accept such a line as the field.
 type headerLines struct {
-	found fields // fields since the last empty line; after next has reported an empty line, the fields before that line
+	found fields // fields found since the last empty line; if ended is true, the fields found before this empty line
 	ended bool   // the last call of next reported an empty line
 
 	// About the current line:
-	skip     bool                  // its name has been decided, so that the rest of the line does not matter
-	notEmpty bool                  // it has a byte other than a leading CR
-	cr       bool                  // it consists of one CR so far
-	name     [len(codingName)]byte // its name so far, in lower case
+	skip     bool                  // the name of the line is decided, so the rest of the line does not matter
+	notEmpty bool                  // the line has a byte other than a leading CR
+	cr       bool                  // the line consists of one CR so far
+	name     [len(codingName)]byte // name of the line so far, in lower case
 	n        int                   // length of name
 }
 
@@ -64,10 +64,10 @@ func (h *headerLines) next(p []byte) (n int, ended bool) {
 	return n, false
 }
 
-// begin begins a line.
+// begin resets the state for a new line.
 func (h *headerLines) begin() { h.skip, h.notEmpty, h.cr, h.n = false, false, false, 0 }
 
-// add adds a byte to the name of the line, and decides whether the name is one of fields.
+// add adds a byte to the name of the line, and decides whether the name is Content-Length or Transfer-Encoding.
 func (h *headerLines) add(b byte) {
 	if h.n == 0 && (b == ' ' || b == '\t') {
 		return

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// A client may send a whole body before it reads. If the connection were closed after a response that was sent early, the rest of the
-// body would make the client's kernel discard the response. Therefore the connection is read on after the response, within these
-// bounds, like lingering_close in nginx.
+// A client may send its whole body before it reads the response. If the proxy sent a response early and closed the connection at once, the
+// kernel would answer the rest of the body with a reset, and the client's kernel would discard the response. Therefore the proxy goes on to
+// read after the response, within these bounds, as nginx does with lingering_close.
 const (
 	lingerTime  = 30 * time.Second
-	lingerIdle  = 5 * time.Second // without a byte
+	lingerIdle  = 5 * time.Second // longest time without a byte from the client
 	lingerBytes = 256 << 20
 	lingerPoll  = 250 * time.Millisecond // longest time until a lingering connection notices that the proxy is stopping
 )
 
-// BriefLinger is how long the rest of a body is read if the connection cannot linger (see LingerAfter) or the proxy is stopping.
+// BriefLinger is how long the proxy reads the rest of a body if the connection cannot linger (see LingerAfter) or the proxy is stopping.
 const BriefLinger = 500 * time.Millisecond
 
-// CloseAfter closes the client's connection after the response.
+// CloseAfter makes net/http close the client's connection after the response.
 func CloseAfter(w http.ResponseWriter) { w.Header()["Connection"] = []string{"close"} }
 
-// LingerAfter closes the client's connection after the response, and reads what the client still sends before it closes. Once stopping
-// is true, it does so only for BriefLinger. LingerAfter reports false, and does nothing, if the connection cannot linger. This is the
-// case for HTTP/2, where the end of the stream is enough.
+// LingerAfter makes net/http close the client's connection after the response. Before the connection closes, the proxy reads what the
+// client still sends; once stopping is true, the proxy reads only for BriefLinger. If the connection cannot linger, LingerAfter does
+// nothing and returns false. A connection of HTTP/2 cannot linger, and need not: the proxy ends only the stream.
 func LingerAfter(w http.ResponseWriter, r *http.Request, stopping *atomic.Bool) bool {
 	c, ok := connOf(r)
 	if !ok || r.ProtoMajor != 1 {
@@ -38,11 +38,11 @@ func LingerAfter(w http.ResponseWriter, r *http.Request, stopping *atomic.Bool) 
 	return true
 }
 
-// linger makes the next CloseWrite or Close read on.
+// linger makes the next CloseWrite or Close read what the client still sends.
 func (c *conn) linger(stopping *atomic.Bool) { c.lingers.Store(stopping) }
 
-// Close closes the connection, after it has read on if LingerAfter was called. While the proxy is stopping it does not read on, because
-// net/http then closes connections one after the other.
+// Close closes the connection. If LingerAfter was called, Close first reads what the client still sends. While the proxy is stopping, Close
+// does not read: net/http then closes connections one after the other, so that the times of reading would add up.
 func (c *conn) Close() error {
 	if stopping := c.lingers.Load(); stopping != nil && stopping.Load() {
 		c.lingers.Store(nil)
@@ -51,7 +51,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite is called by net/http before Close, and by tunnels.
+// CloseWrite closes the sending side, and lingers if LingerAfter was called. net/http calls it before Close, and tunnels call it too.
 func (c *conn) CloseWrite() error {
 	var err error
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -61,7 +61,8 @@ func (c *conn) CloseWrite() error {
 	return err
 }
 
-// readOn reads and discards what the client sends, if LingerAfter was called. It reads below TLS, because the bytes need no decryption.
+// readOn reads and discards what the client still sends, if LingerAfter was called. It reads below TLS, because the bytes need no
+// decryption.
 func (c *conn) readOn() {
 	stopping := c.lingers.Swap(nil)
 	if stopping == nil {
@@ -83,7 +84,7 @@ func (c *conn) readOn() {
 
 var discardBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
-// discard reads from c until its end, or until one of the bounds is reached.
+// discard reads from c until the client closes it, or until one of the bounds is reached.
 func discard(c net.Conn, stopping *atomic.Bool) {
 	buffer := discardBuffers.Get().(*[64 << 10]byte)
 	defer discardBuffers.Put(buffer)

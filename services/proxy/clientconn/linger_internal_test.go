@@ -12,9 +12,9 @@ import (
 func TestDiscardStopsAtBounds(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		bytes int           // in each write
-		every time.Duration // between two writes; 0: no write
-		stop  time.Duration // time until the proxy stops; 0: it does not
+		bytes int           // size of each write
+		every time.Duration // time between two writes; 0: the client does not write
+		stop  time.Duration // time until the proxy stops; 0: the proxy does not stop
 		want  time.Duration
 	}{
 		{"client sends nothing", 1, 0, 0, 5 * time.Second},

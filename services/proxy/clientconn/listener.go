@@ -11,17 +11,17 @@ import (
 	"go.uber.org/zap"
 )
 
-// settleTimeout is how long clients may take to send a request or to finish a TLS handshake when no more connections are accepted.
+// settleTimeout is how long clients may take to send a request or to finish a TLS handshake after the last connection was accepted.
 const settleTimeout = time.Second
 
-// Listener accepts the connections of clients. Before it closes, it accepts the connections that wait in the kernel's queue. The kernel
-// would reset them, although clients may have sent requests on them.
+// Listener accepts the connections of clients. Before it closes, it accepts the connections that wait in the kernel's queue. Otherwise the
+// kernel would reset them, although clients may have sent requests on them.
 type Listener struct {
 	net.Listener
 	cfg Config
 
 	shutting atomic.Bool
-	open     atomic.Int64 // connections, including idle ones
+	open     atomic.Int64 // number of open connections, including idle ones
 	unused   sync.Map     // connections on which no byte has been received
 
 	// Used only by Accept:
@@ -29,7 +29,7 @@ type Listener struct {
 	backlog []net.Conn
 }
 
-// Config of a Listener.
+// Config is the configuration of a Listener.
 type Config struct {
 	TLS              *tls.Config // nil: plain HTTP/1.1
 	HandshakeTimeout time.Duration
@@ -39,7 +39,7 @@ type Config struct {
 // New returns a Listener that accepts connections of l. It starts nothing.
 func New(l net.Listener, cfg Config) *Listener { return &Listener{Listener: l, cfg: cfg} }
 
-// Serve serves s on the listener, and returns when s does. It sets ConnState, ConnContext and TLSConfig of s. With TLS, it offers HTTP/2.
+// Serve serves s on the listener, and returns when s stops. It sets ConnState, ConnContext and TLSConfig of s. With TLS, it offers HTTP/2.
 func (l *Listener) Serve(s *http.Server) error {
 	s.ConnState, s.ConnContext = l.state, withConn
 	if l.cfg.TLS == nil {
@@ -53,7 +53,7 @@ func (l *Listener) Serve(s *http.Server) error {
 	return s.Serve(h)
 }
 
-// Open returns the number of connections, including idle ones.
+// Open returns the number of open connections, including idle ones.
 func (l *Listener) Open() int64 { return l.open.Load() }
 
 // Shut makes Accept return the connections that wait in the kernel's queue, and then net.ErrClosed.
@@ -85,7 +85,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// state is http.Server.ConnState.
+// state is the function http.Server.ConnState. It counts the open connections, and finds the connections that Settle must wait for.
 func (l *Listener) state(c net.Conn, to http.ConnState) {
 	switch to {
 	case http.StateNew:
@@ -102,8 +102,8 @@ func (l *Listener) state(c net.Conn, to http.ConnState) {
 	l.unused.Delete(c)
 }
 
-// Settle returns when a byte has been received on every connection, or after a second. net/http closes a connection on which the first
-// request arrives during its Shutdown.
+// Settle waits until a byte has been received on every connection, but at most for settleTimeout. Without Settle, http.Server.Shutdown
+// would close a connection whose first request arrives during Shutdown.
 func (l *Listener) Settle() {
 	timeout := time.After(settleTimeout)
 	for {
@@ -123,7 +123,7 @@ func (l *Listener) Settle() {
 	}
 }
 
-// plain makes the connections of a Listener watched ones.
+// plain is a Listener whose Accept returns connections that watch header fields (see conn).
 type plain struct{ *Listener }
 
 func (p plain) Accept() (net.Conn, error) {

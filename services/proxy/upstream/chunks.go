@@ -7,22 +7,22 @@ import (
 	"io"
 )
 
-// chunks reads a chunked response body. Read returns a part of a chunk as soon as that part is received, while net/http waits for the
-// end of the chunk. The last chunk and the trailer are left to last, the body of the http.Response.
+// chunks reads a chunked response body. Read returns a part of a chunk as soon as that part is received, while net/http waits for the end
+// of the chunk. chunks itself does not read the last chunk and the trailer: the reader last, the body of the http.Response, reads them.
 type chunks struct {
 	r    *bufio.Reader
 	last io.Reader
 
 	left   uint64 // unread bytes of the current chunk
 	within bool   // the CRLF after the current chunk is unread
-	excess int    // overhead in bytes beyond what the constants below allow
+	excess int    // bytes of overhead that chunkOverhead and byteOverhead do not allow; at most maxExcess
 }
 
-// Limits of the bytes that are not data, as in net/http.
+// Limits of the overhead, which is every byte of a chunked body that is not data. net/http has the same limits.
 const (
-	chunkOverhead = 16       // for each chunk
-	byteOverhead  = 2        // for each byte of data
-	maxExcess     = 16 << 10 // in addition, for the whole body
+	chunkOverhead = 16       // bytes for each chunk
+	byteOverhead  = 2        // bytes for each byte of data
+	maxExcess     = 16 << 10 // additional bytes for the whole body
 )
 
 var errChunks = errors.New("malformed chunk in the response")
@@ -45,7 +45,8 @@ func (k *chunks) Read(p []byte) (int, error) {
 	return n, unexpected(err)
 }
 
-// next reads the end of a chunk and the size of the next chunk. It leaves the last chunk unread.
+// next reads the end of the current chunk and the size of the next chunk. If the next chunk is the last one, next returns true and leaves
+// it unread.
 func (k *chunks) next() (last bool, err error) {
 	if k.within {
 		end, err := k.r.Peek(2)

@@ -33,7 +33,7 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
-// inPieces limits each Read to size bytes; 0: no limit.
+// inPieces limits each Read to size bytes. If size is 0, there is no limit.
 type inPieces struct {
 	io.Reader
 	size int

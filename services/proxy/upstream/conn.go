@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// headerLimit bounds the bytes before the body of a response: its header and the interim responses.
+// headerLimit is the maximum number of bytes before the body of a response: the interim responses and the response header.
 const headerLimit = 256 << 10
 
 // readSize is the size of the read buffer of a connection.
@@ -23,23 +23,23 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 var errHeaderLimit = errors.New("the response header is too large")
 
-// conn is a connection to a server. One request at a time uses it. The goroutine of the request reads; it also writes, unless there is an
-// upload. Only use is shared with other goroutines.
+// conn is a connection to a server. One request at a time uses it. The goroutine of the request reads from the connection. The same
+// goroutine writes to it, unless the request has an upload, whose goroutine then writes. Other goroutines may access only the field use.
 type conn struct {
 	net.Conn
 	pool *Pool
-	raw  syscall.RawConn // nil where the connection is no socket
+	raw  syscall.RawConn // nil if the connection is not a socket
 	r    *bufio.Reader
 	w    *bufio.Writer
 
 	budget    int64     // bytes that may still be read before headerLimit
 	received  bool      // a byte of the response was received
 	reused    bool      // the connection was used by an earlier request
-	idleSince time.Time // when it was returned to the pool
+	idleSince time.Time // when the connection was last returned to the pool
 
-	kept     *[]byte // what was read so far, while a header is being read
+	kept     *[]byte // the bytes that Read has returned since keepHeader; nil unless a header is being read
 	doubtful bool    // the server may send more bytes after what seems to be the end of the response
-	client   Client  // flushed before a Read waits; nil while a header is being read
+	client   Client  // flushed by receive before it waits; nil while a header is being read
 	reading  reading
 	response Response
 
@@ -81,7 +81,7 @@ func (c *conn) flushClient() error {
 	return nil
 }
 
-// flushAndRead flushes before every Read, for connections that cannot report whether a Read would wait.
+// flushAndRead flushes the client before every read. It is for connections that cannot report whether a read would wait.
 func (c *conn) flushAndRead(p []byte) (int, error) {
 	if err := c.flushClient(); err != nil {
 		return 0, err
@@ -89,5 +89,5 @@ func (c *conn) flushAndRead(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// clean reports whether the buffers are empty.
+// clean reports whether the read buffer is empty and the write buffer could be flushed.
 func (c *conn) clean() bool { return c.r.Buffered() == 0 && c.w.Flush() == nil }

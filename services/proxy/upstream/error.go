@@ -39,7 +39,7 @@ type Error struct {
 	Received bool // at least one byte of a response was received
 	Stale    bool // a reused connection ended without a response: the server may have closed it before the request was sent
 
-	// Set only if the connection could not be established and that is the server's fault:
+	// Finding and Began are set only if no connection could be established and the server caused this.
 	Finding registry.Finding
 	Began   time.Time // start of the dial
 }

@@ -44,7 +44,8 @@ func (brokenStream) Stop(bool)                {}
 func (brokenStream) Trailer() http.Header     { return nil }
 func (brokenStream) Read([]byte) (int, error) { return 0, errTest }
 
-// served returns the address of a server that runs handle for each request, and closes the connection if it returns false.
+// served returns the address of a server that runs handle for each request. The server closes the connection if handle returns false.
+// ordinal counts the requests on the connection from 1.
 func served(t *testing.T, handle func(c net.Conn, ordinal int) bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +79,7 @@ func writes(text string) func(net.Conn, int) bool {
 	}
 }
 
-// waits does not respond.
+// waits handles a request without a response.
 func waits(net.Conn, int) bool { return true }
 
 func TestErrors(t *testing.T) {
@@ -95,9 +96,9 @@ func TestErrors(t *testing.T) {
 		name   string
 		handle func(net.Conn, int) bool // nil: nobody listens
 		dial   error
-		before func(p *upstream.Pool) // before the request
+		before func(p *upstream.Pool) // runs before the request
 		req    upstream.Request
-		during func(tr *upstream.Transport, p *upstream.Pool, cancel func()) // while the server has the request
+		during func(tr *upstream.Transport, p *upstream.Pool, cancel func()) // runs while the server has the request
 		close  error
 		want   want
 	}{
@@ -228,7 +229,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// noClient is a client that takes everything.
+// noClient is a client that accepts every response.
 type noClient struct{}
 
 func (noClient) Interim(int, http.Header) {}

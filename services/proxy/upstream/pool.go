@@ -21,10 +21,10 @@ type Pool struct {
 	addr string
 
 	mu      sync.Mutex
-	idle    []*conn            // the most recently used connection is the last
-	open    map[*conn]struct{} // includes idle
+	idle    []*conn            // the last element is the most recently used connection
+	open    map[*conn]struct{} // all connections, including idle ones
 	retired time.Time          // time of the first Retire, or zero
-	usedAt  time.Time          // when a connection was last opened or returned
+	usedAt  time.Time          // when a connection was last opened, or returned to the pool
 }
 
 // Pool returns a new pool for the server at addr, an IP:port.
@@ -61,15 +61,15 @@ func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Err
 	return e
 }
 
-// Unused reports whether no connection is open and none was used for longer than the idle timeout.
+// Unused reports whether no connection is open, and the last use of a connection is longer ago than the idle timeout.
 func (p *Pool) Unused(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open) == 0 && now.Sub(p.usedAt) > p.t.IdleTimeout
 }
 
-// take returns an idle connection, or nil. It closes connections that the server has closed, and those on which the server has sent
-// bytes that would be read as the next response.
+// take returns an idle connection, or nil. It closes connections that the server has closed. It also closes connections on which the server
+// has sent bytes while they were idle, because the bytes would be read as the next response.
 func (p *Pool) take() *conn {
 	for {
 		p.mu.Lock()
@@ -133,8 +133,8 @@ func (p *Pool) close(c *conn) {
 	_ = c.Conn.Close()
 }
 
-// Retire closes idle connections at once and all others after their requests. Do fails with ErrRetired from then on. If dead is true, requests
-// that wait for a response and may be repeated end at once with ErrDead.
+// Retire closes idle connections at once, and every other connection after its request. After Retire, Do fails with ErrRetired. If dead is
+// true, requests that wait for a response and may be repeated end at once with ErrDead.
 func (p *Pool) Retire(now time.Time, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,7 @@
 
 package upstream
 
-// receive cannot check on this system whether a read would wait.
+// receive reads from the connection. On this system it cannot check whether a read would wait, so it flushes the client before every read.
 func (c *conn) receive(p []byte) (int, error) {
 	if c.client == nil {
 		return c.Conn.Read(p)

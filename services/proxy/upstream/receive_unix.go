@@ -19,7 +19,7 @@ func (c *conn) receive(p []byte) (int, error) {
 	}
 	c.reading.p, c.reading.n, c.reading.err, c.reading.waited = p, 0, nil, false
 	if c.reading.try == nil {
-		c.reading.try = c.tryRead // once per connection, because it allocates
+		c.reading.try = c.tryRead // set only once per connection, because a method value allocates
 	}
 	err := c.raw.Read(c.reading.try)
 	c.reading.p = nil
@@ -34,7 +34,7 @@ func (c *conn) receive(p []byte) (int, error) {
 	return c.reading.n, nil
 }
 
-// reading is the state of a call of receive.
+// reading is the state of one call of receive.
 type reading struct {
 	p      []byte
 	n      int
@@ -43,7 +43,7 @@ type reading struct {
 	try    func(fd uintptr) bool
 }
 
-// tryRead reports whether the read is done. If not, it is called again when the socket is readable.
+// tryRead tries to read, and reports whether receive is done. If it returns false, the runtime calls it again when the socket is readable.
 func (c *conn) tryRead(fd uintptr) bool {
 	r := &c.reading
 	for {

@@ -12,9 +12,9 @@ type Request struct {
 	Method     string
 	Header     Header
 	Client     Client
-	Websocket  bool  // the request asks for a websocket; other requests must not get a response of 101
-	Repeatable bool  // the request may be executed twice
-	Since      int64 // start of the response timeout, a value of Transport.Now
+	Websocket  bool  // the request asks for a websocket; a response of 101 to any other request is an error
+	Repeatable bool  // a server may execute the request twice
+	Since      int64 // start of the response timeout of a request without Stream, as a value of Transport.Now
 
 	Body   []byte // ignored if Stream is set
 	Stream Stream // body that is sent while it is read, or nil
@@ -37,7 +37,7 @@ type Client interface {
 
 // Stream is a request body that is sent while it is read. A goroutine reads it until Do has failed or the Response is closed.
 type Stream interface {
-	// Start is called by the goroutine that called Do, before the first Read.
+	// Do calls Start before the first Read.
 	Start()
 	// Read returns ErrStopped after Stop. Any other error except io.EOF is the client's fault.
 	io.Reader
@@ -74,7 +74,7 @@ func needsLength(method string) bool {
 	return true
 }
 
-// put writes to the buffer of the connection. Flush returns the error.
+// put writes to the write buffer of the connection. It ignores errors, because Flush returns the first error later.
 func (c *conn) put(parts ...string) {
 	for _, s := range parts {
 		_, _ = c.w.WriteString(s)

@@ -17,7 +17,7 @@ type Response struct {
 	c        *conn
 	ctx      context.Context
 	req      *Request
-	upload   *upload // sends Request.Stream; nil without one
+	upload   *upload // sends Request.Stream; nil if the request has no Stream
 	parsed   *http.Response
 	body     io.Reader
 	chunks   chunks
@@ -49,7 +49,7 @@ func (r *Response) open() error {
 	} else {
 		c.use.await(req.Since)
 		_, _ = c.w.Write(req.Body)
-		_ = c.w.Flush() // ignore errors: a server that does not read the body may have responded
+		_ = c.w.Flush() // errors are ignored: a server that does not read the whole body may have responded
 	}
 	parsed, err := c.readHeader(req)
 	c.use.respond()
@@ -68,10 +68,10 @@ func (r *Response) open() error {
 	return nil
 }
 
-// maxInterim is the limit of 1xx responses before the final response.
+// maxInterim is the limit of responses to one request, including the final response.
 const maxInterim = 16
 
-// readHeader reads the header of the final response. It passes interim responses to the client.
+// readHeader reads the header of the final response. It passes interim responses to the client, except 100 Continue.
 func (c *conn) readHeader(req *Request) (*http.Response, error) {
 	c.keepHeader()
 	defer c.unkeepHeader()
@@ -121,8 +121,8 @@ func (r *Response) Read(p []byte) (int, error) {
 // Trailer returns the fields after the body. Until Read has returned io.EOF it returns the announced fields without values.
 func (r *Response) Trailer() http.Header { return r.parsed.Trailer }
 
-// Close ends the request. err is the error of Read, or the error of the client that did not take the whole response, or nil. The result is
-// an *Error, or nil if err is nil. The connection is used again only if request and response are complete.
+// Close ends the request. err is nil, the error of Read, or another error if the client did not take the whole response. The result is an
+// *Error, or nil if err is nil. The connection is used again only if both the request and the response are complete.
 func (r *Response) Close(err error) error {
 	if err != nil && err != r.err {
 		err = clientError{err}
@@ -133,7 +133,7 @@ func (r *Response) Close(err error) error {
 // finish stops the upload, returns the connection to its pool or closes it, and converts err to an *Error.
 func (r *Response) finish(err error) error {
 	c := r.c
-	if err != nil && r.ctx.Err() != nil { // checked before the upload stops, because that ends the context too
+	if err != nil && r.ctx.Err() != nil { // checked before upload.stop, because upload.stop may end the context too
 		err = clientError{ErrClientGone}
 	}
 	whole := r.complete && err == nil

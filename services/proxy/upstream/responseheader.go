@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// http.ReadResponse takes the request to decide whether the response has a body.
+// http.ReadResponse needs a request whose method tells whether the response has a body.
 var (
 	toGet  = &http.Request{Method: http.MethodGet}
 	toHead = &http.Request{Method: http.MethodHead}
@@ -17,7 +17,8 @@ var (
 // keeps has the buffers of keepHeader.
 var keeps = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
 
-// keepHeader makes Read copy what it reads to c.kept, until unkeepHeader. net/http removes fields from the header that are needed here.
+// keepHeader makes Read copy every byte to c.kept until unkeepHeader. readResponse needs the bytes, because net/http removes some fields
+// from the header.
 func (c *conn) keepHeader() {
 	if c.kept == nil {
 		c.kept = keeps.Get().(*[]byte)
@@ -62,9 +63,10 @@ func connectionIn(header []byte) []string {
 	return fields["Connection"]
 }
 
-// isDoubtful reports whether the server may send more bytes after what net/http takes for the end of the response. That is so if the header
-// announces a body that the status does not allow, and if it has both a length and chunks (RFC 9112, 6.1 and 6.3). A response to HEAD and a
-// response of 304 may have the Content-Length of a body that is not sent.
+// isDoubtful reports whether the server may send more bytes after what net/http takes for the end of the response. The end is doubtful if
+// the header announces a body that the status does not allow, if it has both a length and chunks, or if it has Transfer-Encoding in
+// HTTP/1.0 (RFC 9112, 6.1 and 6.3). A Content-Length in a response to HEAD or in a response of 304 is not doubtful: it is the length of a
+// body that is not sent.
 func isDoubtful(resp *http.Response, header []byte) bool {
 	chunked := len(resp.TransferEncoding) > 0
 	switch status := resp.StatusCode; {

@@ -21,8 +21,8 @@ type Transport struct {
 	ticked time.Time // argument of the last Advance
 }
 
-// Advance advances the clock of timeouts to now, by at most two ticks: if this process was paused, responses may have arrived that it
-// has not read. Only one goroutine may call Advance.
+// Advance advances the clock of timeouts to now, but by at most two ticks. If this process was paused, responses may have arrived
+// meanwhile, and this process needs time to read them before it ends requests. Only one goroutine may call Advance.
 func (t *Transport) Advance(now time.Time) {
 	if !t.ticked.IsZero() {
 		t.clock.Add(int64(min(now.Sub(t.ticked), 2*t.Tick)))

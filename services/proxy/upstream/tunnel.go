@@ -12,8 +12,9 @@ import (
 // closeTimeout is the longest pause of one side of a tunnel after the other side has closed.
 const closeTimeout = 5 * time.Second
 
-// Tunnel copies bytes between the client and the server after a response of 101. It blocks until both sides have closed, or the request is
-// ended as by Pool.Cut. first has the bytes that were read from client before. The caller closes client.
+// Tunnel copies bytes between the client and the server after a response of 101. It blocks until both sides have closed, or until the
+// request is aborted, for example by Pool.Cut. first has the bytes that the caller has already read from client. The caller must close
+// client.
 func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 	c := r.c
 	defer c.pool.close(c)
@@ -31,10 +32,11 @@ func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 type tunnel struct {
 	c      *conn
 	stall  time.Duration
-	closed atomic.Int64 // write deadline since one side has closed, Unix nanoseconds; 0: none has closed
+	closed atomic.Int64 // write deadline that was set when one side closed, in Unix nanoseconds; 0: both sides are open
 }
 
-// pass copies first and then everything from one side to the other. At the end it limits the time of the other direction.
+// pass copies one direction of the tunnel: first the bytes of first, then all bytes that from receives. When the direction ends, pass
+// limits the time of the other direction.
 func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	_, err := io.Copy(to, first)
 	if err == nil {
@@ -43,7 +45,7 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // a read deadline ended the copy, so no bytes are lost
 		t.passRest(to, from)
 	}
-	end := time.Now().Add(t.stall) // for a write of the other direction that is in progress
+	end := time.Now().Add(t.stall) // applies to a write of the other direction that is in progress
 	if t.c.use.reason() != nil {
 		end = time.Unix(1, 0)
 	}
@@ -55,14 +57,14 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	_ = to.SetReadDeadline(time.Unix(1, 0)) // makes the other direction continue with passRest
 }
 
-// passRest copies after the other direction has ended, until nothing is received for closeTimeout.
+// passRest copies one direction after the other direction has ended, until nothing is received for closeTimeout.
 func (t *tunnel) passRest(to, from net.Conn) {
 	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)
 	for {
 		_ = from.SetReadDeadline(time.Now().Add(closeTimeout))
 		_ = to.SetWriteDeadline(time.Now().Add(t.stall))
-		if t.c.use.reason() != nil { // abort may have set its deadlines before the two above
+		if t.c.use.reason() != nil { // abort may have set deadlines that the two lines above replaced
 			return
 		}
 		n, err := from.Read(buffer[:])

@@ -15,7 +15,7 @@ type upload struct {
 	done   chan struct{}
 
 	// Valid once done is closed:
-	err  error // of Stream.Read
+	err  error // error of Stream.Read
 	full bool  // the whole body was sent
 }
 
@@ -35,7 +35,7 @@ func (u *upload) run() {
 		n, err := u.body.Read(buffer[:])
 		if n > 0 && !refused {
 			u.c.use.write(t.Now())
-			refused = u.send(buffer[:n]) != nil // the rest is read and discarded; the response shows the reason
+			refused = u.send(buffer[:n]) != nil // after an error the rest of the body is discarded; the response shows why the server refused it
 			u.c.use.write(0)
 		}
 		switch {
@@ -86,7 +86,7 @@ func (u *upload) stop(responded bool) error {
 		return u.err
 	default:
 	}
-	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // first: the server must not get what the client sends after it has its response
+	_ = u.c.SetWriteDeadline(time.Unix(1, 0)) // before Stop, so that the server does not get what the client sends after the response
 	u.body.Stop(responded)
 	<-u.done
 	_ = u.c.SetWriteDeadline(time.Time{})

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// use is the state of the request on a connection that several goroutines access: the goroutine of the request, the goroutine of its
-// upload, and the one that calls Pool.Sweep. Times are values of Transport.Now; 0 means that no timeout runs.
+// use is the part of the state of a request that several goroutines access: the goroutine of the request, the goroutine of its upload, and
+// the goroutine that calls Pool.Sweep. Times are values of Transport.Now; 0 means that the timeout is not running.
 type use struct {
 	mu         sync.Mutex
-	ctx        context.Context // of the request; nil: no request uses the connection
+	ctx        context.Context // context of the request; nil: no request uses the connection, or abort was called
 	repeatable bool            // Request.Repeatable
 	responded  bool            // reading of the response header has ended
 	awaited    int64           // start of the response timeout
 	writing    int64           // start of the stall timeout
-	ended      error           // argument of abort
+	ended      error           // argument of abort, or nil
 }
 
 func (u *use) begin(ctx context.Context, repeatable bool) {
@@ -24,7 +24,7 @@ func (u *use) begin(ctx context.Context, repeatable bool) {
 	u.ctx, u.repeatable, u.responded, u.awaited, u.writing = ctx, repeatable, false, 0, 0
 }
 
-// await starts the response timeout at the given time, unless reading of the header has ended. It ends the stall timeout.
+// await ends the stall timeout. It also starts the response timeout at the given time, unless reading of the response header has ended.
 func (u *use) await(at int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -48,7 +48,7 @@ func (u *use) write(at int64) {
 	u.writing = at
 }
 
-// release ends the use. It reports whether the connection is intact: false after abort.
+// release ends the use of the connection by the request. It returns false if abort was called, after which the connection must be closed.
 func (u *use) release() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -64,7 +64,7 @@ func (u *use) reason() error {
 	return u.ended
 }
 
-// overdue returns why the request must end, or nil. retired is when the server left, or zero. The caller must hold mu.
+// overdue returns why the request must end, or nil. retired is the time when the server left, or zero. The caller must hold mu.
 func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	switch {
 	case u.ctx.Err() != nil:
@@ -85,11 +85,11 @@ func (u *use) orphaned() error {
 	return nil
 }
 
-// abort ends the request on the connection, if there is one.
+// abort ends the request that uses the connection. If no request uses it, abort does nothing.
 func (c *conn) abort(why error) { c.abortIf(func(*use) error { return why }) }
 
-// abortIf ends the request on the connection if check returns an error: reads and writes fail, and the goroutine of the request then closes
-// the connection.
+// abortIf ends the request that uses the connection if check returns an error. Reads and writes then fail, and the goroutine of the request
+// closes the connection.
 func (c *conn) abortIf(check func(*use) error) {
 	u := &c.use
 	u.mu.Lock()
