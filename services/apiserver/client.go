@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	requestTimeout = 30 * time.Second // beyond the wait of a long poll
-	responseLimit  = 256 << 20        // bytes: 100 000 servers with 2 KiB each
+	requestTimeout = 30 * time.Second // for a request; a long poll has its wait in addition
+	responseLimit  = 256 << 20        // bytes of a response: enough for 100 000 servers of 2 KiB each
 	problemLimit   = 64 << 10         // bytes of an error response
 )
 
-// Client sends requests to one API server. It is safe for concurrent use. Each method returns when it has the response, when
-// its context ends, or after 30 s, to which Query.Wait is added. An error status is returned as a *Problem.
+// Client sends requests to one API server. It is safe for concurrent use. Each method returns when it has the response, when its context
+// ends, or after 30 s; a long poll can take longer by Query.Wait. An error status is returned as a *Problem.
 type Client struct {
-	base  string // without a slash at its end
+	base  string // URL of the API, without a slash at its end
 	http  *http.Client
-	limit int64 // bytes of a response
+	limit int64 // maximum size of a response, in bytes
 }
 
-// NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. If hc is nil, the client
-// uses http.DefaultTransport. A Timeout of hc must be longer than the Wait of long polls.
+// NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. If hc is nil, the client uses
+// http.DefaultTransport. If hc has a Timeout, it must be longer than the Wait of every long poll.
 func NewClient(base string, hc *http.Client) (*Client, error) {
 	full := base
 	if !strings.Contains(base, "://") {
@@ -49,8 +49,8 @@ func NewClient(base string, hc *http.Client) (*Client, error) {
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), http: hc, limit: responseLimit}, nil
 }
 
-// Servers lists the servers that q selects. With q.Wait it blocks until the revision differs from q.Index, at most for q.Wait.
-// The list may be the same as before.
+// Servers lists the servers that q selects. If q.Wait is set, the API server responds when the revision differs from q.Index, or after
+// q.Wait. The list can be the same as before.
 func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
 	path := "/v1/servers"
 	if params := q.values().Encode(); params != "" {
@@ -59,8 +59,8 @@ func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
 	return get[ServerList](ctx, c, path, requestTimeout+q.Wait)
 }
 
-// Server returns one server and explains its state. If the server is not registered, the error is an ErrNotFound whose detail
-// says how the server ended, if that is known.
+// Server returns one server and explains its state. If the server is not registered, the error is a *Problem that matches ErrNotFound. If
+// the API server knows how the registration ended, the detail of the Problem says so.
 func (c *Client) Server(ctx context.Context, service, id string) (*registry.Explanation, error) {
 	return get[registry.Explanation](ctx, c, "/v1/servers/"+segment(service)+"/"+segment(id), requestTimeout)
 }
@@ -96,7 +96,7 @@ func (c *Client) Ready(ctx context.Context) error {
 	return err
 }
 
-// segment escapes one element of a path. It also escapes the elements . and .., which would name a directory.
+// segment escapes one element of a path. It also escapes the elements . and .., because in a path they would name a directory.
 func segment(s string) string {
 	if s == "." || s == ".." {
 		return strings.ReplaceAll(s, ".", "%2E")
@@ -146,7 +146,8 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// readProblem returns a Problem for any error response, also for one of a proxy in between, whose body is not a problem.
+// readProblem returns the Problem of an error response. If the body is not a Problem, as in the response of a proxy in between,
+// readProblem makes a Problem of the status and the beginning of the body.
 func readProblem(resp *http.Response) *Problem {
 	body, err := readAll(resp.Body, problemLimit)
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problem.ContentType {
@@ -155,6 +156,6 @@ func readProblem(resp *http.Response) *Problem {
 			return &p
 		}
 	}
-	const enough = 200 // bytes of an error page
+	const enough = 200 // characters of the body that the detail quotes
 	return newProblem(resp.StatusCode, fmt.Sprintf("%.*q", enough, strings.TrimSpace(string(body))))
 }

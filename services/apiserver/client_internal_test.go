@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// An internal test, because reaching the real limit would take a second and half a gigabyte.
+// This test is internal to set a small limit: a response beyond the real limit would take a second and half a gigabyte of memory.
 func TestClientLimitsResponses(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"api-1"}`)

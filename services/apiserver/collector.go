@@ -16,12 +16,12 @@ import (
 // scrapeTimeout bounds how long a scrape waits for the registry. Prometheus itself gives up after 10 s by default.
 const scrapeTimeout = 2 * time.Second
 
-// figures collects, at each scrape, the figures that the registry and the connections to nsqd count.
+// figures is a collector. At each scrape, it reads the counts of the registry and of the connections to nsqd.
 type figures struct {
 	registry Registry
 	nodes    func() []Node
-	label    func(service string) string // nil: labels are used
-	labels   *label.Services
+	label    func(service string) string // Config.ServiceLabel; nil: labels.Of
+	labels   *label.Services             // default values of the label service
 
 	servers     *prometheus.Desc
 	heartbeats  *prometheus.Desc

@@ -28,37 +28,36 @@ type Node struct {
 	Connected bool   `json:"connected"`
 
 	Reception   registry.Reception `json:"reception"`
-	LagMS       int64              `json:"lag_ms"` // how long the last message waited in it
+	LagMS       int64              `json:"lag_ms"` // how long the last message waited in the nsqd
 	LastMessage time.Time          `json:"last_message,omitzero"`
 	Received    uint64             `json:"received"`        // messages since the process started
-	Loss        float64            `json:"loss,omitempty"`  // ratio of the canaries that it accepted and did not deliver
-	Error       string             `json:"error,omitempty"` // why it is not connected
+	Loss        float64            `json:"loss,omitempty"`  // ratio of the canaries that the nsqd accepted but did not deliver
+	Error       string             `json:"error,omitempty"` // why this process is not connected to the nsqd
 }
 
-// Config configures a Server. Registry, ID and Gatherer are required. The functions are called concurrently and must not
-// block.
+// Config configures a Server. Registry, ID and Gatherer are required. The Server calls the functions concurrently; they must not block.
 type Config struct {
 	Registry Registry
 	ID       string              // id of this API server
 	Version  string              // version of the program
-	Nodes    func() []Node       // every nsqd once; default: none
-	Events   func() EventsState  // state of publishing lifecycle events; default: no error
-	Ready    func() error        // an error makes /readyz a 503, whatever the registry says; default: nil
+	Nodes    func() []Node       // returns every nsqd once; default: no nsqd
+	Events   func() EventsState  // returns the state of publishing lifecycle events; default: no error
+	Ready    func() error        // if it returns an error, /readyz is a 503, even if the registry is complete; default: no error
 	Gatherer prometheus.Gatherer // source of /metrics; register the Server with it
 	Log      *zap.Logger         // default: no log
 	Now      func() time.Time    // default: time.Now
 
-	// ServiceLabel returns the value of the label service in metrics. Default: the name, for the first 1000 registered services,
-	// and "other" for the rest.
+	// ServiceLabel returns the value of the label service in metrics. The default is the name of the service for the first 1000 registered
+	// services, and "other" for all further services.
 	ServiceLabel func(service string) string
 
-	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. Beyond it, a request for
-	// a long list gets a 503. Default 128 MiB.
+	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. While the bound is reached, a
+	// request for a long list gets a 503. Default 128 MiB.
 	ListBytes int64
 
-	// Pick chooses a live server of a service for GET /v1/services/{service}/pick. An empty policy means the one configured for the
-	// service; key is what the policy hash hashes. The errors ErrNoServer and ErrPolicy become a 503 and a 400, others a 500. If
-	// Pick is nil, the path does not exist.
+	// Pick chooses a live server of a service for GET /v1/services/{service}/pick. An empty policy means the policy that is configured for
+	// the service. Only the policy hash uses key. The API responds to ErrNoServer with 503, to ErrPolicy with 400, and to other errors
+	// with 500. If Pick is nil, the path does not exist.
 	Pick func(ctx context.Context, service, policy, key string) (*events.Server, error)
 }
 

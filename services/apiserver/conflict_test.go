@@ -11,11 +11,11 @@ import (
 	"rollcall/services/apiserver"
 )
 
-// Of two API servers with the same id, the one that started later is not ready until the other one has ended.
+// Two API servers have the same id. The API server that started later is not ready until the other API server has ended.
 func TestReadinessWithDuplicateID(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		started time.Duration // when the other one started
+		started time.Duration // when the other API server started, relative to start()
 		status  int
 	}{
 		{"the other one started earlier", -time.Hour, http.StatusServiceUnavailable},

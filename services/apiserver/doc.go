@@ -9,12 +9,12 @@
 //	GET /openapi.yaml                this API as an OpenAPI document
 //	GET /livez, /readyz, /metrics    health and metrics of the process        Client.Ready
 //
-// Handlers keep no state: a handler queries the registry and writes the response. Every wait is bounded: a query of the
-// registry by 5 s, a long poll by its wait, the write of a response by 30 s. Long lists (more than 1000 entries) are
-// limited in number and memory; see lists.
+// Handlers keep no state: a handler queries the registry and writes the response. Every wait is bounded: a query of the registry by 5 s, a
+// long poll by its wait, and the write of a response by 30 s. The number and the memory of long lists (more than 1000 entries) are
+// limited; see lists.
 //
-// Every error is a Problem (RFC 9457), except for requests that net/http rejects before a handler runs: broken HTTP (400)
-// and headers over 16 KiB (431). An empty list means that no server is selected. While the registry is not complete, or no message
-// arrives through any nsqd, a list that would be empty is a 503 instead. The list for Prometheus is a 503 whenever a server may be
+// Every error is a Problem (RFC 9457), except for requests that net/http rejects before a handler runs: broken HTTP (400) and headers over
+// 16 KiB (431). An empty list means that no registered server matches the request. While the API server is not ready, or no message
+// arrives through any nsqd, the API responds with 503 instead of an empty list. The list for Prometheus is a 503 whenever a server may be
 // missing, because Prometheus removes the targets that a list lacks.
 package apiserver

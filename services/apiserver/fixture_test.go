@@ -29,18 +29,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start is the time of the first tick of every registry in these tests.
 func start() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-// harness has a running registry, an API server for it, and the clock of both.
+// harness has a running registry, an API server that uses this registry, and the clock of both.
 type harness struct {
 	t        testing.TB
 	registry *registry.Registry
 	server   *apiserver.Server
 	metrics  *prometheus.Registry
 	openAPI  *openAPI
-	stop     func()        // stops the registry and waits for its end
-	ready    error         // result of Config.Ready
+	stop     func()        // stops the registry and waits until its Run has returned
+	ready    error         // error that Config.Ready returns
 	ticked   time.Duration // time of the next tick, since start
-	silent   bool          // no message arrives through the nsqd
-	now      atomic.Int64  // nanoseconds since start
+	silent   bool          // tick delivers no canaries
+	now      atomic.Int64  // time of the clock, in nanoseconds since start
 }
 
 func mustHarness(t testing.TB, change ...func(*apiserver.Config)) *harness {
@@ -92,7 +92,8 @@ func (r *harness) mustServer(reg apiserver.Registry, change ...func(*apiserver.C
 	return s
 }
 
-// tick advances the time to start+after, with a tick every 250 ms and a canary through the one connected nsqd.
+// tick advances the time to start+after. It ticks the registry every 250 ms, and delivers a canary through the connected nsqd each time
+// unless silent is true.
 func (r *harness) tick(after time.Duration) {
 	r.t.Helper()
 	for ; r.ticked <= after; r.ticked += 250 * time.Millisecond {
@@ -168,7 +169,7 @@ func do(s *apiserver.Server, method, target string, header ...string) *httptest.
 	return w
 }
 
-// mustRun runs the server on a free port. It returns the base URL, and a function that stops Run and waits for its end.
+// mustRun runs the server on a free port. It returns the base URL, and a function that stops Run and waits until Run has returned.
 func (r *harness) mustRun() (string, func()) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

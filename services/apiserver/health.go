@@ -12,7 +12,7 @@ import (
 // aliveTimeout bounds how long /livez and /readyz wait for the registry.
 const aliveTimeout = time.Second
 
-// livez fails if the registry does not respond, which only a restart can repair.
+// livez responds with an error if the registry does not respond. Only a restart repairs such a registry.
 func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.stats(r); err != nil {
 		return err
@@ -21,9 +21,9 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readyz is 200 once the registry is complete. It stays 200 while no nsqd can be reached: the registry keeps all servers then, and
-// taking API servers out of use would turn an outage of NSQ into an outage for users. While another API server with the same
-// id runs, only the one that started first is ready, so that a wrong id does not affect users.
+// readyz responds with 200 once the registry is complete and Config.Ready returns no error. It stays 200 while no nsqd can be reached: the
+// registry keeps all servers then, and taking API servers out of use would turn an outage of NSQ into an outage for users. While two API
+// servers with the same id run, only the API server that started first is ready, so that a wrong id does not affect users.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	stats, err := s.stats(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ready returns an error if servers may be missing in the registry, or if Config.Ready does.
+// ready returns an error if servers may be missing in the registry, or if Config.Ready returns an error.
 func (s *Server) ready(complete bool) error {
 	if !complete {
 		return fmt.Errorf("%w: the registry is not complete: heartbeats have not arrived on time for one interval", errNotReady)
@@ -50,7 +50,7 @@ func (s *Server) ready(complete bool) error {
 	return nil
 }
 
-// checkEmpty returns an error if list is empty and that may be wrong, because servers may be missing.
+// checkEmpty returns an error if list is empty although servers may exist: no message arrives through any nsqd, or ready returns an error.
 func (s *Server) checkEmpty(list *registry.Membership) error {
 	if len(list.Servers) > 0 {
 		return nil
@@ -61,7 +61,7 @@ func (s *Server) checkEmpty(list *registry.Membership) error {
 	return s.ready(list.Complete)
 }
 
-// checkComplete returns an error if servers may be missing in list and the client requires a complete one.
+// checkComplete returns an error if the client requires a complete list and servers may be missing in list.
 func (s *Server) checkComplete(list *registry.Membership, required bool) error {
 	if !required {
 		return nil

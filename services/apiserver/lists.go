@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	smallList  = 1000             // entries; only a longer list is limited
+	smallList  = 1000             // entries of a list; the limits apply only to longer lists
 	listWait   = 2 * time.Second  // how long a request waits for its turn to encode
 	heldBytes  = int64(128) << 20 // default of Config.ListBytes
 	maxScrapes = 10               // scrapes of /metrics at once
@@ -21,20 +21,20 @@ const (
 
 var errBusy = errors.New("too many long responses are in flight")
 
-// lists limits the long lists in flight. Each one keeps its encoding in memory until the client has read it, and takes processor
-// time that the heartbeats need.
+// lists limits the long lists in flight. The encoding of a long list stays in memory until the client has read it, and encoding takes
+// processor time that the heartbeats need.
 type lists struct {
-	turns chan struct{} // semaphore of encoders; its size is half of the processors
+	turns chan struct{} // semaphore of encoders; its capacity is half of the processors
 	held  atomic.Int64  // bytes of encodings that clients have not read yet
-	max   int64         // no list is encoded while held is at least max
+	max   int64         // no further list is encoded while held is at least max
 }
 
 func newLists(maxHeld int64) *lists {
 	return &lists{turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), max: maxHeld}
 }
 
-// encode waits for a turn, then builds and encodes a list. The caller calls release when the client has read the encoding.
-// Memory exceeds the limit by at most one list for each turn.
+// encode waits for a turn, then builds and encodes a list. The caller calls release when the client has read the encoding. The size of a
+// list is known only after it is encoded, so held can exceed max by one list for each turn.
 func (l *lists) encode(ctx context.Context, build func() (any, error)) ([]byte, error) {
 	wait := time.NewTimer(listWait)
 	defer wait.Stop()
@@ -60,7 +60,8 @@ func (l *lists) encode(ctx context.Context, build func() (any, error)) ([]byte, 
 
 func (l *lists) release(body []byte) { l.held.Add(-int64(len(body))) }
 
-// respondList responds with the list that build returns. entries is its approximate length, known before.
+// respondList responds with the list that build returns. entries is the approximate length of the list, which decides whether the list is
+// long.
 func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, entries int, build func() (any, error)) error {
 	if entries <= smallList {
 		list, err := build()

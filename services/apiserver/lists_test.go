@@ -14,10 +14,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// slowReader is a client that reads no body until read is closed.
+// slowReader is the ResponseWriter of a client that reads no body until the channel read is closed.
 type slowReader struct {
 	*httptest.ResponseRecorder
-	writing chan struct{} // capacity 1; receives when a body is being written
+	writing chan struct{} // capacity 1; Write sends to it before it waits for read
 	read    chan struct{}
 }
 
@@ -47,7 +47,8 @@ func (r *harness) fill(servers int) {
 	}
 }
 
-// serveSlowly requests target for a client that does not read. The function that it returns makes the client read.
+// serveSlowly requests target for a client that does not read. It returns a function that makes the client read and that returns the
+// response.
 func (r *harness) serveSlowly(target string) (finish func() *httptest.ResponseRecorder) {
 	r.t.Helper()
 	slow, served := newSlowReader(), make(chan struct{})
@@ -122,7 +123,7 @@ func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*regi
 	}
 }
 
-// A long list waits 2 s for its turn to be encoded.
+// A request for a long list waits at most 2 s for its turn to be encoded. Then it gets a 503.
 func TestLongListWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := mustHarness(t)

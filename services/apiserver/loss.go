@@ -5,7 +5,7 @@ import "fmt"
 // lossLimit is the loss ratio above which the detail of the status names an nsqd.
 const lossLimit = 0.01
 
-// lossDetail names the nsqd that lose messages. It is empty if none does.
+// lossDetail describes each nsqd whose loss ratio is above lossLimit. It returns "" if there is no such nsqd.
 func lossDetail(nodes []Node) (detail string) {
 	for _, n := range nodes {
 		if n.Loss > lossLimit {

@@ -38,7 +38,7 @@ func (m *requestMetrics) observe(route string, status int, took time.Duration) {
 	m.seconds.WithLabelValues(route, code).Observe(took.Seconds())
 }
 
-// metrics serves /metrics. Figures that the registry does not give in time are left out, and logged.
+// metrics serves /metrics. If the registry does not give its figures in time, the response lacks them and the Server logs a warning.
 func (s *Server) metrics() handler {
 	show := promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,

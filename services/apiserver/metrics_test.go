@@ -79,7 +79,7 @@ func TestServiceLabelIsLimited(t *testing.T) {
 	if values, other := count(); values != 1001 || other != "501" {
 		t.Errorf("%d values of the label service, %q servers in other; want 1001 and 501", values, other)
 	}
-	r.tick(2 * time.Minute) // all of them expire
+	r.tick(2 * time.Minute) // all servers expire
 	r.deliver(2*time.Minute, heartbeat("new", "one", "10.0.0.9:80", 1))
 	if values, other := count(); values != 1 || other != "" {
 		t.Errorf("%d values of the label service and %q servers in other, want only the registered services", values, other)
@@ -93,7 +93,7 @@ func TestScrapeWithoutRegistry(t *testing.T) {
 				r := mustHarness(t)
 				server := r.server
 				if name == "hung" {
-					hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
+					hung, err := registry.New(registry.Config{Observer: "api-1"}) // Run is never called, so this registry does not respond
 					if err != nil {
 						t.Fatal(err)
 					}

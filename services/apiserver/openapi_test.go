@@ -24,8 +24,8 @@ import (
 // openAPI compares responses with openapi.yaml.
 type openAPI struct {
 	doc    *openapi3.T
-	routes *http.ServeMux  // finds the path of the document that a request has
-	seen   map[string]bool // nil: nothing is recorded
+	routes *http.ServeMux  // finds the path in openapi.yaml that matches a request
+	seen   map[string]bool // statuses and members that check has seen; nil: check does not record them
 }
 
 func mustOpenAPI(t testing.TB, s *apiserver.Server) *openAPI {
@@ -45,7 +45,7 @@ func mustOpenAPI(t testing.TB, s *apiserver.Server) *openAPI {
 	return o
 }
 
-// check fails the test if the response to a request differs from the document.
+// check fails the test if the response to a request differs from openapi.yaml.
 func (o *openAPI) check(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 	t.Helper()
 	const clientGone = 499
@@ -53,7 +53,7 @@ func (o *openAPI) check(t testing.TB, r *http.Request, w *httptest.ResponseRecor
 	_, path, _ := strings.Cut(pattern, " ")
 	noRoute := w.Code == http.StatusNotFound && strings.Contains(w.Body.String(), "no such path")
 	if path == "" || r.Method != http.MethodGet || w.Code == clientGone || noRoute {
-		return // no operation of the document
+		return // openapi.yaml does not describe this request
 	}
 	response := o.doc.Paths.Value(path).Get.Responses.Status(w.Code)
 	if response == nil {
@@ -92,7 +92,7 @@ func (o *openAPI) record(what string) {
 	}
 }
 
-// members records the members of value as seen, and fails the test for each one that schema lacks.
+// members records the JSON members of value as seen, and fails the test for each member that schema lacks.
 func (o *openAPI) members(t testing.TB, where string, schema *openapi3.Schema, value any) {
 	t.Helper()
 	switch value := value.(type) {
@@ -114,7 +114,7 @@ func (o *openAPI) members(t testing.TB, where string, schema *openapi3.Schema, v
 	}
 }
 
-// documented lists each path with status, and each member of its responses.
+// documented lists what openapi.yaml contains: each path with each status, and each member of the responses.
 func (o *openAPI) documented() (all []string) {
 	var walk func(where string, schema *openapi3.Schema)
 	walk = func(where string, schema *openapi3.Schema) {
@@ -149,7 +149,7 @@ func properties(schema *openapi3.Schema) map[string]*openapi3.Schema {
 	return all
 }
 
-// complete is a registry whose responses have every member, or its error.
+// complete is a registry whose responses have every member. If err is not nil, its methods return err.
 type complete struct{ err error }
 
 func (c complete) server() *events.Server {
@@ -186,14 +186,14 @@ func (c complete) Stats(context.Context) (registry.Stats, error) {
 	}, c.err
 }
 
-// recursive is a collector that scrapes again while it is scraped, until a scrape is refused.
+// recursive is a collector that scrapes again while it is being scraped, until the API server refuses a scrape.
 type recursive struct{ scrape func() }
 
 func (r recursive) Describe(chan<- *prometheus.Desc) {}
 func (r recursive) Collect(chan<- prometheus.Metric) { r.scrape() }
 
-// Every status and every member that openapi.yaml has is seen in a response, and nothing else. The other tests of this
-// package compare their responses with the document too; see do.
+// The responses in this test have every status and every member of openapi.yaml, and no others. The other tests of this package compare
+// their responses with openapi.yaml too; see harness.do.
 func TestOpenAPIHoldsForEveryResponse(t *testing.T) {
 	r := mustHarness(t)
 	serve := func(err error, collectors ...prometheus.Collector) *apiserver.Server {

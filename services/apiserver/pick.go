@@ -14,28 +14,28 @@ import (
 	"rollcall/services/registry"
 )
 
-// Errors of Config.Pick.
+// Errors that Config.Pick returns.
 var (
 	// ErrNoServer means that the service has no server that can be chosen.
 	ErrNoServer = errors.New("apiserver: no live server")
-	// ErrPolicy means that the policy does not exist. An error that wraps ErrPolicy should name the policies that do.
+	// ErrPolicy means that the policy does not exist. An error that wraps ErrPolicy should name the valid policies.
 	ErrPolicy = errors.New("apiserver: no such policy")
 )
 
 // PickQuery selects how a server is chosen. The zero PickQuery means the policy that is configured for the service.
 type PickQuery struct {
 	Policy   string
-	Key      string // hashed by the policy hash
-	Complete bool   // request a 503 while the registry may lack servers
+	Key      string // the policy hash sends equal keys to the same server
+	Complete bool   // the response is a 503 while servers may be missing in the registry
 }
 
 // Picked is the response of GET /v1/services/{service}/pick.
 type Picked struct {
 	events.Server
-	Complete bool `json:"complete"` // see Status
+	Complete bool `json:"complete"` // see Status.Complete
 }
 
-// pickServer chooses from the membership, and responds with the current state of the chosen server.
+// pickServer lets Config.Pick choose a server, and responds with the current state of this server in the registry.
 func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 	service := r.PathValue("service")
 	if !events.ValidService(service) {
@@ -62,7 +62,7 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e, err := s.cfg.Registry.Explain(ctx, service, picked.ID, s.cfg.Now())
-	if errors.Is(err, registry.ErrNotFound) { // removed since the choice, as it might be after the response
+	if errors.Is(err, registry.ErrNotFound) { // the server was removed after Pick chose it; it could as well be removed after the response
 		return respondJSON(w, Picked{*picked, members.Complete})
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Server) noServer(ctx context.Context, service string) error {
 	return fmt.Errorf("%w of service %s", ErrNoServer, service)
 }
 
-// parsePick parses the query of a pick. Config.Pick checks the policy. The error is a *parameterError.
+// parsePick parses the query of a pick. It does not check the policy, because Config.Pick does. The error is a *parameterError.
 func parsePick(raw string) (q PickQuery, err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {

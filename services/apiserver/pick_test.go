@@ -30,7 +30,7 @@ func (c *choosing) pick(_ context.Context, service, policy, key string) (*events
 func (c *choosing) configure(cfg *apiserver.Config) { cfg.Pick = c.pick }
 
 func TestPickReturnsCurrentState(t *testing.T) {
-	// The membership has an old age and seq.
+	// Config.Pick returns a server with an old age and without a seq. The response must have the current age and seq.
 	blue := &choosing{picked: &events.Server{Service: "data", ID: "blue", AgeMS: 12345}}
 	r := mustHarness(t, blue.configure)
 	r.populate()
@@ -38,7 +38,7 @@ func TestPickReturnsCurrentState(t *testing.T) {
 		{"", "", ""},
 		{"?policy=leastload", "leastload", ""},
 		{"?key=user+7&policy=hash", "hash", "user 7"},
-		{"?key=a%26b", "", "a&b"}, // the service's own policy may be hash
+		{"?key=a%26b", "", "a&b"}, // a key without a policy is valid, because the policy that is configured for the service may be hash
 	} {
 		w := r.do("GET", "/v1/services/data/pick"+tt.query)
 		var got events.Server
@@ -53,7 +53,7 @@ func TestPickReturnsCurrentState(t *testing.T) {
 			t.Errorf("Cache-Control %q", c)
 		}
 	}
-	// The chosen server may be removed before the response.
+	// The chosen server can be removed before the response is sent.
 	blue.picked = &events.Server{Service: "data", ID: "gone", Addr: "10.0.0.1:80", State: events.StateAlive, Tags: []string{}}
 	var got events.Server
 	w := r.do("GET", "/v1/services/data/pick")
@@ -65,7 +65,7 @@ func TestPickReturnsCurrentState(t *testing.T) {
 func TestPickErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, target string
-		err                  error // of Pick
+		err                  error // error that Config.Pick returns
 		status               int
 		detail               string
 	}{
@@ -110,7 +110,7 @@ func TestPickWithoutConfig(t *testing.T) {
 	}
 }
 
-// While servers may be missing, the error says so instead of "no live server".
+// While servers may be missing, the problem says so instead of "no live server".
 func TestPickWhileRegistryIsIncomplete(t *testing.T) {
 	r := mustHarness(t, (&choosing{err: apiserver.ErrNoServer}).configure)
 	check := func(service, want string) {
@@ -121,9 +121,9 @@ func TestPickWhileRegistryIsIncomplete(t *testing.T) {
 		}
 	}
 	check("data", "not ready: the registry is not complete")
-	r.deliver(time.Second, heartbeat("web", "a", "10.0.0.9:80", 1)) // does not complete the registry
+	r.deliver(time.Second, heartbeat("web", "a", "10.0.0.9:80", 1)) // one heartbeat does not complete the registry
 	check("data", "not ready: the registry is not complete")
-	check("web", "no live server of service web") // it has a server, which was not chosen
+	check("web", "no live server of service web") // the service web has a server, but Config.Pick chose none
 	r.tick(5 * time.Second)
 	check("data", "no live server of service data")
 	r.silent = true
@@ -138,7 +138,7 @@ func TestPickWithBlockedRegistry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
+				hung, err := registry.New(registry.Config{Observer: "api-1"}) // Run is never called, so this registry does not respond
 				if err != nil {
 					t.Fatal(err)
 				}

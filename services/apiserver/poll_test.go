@@ -14,7 +14,7 @@ func TestLongPoll(t *testing.T) {
 	another := func(r *harness) { r.deliver(9*time.Second, heartbeat("data", "red", "10.0.0.1:80", 1)) }
 	for _, tt := range []struct {
 		name, query string
-		after       func(*harness) // 3 s into the poll; the revision is 4 until then
+		after       func(*harness) // called 3 s after the poll began; the revision is 4 until then
 		status      int
 		took        time.Duration
 		servers     int

@@ -11,11 +11,11 @@ import (
 	"rollcall/services/registry"
 )
 
-// ErrNotFound is matched, by errors.Is, by a *Problem with status 404.
+// ErrNotFound matches every *Problem with status 404: errors.Is returns true.
 var ErrNotFound = errors.New("apiserver: not found")
 
-// Problem is the body of every error response of the API (RFC 9457). The Client returns one for any error response, whatever its
-// body.
+// Problem is the body of every error response of the API (RFC 9457). The Client returns a *Problem for every error response, even if the
+// body is something else.
 type Problem problem.Problem
 
 func (p *Problem) Error() string {
@@ -39,7 +39,7 @@ type parameterError struct{ name, reason string }
 
 func (e *parameterError) Error() string { return fmt.Sprintf("parameter %.64q %s", e.name, e.reason) }
 
-// problemOf maps an error to the problem that the client gets. An unknown error is a 500 without details.
+// problemOf maps an error to the problem that the client gets. It maps an unknown error to a 500 without details.
 func problemOf(err error) *Problem {
 	var (
 		parameter *parameterError

@@ -23,7 +23,7 @@ func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, target string
 		status               int
-		detail               string // part of it
+		detail               string // part of the problem's detail
 	}{
 		{"unknown path", "GET", "/v1/server", 404, "no such path"},
 		{"root", "GET", "/", 404, "no such path"},
@@ -109,7 +109,7 @@ func TestBlockedRegistry(t *testing.T) {
 		"/readyz":                      time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			hung, err := registry.New(registry.Config{Observer: "api-1"}) // never run
+			hung, err := registry.New(registry.Config{Observer: "api-1"}) // Run is never called, so this registry does not respond
 			if err != nil {
 				t.Fatal(err)
 			}

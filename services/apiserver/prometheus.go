@@ -21,7 +21,7 @@ type targetGroup struct {
 // such as the state, starts no new series unless the configuration of Prometheus uses it.
 const metaLabel = "__meta_rollcall_"
 
-// listTargets lists the servers for Prometheus, which removes the targets that a list lacks and keeps its targets when it gets an
+// listTargets lists the servers for Prometheus. Prometheus removes the targets that a list lacks, but keeps its targets when it gets an
 // error. So the response is a 503 while servers may be missing.
 func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseFilter(r.URL.RawQuery)
@@ -46,7 +46,7 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// checkTargets returns an error if list may lack servers.
+// checkTargets returns an error if servers may be missing in list.
 func (s *Server) checkTargets(list *registry.Membership) error {
 	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: the mode is warming, so servers may be missing", errNotReady)
@@ -57,8 +57,8 @@ func (s *Server) checkTargets(list *registry.Membership) error {
 	return s.ready(list.Complete)
 }
 
-// targetLabels returns the labels of a server: only members that do not change with each heartbeat. To Prometheus, an empty label is
-// the same as an absent one.
+// targetLabels returns the labels of a server. It uses only fields that do not change with each heartbeat. To Prometheus, an empty label
+// is the same as an absent label.
 func targetLabels(srv *events.Server) map[string]string {
 	labels := make(map[string]string)
 	add := func(name, value string) {
@@ -75,13 +75,13 @@ func targetLabels(srv *events.Server) map[string]string {
 	if len(srv.Tags) > 0 {
 		add("tags", ","+strings.Join(srv.Tags, ",")+",") // the regular expression .*,blue,.* finds blue at any position
 	}
-	for _, e := range srv.Meta { // sorted by key, so that always the first of two keys with the same label name is used
+	for _, e := range srv.Meta { // Meta is sorted by key: if two keys have the same label name, add always uses the first key
 		add("meta_"+labelName(e.Key), e.Value)
 	}
 	return labels
 }
 
-// labelName replaces the characters of key that a label name cannot have by underscores.
+// labelName replaces each character of key that a label name cannot have with an underscore.
 func labelName(key string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

@@ -28,7 +28,7 @@ func (r *harness) settle() {
 	r.tick(16 * time.Second)
 }
 
-// renew delivers the next heartbeat of a server of populate, with the same content.
+// renew delivers the next heartbeat of a server that populate registered. The content stays the same.
 func (r *harness) renew(after time.Duration, id string) {
 	r.t.Helper()
 	e, err := r.registry.Explain(r.t.Context(), "data", id, start())
@@ -121,7 +121,7 @@ func TestTargetsErrors(t *testing.T) {
 	}
 }
 
-// Prometheus keeps its targets when it gets a 503.
+// While servers may be missing, the response is a 503, so that Prometheus keeps its targets.
 func TestTargetsWhileServersMayBeMissing(t *testing.T) {
 	r := mustHarness(t)
 	check := func(when, query string, want int) {
@@ -161,7 +161,7 @@ func TestTargetsWhileServersMayBeMissing(t *testing.T) {
 	check("warming again", "", 503)
 }
 
-// The registry may be blind before it was ever complete.
+// The mode can become blind before the registry was ever complete.
 func TestTargetsWhileRegistryIsIncomplete(t *testing.T) {
 	r := mustHarness(t)
 	r.deliver(time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
@@ -178,7 +178,7 @@ func TestTargetLabels(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		set  func(*events.Heartbeat)
-		want map[string]string // in addition to those that every server has
+		want map[string]string // labels in addition to the labels that every server has
 	}{
 		{"empty values have no label", func(h *events.Heartbeat) { h.Meta = events.NewMeta(map[string]string{"note": ""}) }, nil},
 		{"zone and version", func(h *events.Heartbeat) { h.Zone, h.Version = "ä", "1.4.2" }, map[string]string{"zone": "ä", "version": "1.4.2"}},

@@ -16,21 +16,22 @@ import (
 
 // Bounds of a long poll.
 const (
-	DefaultWait = 30 * time.Second // of a request with an index and no wait
-	MaxWait     = 5 * time.Minute
+	DefaultWait = 30 * time.Second // wait of a request that has an index but no wait
+	MaxWait     = 5 * time.Minute  // longest wait that a request can have
 )
 
-// Query selects servers. The zero Query selects all; each field that is set narrows it.
+// Query selects servers. The zero Query selects all servers. Each filter (Service, State, Zone, Tags, Meta) that is set narrows the
+// selection.
 type Query struct {
 	Service string
 	State   events.State
 	Zone    string
-	Tags    []string          // the server has every tag
-	Meta    map[string]string // the server has every entry
+	Tags    []string          // the server has all of these tags
+	Meta    map[string]string // the server has all of these entries
 
-	Complete bool // request a 503 while the registry may lack servers
+	Complete bool // the response is a 503 while servers may be missing in the registry
 
-	// Wait makes the request a long poll: the response is sent when the revision differs from Index, or after Wait. It is at most
+	// Wait makes the request a long poll: the API server responds when the revision differs from Index, or after Wait. Wait is at most
 	// MaxWait. The revision counts changes of the whole registry, so the selected servers may be unchanged.
 	Wait  time.Duration
 	Index uint64 // revision of the list that the client has
@@ -61,9 +62,9 @@ func parseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-// parseFilter is parseQuery for a list that has no long poll.
+// parseFilter is parseQuery for a list that has no long poll: it also rejects the parameters index and wait.
 func parseFilter(raw string) (Query, error) {
-	values, _ := url.ParseQuery(raw) // parseQuery reports the error
+	values, _ := url.ParseQuery(raw) // parseQuery, called below, reports the error
 	for _, name := range []string{"index", "wait"} {
 		if values.Has(name) {
 			return Query{}, &parameterError{name, "is not supported: this list has no long poll"}
@@ -116,7 +117,8 @@ func (q *Query) set(name string, values []string) error {
 	return nil
 }
 
-// parseComplete parses the query of a route whose only parameter is complete. The error is a *parameterError.
+// parseComplete parses the query of a route that accepts only the parameter complete, and returns the value of complete. The error is a
+// *parameterError.
 func parseComplete(raw string) (bool, error) {
 	q, err := parseFilter(raw)
 	if err != nil {
@@ -137,8 +139,8 @@ func isTrue(value string) error {
 	return nil
 }
 
-// single returns the value of a parameter that is given once. An empty value is an error: it probably comes from an unset variable
-// in a script, and must not select every server.
+// single returns the value of a parameter that is given once, and an error for other parameters. An empty value is an error too: it
+// probably comes from an unset variable in a script, and must not select every server.
 func single(values []string) (string, error) {
 	if slices.Contains(values, "") {
 		return "", errors.New("is empty")
@@ -149,7 +151,7 @@ func single(values []string) (string, error) {
 	return values[0], nil
 }
 
-// noParameters returns an error if a route without parameters got one.
+// noParameters returns an error if raw, the query of a route without parameters, is not empty.
 func noParameters(raw string) error {
 	if raw == "" {
 		return nil

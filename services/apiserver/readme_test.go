@@ -34,7 +34,7 @@ func TestReadmeListsEveryPath(t *testing.T) {
 	}
 }
 
-// Each response in README.md is compared with openapi.yaml.
+// TestReadmeResponses compares each response in README.md with openapi.yaml.
 func TestReadmeResponses(t *testing.T) {
 	r := mustHarness(t)
 	examples := regexp.MustCompile("(?s)```http\nGET ([^\n]+)\n```\n(?:.*?)```json\n(.*?)```").FindAllStringSubmatch(mustReadme(t), -1)

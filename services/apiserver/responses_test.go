@@ -47,7 +47,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	check("/livez", http.StatusOK)
-	check("/readyz", http.StatusServiceUnavailable) // warming
+	check("/readyz", http.StatusServiceUnavailable) // the mode is warming
 	r.tick(5 * time.Second)
 	check("/readyz", http.StatusOK)
 	r.ready = errNoNSQD
@@ -112,7 +112,7 @@ func TestNSQOutage(t *testing.T) {
 			t.Errorf("/metrics lacks %s", line)
 		}
 	}
-	// The list of an unknown service would be empty, but its servers may just not have been received.
+	// The list of an unknown service would be empty. But the service may have servers whose heartbeats did not arrive.
 	if w := r.do("GET", "/v1/servers?service=other"); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("an empty list: status %d, want 503", w.Code)
 	}

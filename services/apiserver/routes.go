@@ -5,10 +5,10 @@ import (
 	"path"
 )
 
-// handler responds to a request, or returns an error, which becomes the response by problemOf.
+// handler responds to a request, or returns an error. problemOf turns the error into the response.
 type handler func(http.ResponseWriter, *http.Request) error
 
-// routes returns every route of the API. The API is read-only: each route has GET and HEAD, and other methods are a 405.
+// routes returns every route of the API. The API is read-only: each route has GET and HEAD, and other methods get a 405.
 func (s *Server) routes() map[string]handler {
 	routes := map[string]handler{
 		"/v1/servers":                s.listServers,

@@ -68,7 +68,7 @@ func TestLongPollsEndWithRegistry(t *testing.T) {
 	wg.Wait()
 }
 
-// watches is a registry that signals each call of Watch on entered.
+// watches is a registry that sends to entered in each call of Watch.
 type watches struct {
 	apiserver.Registry
 	entered chan struct{}
@@ -221,7 +221,7 @@ func TestDrainHasALimit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		l, ran := newPipes(), make(chan error, 1)
 		go func() { ran <- r.server.Run(ctx, l) }()
-		c := l.mustDial(t, "GET /v1/servers HTTP/1.1\r\nHost: api\r\n\r\n") // never reads the response
+		c := l.mustDial(t, "GET /v1/servers HTTP/1.1\r\nHost: api\r\n\r\n") // the client never reads the response
 		synctest.Wait()
 		begun := time.Now()
 		cancel()
@@ -237,7 +237,7 @@ func TestDrainHasALimit(t *testing.T) {
 	})
 }
 
-// The read timeout does not end a handler.
+// The read timeout does not end a long poll.
 func TestLongPollLongerThanReadTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := mustHarness(t)

@@ -18,12 +18,12 @@ const (
 )
 
 const (
-	bodyLimit    = 64 << 10         // bytes
+	bodyLimit    = 64 << 10         // bytes of a request body
 	writeTimeout = 30 * time.Second // for a client to read the response
 	queryTimeout = 5 * time.Second  // for the registry to respond
 )
 
-// serve adds to h what all routes have in common: the limit of the body, problems, and metrics.
+// serve adds to h what all routes have in common: the limit of the body, the responses to errors, and metrics.
 func (s *Server) serve(route string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
@@ -41,7 +41,7 @@ func (s *Server) serve(route string, h handler) http.Handler {
 	})
 }
 
-// routeOf returns the route in metrics, which counts long polls apart from other requests.
+// routeOf returns the name of the route for metrics. Long polls have a name of their own.
 func routeOf(route string, r *http.Request) string {
 	if r.URL.Query().Has("index") {
 		return route + "?index"
@@ -59,7 +59,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	(*problem.Problem)(p).Write(w)
 }
 
-// dropBody reads and discards the body, which no route uses. An unread body would cost the connection.
+// dropBody reads and discards the body, which no route uses. If the body stayed unread, net/http might close the connection.
 func dropBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == http.NoBody {
 		return nil

@@ -17,29 +17,29 @@ import (
 
 // Limits for clients.
 const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second // for header and body together, without the time of the handler
-	idleTimeout   = 90 * time.Second
-	headerLimit   = 16 << 10 // bytes
-	drainTimeout  = 5 * time.Second
+	headerTimeout = 5 * time.Second  // for the header of a request
+	readTimeout   = 10 * time.Second // for the header and the body of a request together; a handler can take longer
+	idleTimeout   = 90 * time.Second // from a response to the next request on the connection
+	headerLimit   = 16 << 10         // bytes of the header of a request
+	drainTimeout  = 5 * time.Second  // for requests in flight when the context of Run ends
 )
 
-// Server serves the API. It is also a prometheus.Collector, which collects its own requests, the figures of the registry, and the
+// Server serves the API. It is also a prometheus.Collector. It collects metrics of its own requests, the figures of the registry, and the
 // state of each nsqd.
 type Server struct {
 	cfg      Config
 	started  time.Time
-	boot     string // distinguishes this process from earlier ones in ETags
+	boot     string // start time; distinguishes the ETags of this process from the ETags of earlier processes
 	handler  http.Handler
 	requests *requestMetrics
 	figures  *figures
 	lists    *lists
 
 	draining chan struct{} // closed when the context of Run ends; ends long polls
-	drain    func()
+	drain    func()        // closes draining; can be called more than once
 }
 
-// New returns a Server for cfg. It starts nothing. The error is that of cfg.Validate.
+// New returns a Server for cfg. It starts nothing. The error comes from cfg.Validate.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -61,11 +61,13 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler returns the handler of the API, without the limits of Run. It is safe for concurrent use.
+// Handler returns the handler of the API. It is safe for concurrent use. Only Run sets the limits for connections: reading and idle
+// timeouts and the size of headers.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run serves on l until ctx ends, and closes l. When ctx ends, long polls get their response at once, other requests have 5 s to
-// finish, and the remaining connections are closed. Run may be called once. It returns nil, or the error that ended it early.
+// Run serves on l until ctx ends, and closes l. When ctx ends, long polls get their response at once, other requests have 5 s to finish,
+// and then the remaining connections are closed. Run may be called once. It returns nil after ctx has ended, or the error that ended it
+// earlier.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	errorLog, err := zap.NewStdLogAt(s.cfg.Log, zap.WarnLevel)
 	if err != nil {
@@ -96,7 +98,7 @@ func (s *Server) stop(hs *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err != nil {
-		// Slow clients are not an error of Run.
+		// Run returns no error because of slow clients.
 		s.cfg.Log.Warn("api: closed connections with requests in flight", zap.Duration("after", drainTimeout), zap.Error(errors.Join(err, hs.Close())))
 	}
 }

@@ -16,8 +16,8 @@ import (
 type ServerList struct {
 	Revision uint64           `json:"revision"`
 	Mode     registry.Mode    `json:"mode"`
-	Complete bool             `json:"complete"` // see Status
-	Time     time.Time        `json:"time"`     // clock of the API server; compare LastSeen and LastProbe with it
+	Complete bool             `json:"complete"` // see Status.Complete
+	Time     time.Time        `json:"time"`     // time of the response by the clock of the API server; compare LastSeen and LastProbe with this time
 	Servers  []*events.Server `json:"servers"`  // sorted by service and id; never null
 }
 
@@ -55,7 +55,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// countUpTo counts the servers that q selects, and stops at limit.
+// countUpTo counts the servers that q selects, and stops counting at limit.
 func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	n := 0
 	for _, srv := range members.Servers {
@@ -69,9 +69,9 @@ func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	return n
 }
 
-// await waits until the revision differs from index, until the membership changes without a new revision (as when a restored
-// server answers a probe), for wait, or until the process stops. An index that is greater than the revision is from before a
-// restart, and differs too.
+// await waits until the revision differs from index, until the membership changes without a new revision (as when a restored server
+// answers a probe), for wait, or until the process stops. An index that is greater than the revision differs too: it comes from before a
+// restart of the API server.
 func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -107,10 +107,10 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 	return false
 }
 
-// etag identifies a membership by the process, the generation, and the filter. It is weak, because seq, age_ms, last_seen, load and
-// via change while the tag stays. A 304 means that no server registered, changed or ended.
+// etag identifies a membership by the process, the generation, and the filter. The ETag is weak, because it stays the same when seq,
+// age_ms, last_seen, load and via change. A 304 means that no server registered, changed or ended.
 func (s *Server) etag(of *registry.Membership, q Query) string {
-	q.Wait, q.Complete = 0, false // these are no filters
+	q.Wait, q.Complete = 0, false // Wait and Complete do not filter servers
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))
 	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())

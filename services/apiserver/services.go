@@ -12,7 +12,7 @@ import (
 type ServiceList struct {
 	Revision uint64        `json:"revision"`
 	Mode     registry.Mode `json:"mode"`
-	Complete bool          `json:"complete"` // see Status
+	Complete bool          `json:"complete"` // see Status.Complete
 	Services []Service     `json:"services"` // sorted by name; never null
 }
 
@@ -22,7 +22,7 @@ type Service struct {
 	Counts
 }
 
-// Counts are numbers of servers by state.
+// Counts has the number of servers in each state.
 type Counts struct {
 	Alive    int `json:"alive"`
 	Suspect  int `json:"suspect"`
@@ -63,7 +63,7 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// countServices counts servers by service. The servers must be sorted by service.
+// countServices counts the servers of each service by state. The servers must be sorted by service.
 func countServices(servers []*events.Server) []Service {
 	services := make([]Service, 0)
 	for _, srv := range servers {

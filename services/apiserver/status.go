@@ -18,7 +18,7 @@ type Status struct {
 	Mode      registry.Mode `json:"mode"`
 	ModeSince time.Time     `json:"mode_since,omitzero"`
 	Detail    string        `json:"detail"`   // what the mode means and what needs attention, in words
-	Complete  bool          `json:"complete"` // every server that publishes is known: heartbeats arrived on time for one interval, or a snapshot was restored
+	Complete  bool          `json:"complete"` // the registry knows every server that publishes heartbeats: they arrived on time for one interval, or a snapshot was restored
 	Revision  uint64        `json:"revision"`
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`
@@ -28,30 +28,30 @@ type Status struct {
 
 // Conflict is another API server with the same id.
 type Conflict struct {
-	StartedAt time.Time `json:"started_at"` // start of its process, by its own clock
-	Since     time.Time `json:"since"`      // when this API server detected it
-	Ready     bool      `json:"ready"`      // this API server stays ready, because it started earlier
+	StartedAt time.Time `json:"started_at"` // when the other API server started, by the clock of the other API server
+	Since     time.Time `json:"since"`      // when this API server detected the conflict
+	Ready     bool      `json:"ready"`      // this API server started earlier than the other API server, so it stays ready
 	Detail    string    `json:"detail"`
 }
 
 // Outbox describes the lifecycle events that are not yet published.
 type Outbox struct {
-	Length        int    `json:"length"`        // events that wait
-	Dropped       uint64 `json:"dropped"`       // events dropped since the start, because too many waited
-	Unpublishable uint64 `json:"unpublishable"` // events since the start that nsqd never accepts, for example for their size
+	Length        int    `json:"length"`        // events that wait to be published
+	Dropped       uint64 `json:"dropped"`       // events dropped since the process started, because too many waited
+	Unpublishable uint64 `json:"unpublishable"` // events dropped since the process started, because nsqd never accepts them, for example if they are too large
 
-	FailingSince time.Time `json:"failing_since,omitzero"` // since then no event could be published
+	FailingSince time.Time `json:"failing_since,omitzero"` // since when no event can be published; absent if the last event was published
 	Error        string    `json:"error,omitempty"`        // why no event can be published
 }
 
 // EventsState is the state of publishing lifecycle events. Err is nil if the last event was published.
 type EventsState struct {
-	Unpublishable uint64 // see Outbox
+	Unpublishable uint64 // see Outbox.Unpublishable
 	FailingSince  time.Time
 	Err           error
 }
 
-// describe describes an error of publishing, in words. It is empty if there is none.
+// describe says since when and why lifecycle events are not published, and how many wait. It returns "" if publishing works.
 func (o Outbox) describe() string {
 	if o.FailingSince.IsZero() {
 		return ""
@@ -104,7 +104,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	return respondJSON(w, status)
 }
 
-// withReception adds to each node its reception as the registry knows it.
+// withReception returns a copy of nodes to which the reception and the lag of each nsqd are added. receptions come from the registry.
 func withReception(nodes []Node, receptions []registry.NSQD) []Node {
 	joined := append([]Node{}, nodes...)
 	for i := range joined {

@@ -12,10 +12,10 @@ type lottery struct {
 	columns    []column // nil if all weights are equal
 }
 
-// column i of the alias table belongs to candidate i and to candidate other.
+// A column of the alias table belongs to two candidates: column i belongs to candidate i and to candidate other.
 type column struct {
-	own   uint32 // share of candidate i, in units of 2^-32
-	other int32
+	own   uint32 // part of column i that candidate i has, in units of 2^-32
+	other int32  // index of the candidate that has the rest of the column
 }
 
 func newLottery(candidates []candidate) lottery {
@@ -31,10 +31,11 @@ func newLottery(candidates []candidate) lottery {
 	return l
 }
 
-// columns builds the alias table. The column of each candidate below the mean weight is filled up from a candidate above it.
+// columns builds the alias table. A candidate below the mean weight leaves room in its column. A candidate above the mean weight fills
+// this room.
 func columns(candidates []candidate, mean float64) []column {
 	columns := make([]column, len(candidates))
-	height := make([]float64, len(candidates)) // weight not placed yet, in columns
+	height := make([]float64, len(candidates)) // for each candidate, its weight that no column contains yet; 1 is a full column
 	var low, high []int32
 	for i, c := range candidates {
 		columns[i] = column{own: math.MaxUint32, other: int32(i)}
@@ -55,10 +56,10 @@ func columns(candidates []candidate, mean float64) []column {
 			low = append(low, j)
 		}
 	}
-	return columns // the candidates left in low or high fill their columns except for rounding errors
+	return columns // each candidate left in low or high fills its own column, apart from rounding errors
 }
 
-// draw returns the index of a candidate.
+// draw returns the index of a candidate, drawn in proportion to the weights.
 func (l *lottery) draw() int {
 	r := rand.Uint64()
 	i := int((r >> 32) * uint64(len(l.candidates)) >> 32)
@@ -68,11 +69,11 @@ func (l *lottery) draw() int {
 	return i
 }
 
-// redraws bounds how often pair repeats the second draw if it returns the first candidate again. The bound matters only if one
-// candidate has nearly all the weight.
+// redraws bounds how often pair draws the second candidate. pair draws again if it gets the first candidate a second time. The bound
+// matters only if one candidate has most of the weight.
 const redraws = 3
 
-// pair draws two candidates. They are distinct unless there is only one.
+// pair draws two distinct candidates. If there is only one candidate, pair returns this candidate twice.
 func (l *lottery) pair() (first, second *candidate) {
 	n := len(l.candidates)
 	i := l.draw()

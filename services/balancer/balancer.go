@@ -11,26 +11,26 @@ import (
 	"rollcall/events"
 )
 
-// Balancer chooses among the servers of one service. All methods are safe for concurrent use. Update, Tick, Load and ejections
-// exclude each other. Pick, Begin, Stats and a Done that ejects no server do not wait for them.
+// Balancer chooses among the servers of one service. All methods are safe for concurrent use. Update, Tick, Load and ejections exclude
+// each other by a lock. Pick, Begin and Stats do not take this lock. PickBy and Done take it only in the cases that their comments name.
 type Balancer struct {
 	cfg       Config
 	view      atomic.Pointer[view]
-	ejections atomic.Uint64 // since New
+	ejections atomic.Uint64 // number of ejections since New
 
 	mu        sync.Mutex // protects the fields below and the replacement of view
-	round     uint64     // number of the current Update
-	started   time.Time  // first Update with a server; zero before
+	round     uint64     // number of calls of Update
+	started   time.Time  // time of the first Update with a server; zero before that Update
 	endpoints map[string]*Endpoint
 	members   []*Endpoint       // servers of the membership, sorted by id
-	previous  map[Policy]picker // last picker that each policy built
+	previous  map[Policy]picker // for each policy, the picker that was built last
 	zone      zone
-	earliest  time.Time // earliest end of an ejection; zero if no server is ejected
-	reported  bool      // a server has reported its load
-	sweptAt   time.Time
+	earliest  time.Time // earliest end of the current ejections; zero if no server is ejected
+	reported  bool      // at least one server has reported its load
+	sweptAt   time.Time // time of the last sweep
 }
 
-// New returns a Balancer without servers. It starts nothing. The error is the error of cfg.Validate.
+// New returns a Balancer without servers. It starts nothing. The error comes from cfg.Validate.
 func New(cfg Config) (*Balancer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -41,22 +41,22 @@ func New(cfg Config) (*Balancer, error) {
 	return b, nil
 }
 
-// Update replaces the membership: all servers of the service at now, in any order. Of two servers with the same id, the last counts.
-// The caller keeps the slice; the servers must not change afterwards.
+// Update replaces the membership: servers are all servers of the service at now, in any order. If several servers have the same id, Update
+// uses the last of them. Update does not keep the slice. The servers must not change afterwards.
 //
-// A server that appears Config.SlowStart or more after the first server begins a slow start, and so does a new incarnation. A server
-// that appears earlier may have been there before this process, so its weight is not reduced.
+// A slow start begins for a new incarnation of a server, and for a server that appears Config.SlowStart or more after the first Update
+// with a server. A server that appears earlier may have been running before this process started, so its weight is not reduced.
 func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round++
-	b.sweep(now) // before setMembers: a server that has been absent for too long counts as new
+	b.sweep(now) // before setMembers, which treats a server whose endpoint was deleted as new
 	b.setMembers(servers, now)
 	b.rebuild(now)
 }
 
-// Tick advances slow starts, ejections and the age of reported loads to now. Call it about four times a second. It is cheap while
-// none of these is in progress.
+// Tick advances slow starts, ejections and the age of reported loads to now. Call it about four times a second. Tick computes the
+// candidates only during a slow start, when an ejection ends, and when the preference for the zone changes. All other calls are cheap.
 func (b *Balancer) Tick(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,15 +74,16 @@ func (b *Balancer) Tick(now time.Time) {
 	}
 }
 
-// Pick chooses a server for a request with the configured policy. It never returns an endpoint of tried, and returns nil if no other
-// server may be used. Only Hash uses key. Pick does not block, except for the mutex of RoundRobin. Call Begin on the result.
+// Pick chooses a server for a request with the configured policy. It never returns an endpoint in tried. It returns nil if no other server
+// can be used. Only the policy Hash uses key. Pick does not block, except for the mutex of RoundRobin. Call Begin on the result.
 func (b *Balancer) Pick(key uint64, tried []*Endpoint) *Endpoint {
 	v := b.view.Load()
 	return v.pick(v.picker, key, tried)
 }
 
-// PickBy is Pick with another policy. The first call for a policy after a change of the candidates builds the picker under the lock.
-// The error wraps ErrPolicy. Without an error, the endpoint is nil if no server may be used.
+// PickBy is Pick with the given policy; an empty policy is the configured policy. The first call for a policy after a change of the
+// candidates takes the lock and builds the picker. The error wraps ErrPolicy and means that the policy is unknown. If no server can be
+// used, PickBy returns nil without an error.
 func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
 	v := b.view.Load()
 	if policy == "" || policy == b.cfg.Policy {
@@ -95,7 +96,7 @@ func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
 	return v.pick(p, key, nil), nil
 }
 
-// setMembers makes servers the members.
+// setMembers makes servers the members. It creates the endpoints of new servers and resets the endpoints of new incarnations.
 func (b *Balancer) setMembers(servers []*events.Server, now time.Time) {
 	members := make([]*Endpoint, 0, len(servers))
 	for _, s := range servers {
@@ -132,15 +133,16 @@ func (b *Balancer) setMembers(servers []*events.Server, now time.Time) {
 	b.members = members
 }
 
-// Bounds for the endpoints of servers that left. An endpoint is kept for a while, so that a server that disappears and returns is not
-// treated as new, and as long as it has requests in flight. maxLeft bounds the memory if callers forget Done.
+// Bounds for the endpoints of servers that left. An endpoint is kept for keepLeft, so that a server that disappears and returns is not
+// treated as new. It is kept longer while it has requests in flight. maxLeft bounds the memory if callers forget to call Done.
 const (
 	keepLeft   = time.Minute
 	sweepEvery = 10 * time.Second
 	maxLeft    = 4096
 )
 
-// sweep deletes endpoints that left long ago.
+// sweep deletes the endpoints that have no requests in flight and whose servers left at least keepLeft ago. If more than maxLeft endpoints
+// of servers that left remain, sweep deletes the endpoints of the servers that left first.
 func (b *Balancer) sweep(now time.Time) {
 	b.sweptAt = now
 	if len(b.endpoints) == len(b.members) {

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// The weights differ, because equal weights need less work.
+// The servers have different weights, because equal weights need less work.
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, n := range []int{3, 100, 1000} {
@@ -27,7 +27,7 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-// BenchmarkPickBeginDone is the work of a proxy for each request, on all processors.
+// BenchmarkPickBeginDone measures the work of a proxy for each request, on all processors.
 func BenchmarkPickBeginDone(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -48,7 +48,7 @@ func BenchmarkPickBeginDone(b *testing.B) {
 	}
 }
 
-// BenchmarkPickTried is a request and its retry.
+// BenchmarkPickTried measures a request and its retry.
 func BenchmarkPickTried(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -66,7 +66,7 @@ func BenchmarkPickTried(b *testing.B) {
 	}
 }
 
-// BenchmarkBuild is the first membership of a process, with 1000 servers.
+// BenchmarkBuild measures the first Update of a process, with 1000 servers.
 func BenchmarkBuild(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
@@ -80,7 +80,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate removes one of 1000 servers, or adds it.
+// BenchmarkUpdate measures an Update that removes one of 1000 servers, or adds it.
 func BenchmarkUpdate(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, change := range []string{"remove", "add"} {
@@ -104,7 +104,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdateSame is an update that does not change the candidates.
+// BenchmarkUpdateSame measures an Update that does not change the candidates.
 func BenchmarkUpdateSame(b *testing.B) {
 	bal := mustNew(b, balancer.Config{})
 	all := differing(1000)

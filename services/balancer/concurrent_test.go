@@ -10,7 +10,8 @@ import (
 	"rollcall/services/balancer"
 )
 
-// TestConcurrentUse is for the race detector. It also checks that a draining server is never chosen, and that no request stays counted.
+// TestConcurrentUse is for the race detector. It also checks that a draining server is never chosen, and that no server has requests in
+// flight at the end.
 func TestConcurrentUse(t *testing.T) {
 	for _, policy := range balancer.Policies() {
 		t.Run(string(policy), func(t *testing.T) {

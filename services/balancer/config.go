@@ -10,22 +10,22 @@ import (
 // Config of a Balancer. The zero value is useful.
 type Config struct {
 	Policy    Policy        // policy of Pick; default P2C
-	Zone      string        // zone of the caller, whose servers are preferred; default none
-	SlowStart time.Duration // time in which the weight of a new server grows to its full value; default 10 s, negative: none
-	Panic     int           // suspects are used too if less than this percent of the servers is usable; default 50, negative: never
+	Zone      string        // zone of the caller; Pick prefers servers of this zone; default: no preference
+	SlowStart time.Duration // time in which the weight of a new server grows to its full value; default 10 s, negative: no slow start
+	Panic     int           // percentage: while fewer servers are usable, suspects are used too; default 50, negative: suspects are never used
 	Eject     Ejection
 }
 
-// Ejection configures outlier ejection: a server that fails repeatedly is not chosen for a while. The tags are for the configuration
-// file, in which 0 turns ejection off.
+// Ejection configures outlier ejection: a server that fails repeatedly is not chosen for a while. The struct tags describe the keys of the
+// configuration file. In that file, an After of 0 turns ejection off.
 type Ejection struct {
-	After   int           `koanf:"after" doc:"failures in a row after which a server is ejected, so that it gets no requests for a while; 0: never"`                    // default 5, negative: never
+	After   int           `koanf:"after" doc:"failures in a row after which a server is ejected, so that it gets no requests for a while; 0: never"`                    // default 5, negative: no server is ejected
 	For     time.Duration `koanf:"for" doc:"duration of the first ejection of a server; each further one takes twice as long"`                                          // default 5 s
 	Longest time.Duration `koanf:"longest" doc:"longest duration of an ejection; a server that serves this long without an ejection starts at eject.for again"`         // default 60 s
 	Percent int           `koanf:"percent" doc:"percentage of a service's servers that may be ejected at once; at least one server may, but never the last usable one"` // default 30
 }
 
-// WithDefaults returns c in which every default is filled in.
+// WithDefaults returns a copy of c in which every default is filled in.
 func (c Config) WithDefaults() Config {
 	c.setDefaults()
 	return c
@@ -41,7 +41,7 @@ func (c *Config) setDefaults() {
 	c.Eject.Percent = cmp.Or(c.Eject.Percent, 30)
 }
 
-// Validate returns an error for each field that is out of its bounds. Zero values stand for the defaults.
+// Validate returns an error for each field that is out of its bounds. A field that is zero has its default.
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("balancer")

@@ -12,7 +12,7 @@ import (
 // sigmas is the largest deviation of a count from its mean, in standard deviations. One in 500 million counts exceeds it by chance.
 const sigmas = 6
 
-// wantShares checks the counts of n picks against shares, which are probabilities.
+// wantShares checks that each server got its share of n picks. A share is the probability of the server.
 func wantShares(t *testing.T, got map[string]int, n int, shares map[string]float64) {
 	t.Helper()
 	for id, p := range shares {
@@ -62,7 +62,7 @@ func TestIdleServersShareByWeight(t *testing.T) {
 			t.Run(string(policy)+"/"+test.name, func(t *testing.T) {
 				b := mustNew(t, balancer.Config{Policy: policy})
 				b.Update(test.servers, start)
-				if policy == balancer.Hash { // keys of one slot go to the same server, so the slots are counted
+				if policy == balancer.Hash { // all keys of a slot go to the same server, so the sample consists of slots, not of keys
 					counts := make(map[string]int)
 					for id, c := range picked(b, 10*n) {
 						counts[id] = c * (1 << 16) / (10 * n)
@@ -80,13 +80,13 @@ func TestIdleServersShareByWeight(t *testing.T) {
 	}
 }
 
-// Of two servers, p2c always draws both.
+// With two servers, p2c always draws both.
 func TestP2CPrefersLessLoadedServerByWeight(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		weights  []int
 		inFlight []int
-		want     string // server that is always chosen
+		want     string // id of the server that is always chosen
 	}{
 		{"fewer requests", []int{100, 100}, []int{1, 2}, "s0000"},
 		{"fewer requests on the second server", []int{100, 100}, []int{2, 1}, "s0001"},
@@ -119,7 +119,7 @@ func TestP2CDrawsTwoDistinctServers(t *testing.T) {
 	b.Update(same(3), start)
 	busy := endpoint(t, b, "s0001")
 	busy.Begin()
-	// The busy server loses against every other one, and the second server drawn is always another one.
+	// p2c never draws a server twice, so it always compares the busy server with an idle server.
 	if got := picked(b, n); got["s0001"] != 0 {
 		t.Errorf("the busy server was chosen %d times of %d", got["s0001"], n)
 	}
@@ -132,8 +132,8 @@ func TestP2CDrawsSecondServerByWeight(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	b.Update(servers(100, 95, 55), start)
 	endpoint(t, b, "s0000").Begin()
-	// If the busy server is drawn first, a further draw returns it again with a probability of 0.4. After three such draws, the two
-	// other servers are equally likely.
+	// If p2c draws the busy server first, each draw of the second server returns the busy server again with a probability of 0.4. After
+	// three such draws, p2c chooses one of the two other servers with equal probability.
 	light := 0.22 + 0.4*(0.22*(1+0.4+0.4*0.4)+0.4*0.4*0.4/2)
 	wantShares(t, picked(b, n), n, map[string]float64{"s0001": 1 - light, "s0002": light})
 }
@@ -144,7 +144,7 @@ func TestSlowStartGrowsToFullShare(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		after time.Duration
-		part  float64 // of its weight that the new server has
+		part  float64 // part of its weight that the new server has
 	}{
 		{"a tenth at first", 0, 0.1},
 		{"linear", 5 * time.Second, 0.55},

@@ -10,9 +10,9 @@
 // Pick, call Begin on the Endpoint, send the request to Server().Addr, and report the outcome to Done. For a retry, pass the
 // endpoints that were tried to Pick.
 //
-// A change of the membership, of an ejection or of a slow start computes the candidates (routable.go) and builds the picker of the
-// policy. Pick reads both through one atomic pointer, so that requests do not wait for changes. The package starts no goroutine and
-// reads no clock: every method that depends on time takes now.
+// When the membership, an ejection or a slow start changes, the Balancer computes the candidates (routable.go) and builds the picker of
+// the policy. Pick reads the candidates and the picker through one atomic pointer, so that a request does not wait for such a change. The
+// package starts no goroutine and reads no clock: every method that depends on time takes now.
 //
 // README.md describes the policies and the rules for choosing candidates.
 package balancer

@@ -25,18 +25,20 @@ func (o Outcome) String() string {
 	}
 }
 
-// Done ends a request that Begin counted, and reports whether this call ejected the server. The server may have left. Done takes the
-// lock only if the server has failed Eject.After times in a row.
+// Done ends a request that Begin counted, and reports whether this call ejected the server. The server may have left the membership since.
+// Done takes the lock only if the server has failed at least Eject.After times in a row.
 //
 //	         After failures in a row
 //	serving ─────────────────────────▶ ejected for min(For · 2^n, Longest)
 //	   ▲                                  │
-//	   ╰─── the failure count is reset ───╯   n is the number of ejections so far. It is reset after
-//	                                          an answer and Longest without an ejection.
+//	   ╰─── the failure count is reset ───╯
+//
+// n is the number of earlier ejections. n is 0 again if the server has answered since its last ejection and that ejection ended at least
+// Longest ago.
 func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 	e.inFlight.Add(-1)
 	switch o {
-	case Answered: // load before store, so that healthy servers cause no writes to memory that other processors read
+	case Answered: // load before store: an answer of a healthy server changes neither value, and an unnecessary write would slow down other processors
 		if e.failures.Load() != 0 {
 			e.failures.Store(0)
 		}
@@ -52,7 +54,8 @@ func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 	return false
 }
 
-// eject ejects e, unless e is no longer due for an ejection or the limits of the configuration forbid it.
+// eject ejects e and returns true. It does nothing and returns false if e has left, was ejected or answered before eject got the lock, or
+// if the limits of the configuration forbid the ejection.
 func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -77,11 +80,11 @@ func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 	return true
 }
 
-// ejection returns the duration of an ejection after n earlier ones.
+// ejection returns the duration of an ejection that follows n earlier ejections.
 func (b *Balancer) ejection(n int) time.Duration {
 	d, longest := b.cfg.Eject.For, b.cfg.Eject.Longest
 	for ; n > 0; n-- {
-		if d > longest/2 { // compared before doubling, which may overflow
+		if d > longest/2 { // compared before doubling, because 2*d can overflow
 			return longest
 		}
 		d *= 2

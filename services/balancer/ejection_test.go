@@ -17,7 +17,7 @@ func TestEjectionAfterFailuresInARow(t *testing.T) {
 		name     string
 		after    int
 		outcomes []balancer.Outcome
-		ejected  bool // by the last outcome
+		ejected  bool // whether the last outcome ejects the server
 	}{
 		{"five failures", 0, []balancer.Outcome{f, f, f, f, f}, true},
 		{"four failures", 0, []balancer.Outcome{f, f, f, f}, false},
@@ -59,7 +59,7 @@ func TestEjectionDoublesEachTime(t *testing.T) {
 	now := start
 	for i, step := range []struct {
 		name    string
-		pause   time.Duration // between the end of an ejection and the next failures
+		pause   time.Duration // from the end of the previous ejection to the failures of this step
 		answers bool          // the server answers a request in the pause
 		want    time.Duration
 	}{
@@ -124,7 +124,7 @@ func TestEjectedServersAreLimited(t *testing.T) {
 		name    string
 		percent int
 		servers []*events.Server
-		ejected int // number of servers, if all fail
+		ejected int // number of ejected servers if all servers fail
 	}{
 		{"30 % of 10", 0, same(10), 3},
 		{"at least one", 0, same(2), 1},
@@ -140,7 +140,7 @@ func TestEjectedServersAreLimited(t *testing.T) {
 			b := mustNew(t, balancer.Config{Eject: balancer.Ejection{Percent: test.percent}})
 			b.Update(test.servers, start)
 			ejected := 0
-			for range 3 { // servers that were not ejected fail again
+			for range 3 { // in each round, all servers that are still chosen fail
 				for id := range picked(b, 1000) {
 					if fail(b, endpoint(t, b, id), 5, start) {
 						ejected++
@@ -159,7 +159,7 @@ func TestEjectedServerIsUsedIfThereIsNoOther(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		panic  int
-		states []events.State // of the servers, after the second one was ejected
+		states []events.State // states of the three servers in the Update that follows the ejection of s0001
 		want   []string
 	}{
 		{"alive servers are left", 0, []events.State{alive, alive, alive}, []string{"s0000", "s0002"}},

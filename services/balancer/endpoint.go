@@ -9,32 +9,32 @@ import (
 )
 
 // Endpoint is the balancer's state of one server, identified by the server's id. The state survives changes of the membership. If the
-// server leaves, the Balancer keeps the state for a minute, and as long as requests are in flight. All methods are safe for
-// concurrent use and do not block.
+// server leaves, the Balancer keeps the state for a minute, or longer while requests are in flight. All methods are safe for concurrent
+// use and do not block.
 type Endpoint struct {
 	id   string
 	hash uint64 // KeyOf(id)
 
-	server   atomic.Pointer[events.Server]
-	inFlight atomic.Int64
-	failures atomic.Int64  // in a row
-	answered atomic.Bool   // since the end of the last ejection
-	load     atomic.Uint64 // bits of a float64
+	server   atomic.Pointer[events.Server] // newest description of the server
+	inFlight atomic.Int64                  // requests between Begin and Done
+	failures atomic.Int64                  // failures in a row; reset by an answer
+	answered atomic.Bool                   // the server has answered since the end of its last ejection
+	load     atomic.Uint64                 // estimated load: the bits of a float64
 
 	// Protected by Balancer.mu:
 	round     uint64    // number of the last Update that contained the server
-	startedAt time.Time // start of the slow start; zero if there is none
-	leftAt    time.Time // zero while the server is a member
-	ejected   bool
+	startedAt time.Time // start of the slow start; zero if the server has not had a slow start
+	leftAt    time.Time // when the server left the membership; zero while it is a member
+	ejected   bool      // the server is ejected now
 	until     time.Time // end of the last ejection
-	ejections int       // ejections that count for the duration of the next one
-	report    report
+	ejections int       // number of earlier ejections that determine the duration of the next ejection
+	report    report    // load that this incarnation reported last
 }
 
 // Server returns the newest description of the server. It is never nil. The caller must not change it.
 func (e *Endpoint) Server() *events.Server { return e.server.Load() }
 
-// InFlight returns the number of requests between Begin and Done.
+// InFlight returns the number of requests that Begin has counted and Done has not ended.
 func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
 
 // Load returns the estimated number of requests in flight at the server from all clients, as of the last Load, Update or Tick of the

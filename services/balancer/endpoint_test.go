@@ -42,7 +42,7 @@ func TestEndpointsOfServersThatLeftAreLimited(t *testing.T) {
 	first := same(1)
 	b.Update(first, start)
 	leaked := endpoint(t, b, "s0000")
-	leaked.Begin() // without Done
+	leaked.Begin() // Done is never called
 	for i := range 5 {
 		now := start.Add(time.Duration(i+1) * time.Second)
 		all := same(1000)
@@ -50,7 +50,7 @@ func TestEndpointsOfServersThatLeftAreLimited(t *testing.T) {
 			s.ID = string(rune('a'+i)) + s.ID
 		}
 		b.Update(all, now)
-		for range 20_000 { // nearly every server gets a request
+		for range 20_000 { // 20 requests for each server on average, so that nearly every server gets a request
 			b.Pick(0, nil).Begin()
 		}
 	}

@@ -1,12 +1,12 @@
 package balancer
 
-// Candidate lets tests read candidates.
+// Candidate gives tests the fields of a candidate.
 type Candidate struct {
 	*Endpoint
 	Weight, Full float64
 }
 
-// Candidates returns the candidates of Pick.
+// Candidates returns the candidates that Pick chooses from.
 func (b *Balancer) Candidates() []Candidate {
 	var all []Candidate
 	for _, c := range b.view.Load().candidates {
@@ -15,7 +15,7 @@ func (b *Balancer) Candidates() []Candidate {
 	return all
 }
 
-// CurrentPicker returns the picker of the configured policy, to compare it by identity.
+// CurrentPicker returns the picker of the configured policy. Tests compare pickers by identity.
 func (b *Balancer) CurrentPicker() any { return b.view.Load().picker }
 
 // constantPicker always returns the same endpoint.

@@ -21,7 +21,7 @@ func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {
 	return b
 }
 
-// servers returns an alive server in zone a for each weight: s0000, s0001, ...
+// servers returns an alive server in zone a for each weight. The ids are s0000, s0001, and so on.
 func servers(weights ...int) []*events.Server {
 	all := make([]*events.Server, len(weights))
 	for i, w := range weights {
@@ -54,7 +54,7 @@ func repeat(n, weight int) []int {
 	return weights
 }
 
-// with returns a changed copy of s.
+// with returns a copy of s to which change was applied.
 func with(s *events.Server, change func(*events.Server)) *events.Server {
 	changed := *s
 	change(&changed)
@@ -68,7 +68,7 @@ func idOf(e *balancer.Endpoint) string {
 	return e.Server().ID
 }
 
-// picked counts the ids of n picks, each with its own key.
+// picked calls Pick n times, each time with another key, and returns how often each id was chosen.
 func picked(b *balancer.Balancer, n int) map[string]int {
 	counts := make(map[string]int)
 	for i := range n {
@@ -77,7 +77,7 @@ func picked(b *balancer.Balancer, n int) map[string]int {
 	return counts
 }
 
-// endpoint calls Pick until it returns the server with the id.
+// endpoint calls Pick until it returns the server with the given id.
 func endpoint(tb testing.TB, b *balancer.Balancer, id string) *balancer.Endpoint {
 	tb.Helper()
 	for i := range 100_000 {

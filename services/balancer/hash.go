@@ -5,34 +5,35 @@ import (
 	"slices"
 )
 
-// Each key belongs to one of a fixed number of slots, and each slot to a server. A share of n slots varies by a factor of 1/√n, so that
-// a server should have at least about 50 slots. The table takes 12 bytes for each slot.
+// Each key belongs to one of a fixed number of slots, and each slot to a server. The number of slots of a server is random: if n slots are
+// expected, it deviates by about √n. So a server should have at least about 50 slots, a deviation of 14 %. The table takes 12 bytes for
+// each slot.
 const (
 	slotBits = 16
 	slots    = 1 << slotBits
 )
 
 // rendezvous assigns each slot to the server with the lowest score: highest random weight by Thaler and Ravishankar, "Using name-based
-// mappings to increase hit rates" (1998). If a server is added or removed, only the slots that it gains or had change their owner. The
-// score is the one of weighted distributed hash tables by Schindelhauer and Schomaker (2005). With u uniform in (0, 1), from a hash of
-// the slot and the server's id:
+// mappings to increase hit rates" (1998). If a server is added or removed, only the slots that this server gains or loses change their
+// owner. The formula of the score comes from Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005). A hash of the slot
+// and of the server's id yields u, which is uniform between 0 and 1:
 //
 //	score = −ln(1−u) / weight
 //
-// The score has an exponential distribution with the weight as its rate, so that each server has the lowest score for a part of the
-// slots in proportion to its weight. As −ln(1−u) ≥ u, most servers are ruled out without computing a logarithm.
+// The score has an exponential distribution with the weight as its rate, so that each server has the lowest score for a part of the slots
+// in proportion to its weight. Because −ln(1−u) ≥ u, comparing u / weight rules out most servers without computing a logarithm.
 //
 // The owners of all slots are computed when the candidates change, because a thousand scores for each request would be too slow. Each
-// table is derived from the previous one. Weights are the full ones: with the growing weight of a slow start, keys would move to
-// the new server in many steps, and each key that moves finds a cold cache. The table depends only on ids and weights, so that
-// all processes with the same candidates agree.
+// table is derived from the previous table. The weights are the full weights of the servers, without the reduction of a slow start: with
+// growing weights, keys would move to a new server in many steps, and each key that moves finds a cold cache. The table depends only on
+// ids and weights, so that all processes with the same candidates agree.
 type rendezvous struct {
 	servers []bidder  // sorted by id
-	owner   []int32   // for each slot, an index in servers
-	score   []float64 // for each slot, the score of the owner
+	owner   []int32   // for each slot, the index of its owner in servers
+	score   []float64 // for each slot, the score of its owner
 }
 
-// bidder is a server with its weight.
+// bidder is a server with its full weight.
 type bidder struct {
 	*Endpoint
 	weight float64
@@ -41,14 +42,14 @@ type bidder struct {
 // bid is the score of a server for a slot.
 type bid struct {
 	score  float64
-	server int32 // index in servers, which decides a tie; none for no server
+	server int32 // index in servers, or none; of equal scores, the lower index wins
 }
 
 const none = math.MaxInt32
 
 func (a bid) less(b bid) bool { return a.score < b.score || a.score == b.score && a.server < b.server }
 
-// slack widens the comparison that rules out servers without a logarithm, so that rounding cannot rule out a server that has the lower
+// slack widens the comparison that rules out servers without a logarithm, so that rounding cannot rule out the server with the lowest
 // score. Otherwise the table would depend on the order in which servers are compared.
 const slack = 1 + 1e-9
 
@@ -81,8 +82,8 @@ func (r *rendezvous) build(n int) {
 	}
 }
 
-// derive computes the owners from the table of other candidates. All servers bid for the slots of servers that were removed, and added
-// servers bid for all slots. A server with another weight counts as removed and added.
+// derive computes the owners from old, the table of the previous candidates. All servers bid for the slots of servers that were removed.
+// Added servers bid for all slots. A server whose weight has changed counts as removed and added.
 func (r *rendezvous) derive(old *rendezvous) {
 	place := make([]int32, len(old.servers)) // index of each old server in r.servers, or none
 	var added []int32
@@ -101,7 +102,7 @@ func (r *rendezvous) derive(old *rendezvous) {
 	for ; j < len(old.servers); j++ {
 		place[j] = none
 	}
-	if 2*len(added) > len(r.servers) { // building is faster: most servers would bid twice for slots without an owner
+	if 2*len(added) > len(r.servers) { // building is faster, because added servers would bid twice for the slots of removed servers
 		r.build(len(old.owner))
 		return
 	}
@@ -119,12 +120,13 @@ func (r *rendezvous) derive(old *rendezvous) {
 	}
 }
 
-// draw returns u for a slot and a server, uniform in (0, 1): a step of SplitMix64, seeded by the hash of the server's id.
+// draw returns the u of a slot and a server, which is uniform in (0, 1); see rendezvous. It is a step of SplitMix64, seeded by the hash of
+// the server's id.
 func draw(hash, slot uint64) float64 {
 	return (float64(mix(hash+slot*0x9e3779b97f4a7c15)>>12) + 0.5) / (1 << 52)
 }
 
-// bidForAll assigns to server i each slot for which its score is lower than the owner's.
+// bidForAll assigns to server i each slot for which the score of server i is lower than the score of the owner.
 func (r *rendezvous) bidForAll(i int32) {
 	s := &r.servers[i]
 	hash, weight, score := s.hash, s.weight, r.score
@@ -140,7 +142,7 @@ func (r *rendezvous) bidForAll(i int32) {
 	}
 }
 
-// best returns the lowest bid for a slot of the servers that are not in tried. If there is none, the server of the bid is none.
+// best returns the lowest bid for slot of all servers that are not in tried. If all servers are in tried, the server of the bid is none.
 func (r *rendezvous) best(slot uint64, tried []*Endpoint) bid {
 	best := bid{math.Inf(1), none}
 	for i := range r.servers {

@@ -12,7 +12,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// owners returns the servers of many keys.
+// owners returns the ids of the servers of 20 000 keys.
 func owners(b *balancer.Balancer) []string {
 	of := make([]string, 20_000)
 	for i := range of {
@@ -43,7 +43,7 @@ func TestHashMovesOnlyKeysOfChangedServer(t *testing.T) {
 		before := owners(b)
 		b.Update(fewer, start)
 		without := owners(b)
-		b.Update(all, start.Add(time.Hour)) // it counts as a new server, with a slow start
+		b.Update(all, start.Add(time.Hour)) // after an hour, the server counts as new and has a slow start
 		after := owners(b)
 		for i := range before {
 			if before[i] != without[i] && before[i] != all[one].ID {

@@ -4,9 +4,10 @@ package balancer
 //
 //	score = (estimate + own requests in flight + 1) / weight
 //
-// The estimate (see Balancer.Load) comes from the server's reports, which cover the requests of all API servers but are seconds old.
-// The requests of this process are known at once. They are counted a second time when the server reports them, for all servers alike.
-// With the best of all candidates instead of two, every API server would choose the same server until its next report.
+// The estimate (see Balancer.Load) comes from the server's reports, which cover the requests of all API servers but are seconds old. The
+// requests of this process are known at once. A request of this process counts twice once the server has reported it; this holds for all
+// servers alike. If leastLoad compared all candidates instead of two, every API server would choose the same server until that server's
+// next report.
 type leastLoad struct{ lottery }
 
 func (l *leastLoad) pick(uint64) *Endpoint {

@@ -13,11 +13,12 @@ const defaultInterval = 5 * time.Second
 // report is the load that a server reported in its last heartbeat.
 type report struct {
 	inFlight float64
-	at       time.Time // zero if the server has not reported any
-	halfLife time.Duration
+	at       time.Time     // when the server reported its load; zero if it has not reported any
+	halfLife time.Duration // age at which the weight of the report is a half
 }
 
-// weight returns the weight of the report against the mean at now: 1 for a new report, a half after one heartbeat interval.
+// weight returns the weight of the report in the estimate at now; the mean has the rest of the weight. A new report has the weight 1,
+// which halves with each heartbeat interval.
 func (r *report) weight(now time.Time) float64 {
 	return math.Exp2(-max(0, float64(now.Sub(r.at))/float64(r.halfLife)))
 }
@@ -56,9 +57,9 @@ func (b *Balancer) Load(servers []*events.Server, now time.Time) {
 //
 //	estimate = mean + (reported − mean) · 2^(−age / interval)
 //
-// The mean is the sum of the reported loads, divided among the servers by weight. It is also the estimate for a server that has not
-// reported its load. Old reports lose their influence, because all clients would send their requests to the server that was idle when
-// it reported: Mitzenmacher, "How useful is old information?" (2000).
+// The mean is the sum of the reported loads, divided among the servers by weight. The mean is also the estimate for a server that has not
+// reported its load. Old reports lose their influence: otherwise all clients would send their requests to the server that was idle when it
+// reported. See Mitzenmacher, "How useful is old information?" (2000).
 func (b *Balancer) estimate(candidates []candidate, now time.Time) {
 	if !b.reported {
 		return

@@ -9,7 +9,8 @@ import (
 	"rollcall/services/balancer"
 )
 
-// reports returns servers with the weights and reported loads. A server with a negative load reports none.
+// reports returns servers with the given weights. Each server reported its load, a number of requests in flight, the given age ago. A
+// negative number means that the server reports no load.
 func reports(age time.Duration, weights []int, inFlight ...int64) []*events.Server {
 	all := servers(weights...)
 	for i, s := range all {
@@ -59,7 +60,7 @@ func TestLeastLoadPrefersLessLoadedServerByWeight(t *testing.T) {
 		name    string
 		weights []int
 		loads   []int64
-		want    string // server that is always chosen
+		want    string // id of the server that is always chosen
 	}{
 		{"fewer requests", []int{100, 100}, []int64{3, 4}, "s0000"},
 		{"more requests, but fewer for its weight", []int{100, 200}, []int64{3, 5}, "s0001"},

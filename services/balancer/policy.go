@@ -48,20 +48,20 @@ type candidate struct {
 	full   float64 // weight from the heartbeat
 }
 
-// picker chooses a candidate. It is built for one list of candidates and is safe for concurrent use.
+// picker chooses a candidate. A picker is built for one list of candidates and is safe for concurrent use.
 type picker interface {
 	pick(key uint64) *Endpoint
 }
 
-// ranker is a picker that ranks all candidates for a key. pick returns the first one.
+// ranker is a picker that ranks all candidates for a key. Its method pick returns the candidate of the highest rank.
 type ranker interface {
 	picker
 	// pickNext returns the highest ranked candidate that is not in tried, or nil.
 	pickNext(key uint64, tried []*Endpoint) *Endpoint
 }
 
-// newPicker builds the picker of a known policy. candidates is not empty, is sorted by id, and does not change afterwards. previous
-// is the picker that the same policy built before, or nil. It may still be in use.
+// newPicker builds the picker of a known policy. candidates is not empty, is sorted by id, and does not change afterwards. previous is the
+// picker that newPicker built for the same policy before, or nil. Calls of Pick may still use previous.
 func newPicker(p Policy, candidates []candidate, previous picker) picker {
 	switch p {
 	case Random:

@@ -13,7 +13,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			b := mustNew(t, balancer.Config{})
 			b.Update(differing(100), start)
-			if _, err := b.PickBy(policy, 0); err != nil { // builds the picker
+			if _, err := b.PickBy(policy, 0); err != nil { // the first call builds the picker
 				t.Fatal(err)
 			}
 			key := uint64(0)
@@ -21,7 +21,7 @@ func TestPickDoesNotAllocate(t *testing.T) {
 				e, _ := b.PickBy(policy, key)
 				e.Begin()
 				b.Done(e, balancer.Answered, start)
-				b.Pick(key, []*balancer.Endpoint{e}) // with p2c
+				b.Pick(key, []*balancer.Endpoint{e}) // the retry uses p2c, the configured policy
 				key++
 			}); allocs != 0 {
 				t.Errorf("%v allocations for each request", allocs)
@@ -50,7 +50,7 @@ func TestPickByUsesAnotherPolicy(t *testing.T) {
 	if e, err := b.PickBy("best", 0); e != nil || !errors.Is(err, balancer.ErrPolicy) {
 		t.Errorf("unknown policy: %v, %v", e, err)
 	}
-	b.Update(same(4), start) // the new server comes last in the rotation
+	b.Update(same(4), start) // the new server, s0003, comes last in the rotation
 	if e, _ := b.PickBy(balancer.RoundRobin, 0); idOf(e) != "s0001" {
 		t.Errorf("after a change of the candidates: got %s, want the rotation to go on with s0001", idOf(e))
 	}

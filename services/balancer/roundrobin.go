@@ -17,17 +17,17 @@ import (
 // A pick takes O(log n) under a mutex.
 type roundRobin struct {
 	mu      sync.Mutex
-	picks   float64
+	picks   float64 // number of picks so far
 	total   float64 // sum of the weights
 	servers []turn  // sorted by id
-	waiting heap    // servers whose window is not open, by the time it opens
-	ready   heap    // servers whose window is open, by the time it closes
+	waiting heap    // servers whose window is not open, ordered by the time at which the window opens
+	ready   heap    // servers whose window is open, ordered by the time at which the window closes
 }
 
 // turn is the state of one server.
 type turn struct {
 	candidate
-	served float64 // requests so far; fractional if carried over from the previous picker
+	served float64 // requests so far; fractional if the lag comes from the previous picker
 }
 
 // lag returns by how many requests t is behind its share. It is negative if t is ahead.
@@ -51,12 +51,12 @@ func newRoundRobin(candidates []candidate, previous picker) picker {
 	return r
 }
 
-// carry takes over the lag of each server from the previous picker. The lag of servers that were removed is divided among all servers
-// by weight.
+// carry takes over the lag of each server from the previous picker, limited to one request. The lag of servers that were removed is
+// divided among all servers by weight.
 func (r *roundRobin) carry(old *roundRobin) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	const grain = 1 << 20 // parts of a request, to which served is rounded so that equal servers stay equal
+	const grain = 1 << 20 // served is rounded to a multiple of 1/grain, so that equal servers stay equal
 	sum, j := 0.0, 0
 	for i := range r.servers {
 		t := &r.servers[i]
@@ -91,13 +91,13 @@ func (r *roundRobin) pick(uint64) *Endpoint {
 	return t.Endpoint
 }
 
-// heap is a min-heap. container/heap would call its methods through an interface, which takes longer than the mutex.
+// heap is a min-heap. container/heap would call methods through an interface. These calls take longer than the mutex.
 type heap []item
 
 type item struct {
-	at     float64
-	weight float32 // decides a tie: the server of smaller weight has waited longer
-	server int32   // decides a tie of weights
+	at     float64 // virtual time at which the window opens or closes
+	weight float32 // decides a tie: the server with the smaller weight comes first, because its window is longer
+	server int32   // index in roundRobin.servers; decides a tie of weights
 }
 
 func (a item) before(b item) bool {
@@ -148,7 +148,7 @@ func (h *heap) pop() item {
 }
 
 // lesser returns 1 if right is before left, else 0. The processor cannot predict which of two children is the lesser, so the first
-// comparison is written to compile without a jump. It saves a fifth of BenchmarkPick/roundrobin/1000.
+// comparison is written to compile without a jump. This saves a fifth of the time of BenchmarkPick/roundrobin/1000.
 func lesser(left, right *item) int {
 	n := 0
 	if right.at < left.at {

@@ -31,7 +31,7 @@ func TestRoundRobinDiffersFromShareByLessThanOneRequest(t *testing.T) {
 	})
 }
 
-// The picker is rebuilt between picks, as in each step of a slow start.
+// The balancer rebuilds the picker between picks, as it does in each step of a slow start.
 func TestRoundRobinRotatesForEqualWeights(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 40).Draw(t, "servers")
@@ -53,7 +53,8 @@ func TestRoundRobinRotatesForEqualWeights(t *testing.T) {
 	})
 }
 
-// One server is added or removed with every request. Without the state of the previous picker, the first server would get all requests.
+// Each Update adds or removes one server, and one pick follows. If a picker did not take over the state of the previous picker, the first
+// server would get all requests.
 func TestRoundRobinKeepsStateAcrossUpdates(t *testing.T) {
 	for n := 2; n <= 9; n++ {
 		b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})

@@ -12,8 +12,8 @@ type usability uint8
 const (
 	excluded usability = iota // weight 0 or draining: never used
 	usable
-	suspect // used in panic
-	ejected // used if there is no other server
+	suspect // used only in panic
+	ejected // used only if no other server can be used
 )
 
 func (b *Balancer) usability(e *Endpoint) usability {
@@ -40,10 +40,10 @@ func (b *Balancer) usability(e *Endpoint) usability {
 //	no panic, the zone is preferred      usable servers of the zone; other usable servers are the reserve
 //	no panic                             usable servers
 //	panic                                usable and suspect servers of all zones
-//	none of these exist                  ejected servers
+//	otherwise                            ejected servers
 //
-// Panic means that fewer than Config.Panic percent of the servers that are not excluded are usable. Then a fault of this process or
-// its network is more likely than a fault of most servers, and the few usable servers would be overloaded with all requests.
+// Panic means that fewer than Config.Panic percent of the servers that are not excluded are usable. A fault of this process or its network
+// is then more likely than a fault of most servers. Without the suspects, the few usable servers would be overloaded with all requests.
 func (b *Balancer) route(now time.Time) *view {
 	usabilities := make([]usability, len(b.members))
 	var count [ejected + 1]int

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// The slow start of a new server begins with a tenth of its weight: enough traffic to warm its caches and to show that it works.
-// The weight grows in steps, because every change of a weight builds a new picker. With the default of 10 s, a step takes as long
-// as the time between two calls of Tick.
+// The slow start of a new server begins with a tenth of its weight: enough traffic to warm its caches and to show that it works. The
+// weight grows in steps, because every change of a weight builds a new picker. With the default SlowStart of 10 s, a step (a fortieth of
+// the weight) takes about as long as the time between two calls of Tick.
 const (
 	firstShare = 0.1
 	shareSteps = 40
 )
 
-// share returns the part of its weight that a server has during its slow start. It grows linearly from firstShare to 1.
+// share returns the part of its weight that a server has after elapsed. The part grows linearly, in steps, from firstShare to 1.
 func share(elapsed, slowStart time.Duration) float64 {
 	if slowStart <= 0 || elapsed >= slowStart {
 		return 1
@@ -22,7 +22,7 @@ func share(elapsed, slowStart time.Duration) float64 {
 	return max(firstShare, math.Floor(part*shareSteps)/shareSteps)
 }
 
-// candidate returns e with its weight at now.
+// candidate returns e as a candidate, with its weight at now.
 func (b *Balancer) candidate(e *Endpoint, now time.Time) candidate {
 	full := float64(e.Server().Weight)
 	c := candidate{Endpoint: e, weight: full, full: full}

@@ -10,18 +10,18 @@ import (
 	"rollcall/events"
 )
 
-// view is what Pick reads: the candidates and their pickers between two changes. It is immutable except for others.
+// view is what Pick reads: the candidates and their pickers between two changes. All fields except others are immutable.
 type view struct {
 	stats      Stats // without Ejections
 	routable   int   // servers that are not excluded
-	local      bool  // the zone has enough usable servers of its own
+	local      bool  // Config.Zone has enough usable servers to be preferred
 	candidates []candidate
-	reserve    []*Endpoint // usable servers of other zones, for a request that has tried all candidates
-	picker     picker      // of Config.Policy
-	others     atomic.Pointer[map[Policy]picker]
+	reserve    []*Endpoint                       // usable servers of other zones, for a request that has tried all candidates
+	picker     picker                            // picker of Config.Policy; nil if there are no candidates
+	others     atomic.Pointer[map[Policy]picker] // pickers of the other policies, built by PickBy
 }
 
-// maxPicks bounds how often pick asks a picker for a server that is not in tried, before it scans the candidates.
+// maxPicks bounds how often view.pick calls a picker that returns servers in tried. After maxPicks calls, view.pick scans the candidates.
 const maxPicks = 3
 
 func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
@@ -33,7 +33,7 @@ func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
 		return e
 	}
 	if r, ok := p.(ranker); ok {
-		e = r.pickNext(key, slices.Clone(tried)) // a copy, or tried would escape to the heap in every call of Pick
+		e = r.pickNext(key, slices.Clone(tried)) // a copy, because otherwise tried would escape to the heap in every call of Pick
 	} else {
 		for n := 1; n < maxPicks && slices.Contains(tried, e); n++ {
 			e = p.pick(mix(key + uint64(n)))
@@ -85,15 +85,15 @@ func (b *Balancer) rebuild(now time.Time) {
 	b.view.Store(v)
 }
 
-// build builds a picker and remembers it as the previous one. The caller holds b.mu.
+// build builds the picker of a policy and stores it in b.previous. The caller holds b.mu.
 func (b *Balancer) build(p Policy, candidates []candidate) picker {
 	picker := newPicker(p, candidates, b.previous[p])
 	b.previous[p] = picker
 	return picker
 }
 
-// pickerBy returns the picker of a policy other than the configured one, and builds it for the first caller. It also returns the
-// view to which the picker belongs: v, or a newer one.
+// pickerBy returns the picker of policy, which is not the configured policy. It builds the picker if no earlier call has built it. It also
+// returns the view to which the picker belongs: v, or a newer view.
 func (b *Balancer) pickerBy(v *view, policy Policy) (*view, picker) {
 	if p := v.other(policy); p != nil {
 		return v, p

@@ -2,16 +2,17 @@ package balancer
 
 import "time"
 
-// peak remembers the maximum of a number over the last five minutes, with a resolution of a minute. A zone is preferred only if half
-// of its servers are usable, and the peak is what "its servers" means: dead servers leave the membership, so a zone with two servers
-// left of forty would look complete without it.
+// peak remembers the maximum of a number over the last five minutes, with a resolution of a minute.
 //
-// The peak cannot distinguish servers that died from servers that left. A zone that is reduced by more than half on purpose is not
-// preferred for five minutes.
+// A zone is preferred only if at least half of its servers are usable. The number of its servers is the peak, because dead servers leave
+// the membership: without the peak, a zone that has lost 38 of 40 servers would look complete.
+//
+// The peak cannot distinguish servers that died from servers that were removed on purpose. If an operator removes more than half of a
+// zone, the zone is not preferred for five minutes.
 type peak struct {
-	minutes [6]int // maximum in the current minute and in each of the five before
-	origin  time.Time
-	minute  int64 // current minute, since origin
+	minutes [6]int    // maximum in the current minute and in each of the five minutes before
+	origin  time.Time // time of the first observe
+	minute  int64     // number of the current minute, counted from origin
 }
 
 // observe records n at now and returns the peak.
@@ -36,7 +37,7 @@ func (p *peak) observe(n int, now time.Time) int {
 	return most
 }
 
-// zone counts the servers of the configured zone.
+// zone counts the servers of Config.Zone that are not excluded.
 type zone struct {
 	peak            peak
 	servers, usable int

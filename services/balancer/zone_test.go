@@ -8,7 +8,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// zoned returns servers: here of them in zone a, and there of them in zone b.
+// zoned returns servers in two zones. The number of servers is here for zone a, and there for zone b.
 func zoned(here, there int) []*events.Server {
 	all := same(here + there)
 	for _, s := range all[here:] {
@@ -17,7 +17,7 @@ func zoned(here, there int) []*events.Server {
 	return all
 }
 
-// suspected makes the first n of all suspect.
+// suspected sets the state of the first n servers of all to suspect, and returns all.
 func suspected(n int, all []*events.Server) []*events.Server {
 	for _, s := range all[:n] {
 		s.State = events.StateSuspect
@@ -25,7 +25,7 @@ func suspected(n int, all []*events.Server) []*events.Server {
 	return all
 }
 
-// onlyHere reports whether only servers of zone a are chosen.
+// onlyHere reports whether Pick chooses only servers of zone a.
 func onlyHere(t *testing.T, b *balancer.Balancer) bool {
 	t.Helper()
 	for i := range 200 {
@@ -42,14 +42,14 @@ func onlyHere(t *testing.T, b *balancer.Balancer) bool {
 func TestZoneIsPreferredWhileHalfIsUsable(t *testing.T) {
 	type at struct {
 		after   time.Duration
-		servers []*events.Server // nil: Tick instead of Update
+		servers []*events.Server // nil: the step calls Tick instead of Update
 	}
 	panicking := zoned(2, 9)
 	suspected(9, panicking[2:])
 	for _, test := range []struct {
 		name  string
 		steps []at
-		local bool // after the last step
+		local bool // whether zone a is preferred after the last step
 	}{
 		{"all servers are usable", []at{{0, zoned(2, 9)}}, true},
 		{"half of the zone is usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
