@@ -18,7 +18,7 @@ func (noRegistry) List(context.Context, registry.Query, time.Time) (*registry.Me
 }
 func (noRegistry) Report(context.Context, registry.Evidence) error { return nil }
 
-// BenchmarkUpdate measures an update in which one server becomes suspect, and a tick.
+// BenchmarkUpdate measures an update in which the state of one server changes, and a tick.
 func BenchmarkUpdate(b *testing.B) {
 	for _, n := range []int{10, 1000, 100_000} {
 		p, err := New(Config{Registry: noRegistry{}})

@@ -40,17 +40,17 @@ func TestBudgetSlides(t *testing.T) {
 			t.Errorf("at second %d: %v, want %v", at, got, want)
 		}
 	}
-	for s := range int64(10) { // one in each second
+	for s := range int64(10) { // one retry in each of the 10 seconds of the window
 		take(true, 100+s)
 	}
 	take(false, 109)
-	take(true, 110) // the retry of second 100 is outside of the window
+	take(true, 110) // the retry of second 100 has left the window
 	take(false, 110)
 	for range 10 {
-		take(true, 200) // all earlier retries are outside of the window
+		take(true, 200) // all earlier retries have left the window
 	}
 	take(false, 200)
-	take(false, 150) // the window does not go back
+	take(false, 150) // a time before the window does not move the window
 	for range 10 {
 		take(true, 1<<40)
 	}

@@ -14,7 +14,7 @@ import (
 
 const chunkedPost = "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
 
-// plainAndTLS runs a test with a proxy without and with TLS. dial connects to the proxy.
+// plainAndTLS runs test with a proxy without TLS and with a proxy with TLS. dial connects to the proxy.
 func plainAndTLS(t *testing.T, addr string, test func(t *testing.T, f *testProxy, dial func() net.Conn)) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
@@ -34,7 +34,7 @@ func withServerName(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// A connection stays open after a chunked request.
+// The proxy keeps a connection open after a chunked request.
 func TestConnectionAfterChunkedRequest(t *testing.T) {
 	t.Parallel()
 	addr := namedBackend(t, "ok")
@@ -75,7 +75,7 @@ func TestConnectionAfterChunkedRequest(t *testing.T) {
 	}
 }
 
-// pairs are spellings of a length together with chunks.
+// pairs are header lines that announce both a length and chunks, in different spellings.
 var pairs = map[string]string{
 	"the length first":      "Content-Length: 51\r\nTransfer-Encoding: chunked\r\n",
 	"the length last":       "Transfer-Encoding: chunked\r\nContent-Length: 51\r\n",
@@ -90,15 +90,16 @@ var pairs = map[string]string{
 	"far apart":             "Content-Length: 51\r\nX-A: " + strings.Repeat("a", 5000) + "\r\nTransfer-Encoding: chunked\r\n",
 }
 
-// A request with both a length and chunks is the last one on its connection, for every spelling of the fields and every split of the bytes.
-// If its header is received together with the body of the previous request, the connection may end one request early.
+// A request with both a length and chunks is the last request on its connection, for every spelling of the fields and every split of the
+// bytes. If the proxy receives the header of this request together with the body of the previous request, the connection may end after the
+// previous request.
 func TestLengthAndChunksEndConnection(t *testing.T) {
 	t.Parallel()
-	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // bytes within which the request is split
+	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // the input is split after each of its first 300 bytes
 	for name, lines := range pairs {
 		for _, before := range []struct {
 			name, requests string
-			least, most    int // responses
+			least, most    int // least and largest number of responses
 		}{
 			{"nothing", "", 1, 1},
 			{"one request", chunkedPost, 2, 2},
@@ -146,7 +147,8 @@ func TestLengthAndChunksEndTLSConnection(t *testing.T) {
 	})
 }
 
-// HTTP/1.0 has no chunks. net/http assumes that such a request has no body; a proxy in front may assume that it has one.
+// HTTP/1.0 has no chunks. net/http assumes that an HTTP/1.0 request with chunks has no body. A proxy in front may assume that the request
+// has a body, so the connection must end.
 func TestChunksInHTTP10EndConnection(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -173,7 +175,7 @@ func TestChunksInHTTP10EndConnection(t *testing.T) {
 		}
 	}
 	f.checkNoFailures()
-	c := start(t, nil, server("a", w.addr)).dial() // without chunks the connection stays open
+	c := start(t, nil, server("a", w.addr)).dial() // after a request without chunks, the connection stays open
 	r := bufio.NewReader(c)
 	for range 3 {
 		_, _ = io.WriteString(c, "GET /data/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -186,7 +188,7 @@ func TestChunksInHTTP10EndConnection(t *testing.T) {
 	}
 }
 
-// The proxy responds to OPTIONS * itself. A length together with chunks ends that connection too.
+// The proxy responds to OPTIONS * itself. It ends the connection after this request too if the request has both a length and chunks.
 func TestLengthAndChunksOfOPTIONS(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", newStrictServer(t, nil).addr))
@@ -196,7 +198,7 @@ func TestLengthAndChunksOfOPTIONS(t *testing.T) {
 	}
 }
 
-// pipeListener accepts connections in memory, on which each write of the client is one read of the proxy.
+// pipeListener accepts connections in memory. Each write of the client is one read of the proxy.
 type pipeListener struct {
 	conns chan net.Conn
 	once  sync.Once

@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// set returns t with the wall clock set forward by a duration, and with the same monotonic clock.
+// set returns a copy of t in which by is added to the wall clock. The monotonic clock stays the same.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t

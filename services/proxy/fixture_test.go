@@ -22,7 +22,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// fakeRegistry publishes the membership that the test sets, and records evidence.
+// fakeRegistry publishes the membership that the test sets, and records the evidence that the proxy reports.
 type fakeRegistry struct {
 	mu       sync.Mutex
 	servers  []*events.Server
@@ -107,7 +107,7 @@ func server(id, addr string) *events.Server {
 	}
 }
 
-// in returns a copy of s in another state.
+// in returns a copy of s in the given state.
 func in(state events.State, s *events.Server) *events.Server {
 	other := *s
 	other.State = state
@@ -121,10 +121,10 @@ type testProxy struct {
 	metrics  *prometheus.Registry
 	proxy    *proxy.Proxy
 	addr     string
-	stop     func() // ends Serve, then Run, and waits for them
+	stop     func() // ends Serve and waits for it, then ends Run and waits for it
 }
 
-// start runs a proxy with the given servers until the test ends. change may be nil.
+// start runs a proxy with the given servers until the test ends. change changes the configuration; it may be nil.
 func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *testProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -189,7 +189,7 @@ func backend(t testing.TB, handler http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// namedBackend runs a server that responds with its name.
+// namedBackend runs a server that responds to each request with name.
 func namedBackend(t testing.TB, name string) (addr string) {
 	t.Helper()
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
@@ -301,7 +301,7 @@ func (f *testProxy) dial() net.Conn {
 	return c
 }
 
-// metric returns the sum of a metric over all series that have the labels, each given as name=value.
+// metric returns the sum of a metric over all series that have the given labels. Each label has the form name=value.
 func (f *testProxy) metric(name string, labels ...string) float64 {
 	f.t.Helper()
 	families, err := f.metrics.Gather()
@@ -326,7 +326,7 @@ func (f *testProxy) metric(name string, labels ...string) float64 {
 	return sum
 }
 
-// failures returns the number of attempts that failed by the fault of a server.
+// failures returns the number of attempts that failed through the fault of a server.
 func (f *testProxy) failures() float64 {
 	f.t.Helper()
 	sum := 0.0

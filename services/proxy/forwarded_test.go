@@ -31,7 +31,7 @@ func TestForwardedFieldsOfTrustedProxy(t *testing.T) {
 	for name, row := range map[string]struct {
 		trusted []string
 		lines   string
-		want    map[string]string // empty: the field must be absent
+		want    map[string]string // fields that the server must receive, by name; if a value is empty, the field must be absent
 	}{
 		"a trusted proxy": {[]string{"127.0.0.0/8"}, ofBalancer, map[string]string{
 			"X-Forwarded-For": "192.0.2.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.test", "X-Forwarded-Port": "443",
@@ -72,7 +72,8 @@ func TestForwardedFieldsOfTrustedProxy(t *testing.T) {
 	}
 }
 
-// TestClientBehindTrustedProxy observes the client's address through the policy hash, for which it is the default key.
+// TestClientBehindTrustedProxy checks which address the proxy takes for the client's. The policy hash uses this address as its default
+// key, so the chosen server shows which address it is.
 func TestClientBehindTrustedProxy(t *testing.T) {
 	t.Parallel()
 	const members = 40
@@ -91,7 +92,7 @@ func TestClientBehindTrustedProxy(t *testing.T) {
 	for list, client := range map[string]string{
 		"":                                           "127.0.0.1",
 		"192.0.2.7":                                  "192.0.2.7",
-		"198.51.100.1, 192.0.2.7":                    "192.0.2.7", // the client may have sent the first address
+		"198.51.100.1, 192.0.2.7":                    "192.0.2.7", // the client may have sent the first address, so the proxy must not trust it
 		"198.51.100.1, 192.0.2.7,10.1.2.3":           "192.0.2.7",
 		"192.0.2.7, fd00::7, 10.1.2.3 , ":            "192.0.2.7",
 		"192.0.2.7:4711, 10.1.2.3":                   "192.0.2.7",

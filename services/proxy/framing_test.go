@@ -16,11 +16,11 @@ import (
 	"rollcall/services/proxy"
 )
 
-// smuggled is a request inside of another request, which must not reach a server.
+// smuggled is a request inside another request. The inner request must not reach a server.
 const smuggled = "GET /data/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 
-// A malformed or incomplete body affects only its own request: no server receives a complete request, the bytes after it are not read as a
-// request, and no server is blamed.
+// A malformed or incomplete body affects only its own request: no server receives a complete request, the proxy does not read the bytes
+// after the body as a request, and it blames no server.
 func TestMalformedBodies(t *testing.T) {
 	t.Parallel()
 	chunks := func(body string) string {
@@ -58,7 +58,7 @@ func TestMalformedBodies(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := f.of(t)
-			for range 6 { // one more than eject a server
+			for range 6 { // one more than the 5 failures that eject a server
 				c := f.dial().(*net.TCPConn)
 				_, _ = io.WriteString(c, row.request)
 				_ = c.CloseWrite()
@@ -100,11 +100,11 @@ func TestResponseToMalformedBody(t *testing.T) {
 	f.checkNoFailures()
 }
 
-// The part of a body that the proxy does not read is not read as a request.
+// If the proxy does not read the rest of a body, it does not take the rest for a request.
 func TestUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
 	early := func(status string) func(t *testing.T) (addr string) {
-		return func(t *testing.T) string { // responds after the header, and does not read the body
+		return func(t *testing.T) string { // the server responds after the header, and does not read the body
 			return fixture.Serve(t, func(c net.Conn) {
 				for r := bufio.NewReader(c); ; {
 					switch head := headOf(r); {
@@ -129,7 +129,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		server func(t *testing.T) string
-		path   string // "": /data/x
+		path   string // "" means /data/x
 		head   string
 		status int
 	}{
@@ -180,7 +180,7 @@ func headOf(r *bufio.Reader) string {
 	}
 }
 
-// A client that sends its whole body before it reads gets an error response that was sent before the end of the body.
+// A server responds with an error before the end of the body. A client that sends its whole body before it reads still gets this response.
 func TestEarlyErrorResponse(t *testing.T) {
 	t.Parallel()
 	addr := fixture.Serve(t, func(c net.Conn) {
@@ -200,7 +200,8 @@ func TestEarlyErrorResponse(t *testing.T) {
 			if a := f.receive(r, c, "POST"); a.status != 413 {
 				t.Errorf("%s: got %d %s", name, a.status, a.body)
 			}
-			// A reset would make the client's kernel discard a response that is not read yet. The rest of a chunked body cannot be skipped.
+			// The connection must not end with a reset, because a reset would make the client's kernel discard a response that is not read
+			// yet. The proxy cannot skip the rest of a chunked body, so a reset is allowed there.
 			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := r.ReadByte(); errors.Is(err, syscall.ECONNRESET) && name == "with a length" {
 				t.Errorf("%s: the connection ended with %v", name, err)

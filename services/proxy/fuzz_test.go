@@ -24,10 +24,11 @@ import (
 	"rollcall/services/proxy"
 )
 
-// FuzzRequest sends arbitrary bytes to the proxy. The server must receive only requests that net/http reads from the same bytes, in the same
-// order, complete, with the same body, and well-formed. No request may follow a request whose end is ambiguous.
+// FuzzRequest sends arbitrary bytes to the proxy, and compares the requests that the server receives with the requests that net/http reads
+// from the same bytes. The server must receive only requests that net/http reads: in the same order, complete, with the same body, and
+// well-formed. No request may follow a request whose end is ambiguous.
 //
-// Client and server are in memory, so that an execution takes about 50 µs.
+// Client and server are in memory, so that one execution takes about 50 µs.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range fuzzSeeds {
 		f.Add([]byte(strings.ReplaceAll(seed, "\n", "\r\n")))
@@ -60,7 +61,7 @@ func TestFuzzSeeds(t *testing.T) {
 	}
 }
 
-// LF stands for CR LF. The server receives the first six.
+// LF stands for CR LF. The server receives all requests of the first six seeds.
 var fuzzSeeds = []string{
 	"GET /data/x?a=b HTTP/1.1\nHost: h\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\n\nbodyGET /data/y HTTP/1.1\nHost: h\n\n",
@@ -89,19 +90,19 @@ type fuzzedRequest struct {
 	method, target, host, body string
 }
 
-// isFrom reports whether r, which the server received, is the request sent.
+// isFrom reports whether r, a request that the server received, equals sent, a request that the client sent.
 func (r fuzzedRequest) isFrom(sent fuzzedRequest) bool {
 	return r.method == sent.method && r.body == sent.body && r.host == sent.host && r.target == sent.target
 }
 
-// requestsIn returns the complete requests that net/http reads from input, up to the first one whose end is ambiguous.
+// requestsIn returns the complete requests that net/http reads from input, up to the first request whose end is ambiguous.
 func requestsIn(input []byte) (all []fuzzedRequest) {
 	in := bytes.NewReader(input)
 	r := bufio.NewReader(in)
 	at := func() int { return len(input) - in.Len() - r.Buffered() }
 	last := ""
 	for {
-		if last == "POST" { // as net/http does, for old clients
+		if last == "POST" { // net/http skips line breaks after a POST too, for old clients
 			peek, _ := r.Peek(4)
 			_, _ = r.Discard(len(peek) - len(bytes.TrimLeft(peek, "\r\n")))
 		}
@@ -117,7 +118,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 		}
 		last = req.Method
 		path, query, hasQuery := strings.Cut(req.RequestURI, "?")
-		if req.URL.Scheme != "" { // absolute form
+		if req.URL.Scheme != "" { // the target is in absolute form
 			path = strings.TrimPrefix(path[len(req.URL.Scheme)+1:], "//")
 			path = path[max(0, strings.IndexByte(path, '/')):]
 		}
@@ -129,7 +130,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 		if hasQuery {
 			target += "?" + query
 		}
-		host := cmp.Or(req.Host, fuzzAddr{}.String()) // address of the server
+		host := cmp.Or(req.Host, fuzzAddr{}.String()) // if the client sent no Host, the proxy sends the address of the server
 		all = append(all, fuzzedRequest{method: req.Method, target: target, host: host, body: string(body)})
 		if doubtful && req.ContentLength != 0 {
 			return all
@@ -206,7 +207,8 @@ func newFuzzed(t testing.TB) *fuzzed {
 	return z
 }
 
-// run connects, sends input, closes, and waits until the proxy has closed.
+// run connects, sends input, closes, and waits until the proxy has closed the connection. It returns the complete requests that the server
+// received, and what was wrong with the others.
 func (z *fuzzed) run(input []byte) (whole []fuzzedRequest, wrong []string) {
 	c := &fuzzClient{in: bytes.NewReader(input), closed: make(chan struct{})}
 	z.accept <- c
@@ -289,8 +291,8 @@ type fuzzServer struct {
 	z       *fuzzed
 	mu      sync.Mutex
 	changed *sync.Cond
-	in      []byte // an incomplete request
-	out     []byte // responses
+	in      []byte // bytes of a request that is not complete yet
+	out     []byte // bytes of responses that the proxy has not read yet
 	expired bool
 	closed  bool
 }
@@ -331,7 +333,7 @@ func (s *fuzzServer) Read(p []byte) (int, error) {
 	}
 }
 
-// parse takes the complete requests from in.
+// parse takes the complete requests from in and writes a response to out for each of them.
 func (s *fuzzServer) parse() {
 	for len(s.in) > 0 {
 		in := bytes.NewReader(s.in)
@@ -423,7 +425,7 @@ func (s *fuzzServer) SetDeadline(t time.Time) error {
 func (s *fuzzServer) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.parse() // requests whose responses were never read
+	s.parse() // also takes requests whose responses the proxy has not waited for
 	s.closed = true
 	s.changed.Broadcast()
 	return nil

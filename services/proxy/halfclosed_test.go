@@ -12,7 +12,7 @@ import (
 // After one side of a websocket has closed, the other side may send until it pauses for 5 s.
 func TestHalfClosedWebsocket(t *testing.T) {
 	t.Parallel()
-	const pieces = 8 // one per second, so that they take longer than 5 s
+	const pieces = 8 // one piece per second, so that all pieces take longer than 5 s
 	feed := func(c net.Conn) {
 		for range pieces {
 			fixture.Sleep(time.Second)

@@ -8,7 +8,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestHashKeyIsRawValue expects the server of the key that nginx would use. An empty key means that the request has none.
+// TestHashKeyIsRawValue expects that the proxy hashes the key that nginx would hash, and compares the chosen servers. An empty key in a
+// row means that the request has no key.
 func TestHashKeyIsRawValue(t *testing.T) {
 	t.Parallel()
 	const members = 40

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// net/http sends 100 Continue in the goroutine that reads the body, while another goroutine passes on early hints.
+// net/http sends 100 Continue in the goroutine that reads the body. At the same time, another goroutine passes on early hints to the
+// client.
 func TestEarlyHintsWithExpectContinue(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
@@ -29,7 +30,8 @@ func TestEarlyHintsWithExpectContinue(t *testing.T) {
 	}
 }
 
-// After a reset of an HTTP/2 stream, net/http may still read the header of an interim response, which must not be changed then.
+// After a reset of an HTTP/2 stream, net/http may still read the header of an interim response. The proxy must not change this header
+// while net/http may read it.
 func TestEarlyHintsAndStreamResets(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, _ *http.Request) {
 		for range 8 {

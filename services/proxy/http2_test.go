@@ -108,7 +108,7 @@ func TestHTTP2(t *testing.T) {
 			go func() {
 				_, _ = io.WriteString(out, half)
 				if size < 0 {
-					<-sent // the client has received the first half
+					<-sent // wait until the client has received the first half
 				}
 				_, _ = io.WriteString(out, half)
 				req.Trailer.Set("X-Sent", "mine")
@@ -197,7 +197,7 @@ func TestMalformedHTTP2Requests(t *testing.T) {
 		fields [][2]string
 		body   string
 		want   []string
-		line   string // request line at the server; empty: no request
+		line   string // request line that the server receives; empty: the server gets no request
 	}{
 		{"a valid request", request("GET", "/data/x?a=b", "h"), "", []string{"200"}, "GET /x?a=b HTTP/1.1"},
 		{"a space in the method", request("GE T", "/data/x", "h"), "", refused, ""},
@@ -236,7 +236,7 @@ func TestMalformedHTTP2Requests(t *testing.T) {
 		{"a body longer than its length", request("POST", "/data/x", "h", "content-length", "2"), "body", refused, ""},
 		{"a body shorter than its length", request("POST", "/data/x", "h", "content-length", "20"), "body", refused, ""},
 		{"a body shorter than a large length", request("POST", "/data/x", "h", "content-length", "200000"), "body", refused, ""},
-		// net/http accepts the next two. The proxy sends the server a framing of its own.
+		// net/http accepts the next two requests. The proxy sends their bodies to the server with a framing of its own.
 		{"a length without a body", request("POST", "/data/x", "h", "content-length", "2"), "", append(refused, "200"), "POST /x HTTP/1.1"},
 		{"two lengths", request("POST", "/data/x", "h", "content-length", "4", "content-length", "5"), "body", append(refused, "200"), "POST /x HTTP/1.1"},
 		{"GET with a body", request("GET", "/data/x", "h", "content-length", "4"), "body", []string{"200"}, "GET /x HTTP/1.1"},

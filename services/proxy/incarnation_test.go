@@ -41,7 +41,7 @@ func TestFailuresOfOlderIncarnation(t *testing.T) {
 	}
 }
 
-// Evidence of a failed connection has the address and incarnation that were dialed, although the server has moved since.
+// Evidence of a failed connection has the address and the incarnation that the proxy dialed, even if the server has moved since.
 func TestEvidenceHasDialedAddress(t *testing.T) {
 	dialing, fail := make(chan struct{}, 10), make(chan struct{})
 	old := server("a", "127.0.0.1:1")

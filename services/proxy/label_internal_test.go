@@ -49,7 +49,7 @@ func TestServicesAboveLimitShareLabel(t *testing.T) {
 		if err := p.update(s, now); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range *p.services.Load() { // as if each had got a request
+		for _, s := range *p.services.Load() { // as if each service had got a request
 			s.metrics().observe(200, time.Millisecond)
 		}
 	}

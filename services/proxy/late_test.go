@@ -41,7 +41,7 @@ func TestResponseTimeoutEndsWithHeader(t *testing.T) {
 	}
 }
 
-// The write deadline that was set at the start of a request does not cut off a response that takes longer.
+// The proxy sets a write deadline at the start of a request. This deadline does not cut off a response that begins later.
 func TestSlowResponseWithoutBody(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"204":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },

@@ -23,7 +23,7 @@ func refusesBodies(t *testing.T, response string) string {
 	})
 }
 
-// A client that sends a whole body before it reads must get the early response.
+// A client that sends its whole body before it reads must get a response that was sent before the end of the body.
 func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 	t.Parallel()
 	const length, chunked = "Content-Length: 3\r\n\r\nbig", "Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n"
@@ -32,7 +32,7 @@ func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 		name     string
 		response string
 		path     string
-		size     int // bytes of the body, sent in 1.5 s
+		size     int // bytes of the body, which the client sends in 1.5 s
 		tls      bool
 		want     string
 	}{
@@ -81,7 +81,7 @@ func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 	}
 }
 
-// A client that reads at once gets the end of the response and of the connection without delay.
+// A client that reads at once receives the end of the response and the end of the connection without delay.
 func TestEarlyResponseIsNotDelayed(t *testing.T) {
 	t.Parallel()
 	for name, response := range map[string]string{
@@ -101,7 +101,7 @@ func TestEarlyResponseIsNotDelayed(t *testing.T) {
 			if took := time.Since(begun); took > 400*time.Millisecond {
 				t.Errorf("the response took %v", took)
 			}
-			begun = time.Now() // the client is still connected
+			begun = time.Now() // the client has not closed its connection
 			f.stop()
 			if took := time.Since(begun); took > 3*time.Second {
 				t.Errorf("stopping took %v", took)

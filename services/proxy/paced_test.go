@@ -13,8 +13,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// The stall timeout limits the pauses of a client, not the time for a whole body. The rows are scaled down a hundred times from 60 000 and
-// 70 000 bytes at 1500 bytes per second with a stall timeout of 30 s.
+// The stall timeout limits the pauses of a client, not the time for a whole body. The test divides all times by 100: the real case is a
+// client that sends 60 000 or 70 000 bytes at 1500 bytes per second, in 40 or 47 s, with a stall timeout of 30 s.
 func TestSlowSteadyRequestBody(t *testing.T) {
 	t.Parallel()
 	const stall = 300 * time.Millisecond
@@ -70,7 +70,7 @@ func TestSlowSteadyRequestBody(t *testing.T) {
 	}
 }
 
-// A client that sends one byte before each stall timeout cannot keep its request for hours.
+// A client that sends a single byte before each stall timeout ends cannot keep its request for hours.
 func TestShortBodyByteByByte(t *testing.T) {
 	t.Parallel()
 	const stall = 200 * time.Millisecond

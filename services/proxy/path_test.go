@@ -74,7 +74,7 @@ func TestPathsOfHTTP2PassUnchanged(t *testing.T) {
 	}
 }
 
-// TestAmbiguousPaths expects status 400 where want is empty.
+// TestAmbiguousPaths expects status 400 in the rows in which want is empty.
 func TestAmbiguousPaths(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// prefixed starts a proxy with all kinds of routes. Its server responds with the header lines that the last call of respond set.
+// prefixed starts a proxy with all kinds of routes, and a server that responds with the header lines of the last call of respond.
 func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strictServer, respond func(lines ...string)) {
 	t.Helper()
 	set := ""
@@ -42,7 +42,7 @@ func TestResponsesBelowRemovedPrefix(t *testing.T) {
 		{"/data/dir", "Location", "/", "/data/"},
 		{"/data/dir", "Location", "/?a=/b#c", "/data/?a=/b#c"},
 		{"/data/dir", "Location", "/database/", "/data/database/"},
-		{"/data/dir", "Location", "/data/dir/", "/data/dir/"}, // the server knows the prefix
+		{"/data/dir", "Location", "/data/dir/", "/data/dir/"}, // the server knows the prefix and adds it itself
 		{"/data/dir", "Location", "/data?q", "/data?q"},
 		{"/data/dir", "Location", "dir/?a", "dir/?a"},
 		{"/data/dir", "Location", "../x", "../x"},
@@ -140,7 +140,7 @@ func TestForwardedPrefix(t *testing.T) {
 	if got := f.ask("GET /data HTTP/1.1\r\n" + behind).header.Get("Location"); got != "/outer/data/" {
 		t.Errorf("/data redirects to %s behind a trusted proxy", got)
 	}
-	for _, host := range []string{"//evil.test", `/\evil.test`} { // a trusted proxy may pass on a value of its client
+	for _, host := range []string{"//evil.test", `/\evil.test`} { // a trusted proxy may pass on a value that its client sent
 		got := f.ask("GET /data HTTP/1.1\r\nHost: h\r\nX-Forwarded-Prefix: " + host + "\r\n\r\n").header.Get("Location")
 		if got != "/data/" {
 			t.Errorf("X-Forwarded-Prefix %s: /data redirects to %s", host, got)
@@ -154,7 +154,7 @@ func TestRedirectOfPrefixWithoutSlash(t *testing.T) {
 	for _, row := range []struct {
 		request  string
 		status   int
-		location string // in a redirect of the proxy
+		location string // Location of a redirect by the proxy itself; empty if there is no such redirect
 	}{
 		{"GET /data HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/"},
 		{"HEAD /data?a=/b&c HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/?a=/b&c"},
@@ -165,7 +165,7 @@ func TestRedirectOfPrefixWithoutSlash(t *testing.T) {
 		{"PUT /a/b?q HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", 308, "/a/b/?q"},
 		{"DELETE /data HTTP/1.1\r\nHost: h\r\n\r\n", 308, "/data/"},
 		{"GET /nobody HTTP/1.1\r\nHost: h\r\n\r\n", 503, ""},
-		{"GET /data HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 302, ""}, // the response of the server
+		{"GET /data HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 302, ""}, // the proxy does not redirect an upgrade; this is the response of the server
 		{"GET /orders/v1 HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},
 		{"GET /kept HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},
 		{"GET http://shop.test HTTP/1.1\r\nHost: h\r\n\r\n", 302, ""},

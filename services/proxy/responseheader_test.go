@@ -47,7 +47,7 @@ func TestFieldsNamedByConnectionAreRemoved(t *testing.T) {
 	}
 }
 
-// A line of the body is not taken for a header field.
+// The proxy does not take a line of the body for a header field.
 func TestConnectionLineInBody(t *testing.T) {
 	t.Parallel()
 	const body = "Connection: X-Stays\r\n\r\n"
@@ -57,7 +57,7 @@ func TestConnectionLineInBody(t *testing.T) {
 	}
 }
 
-// A connection is not used again after a response whose end is ambiguous.
+// The proxy does not use a connection again after a response whose end is ambiguous.
 func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -105,7 +105,7 @@ func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 					t.Errorf("the next response is %d %q", a.status, a.body)
 				}
 			}
-			want := int64(4) // each request for /first after the first reuses the connection of a request for /next
+			want := int64(4) // one for the first request and one for each request for /next, because each /first ends its connection
 			if row.kept {
 				want = 1
 			}
@@ -117,7 +117,7 @@ func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 	}
 }
 
-// Bytes that a server sends late, after a response without a body, are not taken for the response to the next request.
+// A server sends bytes late, after a response without a body. The proxy does not take these bytes for the response to the next request.
 func TestLateBodyAfterResponseWithoutBody(t *testing.T) {
 	t.Parallel()
 	late := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// script is the response of a server, and whether the server closes the connection after it.
+// script is the response of a server. If closes is true, the server closes the connection after the response.
 type script struct {
 	bytes  string
 	closes bool
@@ -29,7 +29,7 @@ func evil(t testing.TB, bytes string, closes bool) (addr string) {
 	return scripted(t, func(path string) (script, bool) { return script{bytes, closes}, path == "/evil" })
 }
 
-// scripted starts a server that sends the script of a path, or the path if there is no script.
+// scripted starts a server. For a path with a script, it sends the script. For any other path, it responds with the path as the body.
 func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	t.Helper()
 	return fixture.Serve(t, func(c net.Conn) {
@@ -52,7 +52,7 @@ func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	})
 }
 
-// checkResponses fails the test if requests to an evil server get the responses of other requests.
+// checkResponses fails the test if requests to the server of evil or scripted get the responses of other requests.
 func (f *testProxy) checkResponses() {
 	f.t.Helper()
 	for i := range 5 {
@@ -98,10 +98,10 @@ func TestHostileServers(t *testing.T) {
 	given.Store(&script{})
 	for _, row := range []struct {
 		name   string
-		method string // "": GET
+		method string // "" means GET
 		bytes  string
 		closes bool
-		status int // 0: the client must not get a complete response
+		status int // 0 means that the client must not get a complete response
 		body   string
 	}{
 		{"nothing", "", "", true, 502, ""},
@@ -188,7 +188,7 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// A response that a server sends without a request, on an idle connection, is not the response to the next request.
+// A server sends a response without a request on an idle connection. The proxy does not take it for the response to the next request.
 func TestUnsolicitedResponse(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})
@@ -244,8 +244,8 @@ func TestConnectionsThatAreNotReused(t *testing.T) {
 
 func TestResponseHeader(t *testing.T) {
 	t.Parallel()
-	id := strings.Repeat("long-", 25) // 125 of at most 128 bytes
-	type want map[string][]string     // nil: absent
+	id := strings.Repeat("long-", 25) // 125 bytes; an id has at most 128
+	type want map[string][]string     // values of each field; nil means that the field must be absent
 	for _, row := range []struct {
 		name  string
 		lines string
@@ -303,7 +303,7 @@ func TestInterimResponses(t *testing.T) {
 	}
 }
 
-// The server sends 103 while net/http sends 100 Continue: both are written to the client.
+// The proxy passes on a 103 of the server while net/http sends 100 Continue. The two writes must not damage each other.
 func TestInterimResponsesWithContinue(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {

@@ -104,7 +104,7 @@ func TestRetryBudget(t *testing.T) {
 			t.Fatalf("got %d, want 502", a.status)
 		}
 	}
-	// 100 requests, 20 % retries, and 1 retry for each of the 10 s of the window.
+	// The limit is 100 requests, 20 % of them as retries, and 1 retry for each of the 10 s of the window.
 	if n := met.Load(); n <= 100 || n > 100+20+10 {
 		t.Errorf("the servers got %d requests, want more than 100 and at most 130", n)
 	}
@@ -147,7 +147,7 @@ func TestNoRetryAfterPartOfResponse(t *testing.T) {
 	for range 100 {
 		resp, err := client(t).Get(f.url("/data/x"))
 		if err != nil {
-			continue // the header was not complete
+			continue // the header of the response was not complete
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()

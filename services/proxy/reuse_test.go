@@ -13,7 +13,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// The only server closes connections after a response, without Connection: close.
+// The only server closes its connections after a response, without announcing this with Connection: close.
 func TestOnlyServerClosesIdleConnections(t *testing.T) {
 	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
@@ -27,18 +27,18 @@ func TestOnlyServerClosesIdleConnections(t *testing.T) {
 		if a := do(t, c, req); a.status != http.StatusOK {
 			bad++
 		}
-		fixture.Sleep(2 * time.Millisecond) // until the close is received
+		fixture.Sleep(2 * time.Millisecond) // gives the proxy time to receive the close
 	}
 	if bad > 0 {
 		t.Errorf("%d of 100 GETs failed", bad)
 	}
 }
 
-// Bytes after a response are not taken for the next response.
+// The proxy does not take bytes after a response for the next response.
 func TestBytesAfterResponse(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
-		if req.Method == http.MethodHead { // sends a body, which HEAD does not allow, in another segment
+		if req.Method == http.MethodHead { // the server sends a body, which HEAD does not allow, in another TCP segment
 			fixture.Sleep(5 * time.Millisecond)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
 			return

@@ -57,7 +57,7 @@ func TestRoutes(t *testing.T) {
 				if !strings.HasPrefix(got, "HTTP/1.1 301 ") || !strings.Contains(got, "\r\nLocation: "+row.path+"/\r\n") {
 					t.Errorf("got %q", got)
 				}
-			} else if row.want == "404" || row.want == "503" { // no route, or a service without servers
+			} else if row.want == "404" || row.want == "503" { // 404: there is no route; 503: the service has no servers
 				if !strings.HasPrefix(got, "HTTP/1.1 "+row.want+" ") || !strings.Contains(body, `"status":`+row.want) {
 					t.Errorf("got %q", got)
 				}

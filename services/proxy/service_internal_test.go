@@ -21,7 +21,8 @@ func (l requestLine) WriteHeader(w *bufio.Writer) error {
 	return err
 }
 
-// A request that chose a server just before that server left creates an instance of it.
+// A request chooses a server just before the server leaves, and so creates an instance of a server that has left. The proxy must forget
+// the service nevertheless.
 func TestServiceWithoutServersIsForgotten(t *testing.T) {
 	p := mustNew(t, Config{Dial: func(context.Context, string) (net.Conn, error) {
 		ours, its := net.Pipe()

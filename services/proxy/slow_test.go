@@ -18,7 +18,8 @@ func TestSlowClients(t *testing.T) {
 		w := newStrictServer(t, nil)
 		return w, start(t, change, server("a", w.addr))
 	}
-	// closes returns everything received until the proxy closes the connection, which it must do in time.
+	// closes sends request, and returns everything received until the proxy closes the connection. It fails the test if the proxy closes
+	// the connection before limit or does not close it within 3 s.
 	closes := func(t *testing.T, f *testProxy, request string) string {
 		begun := time.Now()
 		c := f.dial()
@@ -69,7 +70,7 @@ func TestSlowClients(t *testing.T) {
 			if took := time.Since(begun); took < limit || took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			// The rest of the body is not read as a request.
+			// The proxy does not read the rest of the body as a request.
 			_, _ = io.WriteString(c, smuggled)
 			_ = c.SetReadDeadline(time.Now().Add(time.Second))
 			if more, _ := io.ReadAll(r); len(more) != 0 {

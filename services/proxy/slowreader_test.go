@@ -12,7 +12,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// A client that reads a large response slowly and steadily is not cut off, however much of it the kernel buffers.
+// The proxy does not cut off a client that reads a large response slowly and steadily, even if the kernel buffers much of the response.
 func TestSlowSteadyReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 20 s")
@@ -51,7 +51,7 @@ func TestSlowSteadyReader(t *testing.T) {
 			got := int64(0)
 			for err == nil {
 				var n int64
-				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // 0.5 MB per second
+				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // with the pause of 64 ms, 0.5 MB per second
 				got += n
 				fixture.Sleep(64 * time.Millisecond)
 			}
@@ -62,7 +62,7 @@ func TestSlowSteadyReader(t *testing.T) {
 	}
 }
 
-// A client that has read a lot may pause for longer than the stall timeout, up to a limit.
+// A client that has read much may pause for longer than the stall timeout, up to a limit.
 func TestReaderPausesInLargeResponse(t *testing.T) {
 	const size, stall = 64 << 20, 200 * time.Millisecond
 	addr := backend(t, func(w http.ResponseWriter, _ *http.Request) {

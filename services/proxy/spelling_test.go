@@ -60,7 +60,7 @@ func TestSpellingOfWebsocketFields(t *testing.T) {
 	}
 }
 
-// A server ignores TE unless Connection lists it.
+// A server ignores TE unless Connection lists it, so the proxy sends TE: trailers only together with Connection: TE.
 func TestConnectionListsTE(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -83,7 +83,7 @@ func TestConnectionListsTE(t *testing.T) {
 	}
 }
 
-// HTTP/1.1 requires a host, and servers reject an empty one.
+// HTTP/1.1 requires a Host, and servers reject an empty Host. For a request without a Host, the proxy sends the address of the server.
 func TestRequestWithoutHost(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)

@@ -43,7 +43,8 @@ func TestStopWaitsForRequests(t *testing.T) {
 	<-stopped
 }
 
-// While the proxy stops, each response has Connection: close, so that no client sends a request on a connection that is being closed.
+// While the proxy stops, each response has Connection: close, so that no client sends another request on a connection that the proxy
+// closes.
 func TestStopClosesConnectionsWithResponse(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.Linger = 300 * time.Millisecond }, server("a", namedBackend(t, "a")))
 	c := f.dial()
@@ -88,7 +89,7 @@ func TestStopCutsOffLongRequests(t *testing.T) {
 	}
 }
 
-// After Run has returned, requests end at once, because no timeouts are enforced.
+// After Run has returned, no goroutine enforces the timeouts. So the proxy ends requests at once.
 func TestRequestsAfterRun(t *testing.T) {
 	r := newFakeRegistry()
 	r.set(server("a", fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))

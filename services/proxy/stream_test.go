@@ -55,7 +55,7 @@ func TestBodiesOfEverySize(t *testing.T) {
 	}
 }
 
-// Client and server send in turns within one request, so neither body may be buffered until its end.
+// Client and server send in turns within one request, so the proxy must not buffer a body until its end.
 func TestRequestAndResponseStreamAtTheSameTime(t *testing.T) {
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
@@ -123,7 +123,7 @@ func TestServerSentEvents(t *testing.T) {
 	close(next)
 }
 
-// The connection to the server is closed when the client disconnects.
+// The proxy closes the connection to the server when the client disconnects.
 func TestClientDisconnects(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan struct{})
 	f := start(t, nil, server("a", backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -186,7 +186,7 @@ func TestEarlyHints(t *testing.T) {
 	}
 }
 
-// A server may respond before it has read the request body. The rest of the body is not sent then.
+// A server may respond before it has read the request body. The proxy then does not send the rest of the body.
 func TestResponseBeforeEndOfBody(t *testing.T) {
 	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
@@ -197,7 +197,7 @@ func TestResponseBeforeEndOfBody(t *testing.T) {
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\n"+framing+"\r\n\r\n")
 			sent := make(chan int, 1)
-			go func() { // until the proxy stops reading
+			go func() { // sends chunks until the proxy stops reading
 				n := 0
 				for err := error(nil); err == nil; n++ {
 					_, err = io.WriteString(c, "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n")
@@ -325,7 +325,7 @@ func TestClientDoesNotSendBody(t *testing.T) {
 	}
 }
 
-// If a server stops reading the request body, that is the fault of the server, not of the client.
+// If a server stops reading the request body, the proxy blames the server, not the client.
 func TestServerDoesNotReadBody(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.StallTimeout = 200 * time.Millisecond }, server("a", fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)

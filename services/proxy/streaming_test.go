@@ -15,7 +15,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// The client receives each piece of a response before the server sends the next, for every framing.
+// For every framing, the client receives each piece of a response before the server sends the next piece.
 func TestResponseIsStreamed(t *testing.T) {
 	t.Parallel()
 	for name, response := range map[string]struct{ pieces, bodies []string }{
@@ -83,7 +83,7 @@ func TestResponseIsStreamed(t *testing.T) {
 	}
 }
 
-// A response that is received in one read is sent in one write.
+// If the proxy receives a response in one read, it sends the response in one write.
 func TestResponseInOnePieceIsOneWrite(t *testing.T) {
 	t.Parallel()
 	for name, response := range map[string]string{
@@ -135,7 +135,7 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A client that does not read a streamed response is cut off after the stall timeout, and the server is not blamed.
+// If a client does not read a streamed response, the proxy cuts the client off after the stall timeout, and does not blame the server.
 func TestClientDoesNotReadStream(t *testing.T) {
 	t.Parallel()
 	piece := strings.Repeat("a", 64<<10)

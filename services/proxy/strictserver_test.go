@@ -25,7 +25,7 @@ type seen struct {
 	trailer string
 }
 
-// fields returns the values of a field. Case does not matter in the name.
+// fields returns the values of a field. The case of the name does not matter.
 func (s seen) fields(name string) []string {
 	var all []string
 	for line := range strings.SplitSeq(s.head, "\r\n") {
@@ -39,7 +39,7 @@ func (s seen) fields(name string) []string {
 // strictServer is a server that accepts only strictly valid HTTP/1.1, and records the requests.
 type strictServer struct {
 	addr   string
-	answer func(seen) string // raw response; nil: 200
+	answer func(seen) string // returns the raw response to a request; nil: okResponse
 
 	mu    sync.Mutex
 	whole []seen  // complete requests
@@ -105,7 +105,7 @@ func (w *strictServer) wasCut() int {
 	return w.cut
 }
 
-// take returns the complete requests and forgets them.
+// take returns the complete requests since the last take, and forgets them.
 func (w *strictServer) take() []seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,7 +114,7 @@ func (w *strictServer) take() []seen {
 	return got
 }
 
-// last takes the only complete request.
+// last takes the complete requests and returns the only one. It fails the test unless there is exactly one request.
 func (w *strictServer) last(t testing.TB) seen {
 	t.Helper()
 	got := w.take()
@@ -128,7 +128,7 @@ type malformedError string
 
 func (e malformedError) Error() string { return string(e) }
 
-// readStrictly reads a request. It has a parser of its own, which cannot share the errors of net/http.
+// readStrictly reads a request. It has a parser of its own, so that it does not share the errors of net/http.
 func readStrictly(r *bufio.Reader) (s seen, err error) {
 	for {
 		line, err := r.ReadString('\n')
@@ -211,7 +211,7 @@ func (f *testProxy) receive(r *bufio.Reader, c net.Conn, method string) response
 	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
-// of returns the same testProxy for a subtest.
+// of returns a copy of f that reports errors to t, for a subtest.
 func (f *testProxy) of(t *testing.T) *testProxy {
 	g := *f
 	g.t = t

@@ -20,7 +20,7 @@ const shortResponse = 600 * time.Millisecond
 
 func shortTimeout(c *proxy.Config) { c.ResponseTimeout = shortResponse }
 
-// slowOn runs a server that responds at once, except to /slow, to which it responds after the test.
+// slowOn runs a server that responds to /slow only after the test, and to any other path at once. executed counts the requests for /slow.
 func slowOn(t *testing.T, executed *atomic.Int64) string {
 	t.Helper()
 	done := make(chan struct{})
@@ -30,7 +30,7 @@ func slowOn(t *testing.T, executed *atomic.Int64) string {
 			<-done
 		}
 	})
-	t.Cleanup(func() { close(done) }) // before the cleanup of the backend, which waits for handlers
+	t.Cleanup(func() { close(done) }) // runs before the cleanup of backend, which waits for the handlers
 	return addr
 }
 
@@ -43,7 +43,7 @@ func threeSlow(t *testing.T, executed *atomic.Int64) []*events.Server {
 	return servers
 }
 
-// inParallel sends n GET requests at once and waits for all responses.
+// inParallel sends n GET requests at once and waits for all responses. It fails the test unless each response is a 504.
 func (f *testProxy) inParallel(n int, path string) {
 	f.t.Helper()
 	var sending sync.WaitGroup
@@ -81,7 +81,7 @@ func TestRequestThatTimedOutIsExecutedOnce(t *testing.T) {
 	}
 }
 
-// The second attempt has the rest of the response timeout.
+// All attempts of a request together have one response timeout.
 func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 	var executed atomic.Int64
 	for name, first := range map[string]func(net.Conn){
@@ -102,7 +102,7 @@ func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 				breaking = append(breaking, server(id, fixture.Serve(t, first)))
 			}
 			slow := server("slow", slowOn(t, &executed))
-			slow.Weight = 1 // so that it is usually chosen last
+			slow.Weight = 1 // so that the balancer usually chooses the slow server last
 			f := start(t, shortTimeout, append(breaking, slow)...)
 			for range 5 {
 				begun := time.Now()
@@ -131,7 +131,7 @@ func TestTimeoutsOfSlowPathDoNotEject(t *testing.T) {
 	}
 }
 
-// Timeouts are no evidence against a server that responds to other requests.
+// The proxy reports no evidence against a server that times out for some requests but responds to others.
 func TestTimeoutsBesideResponsesAreNoEvidence(t *testing.T) {
 	var executed atomic.Int64
 	f := start(t, func(c *proxy.Config) {
@@ -154,7 +154,8 @@ func TestTimeoutsBesideResponsesAreNoEvidence(t *testing.T) {
 	}
 }
 
-// If a server gets only requests for a slow path, the proxy cannot tell whether the server hangs. It reports evidence, and the registry probes.
+// If a server gets only requests for a slow path, the proxy cannot tell whether the server hangs. So the proxy reports evidence and does
+// not eject the server, and the registry probes the server.
 func TestOnlyTimeoutsAreReported(t *testing.T) {
 	hangs := fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	f := start(t, shortTimeout, server("hangs", hangs))
@@ -168,7 +169,7 @@ func TestOnlyTimeoutsAreReported(t *testing.T) {
 	}
 }
 
-// Timeouts of a suspect count towards its ejection.
+// The timeouts of a suspect server count towards its ejection.
 func TestTimeoutsEjectSuspect(t *testing.T) {
 	hangs := fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	var servers []*events.Server
