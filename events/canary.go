@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// EncodeCanary encodes the message that an API server publishes to each nsqd on the heartbeat topic. A canary is about no
-// server. Its arrival shows that heartbeats can arrive through that nsqd. Its form is
+// EncodeCanary encodes a canary. An API server publishes canaries to each nsqd on the heartbeat topic: if a canary arrives,
+// heartbeats can arrive through that nsqd too. A canary describes no server. Its form is
 //
 //	{"v":1,"type":"canary","id":"api-1","incarnation":1763812345678,"seq":42000000}
 //
-// with the id of the API server, the start of its process in Unix milliseconds, and the microseconds from started to now,
-// by the monotonic clock if both times have a monotonic reading.
+// The id is that of the API server. The incarnation is the start of its process in Unix milliseconds. The seq is the time
+// from started to now in microseconds, by the monotonic clock if started and now have a monotonic reading.
 func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 	return json.Marshal(struct {
 		V           int    `json:"v"`
@@ -22,10 +22,11 @@ func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 	}{1, KindCanary, observer, started.UnixMilli(), uint64(max(0, now.Sub(started).Microseconds()))})
 }
 
-// CanarySent returns when this process sent the canary h, to the microsecond, with a monotonic reading if started has one.
-// It returns false if h is no canary, or if another API server or a process that started at another time sent it.
+// CanarySent returns the time at which this process sent the canary h, to the microsecond. The time has a monotonic reading
+// if started has one. CanarySent returns false if h is no canary, or if another API server or a process with another start
+// time sent h.
 func (h *Heartbeat) CanarySent(observer string, started time.Time) (time.Time, bool) {
-	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a Duration cannot hold much more; a forged canary may state more
+	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a Duration holds at most 292 years; a forged canary can state more
 	if h.Type != KindCanary || h.ID != observer || h.Incarnation != started.UnixMilli() || h.Seq > century {
 		return time.Time{}, false
 	}

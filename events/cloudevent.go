@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ErrUnknownType is returned for an event of a type that this version does not know. Skip such an event.
+// ErrUnknownType is the error of Decode for an event whose type this version does not know. Skip such an event.
 var ErrUnknownType = errors.New("events: unknown event type")
 
 const sourcePrefix = "/rollcall/apiserver/"
 
-// cloudEvent is a CloudEvents 1.0 event in structured JSON, with the fields that all types share.
+// cloudEvent is a CloudEvents 1.0 event in structured JSON, with the fields that all types of events have.
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -84,8 +84,8 @@ func Encode(e Event) ([]byte, error) {
 	return b, nil
 }
 
-// Decode decodes what Encode encoded and ignores unknown fields. The error is an *InvalidError, or wraps ErrUnknownType if
-// body is a CloudEvent of another type, whatever its data.
+// Decode decodes an event that Encode has encoded. It ignores unknown fields. The error wraps ErrUnknownType if body is a
+// CloudEvent of an unknown type, whatever its data is. Any other error is an *InvalidError.
 func Decode(body []byte) (Event, error) {
 	var ce cloudEvent
 	if err := json.Unmarshal(body, &ce); err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // DecodeHeartbeat decodes a JSON heartbeat or a bare address and sets the defaults of the format: type, id, weight, and the
-// service of a bare address. It ignores unknown fields, and treats null as absent. It checks syntax and types only; Validate
-// checks the values. The error is an *InvalidError. The result shares no memory with body.
+// service of a bare address. It ignores unknown fields, and treats a field that is null as absent. It checks syntax and types
+// only; Validate checks the values. The error is an *InvalidError. The result shares no memory with body.
 func DecodeHeartbeat(body []byte) (Heartbeat, error) {
 	h, _, err := DecodeFields(body)
 	return h, err
@@ -46,7 +46,8 @@ func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 // space is the white space of JSON.
 const space = " \t\r\n"
 
-// decodeBare decodes a body such as 10.0.0.7:8080, with or without a line end. It accepts a host name too; ParseAddr does not.
+// decodeBare decodes a bare address such as 10.0.0.7:8080, with or without a line end. It accepts any short printable text
+// that is not JSON, for example a host name; ParseAddr rejects text that is not an address.
 func decodeBare(body []byte) (Heartbeat, error) {
 	text := strings.Trim(string(body), space)
 	switch {
@@ -80,15 +81,16 @@ type wire struct {
 	SentAt *string `json:"sent_at"`
 }
 
-// reasonOf maps a field to the reason for rejecting a value of the wrong type. For all other fields the reason is malformed.
+// reasonOf maps the name of a field to the reason with which a value of the wrong type is rejected. The reason is malformed
+// for a field that is not in the map.
 var reasonOf = map[string]Reason{
 	"v": ReasonVersion, "service": ReasonService, "id": ReasonMeta, "addr": ReasonAddress, "incarnation": ReasonIncarnation,
 	"seq": ReasonSeq, "interval_ms": ReasonInterval, "ttl_ms": ReasonInterval, "weight": ReasonWeight,
 	"zone": ReasonMeta, "version": ReasonMeta, "tags": ReasonMeta, "meta": ReasonMeta, "load": ReasonMeta,
 }
 
-// decodeStrict decodes any heartbeat, and returns an error that describes what is wrong. Like the JSON library by default,
-// it rejects duplicate names and invalid UTF-8.
+// decodeStrict decodes any JSON heartbeat. Its error describes what is wrong. The JSON library rejects duplicate names and
+// invalid UTF-8.
 func decodeStrict(body []byte) (Heartbeat, error) {
 	h := Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
 	var in wire
@@ -126,13 +128,14 @@ func set[T any](to, from *T) {
 	}
 }
 
-// unreadable describes the error of a body that cannot be decoded: a syntax error if there is one, else a field of the wrong type.
+// unreadable returns the reason why body cannot be decoded: the syntax error if there is one, else the field whose value has
+// the wrong type. err is the error of the JSON library.
 func unreadable(body []byte, err error) error {
 	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) && jsontext.Value(body).IsValid() {
 		field, _, _ := strings.Cut(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/")
 		value := wrong.JSONValue
 		members(body, func(name string, v jsontext.Value) {
-			if name == field && value == nil { // the library omits long values
+			if name == field && value == nil { // the library omits a long value from its error
 				value = v.Clone()
 			}
 		})
@@ -149,7 +152,7 @@ func unreadable(body []byte, err error) error {
 func parseTime(s string, to *time.Time) bool {
 	t, err := time.Parse(time.RFC3339, s)
 	_, offset := t.Zone()
-	if err != nil || offset/(24*60*60) != 0 { // Parse accepts +24:00, but time.Time cannot encode that offset
+	if err != nil || offset/(24*60*60) != 0 { // Parse accepts +24:00, but MarshalJSON of time.Time rejects that offset
 		return false
 	}
 	*to = t

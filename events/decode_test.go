@@ -15,7 +15,7 @@ import (
 	"rollcall/events"
 )
 
-// minimal is the heartbeat that only states the required fields, and that of a bare address.
+// minimal is the result of decoding a heartbeat with only the required fields, and of decoding a bare address.
 var minimal = events.Heartbeat{
 	V: 1, Type: events.KindHeartbeat, Service: "data", ID: "10.0.0.7:8080", Addr: "10.0.0.7:8080", Weight: 100,
 }
@@ -99,7 +99,7 @@ func TestDecodeHeartbeatSharesNoMemoryWithBody(t *testing.T) {
 	}
 }
 
-// A heartbeat has no values of a body decoded before.
+// A heartbeat must not contain values from a body that was decoded before.
 func TestDecodeHeartbeatKeepsNoState(t *testing.T) {
 	for _, former := range []string{string(mustJSON(t, full)), required(`"meta":{"a":"1","b`), required(`"x":{"y":[1,`), `{"v":"`} {
 		if h, err := events.DecodeHeartbeat([]byte(former)); err != nil && !reflect.ValueOf(h).IsZero() {
@@ -111,8 +111,8 @@ func TestDecodeHeartbeatKeepsNoState(t *testing.T) {
 	}
 }
 
-// BenchmarkDecodeHeartbeat compares DecodeHeartbeat with encoding/json into the same struct, and with reading the tokens by
-// jsontext, which any decoder based on jsontext must do.
+// BenchmarkDecodeHeartbeat compares DecodeHeartbeat with encoding/json into the same struct, and with only reading the tokens
+// by jsontext, which any decoder based on jsontext must do.
 func BenchmarkDecodeHeartbeat(b *testing.B) {
 	body := []byte(`{"v":1,"type":"heartbeat","service":"data","id":"9f0c2c5e","addr":"10.0.0.7:8080",` +
 		`"incarnation":1763812345678,"seq":42,"interval_ms":5000,"ttl_ms":10000,"weight":100,"zone":"a","version":"1.4.2",` +
@@ -187,7 +187,7 @@ func mustAcceptBytes(t *testing.T, body []byte) events.Heartbeat {
 	return h
 }
 
-// mustReject returns the error for which body is rejected.
+// mustReject returns the error of accept for body. It fails the test if accept accepts body.
 func mustReject(t *testing.T, body string) *events.InvalidError {
 	t.Helper()
 	h, err := accept([]byte(body))

@@ -1,5 +1,5 @@
 // Package events has rollcall's messages: the heartbeats that servers publish, the lifecycle events that API servers publish,
-// and the Server of the HTTP API, each with its encoding and limits. README.md is their reference.
+// and the Server of the HTTP API, each with its encoding and limits. README.md is the reference of the messages.
 //
 //	topic data_server_addr          Heartbeat, JSON or a bare host:port   DecodeHeartbeat
 //	topic data_server_addr.invalid  Rejected: the body with its reason    encoding/json
@@ -10,8 +10,8 @@
 //	{"v":1,"service":"billing","addr":"10.0.0.7:8080","incarnation":1763812345678,"seq":42}
 //	{"v":1,"type":"leave","service":"billing","addr":"10.0.0.7:8080","incarnation":1763812345678,"seq":43}
 //
-// Heartbeat documents the fields; Validate and the constants from MaxBody on have their limits. Unknown fields are ignored;
-// DecodeFields returns their names.
+// The type Heartbeat documents the fields. The constants MaxBody to MaxWeight, and MaxLease, are the limits; Validate checks
+// the fields. The decoders ignore unknown fields; DecodeFields also returns the names of unknown fields.
 //
 // The package uses no goroutine, clock or socket. It parses JSON with github.com/go-json-experiment/json, the module of the
 // future encoding/json/v2, because encoding/json accepts duplicate names and invalid UTF-8.
@@ -21,16 +21,17 @@ package events
 const (
 	HeartbeatTopic = "data_server_addr"
 	EventTopic     = "server_events"
-	InvalidSuffix  = ".invalid" // appended to the heartbeat topic: the topic for rejected heartbeats
-	DefaultService = "data"     // the service of a bare address
+	InvalidSuffix  = ".invalid" // HeartbeatTopic + InvalidSuffix is the topic for rejected heartbeats
+	DefaultService = "data"     // the service of a server that publishes a bare address
 )
 
-// A server states its identity to a prober in these response headers, at least on IdentityPath. A process with several
-// servers at one address sends each header once for each server, in the same order. A prober ignores ServiceHeader or
-// IncarnationHeader if the response does not have it as often as IdentityHeader.
+// A server states its identity to a prober in these headers of its responses, at least of the response to a GET of
+// IdentityPath. A process with several servers at one address sends each header once for each server, in the same order. A
+// prober ignores ServiceHeader if the response does not have exactly one for each IdentityHeader. The same holds for
+// IncarnationHeader.
 const (
 	IdentityHeader    = "X-Rollcall-Id"
 	ServiceHeader     = "X-Rollcall-Service"
-	IncarnationHeader = "X-Rollcall-Incarnation" // as in the heartbeats; 0 if they have none
+	IncarnationHeader = "X-Rollcall-Incarnation" // the incarnation that the server's heartbeats state; 0 if they state none
 	IdentityPath      = "/healthz"
 )

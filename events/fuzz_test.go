@@ -16,7 +16,8 @@ import (
 	"rollcall/events"
 )
 
-// An accepted heartbeat is strict JSON, equals what a general JSON decoder returns, and survives encoding and decoding.
+// A JSON object that is accepted as a heartbeat is strict JSON, and a general JSON decoder returns the same heartbeat.
+// Encoding and decoding do not change an accepted heartbeat.
 func FuzzDecodeHeartbeat(f *testing.F) {
 	seedGolden(f)
 	for _, bad := range badHeartbeats(f) {
@@ -58,11 +59,11 @@ func agreesWithJSON(t *testing.T, body []byte, h events.Heartbeat) {
 	if !json.Valid(body) {
 		t.Fatal("accepted, but encoding/json rejects it")
 	}
-	if !jsontext.Value(body).IsValid() { // rejects duplicate names and invalid UTF-8 at any depth
+	if !jsontext.Value(body).IsValid() { // IsValid rejects duplicate names and invalid UTF-8 at any depth
 		t.Fatal("accepted, but it is not strict JSON")
 	}
 	if bytes.Contains(body, []byte("null")) || bytes.Contains(body, []byte(`""`)) {
-		return // we treat these as absent; other decoders set a zero value or return an error
+		return // we treat null and an empty string as absent; other decoders set a zero value or return an error
 	}
 	want := events.Heartbeat{Type: events.KindHeartbeat, Weight: events.DefaultWeight}
 	all := struct {
@@ -72,7 +73,7 @@ func agreesWithJSON(t *testing.T, body []byte, h events.Heartbeat) {
 	if err := jsonv2.Unmarshal(body, &all); err != nil {
 		t.Fatalf("accepted, but encoding/json/v2 returns %v", err)
 	}
-	want.SentAt, _ = time.Parse(time.RFC3339, all.SentAt) // zero when absent
+	want.SentAt, _ = time.Parse(time.RFC3339, all.SentAt) // SentAt stays zero if the field is absent
 	if want.ID == "" {
 		want.ID = want.Addr
 	}
@@ -88,7 +89,7 @@ func agreesWithJSON(t *testing.T, body []byte, h events.Heartbeat) {
 	}
 }
 
-// An event that Decode accepts survives encoding and decoding.
+// Encoding and decoding do not change an event that Decode accepts.
 func FuzzDecode(f *testing.F) {
 	seedGolden(f)
 	f.Add([]byte(event(`"time":"2026-11-22T13:00:00+01:00"`)))

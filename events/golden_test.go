@@ -133,7 +133,8 @@ func TestGoldenRejected(t *testing.T) {
 	}
 }
 
-// golden returns the content of a file in testdata, which must be encoded followed by a line end.
+// golden returns the content of a file in testdata. It reports an error unless the content is the text encoded and a line
+// end.
 func golden(t *testing.T, name string, encoded []byte) []byte {
 	t.Helper()
 	path := filepath.Join("testdata", name)

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a heartbeat. A body or field beyond them is invalid, never truncated.
+// Limits of a heartbeat. A body or field that exceeds its limit is invalid; it is never truncated.
 const (
 	MaxBody      = 8 << 10 // bytes
 	MaxID        = 128     // bytes
@@ -20,22 +20,22 @@ const (
 	MaxWeight    = 1000
 )
 
-// DefaultWeight is the weight of a server that states none.
+// DefaultWeight is the weight of a server that states no weight.
 const DefaultWeight = 100
 
 // Kind is the type of a message on the heartbeat topic.
 type Kind string
 
 const (
-	KindHeartbeat Kind = "heartbeat" // the server is alive, and its lease is one TTL
-	KindLeave     Kind = "leave"     // this incarnation stops; its heartbeats are ignored for one TTL
+	KindHeartbeat Kind = "heartbeat" // the server is alive; its lease begins again and lasts one TTL
+	KindLeave     Kind = "leave"     // this incarnation of the server stops; API servers ignore its heartbeats for one TTL
 	KindCanary    Kind = "canary"    // published by API servers; see EncodeCanary
 )
 
 // Heartbeat is the message that a server publishes about itself each interval.
 //
-// (Incarnation, Seq) orders the heartbeats of one server, in whatever order they arrive. If a sender states neither, both are
-// 0, and nsqd's timestamp orders its heartbeats.
+// (Incarnation, Seq) orders the heartbeats of one server, because NSQ can deliver them in any order. If a sender states
+// neither Incarnation nor Seq, both are 0, and nsqd's timestamps order its heartbeats.
 type Heartbeat struct {
 	V           int       `json:"v"` // format version: 1
 	Type        Kind      `json:"type"`
@@ -43,41 +43,42 @@ type Heartbeat struct {
 	ID          string    `json:"id"`                    // unique within its service; the address by default
 	Addr        string    `json:"addr"`                  // IP:port at which the server accepts requests
 	Incarnation int64     `json:"incarnation,omitempty"` // start of the process, Unix milliseconds
-	Seq         uint64    `json:"seq,omitempty"`         // number of the heartbeat within the incarnation, from 1
-	IntervalMS  int64     `json:"interval_ms,omitempty"` // 0: the API server's default
-	TTLMS       int64     `json:"ttl_ms,omitempty"`      // 0: the API server's default
+	Seq         uint64    `json:"seq,omitempty"`         // number of the heartbeat within the incarnation, beginning with 1
+	IntervalMS  int64     `json:"interval_ms,omitempty"` // time between two heartbeats; 0: the API server's default
+	TTLMS       int64     `json:"ttl_ms,omitempty"`      // duration of the lease; 0: the API server's default
 	Weight      int       `json:"weight"`                // 0..MaxWeight; 0: receives no new requests (drained)
 	Zone        string    `json:"zone,omitempty"`
 	Version     string    `json:"version,omitempty"`
 	Tags        []string  `json:"tags,omitempty"`
 	Meta        Meta      `json:"meta,omitempty"`
 	Load        *Load     `json:"load,omitempty"`
-	SentAt      time.Time `json:"sent_at,omitzero"` // by the sender's clock; informational
+	SentAt      time.Time `json:"sent_at,omitzero"` // when the heartbeat was sent, by the sender's clock; informational
 }
 
-// Load is how busy a server is, as it reports.
+// Load is how busy a server reports to be.
 type Load struct {
 	InFlight int64 `json:"in_flight"` // requests in flight
 }
 
 // Receipt describes how and when a message reached this process.
 type Receipt struct {
-	Via         string    // address of the nsqd it came through
-	PublishedAt time.Time // that nsqd's timestamp, by its wall clock
-	ReceivedAt  time.Time // this process's clock, with its monotonic reading
+	Via         string    // address of the nsqd through which the message came
+	PublishedAt time.Time // nsqd's timestamp of the message, by nsqd's wall clock
+	ReceivedAt  time.Time // when this process received the message, with a monotonic reading
 
-	// Delay is how long the message waited in NSQ, never negative. It differs from ReceivedAt - PublishedAt, which are
-	// readings of two clocks.
+	// Delay is how long the message waited in NSQ, never negative. It is not ReceivedAt - PublishedAt, because these times
+	// are readings of two different clocks.
 	Delay time.Duration
 }
 
 // Interval is the time between two heartbeats.
 func (h *Heartbeat) Interval() time.Duration { return time.Duration(h.IntervalMS) * time.Millisecond }
 
-// TTL is the silence after which the server expires.
+// TTL is the duration of the server's lease: the time without a heartbeat after which the lease ends.
 func (h *Heartbeat) TTL() time.Duration { return time.Duration(h.TTLMS) * time.Millisecond }
 
-// FillLease sets the interval or TTL that the heartbeat does not state. The TTL is then at least two intervals.
+// FillLease sets the interval and the TTL if the heartbeat does not state them. It sets a TTL of at least two intervals but
+// at most MaxLease, and an interval of at most half the TTL.
 func (h *Heartbeat) FillLease(interval, ttl time.Duration) {
 	if h.TTLMS == 0 {
 		h.TTLMS = min(max(ttl.Milliseconds(), 2*h.IntervalMS), MaxLease.Milliseconds())
@@ -119,7 +120,7 @@ func (h *Heartbeat) Validate() error {
 	return h.validateLabels()
 }
 
-// validateLease allows 0 in both fields: FillLease sets them.
+// validateLease accepts an interval or TTL of 0, because FillLease replaces it.
 func (h *Heartbeat) validateLease() error {
 	const limit = int64(MaxLease / time.Millisecond)
 	switch {
@@ -160,7 +161,7 @@ func ParseAddr(s string) (netip.AddrPort, error) {
 	switch {
 	case err != nil:
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: want an IP address and a port", s)
-	case s[strings.LastIndexByte(s, ':')+1] == '0': // netip accepts 08080
+	case s[strings.LastIndexByte(s, ':')+1] == '0': // netip.ParseAddrPort accepts 08080
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: port 0 or a leading zero", s)
 	case ap.Addr().Zone() != "":
 		return netip.AddrPort{}, Invalid(ReasonAddress, "addr %.80q: IPv6 zone", s)

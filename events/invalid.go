@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// ErrInvalid matches every *InvalidError: an error in a message, which delivering the message again cannot correct.
+// ErrInvalid matches every *InvalidError. The error is in the message itself, so delivering the message again is useless.
 var ErrInvalid = errors.New("events: invalid message")
 
-// Reason is why a stage rejected or dropped a heartbeat: the label of rollcall_heartbeats_rejected_total.
+// Reason is why a stage rejected or dropped a heartbeat. It is the label reason of the metric
+// rollcall_heartbeats_rejected_total.
 type Reason string
 
 const (
@@ -55,6 +56,6 @@ type Rejected struct {
 	Reason Reason    `json:"reason"`
 	Detail string    `json:"detail"`
 	Time   time.Time `json:"time"`
-	Via    string    `json:"via"`  // address of the nsqd it came through
-	Body   []byte    `json:"body"` // base64 in JSON, because it may be binary
+	Via    string    `json:"via"`  // address of the nsqd through which the message came
+	Body   []byte    `json:"body"` // in base64 in JSON, because the body can be binary
 }

@@ -22,36 +22,37 @@ const (
 	TypeConflict   Type = "rollcall.registry.conflict" // about the API server
 )
 
-// Cause is why a transition happened: "reason" in JSON.
+// Cause is why a transition happened: "reason" in JSON. The comment of each constant begins with the events that can have the
+// cause.
 type Cause string
 
 const (
 	CauseHeartbeat   Cause = "heartbeat"   // registered, recovered: a heartbeat arrived
 	CauseChanged     Cause = "changed"     // updated: a heartbeat states new values
 	CauseSilent      Cause = "silent"      // suspected: no heartbeat for 0.7 of the TTL
-	CauseUnreachable Cause = "unreachable" // suspected: the proxy or a prober could not connect to it
-	CauseProbe       Cause = "probe"       // recovered: it stated its identity to a probe
-	CauseTTL         Cause = "ttl"         // expired: no heartbeat within the TTL, and no answer to probes
-	CauseRefused     Cause = "refused"     // expired: its address refused connections
-	CauseIdentity    Cause = "identity"    // expired: another server answered at its address
-	CauseLeave       Cause = "leave"       // left: it published a leave
-	CauseIncarnation Cause = "incarnation" // replaced: another incarnation started
-	CauseAddress     Cause = "address"     // replaced: another id took its address; suspected: a server of another service took it
+	CauseUnreachable Cause = "unreachable" // suspected: the proxy or a prober could not connect to the server
+	CauseProbe       Cause = "probe"       // recovered: the server stated its identity to a probe
+	CauseTTL         Cause = "ttl"         // expired: no heartbeat arrived within the TTL, and no answer to a probe renewed the lease
+	CauseRefused     Cause = "refused"     // expired: the address of the server refused connections
+	CauseIdentity    Cause = "identity"    // expired: another server answered at the address of the server
+	CauseLeave       Cause = "leave"       // left: the server published a leave
+	CauseIncarnation Cause = "incarnation" // replaced: another incarnation of the server started
+	CauseAddress     Cause = "address"     // replaced: another id took the address; suspected: a server of another service took the address
 	CauseBlind       Cause = "blind"       // mode: no messages arrive through any nsqd
 	CauseReceiving   Cause = "receiving"   // mode: messages arrive through nsqd again
 	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
-	CauseCalm        Cause = "calm"        // mode: warm-up is over and few servers are suspect; conflict: the other API server stopped
+	CauseCalm        Cause = "calm"        // mode: warm-up is over and few servers are suspect; conflict: the other API server's canaries ceased
 	CauseDuplicate   Cause = "duplicate"   // conflict: another API server has the same id
 )
 
-// Mode is how an API server judges silence: which servers it expires, and how fast.
+// Mode is how an API server judges servers whose heartbeats do not arrive: which of them expire, and how fast.
 type Mode string
 
 const (
-	ModeWarming Mode = "warming" // messages have begun to arrive, or arrive again: only evidence expires a server
+	ModeWarming Mode = "warming" // messages have begun to arrive, or arrive again: a server expires only by evidence
 	ModeNormal  Mode = "normal"
-	ModeHolding Mode = "holding" // too many suspects at once: evidence or three failed probes expire a server, a few servers a second
-	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, only evidence expires a server
+	ModeHolding Mode = "holding" // too many suspects: a server expires by evidence or after three failed probes, at most a tenth of all servers per second
+	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, and a server expires only by evidence
 )
 
 // Modes returns every mode.
@@ -64,10 +65,10 @@ func Modes() []Mode { return []Mode{ModeWarming, ModeNormal, ModeHolding, ModeBl
 //		fmt.Println(e.Server.Addr, e.Cause)
 //	}
 //
-// The events of one incarnation of a server are registered, then any number of updated, suspected and recovered, then at
-// most one of expired, left and replaced. A heartbeat after its expiry registers it again.
+// The events of one incarnation of a server are registered, then any number of updated, suspected and recovered, then at most
+// one of expired, left and replaced. A heartbeat that arrives after the server has expired registers the server again.
 type Event interface {
-	// Type is the CloudEvents type.
+	// Type returns the CloudEvents type of the event.
 	Type() Type
 	// Details returns the fields that all lifecycle events share. Server and LastSeen of a ModeChanged or ConflictChanged
 	// are zero.
@@ -78,7 +79,7 @@ type Event interface {
 type Transition struct {
 	ID       string    // equal in the events of all API servers that saw the same transition; see EventID
 	Time     time.Time // when the observer made the transition
-	Server   Server    // right after the transition, or right before the server's end
+	Server   Server    // the server right after the transition, or right before its removal if the transition removes it
 	Cause    Cause     // "reason" in JSON
 	Revision uint64    // grows by one with each event of an observer
 	LastSeen time.Time
@@ -97,12 +98,12 @@ type (
 	ServerRecovered struct{ Transition }
 	// ServerExpired is emitted when a server is removed because it is dead.
 	ServerExpired struct{ Transition }
-	// ServerLeft is emitted when a server is removed because it published a leave. If it continues to publish heartbeats, it
-	// is registered again one TTL later.
+	// ServerLeft is emitted when a server is removed because it published a leave. If the server continues to publish
+	// heartbeats, the API server registers it again one TTL later.
 	ServerLeft struct{ Transition }
 	// ServerReplaced is emitted when a server is removed because another incarnation of it has started, or because a server
-	// with another id has taken its address. The ServerRegistered of the successor follows, or its ServerUpdated if it moved
-	// to the address.
+	// with another id has taken its address. The ServerRegistered of the successor follows. If the successor was registered
+	// at another address before, its ServerUpdated follows instead.
 	ServerReplaced struct{ Transition }
 
 	// ModeChanged is emitted when the API server enters another mode. Its Server is zero.
@@ -112,12 +113,12 @@ type (
 		Detail         string // a sentence for humans
 	}
 
-	// ConflictChanged is emitted when canaries of another API server with the same id begin to arrive, or cease. Its Server
-	// is zero.
+	// ConflictChanged is emitted when canaries of another API server with the same id begin or cease to arrive. Its Server is
+	// zero.
 	ConflictChanged struct {
 		Transition
 		Conflict bool
-		Started  time.Time // start of the other process, by its own clock
+		Started  time.Time // when the process of the other API server started, by the clock of that process
 		Detail   string    // a sentence for humans
 	}
 )
@@ -135,7 +136,7 @@ func (ConflictChanged) Type() Type  { return TypeConflict }
 // Details returns t.
 func (t Transition) Details() Transition { return t }
 
-// New returns the event of type typ about a server. It returns false if typ is not the type of such an event.
+// New returns the event of type typ about a server. It returns false if typ is not the type of an event about a server.
 func New(typ Type, t Transition) (Event, bool) {
 	switch typ {
 	case TypeRegistered:
@@ -159,13 +160,13 @@ func New(typ Type, t Transition) (Event, bool) {
 // EventID returns the id of an event about a server. The id does not depend on the observer, so that a subscriber can drop
 // the duplicates that several API servers publish.
 //
-// At is the ordinal of the server's newest heartbeat: its seq, or nsqd's timestamp if it has none. For the first registration
-// of a server that an API server emits, at is 0, because API servers may receive different heartbeats first; for a server that
-// is replaced, at is the incarnation of its successor. Round counts how often the server was suspected and recovered since
-// that heartbeat.
+// At is the ordinal of the server's newest heartbeat: the seq of the heartbeat, or nsqd's timestamp if the heartbeat has no
+// seq. There are two exceptions. If an API server registers an incarnation for the first time, at is 0, because API servers
+// can receive different heartbeats first. If a server is replaced, at is the incarnation of its successor. Round counts how
+// often the server was suspected and recovered since its newest heartbeat.
 func EventID(typ Type, service, id string, incarnation int64, at, round uint64) string {
 	parts := []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)}
-	if round > 0 { // ids of round 0 equal those of versions without rounds
+	if round > 0 { // the id of round 0 must equal the id that versions without rounds compute
 		parts = append(parts, strconv.FormatUint(round, 10))
 	}
 	return hashOf(parts...)
@@ -176,8 +177,8 @@ func ModeEventID(observer string, at time.Time, revision uint64) string {
 	return hashOf(string(TypeMode), observer, strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
 }
 
-// ConflictEventID returns the id of a ConflictChanged. It depends on the start of the observer's process too, because two
-// API servers with the same id may emit the event.
+// ConflictEventID returns the id of a ConflictChanged. It also depends on started, the start of the observer's process,
+// because two API servers with the same id can emit the event.
 func ConflictEventID(observer string, started, at time.Time, revision uint64) string {
 	return hashOf(string(TypeConflict), observer, strconv.FormatInt(started.UnixMilli(), 10), strconv.FormatInt(at.UnixMilli(), 10), strconv.FormatUint(revision, 10))
 }

@@ -78,7 +78,8 @@ var badEvents = []struct {
 	{"meta is an array", event(`"data":{"server":{"service":"data","id":"a","meta":["x"]}}`), events.ReasonMalformed},
 }
 
-// event returns the minimal event that Decode accepts; the fields in last override its own.
+// event returns the smallest event that Decode accepts, with the fields in last at the end. A field in last overrides an
+// earlier field of the same name.
 func event(last string) string {
 	return `{"specversion":"1.0","id":"1","source":"/rollcall/apiserver/api-1","type":"rollcall.server.left",` +
 		`"data":{"server":{"service":"data","id":"a"}},` + last + `}`
@@ -104,7 +105,7 @@ func TestDecodeIgnoresUnknownFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := events.ServerLeft{Transition: events.Transition{
-		ID: "1", Server: events.Server{Service: "data", ID: "a"}, Observer: "api-1", // from the source
+		ID: "1", Server: events.Server{Service: "data", ID: "a"}, Observer: "api-1", // taken from the field source
 	}}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("got  %+v\nwant %+v", e, want)

@@ -8,15 +8,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxUnknown is the maximum of unknown field names that DecodeFields returns.
+// maxUnknown is the maximum number of unknown field names that DecodeFields returns.
 const maxUnknown = 8
 
 // fields are the names of a heartbeat's fields.
 var fields = []string{"v", "type", "service", "id", "addr", "incarnation", "seq", "interval_ms", "ttl_ms", "weight", "zone", "version",
 	"tags", "meta", "load", "sent_at"}
 
-// unknownFields returns the names of fields that are not in fields. A field "leave" that is set is an error: the sender
-// means a leave, and a heartbeat is the opposite.
+// unknownFields returns the names of fields that are not in fields. A field "leave" that is neither false nor null is an
+// error: the sender wants to leave, but a heartbeat would renew its lease.
 func unknownFields(body []byte) (unknown []string, err error) {
 	members(body, func(name string, value jsontext.Value) {
 		switch {
@@ -31,7 +31,7 @@ func unknownFields(body []byte) (unknown []string, err error) {
 }
 
 // Sender returns the sender that a body states, as far as the body can be parsed. It is for log messages about bodies that
-// DecodeHeartbeat rejects: it does not validate the values, and truncates each to MaxID bytes.
+// DecodeHeartbeat rejects: it does not validate the values, and truncates each value to MaxID bytes.
 func Sender(body []byte) (service, id, addr string) {
 	body = body[:min(len(body), MaxBody)]
 	text := strings.Trim(string(body), space)
@@ -53,7 +53,7 @@ func Sender(body []byte) (service, id, addr string) {
 	return service, id, addr
 }
 
-// members calls f for each member of the object, up to the first syntax error.
+// members calls f for each member of the JSON object body, up to the first syntax error.
 func members(body []byte, f func(name string, value jsontext.Value)) {
 	d := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {

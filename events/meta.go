@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Meta is a server's metadata, sorted by key, each key once. It is a slice because a map of one entry takes ten times the
-// memory. Treat it as immutable.
+// Meta is a server's metadata, sorted by key, without duplicate keys. It is a slice because a map with one entry takes ten
+// times the memory. Treat it as immutable.
 type Meta []MetaEntry
 
 // MetaEntry is one key with its value.

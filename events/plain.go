@@ -1,10 +1,11 @@
 package events
 
-// plain is a fast parser for the JSON that most senders write: one object with known names in any order, each once, with
-// strings of printable ASCII without escapes, and short integers. For any other text it only reports that the text is not
-// plain; decodeStrict then parses the text and describes its errors. What plain accepts, decodeStrict accepts with the same
-// result (FuzzPlainMatchesDecodeStrict). It takes a fraction of the time (BenchmarkDecodeHeartbeat), and decoding is most of
-// the cost of a heartbeat beyond that of NSQ (BenchmarkConsumerCPU).
+// plain is a fast parser for the JSON that most senders write: one object with known names in any order and without
+// duplicates, with strings of printable ASCII without escapes, and with short integers. For any other text plain only reports
+// that the text is not plain; decodeStrict then parses the text and describes its errors. Any text that plain accepts,
+// decodeStrict accepts with the same result (FuzzPlainMatchesDecodeStrict). plain exists because it takes a fraction of the
+// time of decodeStrict (BenchmarkDecodeHeartbeat), and decoding is most of the cost of a heartbeat apart from the cost of NSQ
+// (BenchmarkConsumerCPU).
 type plain struct {
 	text string
 	pos  int
@@ -21,7 +22,8 @@ func (p *plain) heartbeat(h *Heartbeat) bool {
 	}) && p.end()
 }
 
-// field parses the value of a name into h and returns a bit that stands for the name, to detect duplicates.
+// field parses the value of the field with this name into h. It returns a bit that stands for the name, so that heartbeat can
+// detect duplicate names.
 func (p *plain) field(h *Heartbeat, name string) (bit uint32, ok bool) {
 	switch name {
 	case "v":
@@ -105,10 +107,10 @@ func (p *plain) load(to **Load) bool {
 		}
 		*to = new(Load)
 		return p.integer(&(*to).InFlight)
-	}) && *to != nil // decodeStrict decodes an empty object
+	}) && *to != nil // an empty object is left to decodeStrict
 }
 
-// object calls field for each name; field parses the value.
+// object parses an object. It calls field for each name, and field must parse the value of that name.
 func (p *plain) object(field func(name string) bool) bool {
 	if !p.next('{') {
 		return false

@@ -62,7 +62,7 @@ func sameJSON(t *testing.T, a, b string) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// The first column of each table lists the names of the code, in their order.
+// The first column of each table in README.md lists the names that the code has, in the order of the code.
 func TestReadmeTables(t *testing.T) {
 	var fields, reasons []string
 	for f := range reflect.TypeFor[events.Heartbeat]().Fields() {

@@ -197,7 +197,7 @@ func TestHostileBodyRejectedWithinOneMillisecond(t *testing.T) {
 		deep(`{"a":`, ""),
 		required(strings.Trim(string(mustJSON(t, manyKeys(700))), "{}") + `,"k0":""`),
 	} {
-		// The minimum of many: other processes share the CPU.
+		// The minimum of many runs counts, because other processes share the CPU.
 		best := time.Hour
 		for range 50 {
 			start := time.Now()
@@ -216,7 +216,8 @@ func underRaceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// deep returns a heartbeat of MaxBody bytes: an unknown field with open repeated, and then end.
+// deep returns a heartbeat of at most MaxBody bytes with an unknown field. The value of the field is open, repeated as often
+// as possible, and then end.
 func deep(open, end string) string {
 	head := strings.TrimSuffix(required(`"x":`), "}")
 	return head + strings.Repeat(open, (events.MaxBody-len(head)-len(end))/len(open)) + end

@@ -9,8 +9,8 @@ import (
 type State string
 
 const (
-	StateAlive    State = "alive"    // its lease is young
-	StateSuspect  State = "suspect"  // may be dead, for example silent for 0.7 of its TTL
+	StateAlive    State = "alive"    // neither suspect nor draining
+	StateSuspect  State = "suspect"  // may be dead, for example because no heartbeat arrived for 0.7 of the TTL
 	StateDraining State = "draining" // alive with weight 0: finishes its requests, receives no new ones
 )
 
@@ -22,7 +22,7 @@ type Server struct {
 	Addr         string    `json:"addr"`
 	State        State     `json:"state"`
 	Incarnation  int64     `json:"incarnation"`
-	Seq          uint64    `json:"seq"` // of the newest heartbeat
+	Seq          uint64    `json:"seq"` // seq of the newest heartbeat
 	IntervalMS   int64     `json:"interval_ms"`
 	TTLMS        int64     `json:"ttl_ms"`
 	Weight       int       `json:"weight"`
@@ -33,9 +33,9 @@ type Server struct {
 	Load         *Load     `json:"load,omitempty"`
 	RegisteredAt time.Time `json:"registered_at"`
 	LastSeen     time.Time `json:"last_seen"`           // when the newest heartbeat was published
-	LastProbe    time.Time `json:"last_probe,omitzero"` // when it last stated its identity to a probe; zero if a heartbeat is newer
+	LastProbe    time.Time `json:"last_probe,omitzero"` // when the server last stated its identity to a probe; zero if a heartbeat is newer
 	AgeMS        int64     `json:"age_ms"`              // how much of the lease has elapsed
-	Via          string    `json:"via"`                 // address of the nsqd that the newest heartbeat came through
+	Via          string    `json:"via"`                 // address of the nsqd through which the newest heartbeat came
 }
 
 // Key returns service/id, which is unique.

@@ -7,12 +7,12 @@ import (
 	"rollcall/pipeline"
 )
 
-// Age drops a heartbeat that waited in NSQ for its TTL or longer. NSQ keeps messages without limit, and an old one would
-// register a server that is gone. It never drops a leave: the registry orders leaves by incarnation.
+// Age drops a heartbeat that waited in NSQ for its TTL or longer. NSQ keeps messages without a time limit, and an old
+// heartbeat would register a server that is gone. Age never drops a leave, because the registry orders leaves by incarnation.
 type Age struct{ Registry Registry }
 
-// Process drops the heartbeat or lets it pass. The registry receives a dropped one too, so that it can explain the server's
-// state; it registers nothing from it.
+// Process drops the heartbeat or lets it pass. It passes a dropped heartbeat to the registry too. The registry registers no
+// server from it, but uses it to explain the server's state.
 func (a Age) Process(ctx context.Context, env *pipeline.Envelope) error {
 	if env.Receipt.Delay < env.Heartbeat.TTL() || env.Heartbeat.Type == events.KindLeave {
 		return nil

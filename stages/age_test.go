@@ -9,7 +9,7 @@ import (
 )
 
 func TestAge(t *testing.T) {
-	const ttl = 10 * time.Second // as decoded sets it
+	const ttl = 10 * time.Second // the TTL that decoded sets
 	for _, tt := range []struct {
 		name string
 		kind events.Kind

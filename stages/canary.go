@@ -14,14 +14,14 @@ type ClockSkew interface {
 	Learn(r events.Receipt, sent time.Time)
 }
 
-// errCanary is not a *pipeline.DropError: a canary does not count as a rejected heartbeat.
+// errCanary is not a *pipeline.DropError: the metric of rejected heartbeats must not count canaries.
 var errCanary = fmt.Errorf("stages: canary: %w", pipeline.ErrDrop)
 
-// Canary drops every canary, after the registry has received it through the same mailbox as a heartbeat. A canary from any
-// API server shows the registry that messages arrive through that nsqd.
+// Canary passes every canary to the registry, through the same mailbox as the heartbeats, and then drops the canary. A canary
+// from any API server shows the registry that messages arrive through the nsqd of the canary.
 type Canary struct {
 	Registry Registry
-	ID       string    // of this API server
+	ID       string    // id of this API server
 	Started  time.Time // start of this process, as its canaries state it
 	Skew     ClockSkew // receives this process's own canaries; may be nil
 }

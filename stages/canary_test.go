@@ -90,7 +90,7 @@ func TestCanaryRetriedAfterRegistryError(t *testing.T) {
 	}
 }
 
-// The stages that follow must not see a canary: it lacks the fields of a heartbeat, and it may be older than any TTL.
+// The stages after Canary must not process a canary: it lacks the fields of a heartbeat, and it may be older than any TTL.
 func TestCanaryIsNotValidatedAgedOrDeduplicated(t *testing.T) {
 	r := &fakeRegistry{}
 	env := mustCanary(t, "api-2", now)

@@ -26,7 +26,7 @@ func TestDedupe(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
 		first, second func(*events.Heartbeat)
-		later         time.Duration // by nsqd's timestamp
+		later         time.Duration // from the first publish to the second, by nsqd's timestamps
 		want          events.Reason
 	}{
 		{"the same heartbeat", same, same, 0, events.ReasonDuplicate},

@@ -1,3 +1,3 @@
-// Package stages holds what an API server does with a message from the heartbeat topic: one stage a file. Heartbeats and
-// Ticks, in stages.go, have the order of the stages.
+// Package stages has the stages through which an API server passes a message from the heartbeat topic, each in its own file.
+// The functions Heartbeats and Ticks, in stages.go, define the order of the stages.
 package stages

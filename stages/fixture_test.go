@@ -27,7 +27,7 @@ func received(body string) *pipeline.Envelope {
 	}
 }
 
-// decoded returns a message after Decode: a valid heartbeat, as modified by change.
+// decoded returns a message as Decode leaves it, with a valid heartbeat that change has modified.
 func decoded(change func(*events.Heartbeat)) *pipeline.Envelope {
 	env := received("")
 	env.Heartbeat = &events.Heartbeat{
@@ -80,7 +80,7 @@ type fakeRegistry struct {
 	observed []*events.Heartbeat
 	receipts []events.Receipt
 	ticks    []time.Time
-	nsqd     []string // of the last tick
+	nsqd     []string // the nsqd that the last call of Tick passed
 }
 
 func (r *fakeRegistry) Observe(_ context.Context, h *events.Heartbeat, receipt events.Receipt) error {

@@ -8,18 +8,18 @@ import (
 	"rollcall/pipeline"
 )
 
-// seenSlots holds two heartbeats of each of 100 000 servers, at 8 bytes a slot.
+// seenSlots is 262 144: enough for two heartbeats of each of 100 000 servers. A slot takes 8 bytes.
 const seenSlots = 1 << 18
 
 // Seen is a bounded set of heartbeats: a direct-mapped cache of their hashes. Two heartbeats with the same slot evict each
-// other, so it may miss a duplicate, which does no harm in the registry. It takes a new heartbeat for a duplicate only if
-// all 64 bits of two hashes are equal. It needs no lock, no clock and no cleanup.
+// other, so Seen can miss a duplicate. That does no harm, because the registry ignores duplicates. Seen takes a new heartbeat
+// for a duplicate only if all 64 bits of two hashes are equal. It needs no lock, no clock and no cleanup.
 type Seen struct {
 	seed  maphash.Seed
 	slots []atomic.Uint64
 }
 
-// NewSeen allocates 2 MiB.
+// NewSeen returns an empty set. It allocates 2 MiB: seenSlots of 8 bytes.
 func NewSeen() *Seen { return &Seen{seed: maphash.MakeSeed(), slots: make([]atomic.Uint64, seenSlots)} }
 
 func (s *Seen) has(env *pipeline.Envelope) bool {
@@ -37,8 +37,8 @@ type identity struct {
 	kind        events.Kind
 	service, id string
 	incarnation int64
-	ordinal     uint64 // the seq; nsqd's timestamp if the sender states none
-	quarter     int64  // of a TTL, by nsqd's clock: a process that starts again with the same incarnation repeats its seqs later
+	ordinal     uint64 // the seq, or nsqd's timestamp if the sender states no seq
+	quarter     int64  // quarter of a TTL, by nsqd's clock: a process that restarts with the same incarnation repeats its seqs in a later quarter
 }
 
 func (s *Seen) hash(env *pipeline.Envelope) uint64 {

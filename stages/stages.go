@@ -10,13 +10,13 @@ import (
 
 // Registry is the part of the registry that the stages use.
 type Registry interface {
-	// Observe takes ownership of a valid heartbeat, or of a canary, of which only the type is valid.
+	// Observe takes ownership of h. h is a valid heartbeat, or a canary whose type alone is validated.
 	Observe(ctx context.Context, h *events.Heartbeat, r events.Receipt) error
 	// Tick passes the time and the addresses of all known nsqd. It returns when the registry has checked every lease.
 	Tick(ctx context.Context, now time.Time, nsqd []string) error
 }
 
-// Heartbeats returns the stages for messages from the heartbeat topic. Canaries end at the second one. It sets
+// Heartbeats returns the stages for messages from the heartbeat topic. Canaries end at the second stage. Heartbeats sets
 // canary.Registry to r.
 func Heartbeats(r Registry, decode Decode, canary Canary, validate Validate) pipeline.Chain {
 	canary.Registry = r

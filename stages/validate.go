@@ -9,12 +9,12 @@ import (
 	"rollcall/pipeline"
 )
 
-// Validate rejects an invalid heartbeat, normalizes its address, and fills in the interval and TTL if the sender states
-// none. It does not judge the incarnation: only the registry knows the other incarnations of a server.
+// Validate rejects an invalid heartbeat, normalizes its address, and sets the interval and the TTL if the sender does not
+// state them. It does not judge the incarnation, because only the registry knows the other incarnations of the server.
 type Validate struct {
 	Permit   Permit
-	Interval time.Duration // of servers that state none, default 5 s
-	TTL      time.Duration // of servers that state none, at least two intervals, default 10 s
+	Interval time.Duration // interval of servers that state none, default 5 s
+	TTL      time.Duration // TTL of servers that state none, default 10 s, raised to two intervals of the server
 }
 
 func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
@@ -29,7 +29,7 @@ func (v Validate) Process(_ context.Context, env *pipeline.Envelope) error {
 	if err := v.Permit.Check(addr); err != nil {
 		return err
 	}
-	if addr.Addr().Is6() || h.Addr[0] == '[' { // these have more than one spelling
+	if addr.Addr().Is6() || h.Addr[0] == '[' { // an address in IPv6 form has more than one spelling
 		bare := h.ID == h.Addr
 		h.Addr = addr.String()
 		if bare {

@@ -39,7 +39,8 @@ func TestValidateReasons(t *testing.T) {
 	}
 }
 
-// A live server may run on a host whose clock is wrong. The registry limits the effect of its incarnation.
+// A live server can run on a host whose clock is wrong, so Validate accepts any incarnation. The registry limits the effect
+// of a wrong incarnation.
 func TestValidateAcceptsAnyIncarnation(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
