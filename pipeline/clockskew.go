@@ -9,35 +9,37 @@ import (
 	"rollcall/events"
 )
 
-// fastRoundTrip is the longest round trip for which the first canary through an nsqd is used.
+// fastRoundTrip is the longest round trip of a canary that can set the first estimate for an nsqd.
 const fastRoundTrip = time.Second
 
-// ClockSkew computes how long a message waited in NSQ, although nsqd's timestamp and the time of receipt are from two clocks. It
-// learns the difference of the clocks from the canaries that this process publishes and receives. It is safe for concurrent
-// use; Delay takes no lock.
+// ClockSkew computes how long a message waited in NSQ, although nsqd's timestamp and the time of receipt are readings of two clocks. It
+// learns the difference of the clocks from the canaries that this process publishes and receives. It is safe for concurrent use; Delay
+// takes no lock.
 //
-// Our clock is this process's: the wall clock at its start plus the monotonic clock since then, so that setting the wall clock
-// does not change it. The clock of an nsqd is ours + theta, with theta unknown. For a message
+// Our clock is the clock of this process: the wall clock at the start of the process plus the monotonic clock since then. Setting the
+// wall clock later does not change our clock. The clock of an nsqd is our clock + theta, and theta is unknown. For a message
 //
 //	raw = received (ours) - timestamp (nsqd's) = delay - theta
 //
-// A canary of ours, sent at t0 and received at t1, has a timestamp s = ours + theta of some moment between t0 and t1. So
+// By our clock, this process sends a canary at t0, nsqd receives it at t, and this process receives it at t1. The timestamp of the
+// canary is s = t + theta, and t is between t0 and t1. So
 //
 //	t0 - s <= -theta <= t1 - s
 //
-// The estimate of -theta is base. Each canary moves base by the least amount that puts it between these limits. The first canary
-// sets base = t1 - s, which is too high by at most its round trip, and is used only if that was a second or less. Later
-// canaries, with their own upper limits, correct it. The delay of a message
+// The estimate of -theta is base. Each canary moves base by the least amount that puts base between these limits. The first canary sets
+// base = t1 - s, which is too high by at most t1 - t0, the round trip of the canary. A round trip of more than a second is too
+// inaccurate for the first estimate: the canary is ignored. The upper limits of later canaries lower base. The delay of a message
 //
 //	delay = max(0, raw - base)
 //
-// is then wrong by at most the round trip of a canary. A delayed canary has wide limits and moves nothing. If the clock of nsqd
-// is set, by any amount, the next canary corrects base; drift is followed. Before the first canary, delay = max(0, raw).
+// is then wrong by at most the round trip of a canary. A delayed canary has wide limits and does not move base. If the clock of nsqd
+// drifts or is set, by any amount, the next canary corrects base. Before the first canary, delay = max(0, raw).
 //
-// Any message with raw < base could lower base too, because a delay is not negative; but only canaries do. A message with a
-// timestamp from before nsqd's clock was set back would make base too low: every healthy heartbeat after it would look an hour
-// old and be dropped. A base that is too high makes messages look young for a second, which is the lesser error. For the same
-// reason a canary that was sent before the last one received is ignored.
+// Only canaries change base. A message with raw < base also shows that base is too high, because a delay is not negative. But suppose
+// that nsqd's clock is set back by an hour. A message that got its timestamp before the change would lower base by an hour, and every
+// healthy heartbeat after it would look an hour old and be dropped. A base that is too high is the lesser error: it makes messages look
+// young until the next canary, which follows within about a second. For the same reason, ClockSkew ignores a canary that was sent
+// before the newest canary that it has used.
 //
 // ClockSkew does not notice that this host was suspended, because the monotonic clock stops: until the next canary, messages
 // that waited during the suspension look young by its duration.
@@ -45,17 +47,18 @@ type ClockSkew struct {
 	start time.Time // with a monotonic reading
 	wall  int64     // start in Unix nanoseconds
 
-	nsqd atomic.Pointer[map[string]*offset] // by address; replaced, never changed
+	nsqd atomic.Pointer[map[string]*offset] // by address of the nsqd; Learn replaces the map and never changes it
 	mu   sync.Mutex                         // serializes Learn
 }
 
 // offset is the estimate for the clock of one nsqd.
 type offset struct {
-	base  atomic.Int64 // nanoseconds
-	known time.Time    // when the last canary received was sent; guarded by ClockSkew.mu
+	base  atomic.Int64 // estimate of -theta in nanoseconds
+	known time.Time    // when this process sent the newest canary that it has used; guarded by ClockSkew.mu
 }
 
-// NewClockSkew takes the start of the process as its canaries state it, with a monotonic reading.
+// NewClockSkew returns a ClockSkew that has learned nothing yet. started is the start of the process, as its canaries state it, with a
+// monotonic reading.
 func NewClockSkew(started time.Time) *ClockSkew {
 	s := &ClockSkew{start: started, wall: started.UnixNano()}
 	s.nsqd.Store(&map[string]*offset{})
@@ -71,7 +74,8 @@ func (s *ClockSkew) Delay(r events.Receipt) time.Duration {
 	return max(0, raw)
 }
 
-// Learn updates the estimate for the nsqd r.Via from a canary of this process, sent at sent.
+// Learn updates the estimate for the nsqd r.Via from a canary of this process: r is the receipt of the canary, and sent is when the
+// process sent it.
 func (s *ClockSkew) Learn(r events.Receipt, sent time.Time) {
 	trip := r.ReceivedAt.Sub(sent)
 	if trip < 0 { // a forged canary

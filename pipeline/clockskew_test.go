@@ -20,13 +20,13 @@ type broker struct {
 	skew  *pipeline.ClockSkew
 }
 
-// receipt returns the receipt of a message that arrives now, after nsqd has kept it for this long.
+// receipt returns the receipt of a message that arrives now, after nsqd has kept it for the time kept.
 func (b *broker) receipt(kept time.Duration) events.Receipt {
 	now := time.Now()
 	return events.Receipt{Via: b.addr, PublishedAt: now.Add(b.ahead - kept).Round(0), ReceivedAt: now}
 }
 
-// delay returns the delay that ClockSkew computes for a message that nsqd has kept for this long.
+// delay returns the delay that ClockSkew computes for a message that nsqd has kept for the time kept.
 func (b *broker) delay(kept time.Duration) time.Duration { return b.skew.Delay(b.receipt(kept)) }
 
 // canary makes ClockSkew learn from a canary that took the time there to reach nsqd and the time back to return.
@@ -173,8 +173,8 @@ func TestWallClockJumpChangesNothing(t *testing.T) {
 	}
 }
 
-// mustJump returns the time at with the wall clock set by the duration by, and the same monotonic reading. Package time has
-// no function for that, so it changes the seconds in the field wall of time.Time, which begin at bit 30.
+// mustJump returns the time at as it reads after the wall clock was set forward by the duration by: the monotonic reading is the same.
+// Package time has no function for that, so mustJump changes the seconds in the field wall of time.Time, which begin at bit 30.
 func mustJump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -187,7 +187,7 @@ func mustJump(t *testing.T, at time.Time, by time.Duration) time.Time {
 
 func TestDriftIsFollowed(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, b *broker) {
-		for _, perSecond := range []time.Duration{500 * time.Microsecond, -500 * time.Microsecond} { // the usual maximum of clock slewing
+		for _, perSecond := range []time.Duration{500 * time.Microsecond, -500 * time.Microsecond} { // 500 ppm, the usual maximum of clock slewing
 			for range 2 * 60 * 60 {
 				b.canary(ms, ms)
 				time.Sleep(time.Second)
@@ -218,7 +218,7 @@ func TestCanaryFromTheFutureIsIgnored(t *testing.T) {
 		b.canary(0, 0)
 		b.ahead = time.Hour
 		time.Sleep(time.Second)
-		b.canary(0, 0) // ignored if the canary from the future had been used
+		b.canary(0, 0) // would be ignored if the canary from the future had been used
 		checkDelay(t, "a message", b.delay(time.Second), time.Second, 0)
 	})
 }
@@ -248,7 +248,7 @@ func TestClockSkewConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// Delay is called for each message.
+// Delay must be fast, because it is called for each message.
 func BenchmarkClockSkewDelay(b *testing.B) {
 	skew := pipeline.NewClockSkew(time.Now())
 	var receipts []events.Receipt

@@ -4,9 +4,10 @@
 //	ticker ─▶ Ticker ─────▶ Consume(chain)
 //	channel ▶ Source ─────▶ Produce ──▶ publisher ──▶ nsqd
 //
-// A stage is a step with an Envelope as its argument; only the two ends use Watermill. All stages of a message run in one
-// handler call, one after the other, and the message is acked when the last one has succeeded. Topics between the stages
-// would lose the order, ack messages too early, and cost five times as much.
+// A stage is one step of processing an Envelope. Only the subscriber and the publisher, at the two ends, use Watermill. One handler
+// call runs all stages of a message, one after the other. The message is acked after the last stage, or after a stage that drops or
+// rejects it. A topic between two stages would lose the order of the messages, would ack a message before the stages behind the topic
+// have processed it, and would cost five times as much.
 //
 // OutcomeOf decides what the error of a stage means for the message.
 package pipeline

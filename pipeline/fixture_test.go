@@ -42,7 +42,7 @@ func mustBench(t *testing.T) *bench {
 	return b
 }
 
-// start runs the router and waits until it is running. The result stops it and waits.
+// start runs the router and waits until it is running. The function stop stops the router and waits until it has stopped.
 func (b *bench) start(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -136,7 +136,7 @@ func (i *inbox) send(body string) (acked bool) {
 	}
 }
 
-// outbox is a Watermill publisher that records the messages, or returns err.
+// outbox is a Watermill publisher that records the messages. If err is set, it returns err instead.
 type outbox struct {
 	mu     sync.Mutex
 	err    error

@@ -13,8 +13,9 @@ import (
 // flushPause is the time between two attempts to publish the messages that failed.
 const flushPause = 100 * time.Millisecond
 
-// Flush publishes through p the values that s has taken but not published, and then rest. Call it after s has stopped. It tries a
-// message that fails again after the messages behind it, until ctx ends. The error says how many messages are lost.
+// Flush publishes through p the unacked values of s, and then the values in rest. Call it after s has stopped. If a message fails,
+// Flush tries the messages behind it and then tries the failed message again, until ctx ends. The error states how many messages are
+// lost.
 func Flush[T any](ctx context.Context, p *TopicPublisher, s *Source[T], rest []T) error {
 	pending, errs := s.messages(ctx, append(s.Unacked(), rest...))
 	var cause error
@@ -44,7 +45,7 @@ func publishEach(ctx context.Context, p *TopicPublisher, messages []*message.Mes
 	return failed, cause
 }
 
-// messages encodes values. It returns an error for each value that cannot be encoded.
+// messages returns values as messages, encoded. It returns an error for each value that cannot be encoded.
 func (s *Source[T]) messages(ctx context.Context, values []T) (messages []*message.Message, errs []error) {
 	for _, v := range values {
 		id := ""
@@ -61,7 +62,7 @@ func (s *Source[T]) messages(ctx context.Context, values []T) (messages []*messa
 	return messages, errs
 }
 
-// sleep reports whether ctx still holds after d.
+// sleep waits for d. It reports false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

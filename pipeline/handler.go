@@ -17,11 +17,11 @@ import (
 // handler passes the messages of one subscription through a chain.
 type handler struct {
 	chain      Chain
-	counters   []*stageCounters // parallel to chain
+	counters   []*stageCounters // counters[i] belongs to chain[i]
 	metrics    *Metrics
 	quarantine *Quarantine
 	skew       *ClockSkew
-	log        *zap.Logger // at most one message a minute
+	log        *zap.Logger // logs the same text at most once a minute
 }
 
 func newHandler(chain Chain, m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) *handler {
@@ -33,8 +33,8 @@ func newHandler(chain Chain, m *Metrics, q *Quarantine, skew *ClockSkew, log *za
 	return h
 }
 
-// handle is a message.NoPublishHandlerFunc: nil acks, an error nacks. A Watermill message may represent several NSQ messages,
-// each with its own outcome.
+// handle is a message.NoPublishHandlerFunc: Watermill acks the message if handle returns nil, and nacks it if handle returns an error.
+// A Watermill message can represent several NSQ messages, each with its own outcome.
 func (h *handler) handle(msg *message.Message) error {
 	ctx := msg.Context()
 	batch := nsqpubsub.BatchFromContext(ctx)
@@ -42,7 +42,7 @@ func (h *handler) handle(msg *message.Message) error {
 		now := time.Now()
 		return h.process(ctx, &Envelope{Payload: msg.Payload, Receipt: events.Receipt{PublishedAt: now, ReceivedAt: now}})
 	}
-	env := new(Envelope) // one for all messages, because no stage keeps it
+	env := new(Envelope) // one Envelope for all messages, because no stage keeps it
 	for i := range batch {
 		d := &batch[i]
 		*env = Envelope{Payload: d.Body, Receipt: events.Receipt{Via: d.NSQD, PublishedAt: d.Timestamp, ReceivedAt: time.Now()}}
@@ -58,8 +58,8 @@ func (h *handler) handle(msg *message.Message) error {
 	return nil
 }
 
-// process passes one message through the chain. It returns an error if the message must be delivered again. A message that
-// makes a stage panic is rejected, because NSQ would deliver it without end.
+// process passes one message through the chain. It returns an error if the message must be delivered again. If a stage panics, process
+// rejects the message, because NSQ would deliver it again without end.
 func (h *handler) process(ctx context.Context, env *Envelope) error {
 	defer func() {
 		if p := recover(); p != nil {

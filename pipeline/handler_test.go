@@ -16,7 +16,7 @@ import (
 func TestConsume(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		err   error // of the middle stage
+		err   error // error of the middle stage
 		acked bool
 		want  string // outcome of the middle stage
 	}{

@@ -8,19 +8,19 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// ErrClosed is returned by Subscribe after Close.
+// ErrClosed is the error of Subscribe after Close.
 var ErrClosed = errors.New("pipeline: subscriber closed")
 
-// localSubscriber is the part of a Watermill subscriber that Ticker and Source share: goroutines that end when their context
-// ends or Close is called. Close waits for them.
+// localSubscriber is the part of a Watermill subscriber that Ticker and Source share: goroutines that end when their context ends or
+// Close is called. Close waits for the goroutines.
 type localSubscriber struct {
 	mu      sync.Mutex
-	running sync.WaitGroup // grows under mu and while not closed
+	running sync.WaitGroup // the goroutines; added under mu, and only while closed is false
 	cancels []context.CancelFunc
 	closed  bool
 }
 
-// start runs produce in a goroutine and closes its channel when it returns.
+// start runs produce in a goroutine and returns the channel out of produce. It closes the channel when produce returns.
 func (s *localSubscriber) start(ctx context.Context, produce func(ctx context.Context, out chan<- *message.Message)) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +50,7 @@ func (s *localSubscriber) Close() error {
 	return nil
 }
 
-// deliver sends one message and waits for its ack or nack. It reports whether it was acked.
+// deliver sends one message and waits for its ack or nack. It reports whether the message was acked.
 func deliver(ctx context.Context, out chan<- *message.Message, id string, payload []byte) bool {
 	ctx, cancel := context.WithCancel(ctx) // ends with the message, as Watermill's handlers expect
 	defer cancel()
@@ -65,7 +65,7 @@ func deliver(ctx context.Context, out chan<- *message.Message, id string, payloa
 	case <-msg.Nacked():
 	case <-ctx.Done():
 	}
-	select { // if the message was acked and ctx has ended, the select above may choose either
+	select { // if the message was acked and ctx has ended, the select above may choose either case
 	case <-msg.Acked():
 		return true
 	default:

@@ -20,7 +20,8 @@ func NewLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 100), zap.InfoLevel}
 }
 
-// routerLogger returns a logger for Watermill's router, whose info messages are about its internals.
+// routerLogger returns a logger for Watermill's router. It logs the router's info messages at level debug, because they are about the
+// router's internals.
 func routerLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 2), zap.DebugLevel}
 }
@@ -58,7 +59,7 @@ func zapFields(fields watermill.LogFields) []zap.Field {
 	out := make([]zap.Field, 0, len(fields)+1)
 	for k, v := range fields {
 		if _, isMessages := v.(message.Messages); isMessages {
-			continue // a slice of pointers
+			continue // a log message would only show the pointers in the slice
 		}
 		out = append(out, zap.Any(k, v))
 	}

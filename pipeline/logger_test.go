@@ -19,7 +19,7 @@ func TestLogger(t *testing.T) {
 		name   string
 		write  func(watermill.LoggerAdapter)
 		level  zapcore.Level
-		fields map[string]any // nil: nothing is logged
+		fields map[string]any // nil if nothing is logged
 	}{
 		{"error", func(l watermill.LoggerAdapter) { l.Error("m", errors.New("busy"), fields) },
 			zap.ErrorLevel, map[string]any{"topic": "t", "count": int64(3), "error": "busy"}},

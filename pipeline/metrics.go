@@ -44,7 +44,7 @@ func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 	if err := metric.Register(to, "pipeline", m.stages, m.rejected, m.unknown, m.unpublishable, m.queueDelay); err != nil {
 		return nil, err
 	}
-	for _, r := range events.Reasons() { // rate() needs a series that begins at 0
+	for _, r := range events.Reasons() { // Prometheus' rate() needs a series that begins at 0
 		m.rejected.WithLabelValues(string(r))
 	}
 	return m, nil

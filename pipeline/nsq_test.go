@@ -20,7 +20,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// overNSQ is a router with a real nsqd. It passes topic t through a chain in batches, and publishes rejected messages to t.invalid.
+// overNSQ is a router with a real nsqd. It passes the messages of topic t through a chain in batches, and publishes rejected messages
+// to t.invalid.
 type overNSQ struct {
 	*bench
 	addr      string
@@ -110,7 +111,7 @@ func TestReceipt(t *testing.T) {
 	t.Error("no delay histogram")
 }
 
-// One handler call processes a batch of NSQ messages; only those that failed are delivered again.
+// One handler call processes a batch of NSQ messages; only the messages that failed are delivered again.
 func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
 	t.Parallel() // nsqd needs five seconds to requeue
 	const messages = 60
@@ -156,7 +157,8 @@ func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
 	}
 }
 
-// A body near nsqd's size limit exceeds the limit in base64. Its copy must not block the copies behind it.
+// The copy of a body near nsqd's size limit exceeds the limit, because the body is in base64 there. This copy must not block the copies
+// behind it.
 func TestHugeBodyDoesNotBlockQuarantine(t *testing.T) {
 	n := mustNSQ(t, pipeline.Chain{{Name: "decode", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
 		_, err := events.DecodeHeartbeat(env.Payload)

@@ -14,7 +14,7 @@ const (
 	OutcomePassed   Outcome = iota // ack
 	OutcomeDropped                 // ack, counted by reason
 	OutcomeRejected                // copied to the .invalid topic, ack, counted by reason
-	OutcomeRetried                 // nack: NSQ delivers it again, without backoff
+	OutcomeRetried                 // nack: NSQ delivers the message again, without backoff
 	outcomes
 )
 

@@ -34,7 +34,7 @@ type path struct {
 	out *outbox
 
 	start time.Time
-	sent  atomic.Int64 // heartbeats and leaves
+	sent  atomic.Int64 // number of heartbeats and leaves published
 	acked atomic.Int64
 }
 
@@ -59,7 +59,7 @@ func mustPath(t *testing.T) *path {
 		}
 	})
 	t.Cleanup(func() { cancel(); running.Wait() })
-	p.bench.start(t) // stops before the registry
+	p.bench.start(t) // cleanup functions run in reverse order, so the router stops before the registry
 	return p
 }
 
@@ -68,7 +68,7 @@ type server struct {
 	port        int
 	seq         uint64
 	incarnation int64
-	last        time.Time // last heartbeat or leave
+	last        time.Time // when the server published its last heartbeat or leave
 }
 
 // publish publishes a message of the server and counts whether it was acked.
@@ -90,7 +90,8 @@ func (p *path) publish(s *server, kind events.Kind) {
 	}()
 }
 
-// beat runs a server that publishes a heartbeat each interval, plus or minus a tenth, until ctx ends. It returns the server then.
+// beat runs a server that publishes a heartbeat each interval, plus or minus a tenth, until ctx ends. Then the returned channel
+// receives the server.
 func (p *path) beat(ctx context.Context, port int) <-chan *server {
 	done := make(chan *server, 1)
 	go func() {
@@ -113,7 +114,7 @@ func (p *path) beat(ctx context.Context, port int) <-chan *server {
 type emitted struct {
 	typ events.Type
 	id  string
-	at  time.Time // of the transition
+	at  time.Time // time of the transition
 }
 
 func (p *path) mustEvents(t *testing.T) []emitted {
@@ -186,7 +187,7 @@ func TestPathEmitsRegisteredSuspectedExpiredAndLeft(t *testing.T) {
 	})
 }
 
-// checkEvent fails unless got is at that time or within late after it. Event times are truncated to milliseconds.
+// checkEvent fails unless got has this type and id, and a time from at to at + late. Event times are truncated to milliseconds.
 func checkEvent(t *testing.T, got emitted, typ events.Type, id string, at time.Time, late time.Duration) {
 	t.Helper()
 	if d := got.at.Sub(at.Truncate(time.Millisecond)); got.typ != typ || got.id != id || d < 0 || d > late {

@@ -16,23 +16,23 @@ import (
 
 // Limits for a flood of invalid messages.
 const (
-	quarantineRate  = 10             // copies in any second
-	quarantineQueue = 64             // copies that wait to be published; further messages are only counted
-	quarantineBody  = events.MaxBody // bytes of a body that are copied; a longer body is not a heartbeat
+	quarantineRate  = 10             // maximum number of copies in any second
+	quarantineQueue = 64             // maximum number of copies that wait to be published; further messages are only counted
+	quarantineBody  = events.MaxBody // maximum number of bytes of a body that are copied; a longer body is not a heartbeat
 	quarantineLog   = time.Minute
 )
 
-// Quarantine receives the rejected messages. It counts each one, sends at most ten in any second to Copies, and logs one a
-// minute for each reason. It never blocks.
+// Quarantine receives the rejected messages. It counts every message, sends copies of at most ten messages in any second to the channel
+// Copies, and logs at most one message per minute for each reason. It never blocks.
 type Quarantine struct {
 	rejected *prometheus.CounterVec
 	log      *zap.Logger
 	copies   chan events.Rejected
 
 	mu     sync.Mutex
-	logged map[events.Reason]time.Time // time of the last log message
+	logged map[events.Reason]time.Time // by reason: the time of the last log message
 	copied [quarantineRate]time.Time   // ring buffer: the times of the last ten copies
-	oldest int                         // index into copied
+	oldest int                         // index of the oldest time in copied
 }
 
 // NewQuarantine starts nothing.
@@ -89,8 +89,8 @@ func senderFields(h *events.Heartbeat) []zap.Field {
 	return []zap.Field{zap.String("service", h.Service), zap.String("id", h.ID), zap.String("addr", h.Addr), zap.Int64("incarnation", h.Incarnation)}
 }
 
-// admit uses the current time and not that of the receipt, because messages that are processed concurrently arrive here in any
-// order.
+// admit decides whether to log and whether to copy a message. It uses the current time and not the time of receipt: messages are
+// processed concurrently, so they are not rejected in the order of receipt.
 func (q *Quarantine) admit(r events.Reason) (toLog, toCopy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

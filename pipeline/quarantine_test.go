@@ -16,7 +16,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// flood sends a message each gap for d, in virtual time, without waiting for acks.
+// flood sends a message to in after each gap, during the time d, without waiting for acks. It must run in virtual time.
 func flood(in *inbox, gap, d time.Duration) {
 	for range d / gap {
 		go in.send("x")

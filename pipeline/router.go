@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// closeTimeout is how long Run waits for messages in flight.
+// closeTimeout is how long Run waits for messages in flight after ctx has ended.
 const closeTimeout = 5 * time.Second
 
 // Router is a Watermill router with the dependencies that its handlers share. Add handlers with unique names, then call Run
@@ -22,7 +22,7 @@ type Router struct {
 	log        *zap.Logger
 }
 
-// NewRouter starts nothing. Receipt.Delay is corrected by skew.
+// NewRouter starts nothing. The handlers compute Receipt.Delay with skew.
 func NewRouter(m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) (*Router, error) {
 	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, routerLogger(log))
 	if err != nil {
@@ -31,17 +31,18 @@ func NewRouter(m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) (*Ro
 	return &Router{router: r, metrics: m, quarantine: q, skew: skew, log: log}, nil
 }
 
-// Consume passes each message of the topic through the chain. It processes messages concurrently, up to the number that from has in flight.
+// Consume passes each message of the topic through the chain. It processes messages concurrently, up to the number of messages that
+// from has in flight.
 func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
 	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce publishes each message of from to the topic, through the returned TopicPublisher. It does not close to: other handlers
-// may use it, and the caller may publish after Run.
+// Produce publishes each message of from to the topic, through the returned TopicPublisher. It does not close the publisher, because
+// other handlers can use it, and the caller can publish after Run.
 func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *TopicPublisher {
 	p := newTopicPublisher(name, topic, to, r.metrics, r.log)
 	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {
-		if p.Publish(msg) != nil { // Publish has logged it; Watermill would log a returned error for each attempt
+		if p.Publish(msg) != nil { // Publish has logged the error; Watermill would log a returned error at each attempt
 			msg.Nack()
 		}
 		return nil

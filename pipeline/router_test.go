@@ -17,7 +17,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// One router with messages, ticks and outgoing events.
+// One router processes messages and ticks, and publishes events.
 func TestRouterRunsAllHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in, out, sent := mustBench(t), newInbox(), &outbox{}, make(chan string, 10)
@@ -115,7 +115,8 @@ func TestUnackedAfterRun(t *testing.T) {
 	})
 }
 
-// In real time, because the router holds a mutex while it waits, which stops the clock of synctest.
+// This test runs in real time. The router holds a mutex while it waits for messages in flight, and goroutines that wait for a mutex
+// stop the clock of synctest.
 func TestRunWaitsForMessagesInFlight(t *testing.T) {
 	others := goleak.IgnoreCurrent()
 	b, in, started, release := mustBench(t), newInbox(), make(chan struct{}), make(chan struct{})

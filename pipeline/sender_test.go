@@ -10,7 +10,7 @@ import (
 	"rollcall/stages"
 )
 
-// The log message about a rejected heartbeat has the sender as far as the heartbeat states it.
+// The log message about a rejected heartbeat names the sender as far as the heartbeat states it.
 func TestSenderOfRejectedHeartbeatIsLogged(t *testing.T) {
 	const known = `"service":"data","id":"a","addr":"10.0.0.7:80"`
 	for reason, tt := range map[events.Reason]struct{ body, want string }{

@@ -11,8 +11,9 @@ import (
 // sourceRetry is the pause before a message that was not acked is delivered again.
 const sourceRetry = 250 * time.Millisecond
 
-// Source is a Watermill subscriber for the values of a Go channel. It delivers them in order, one at a time, each again until it
-// is acked. While no nsqd can be reached, it receives no more values from the channel.
+// Source is a Watermill subscriber for the values of a Go channel. It delivers the values in order, one at a time, and repeats each
+// value until the value is acked. It receives the next value from the channel only then: while no nsqd can be reached, the other values
+// stay in the channel.
 type Source[T any] struct {
 	ID func(T) string // returns the message id of a value, for logs; may be nil. Do not change it after Subscribe
 
@@ -28,7 +29,7 @@ func NewSource[T any](from <-chan T, encode func(T) ([]byte, error), log *zap.Lo
 	return &Source[T]{from: from, encode: encode, log: log}
 }
 
-// Subscribe delivers until ctx ends, from is closed, or Close. The topic is ignored.
+// Subscribe delivers values until ctx ends, the Go channel is closed, or Close is called. The topic is ignored.
 func (s *Source[T]) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
 	return s.start(ctx, func(ctx context.Context, out chan<- *message.Message) {
 		for {
@@ -44,7 +45,7 @@ func (s *Source[T]) Subscribe(ctx context.Context, _ string) (<-chan *message.Me
 	})
 }
 
-// send reports false if ctx ends before the message is acked.
+// send delivers v until v is acked. It reports false if ctx ends before.
 func (s *Source[T]) send(ctx context.Context, out chan<- *message.Message, v T) bool {
 	payload, err := s.encode(v)
 	if err != nil {

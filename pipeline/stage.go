@@ -12,13 +12,13 @@ import (
 // use it, and no stage may keep it.
 type Envelope struct {
 	Payload   []byte            // set by the router
-	Receipt   events.Receipt    // set by the router; ReceivedAt is the current time for all stages
+	Receipt   events.Receipt    // set by the router; all stages take ReceivedAt as the current time
 	Heartbeat *events.Heartbeat // set by the stage decode; the registry owns it after the stage register
 }
 
 // Stage is one step of processing a message. It must be safe for concurrent use.
 type Stage interface {
-	// Process returns nil to pass the message to the next stage. OutcomeOf has the meaning of errors.
+	// Process returns nil to pass the message to the next stage. OutcomeOf defines what each error means.
 	Process(ctx context.Context, env *Envelope) error
 }
 
@@ -28,13 +28,13 @@ type Named struct {
 	Stage Stage
 }
 
-// Chain is the stages for a message, in order.
+// Chain has the stages for a message, in the order of processing.
 type Chain []Named
 
-// ErrDrop matches every *DropError: the message is valid and has no effect.
+// ErrDrop matches every *DropError. The message is valid, but must have no further effect.
 var ErrDrop = errors.New("pipeline: drop")
 
-// DropError is an ErrDrop with the reason for which it is counted.
+// DropError is an ErrDrop with a reason. The metric of rejected heartbeats counts the message by this reason.
 type DropError struct{ Reason events.Reason }
 
 // Drop returns a *DropError, which ends the processing of a message without retrying it.

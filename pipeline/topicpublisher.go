@@ -13,18 +13,18 @@ import (
 	"rollcall/pipeline/outage"
 )
 
-// dropLogRate is the maximum of dropped messages that are logged in a minute. All are counted.
+// dropLogRate is how many dropped messages are logged per minute at most. All dropped messages are counted.
 const dropLogRate = 10
 
 // TopicPublisher publishes messages of one kind to one topic, and records failures. It is safe for concurrent use.
 type TopicPublisher struct {
-	kind    string // of the messages, such as events
+	kind    string // kind of the messages, for example events
 	topic   string
 	to      message.Publisher
 	counter prometheus.Counter
 	log     *zap.Logger
 
-	dropLog *zap.Logger // log, sampled
+	dropLog *zap.Logger // log, limited to dropLogRate messages per minute
 
 	outage        outage.Log
 	unpublishable atomic.Uint64
@@ -42,8 +42,8 @@ func newTopicPublisher(kind, topic string, to message.Publisher, m *Metrics, log
 	}
 }
 
-// Publish returns nil if the message is published, or if it is unpublishable: then it is dropped, counted and logged, because it
-// would block the messages behind it forever. After any other error the caller may publish it again.
+// Publish returns nil if the message is published. It also returns nil if the message is unpublishable: it drops, counts and logs such
+// a message, because the message would block the messages behind it forever. After an error the caller may publish the message again.
 func (p *TopicPublisher) Publish(msg *message.Message) error {
 	err := p.to.Publish(p.topic, msg)
 	switch {
@@ -52,7 +52,7 @@ func (p *TopicPublisher) Publish(msg *message.Message) error {
 	case nsqpubsub.Unpublishable(err):
 		p.drop(msg, err)
 		return nil
-	case msg.Context().Err() == nil: // else the caller does not wait any more
+	case msg.Context().Err() == nil: // if ctx has ended, the caller does not wait any more, and the error is no failure
 		if p.outage.Failed(time.Now(), err) {
 			p.log.Error("messages cannot be published and wait; this is logged once a minute", zap.Error(err))
 		}
@@ -75,7 +75,7 @@ func (p *TopicPublisher) drop(msg *message.Message, err error) {
 	p.dropLog.Error("message dropped: nsqd never accepts it", zap.String("id", msg.UUID), zap.Int("bytes", len(msg.Payload)), zap.Error(err))
 }
 
-// Failing returns since when publishing fails, and the last error, or zero and nil if the last publish succeeded.
+// Failing returns the time of the first failure and the last error, or zero and nil if the last publish succeeded.
 func (p *TopicPublisher) Failing() (since time.Time, err error) { return p.outage.Current() }
 
 // Unpublishable returns the number of messages that were dropped because nsqd never accepts them.

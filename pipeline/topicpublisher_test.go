@@ -22,7 +22,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// fakePublisher is a publisher that returns the error set for a body, and records the other bodies.
+// fakePublisher is a publisher that returns the error in errs for a body. It records the bodies without an error.
 type fakePublisher struct {
 	mu        sync.Mutex
 	errs      map[string]error
@@ -148,7 +148,7 @@ func (hanging) Publish(_ string, messages ...*message.Message) error {
 
 func (hanging) Close() error { return nil }
 
-// The copy of a rejected message may be too large for nsqd.
+// The copy of a rejected message can be too large for nsqd.
 func TestUnpublishableCopy(t *testing.T) {
 	small := embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }}
 	n := mustNSQWith(t, small, returning(events.Invalid(events.ReasonMeta, "x")))
@@ -157,7 +157,7 @@ func TestUnpublishableCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.start(t)
-	n.mustPublish(t, bytes.Repeat([]byte("x"), 2000)) // too large in base64
+	n.mustPublish(t, bytes.Repeat([]byte("x"), 2000)) // the copy is too large, because it contains the body in base64
 	counted := func() int { return n.count(t, "rollcall_messages_unpublishable_total", "messages", "rejected") }
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()

@@ -25,7 +25,8 @@ func NewUnknownFields(m *Metrics, log *zap.Logger) *UnknownFields {
 	return &UnknownFields{total: m.unknown, log: log}
 }
 
-// Report counts the fields of one heartbeat. Their names are not label values, because senders may invent any number of them.
+// Report counts the fields of one heartbeat. The names of the fields are not label values, because senders can invent any number of
+// names.
 func (u *UnknownFields) Report(h *events.Heartbeat, names []string) {
 	u.total.Add(float64(len(names)))
 	if u.due(time.Now()) {

@@ -8,16 +8,18 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 )
 
-// An nsqlookupd may name thousands of nsqd that do not exist, because anyone who reaches it can register an nsqd. Each attempt
-// to connect takes a file descriptor, goroutines and buffers. So a Consumer tries at most maxAttempts nsqd at once that it has
-// never reached, each for attemptTime or longer. If more are known, they take turns in the order of their addresses: a new
-// nsqd among 5000 that do not exist is reached within 2 min. Static nsqd, and those that were reached, are always tried.
+// An nsqlookupd can name thousands of nsqd that do not exist, because anyone who can connect to nsqlookupd can register an nsqd. Each
+// attempt to connect takes a file descriptor, goroutines and buffers. So a Consumer limits its attempts to connect to nsqd that it has
+// never reached: it tries at most maxAttempts of them at once, each for attemptTime or longer. If more such nsqd are known, they take
+// turns in the order of their addresses. 5000 addresses have their turns within 5000/100 * 2 s = 100 s, so a new nsqd among 5000 that
+// do not exist is reached within 2 min. The limit does not apply to static nsqd and to nsqd that the Consumer has reached before.
 const (
 	maxAttempts = 100
 	attemptTime = 2 * time.Second
 )
 
-// admit returns the known addresses to connect to now. If others wait, it ends attempts that have had their attemptTime.
+// admit returns the addresses in addrs to which the Consumer starts to connect now. If other nsqd wait, admit ends attempts that have
+// lasted for attemptTime.
 func (c *Consumer) admit(addrs []string, now time.Time) (admitted []string) {
 	var waiting []string
 	for _, addr := range addrs {
@@ -53,7 +55,7 @@ func (c *Consumer) admit(addrs []string, now time.Time) (admitted []string) {
 	return append(admitted, turns...)
 }
 
-// inTurn rotates the sorted addresses so that they begin after the one that was admitted last.
+// inTurn rotates the sorted addresses so that they begin after c.lastTurn, the address that was admitted last.
 func (c *Consumer) inTurn(addrs []string) []string {
 	i, found := slices.BinarySearch(addrs, c.lastTurn)
 	if found {
@@ -62,7 +64,7 @@ func (c *Consumer) inTurn(addrs []string) []string {
 	return slices.Concat(addrs[i:], addrs[:i])
 }
 
-// setWaiting logs when nsqd begin to wait, and when none waits any more.
+// setWaiting sets the number of waiting nsqd. It logs when the first nsqd begins to wait, and when no nsqd waits any more.
 func (c *Consumer) setWaiting(n int) {
 	before := c.waiting
 	c.waiting = n
@@ -79,7 +81,8 @@ func (c *Consumer) setWaiting(n int) {
 
 var errTooMany = errors.New("too many nsqd were never reached")
 
-// Waiting returns the number of known nsqd that wait for their turn to be tried, because too many others were never reached.
+// Waiting returns the number of known nsqd that wait for their turn, because the Consumer tries too many other nsqd that it has never
+// reached.
 func (c *Consumer) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

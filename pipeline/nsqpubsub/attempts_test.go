@@ -19,7 +19,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// mustFakeLookupd returns the address of an nsqlookupd that names these addresses.
+// mustFakeLookupd returns the address of an nsqlookupd that names the nsqd at the addresses addrs.
 func mustFakeLookupd(t testing.TB, addrs func() []string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -107,7 +107,7 @@ func TestBoundedAttemptsToNonexistentNSQD(t *testing.T) {
 				if n := runtime.NumGoroutine() - goroutines; n > 2000 {
 					t.Fatalf("%d goroutines", n)
 				}
-				if n := descriptors(t) - before; n > 1000 { // both ends of each connection are in this process
+				if n := descriptors(t) - before; n > 1000 { // two for each connection, because both ends are in this process
 					t.Fatalf("%d descriptors", n)
 				}
 			}
@@ -137,7 +137,7 @@ func TestNSQDAmongNonexistentOnesIsReached(t *testing.T) {
 			return []string{nsqd.TCPAddr()}
 		}
 		addrs := []string{nsqd.TCPAddr()}
-		for port := 1000; port < 1250; port++ { // addresses that sort before its own
+		for port := 1000; port < 1250; port++ { // these addresses sort before the address of nsqd
 			addrs = append(addrs, fmt.Sprintf("127.0.0.1:%d", port))
 		}
 		return addrs

@@ -96,7 +96,7 @@ func TestRetryRedeliversOneMessageOfABatch(t *testing.T) {
 		select {
 		case body := <-arrived:
 			got = append(got, body)
-		case <-time.After(10 * time.Second): // nsqd first checks a new channel after up to 5 s
+		case <-time.After(10 * time.Second): // nsqd looks for messages to deliver again in a new channel only after up to 5 s
 			t.Fatalf("got %q, want b twice", got)
 		}
 	}

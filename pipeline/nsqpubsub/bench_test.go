@@ -15,9 +15,9 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Each benchmark consumes b.N messages of 250 bytes from an nsqd in another process and reports the CPU time of this process for
-// a message, user and system, in microseconds. BenchmarkHandler is the baseline: a handler of go-nsq's Consumer. Compare the
-// results of one run: go test -run=^$ -bench=. -benchtime=200000x.
+// Each benchmark consumes b.N messages of 250 bytes from an nsqd in another process and reports the CPU time (user and system) of this
+// process per message, in microseconds. BenchmarkHandler is the baseline: a handler of go-nsq's Consumer. Compare only results of the
+// same run: go test -run=^$ -bench=. -benchtime=200000x.
 
 const benchInFlight = 256
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestEphemeralChannelDiffersInEachProcess(t *testing.T) {
-	legal := regexp.MustCompile(`^[.a-zA-Z0-9_-]+#ephemeral$`) // the rule of nsqd
+	legal := regexp.MustCompile(`^[.a-zA-Z0-9_-]+#ephemeral$`) // nsqd's rule for channel names
 	for _, id := range []string{"a", "apiserver1", "api-1.example_2", strings.Repeat("x", 45), strings.Repeat("y", 54)} {
 		first, second := nsqpubsub.EphemeralChannel(id), nsqpubsub.EphemeralChannel(id)
 		if first == second {

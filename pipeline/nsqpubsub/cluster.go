@@ -35,21 +35,21 @@ func (c Compression) String() string {
 	return fmt.Sprintf("Compression(%d)", int(c))
 }
 
-// Cluster describes the nsqd of a cluster and how to connect to them. At least one of NSQD and Lookupd must be set; if both are,
-// the cluster has the nsqd of both.
+// Cluster describes the nsqd of a cluster and how to connect to them. The cluster has the nsqd in NSQD and the nsqd that the nsqlookupd
+// in Lookupd name. At least one of NSQD and Lookupd must be set.
 type Cluster struct {
 	NSQD    []string // TCP addresses, host:port: the static nsqd
 	Lookupd []string // HTTP addresses of nsqlookupd, host:port or URL
 
-	TLS         *tls.Config // nil: plain TCP; else an nsqd that does not offer TLS is not used: ErrNoTLS
-	AuthSecret  string      // for an nsqd with an auth server; if TLS is set, only sent over TLS
-	Compression Compression // if nsqd does not offer it, messages are not compressed, and that is logged
+	TLS         *tls.Config // nil: plain TCP; if set, connecting to an nsqd that does not offer TLS fails with ErrNoTLS
+	AuthSecret  string      // sent to an nsqd that has an auth server; if TLS is set, sent only over TLS
+	Compression Compression // if nsqd does not offer the compression, messages are not compressed, and a log message says so
 
-	LookupdPollInterval time.Duration // default 1 s, plus or minus a tenth
-	LookupdPollTimeout  time.Duration // default 2 s
-	ForgetAfter         time.Duration // when an nsqd that is neither named nor connected is forgotten, default 60 s
+	LookupdPollInterval time.Duration // time between two queries of an nsqlookupd, plus or minus a tenth; default 1 s
+	LookupdPollTimeout  time.Duration // maximum duration of a query; default 2 s
+	ForgetAfter         time.Duration // an nsqd without a connection is forgotten when no nsqlookupd has named it for this time; default 60 s
 
-	UserAgent string // default: go-nsq's
+	UserAgent string // default: the user agent of go-nsq
 	ClientID  string // default: the short host name
 }
 
@@ -84,7 +84,7 @@ func (c *Cluster) Validate() error {
 	)
 }
 
-// Addresses returns the addresses in NSQD and then those in Lookupd, as host:port, without invalid ones.
+// Addresses returns the addresses in NSQD, followed by the addresses in Lookupd, all as host:port. It omits invalid addresses.
 func (c *Cluster) Addresses() []string {
 	var addrs []string
 	for _, addr := range c.NSQD {

@@ -38,7 +38,7 @@ func TestRoundTripByConnectionSettings(t *testing.T) {
 	rows := map[string]struct {
 		tune    func(*nsqd.Options)
 		cluster nsqpubsub.Cluster
-		stats   string // in nsqd's statistics of the connection
+		stats   string // text that nsqd's statistics of the connection contain
 	}{
 		"plain":                {nil, nsqpubsub.Cluster{}, `"tls":false`},
 		"TLS":                  {withTLS, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}}, `"tls":true`},

@@ -19,26 +19,26 @@ import (
 type ConsumerConfig struct {
 	Cluster
 	Topic   string
-	Channel string // consumers of one channel share its messages; "…#ephemeral" is deleted with its last consumer
+	Channel string // consumers of one channel share its messages; nsqd deletes a channel "…#ephemeral" when its last consumer disconnects
 
-	// MaxInFlight limits the messages handled at once. Each nsqd gets an equal share, at least one. Default 256, or 64 for each
+	// MaxInFlight limits the messages handled at once. Each nsqd gets an equal share, at least one message. Default 256, or 64 for each
 	// nsqd if that is more.
 	MaxInFlight int
 
-	// Batch is the maximum number of messages that one goroutine handles together; it does not wait for a batch to fill.
+	// Batch is the maximum number of messages that one goroutine handles together. The goroutine does not wait for a batch to fill.
 	// Default 1. There are MaxInFlight/Batch goroutines, and a slow message delays its batch.
 	Batch int
 
-	// Initialize consumes from every nsqd, which creates topic and channel there. Otherwise the Consumer uses the static nsqd
-	// and those that have the topic.
+	// Initialize makes the Consumer subscribe to every nsqd of the cluster, which creates the topic and the channel there. Without
+	// Initialize, the Consumer subscribes to the static nsqd and to the nsqd that have the topic according to nsqlookupd.
 	Initialize bool
 
-	// RequeueDelay is the time before a failed message is delivered again, default 100 ms. nsqd checks for such messages every
-	// 100 ms, but in a new channel only after up to 5 s.
+	// RequeueDelay is the time before a failed message is delivered again, default 100 ms. Every 100 ms, nsqd looks for messages to
+	// deliver again, but in a new channel it begins only after up to 5 s.
 	RequeueDelay time.Duration
 
-	HeartbeatInterval time.Duration // default 5 s; with 1 s a pause of 6 s loses messages of an ephemeral channel
-	ReadTimeout       time.Duration // silence after which a connection is lost, default 12 s
+	HeartbeatInterval time.Duration // default 5 s; a pause of this process for two intervals can lose messages of an ephemeral channel
+	ReadTimeout       time.Duration // time after which a connection on which nothing arrives is lost, default 12 s
 	Logger            watermill.LoggerAdapter
 }
 
@@ -84,16 +84,16 @@ func (c *ConsumerConfig) validateAnyTopic() error {
 // Handler handles a message. It must return when ctx ends. It may use d until it returns, and d.Body afterwards.
 type Handler func(ctx context.Context, d *Delivery) error
 
-// BatchHandler handles between one and ConsumerConfig.Batch messages. It must return when ctx ends. If it returns nil, the
-// messages are finished, except those on which it called Retry; if it returns an error, all are delivered again.
+// BatchHandler handles between one and ConsumerConfig.Batch messages. It must return when ctx ends. If it returns nil, the messages are
+// finished, except those on which it called Retry; if it returns an error, all messages of the batch are delivered again.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// queueSize is the number of messages that may wait for a handler. It is larger than the number that may be in flight, so that
-// go-nsq responds to nsqd's heartbeats while all handlers are busy.
+// queueSize is the minimum number of messages that can wait for a handler. All messages in flight fit into the queue (by default, for
+// up to 64 nsqd), so that go-nsq responds to nsqd's heartbeats while all handlers are busy.
 const queueSize = 4096
 
-// Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutine, unlike
-// in go-nsq's Consumer, which waits for one nsqd before it tries the next.
+// Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutine. go-nsq's
+// Consumer instead waits for one nsqd before it tries the next nsqd.
 type Consumer struct {
 	cfg       ConsumerConfig
 	conf      *nsq.Config
@@ -101,16 +101,16 @@ type Consumer struct {
 
 	ran      atomic.Bool
 	queue    chan *nsq.Message
-	running  sync.WaitGroup // goroutines of conns and open connections, which send on queue
+	running  sync.WaitGroup // the goroutines of conns, and the open connections; only these send on queue
 	handlers sync.WaitGroup
-	handling int // number of handlers; only used by the goroutine of discovery
+	handling int // number of handler goroutines; only the goroutine of discovery uses it
 
 	settled    chan struct{} // closed when every nsqlookupd has responded or failed
 	settleOnce sync.Once
 
 	mu       sync.Mutex
 	conns    map[string]*consumerConn // by address
-	waiting  int                      // number of known nsqd that are not tried now
+	waiting  int                      // number of known nsqd that wait for their turn: see Waiting
 	lastTurn string                   // the address that was admitted last
 }
 
@@ -139,10 +139,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// Run consumes until ctx ends, and returns nil when its goroutines and handlers have ended; messages that they have not
-// finished are delivered again. If a handler returns nil, the message is finished; if it returns an error, the message is
-// delivered again after RequeueDelay, which does not delay others. An attempt to connect to a hung nsqd may continue after Run
-// has returned, for at most ReadTimeout. Run can be called once.
+// Run consumes until ctx ends. It returns nil when its goroutines and handlers have ended; NSQ then delivers unfinished messages again.
+// If h returns nil, the message is finished. If h returns an error, the message is delivered again after RequeueDelay; other messages
+// are not delayed. An attempt to connect to a hung nsqd can continue after Run has returned, for at most ReadTimeout and one second to
+// dial. Run can be called once; a second call returns an error.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	return c.RunBatches(ctx, func(ctx context.Context, batch []Delivery) error {
 		for i := range batch {
@@ -202,12 +202,12 @@ func (c *Consumer) startConn(ctx context.Context, addr string) *consumerConn {
 	return n
 }
 
-// handle handles messages until the queue is closed. After ctx has ended, it requeues them.
+// handle handles messages until the queue is closed. After ctx has ended, it requeues the messages instead.
 func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
 	messages := make([]*nsq.Message, 0, c.cfg.Batch)
 	for m := range c.queue {
 		messages = c.fill(append(messages[:0], m))
-		batch := make([]Delivery, len(messages)) // not reused: the context of a message may be used after its handling
+		batch := make([]Delivery, len(messages)) // a new slice for each batch, because the context of a message can be used after its handling
 		for i, m := range messages {
 			batch[i] = Delivery{
 				ID:        m.ID,
@@ -250,7 +250,7 @@ func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
 	return messages
 }
 
-// awaitConns waits until each known nsqd has been tried once or ctx ends.
+// awaitConns waits until the Consumer has tried each known nsqd once, or ctx ends.
 func (c *Consumer) awaitConns(ctx context.Context) {
 	select {
 	case <-c.settled:
@@ -267,10 +267,11 @@ func (c *Consumer) awaitConns(ctx context.Context) {
 	}
 }
 
-// Reconnect replaces the connection to one nsqd, given by its address as Nodes lists it, or ends the attempt to connect. The new
-// connection does not wait for the old one to close. Messages in flight on the old connection are finished on it if possible,
-// or delivered again; those that never arrived are delivered again after nsqd's message timeout. Reconnect does not block, and
-// does nothing for an nsqd that is not known.
+// Reconnect replaces the connection to one nsqd, given by its address as Nodes lists it. If the Consumer is trying to connect to the
+// nsqd, Reconnect ends this attempt and begins a new one. The new connection does not wait for the old connection to close. Messages in
+// flight on the old connection are finished on that connection if possible, else delivered again. Messages that nsqd has sent but that
+// never arrived are delivered again after nsqd's message timeout. Reconnect does not block. It does nothing for an nsqd that is not
+// known.
 func (c *Consumer) Reconnect(nsqd string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -143,7 +143,7 @@ func TestFailedMessageIsRedeliveredWithoutDelayingOthers(t *testing.T) {
 		mustPublish(t, p, "good")
 	}
 	fixture.Eventually(t, 2*time.Second, "the good messages are handled", func() bool { return good.Load() == 500 })
-	// More than the five attempts after which go-nsq gives up by default.
+	// By default, go-nsq gives up after five attempts; this package must not.
 	fixture.Eventually(t, 10*time.Second, "message 7 is retried more often than five times", func() bool { _, ok := attempts.Load(7); return ok })
 }
 

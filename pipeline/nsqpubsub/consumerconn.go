@@ -21,30 +21,30 @@ const reconnectDelay = 500 * time.Millisecond
 //	connect --ok--> subscribe --OK--> connected --error, silence--> lost --delay--> connect
 //	   \---------------- error -----------------------------------/
 //
-// Reconnect leads from every state to connect, at once. The old connection closes while the new one is made.
+// Reconnect leads from every state to connect, at once. The old connection closes while the new connection is made.
 type consumerConn struct {
 	c      *Consumer
 	addr   string
 	dialer *dialer
 
-	alive context.Context // ends with Run, or when the nsqd is no longer known
+	alive context.Context // ends when the context of Run ends, or when the nsqd is no longer known
 	end   context.CancelFunc
 
 	tried    chan struct{} // closed when the first attempt has succeeded or failed
 	triedOne sync.Once
 
-	maxInFlight atomic.Int64 // messages that nsqd may send before any is finished
+	maxInFlight atomic.Int64 // number of messages that nsqd may send before any is finished
 	resized     chan struct{}
 
-	reached     atomic.Bool // it was connected at some time
+	reached     atomic.Bool // whether the Consumer was connected to this nsqd at some time
 	created     time.Time
 	received    atomic.Uint64
-	lastMessage atomic.Int64 // nanoseconds since created; 0 if no message has arrived
+	lastMessage atomic.Int64 // when the last message arrived, in nanoseconds since created; 0 if no message has arrived
 
 	mu          sync.Mutex
-	cancel      context.CancelFunc // ends the current connection, or the pause before the next one
+	cancel      context.CancelFunc // ends the current connection, or the pause before the next connection
 	current     *delegate          // nil while there is no connection
-	connectedAt time.Time          // of current; zero until it has subscribed
+	connectedAt time.Time          // when current subscribed; zero until then
 
 	outage outage.Log
 }
@@ -64,7 +64,7 @@ func (n *consumerConn) run() {
 	}
 }
 
-// connectOnce connects, receives messages until the connection is lost, and pauses. reconnect ends it early.
+// connectOnce connects, receives messages until the connection is lost, and pauses. A call of reconnect ends any of these steps early.
 func (n *consumerConn) connectOnce() {
 	ctx, cancel := context.WithCancel(n.alive)
 	defer cancel()
@@ -75,7 +75,7 @@ func (n *consumerConn) connectOnce() {
 	if ctx.Err() != nil {
 		return
 	}
-	if n.outage.Failed(time.Now(), err) && (n.reached.Load() || n.c.Waiting() == 0) { // else thousands of nsqd may fail
+	if n.outage.Failed(time.Now(), err) && (n.reached.Load() || n.c.Waiting() == 0) { // while nsqd wait, thousands that do not exist can fail
 		n.log().Error("no connection to nsqd", err, nil)
 	}
 	n.markTried()
@@ -88,8 +88,8 @@ func (n *consumerConn) reconnect() {
 	n.cancel()
 }
 
-// connect connects and subscribes. It returns when the connection is lost or ctx ends. Handlers may still have messages of
-// the connection then; it is closed when they have finished.
+// connect connects and subscribes. It returns when the connection is lost or ctx ends. If ctx ends, handlers can still have messages of
+// the connection; retire closes the connection when the handlers have finished.
 func (n *consumerConn) connect(ctx context.Context) error {
 	var d *delegate
 	d = newDelegate(n.receive, func(err error) { n.handleResponse(d, err) })
@@ -108,7 +108,8 @@ func (n *consumerConn) connect(ctx context.Context) error {
 	return nil
 }
 
-// subscribe subscribes and sets RDY whenever maxInFlight changes. It returns why the connection is lost, or nil when ctx ends.
+// subscribe subscribes. It sets RDY, the number of messages that nsqd may send, whenever maxInFlight changes. It returns why the
+// connection is lost, or nil when ctx ends.
 func (n *consumerConn) subscribe(ctx context.Context, d *delegate, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.Subscribe(n.c.cfg.Topic, n.c.cfg.Channel)); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -134,9 +135,9 @@ const (
 	retireDelay      = time.Second
 )
 
-// retire closes a connection that is no longer needed. It makes nsqd send no more messages. If a new connection replaces this
-// one, it waits until that has had time to subscribe: an ephemeral channel is deleted, with the messages in it, when its last
-// consumer disconnects.
+// retire closes a connection that is no longer needed. First it makes nsqd send no more messages. Then it waits for retireDelay, so
+// that a connection that replaces this connection can subscribe: nsqd deletes an ephemeral channel, with the messages in it, when its
+// last consumer disconnects. It does not wait if n.alive has ended, because no connection replaces this connection then.
 func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
 	defer conn.Close()
 	if err := conn.WriteCommand(nsq.Ready(0)); err != nil {
@@ -153,9 +154,9 @@ func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
 	_ = startClose(d, conn)
 }
 
-// startClose makes nsqd stop sending before the connection is closed. nsqd requeues a message that it sends to a closed
-// connection only after its message timeout of 60 s. It may send one more message right after it has responded, hence the
-// linger time.
+// startClose makes nsqd stop sending before the connection is closed, because nsqd requeues a message that it sends to a closed
+// connection only after its message timeout of 60 s. nsqd can send one more message right after its response CLOSE_WAIT, so startClose
+// waits for closeLinger after the response.
 func startClose(d *delegate, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.StartClose()); err != nil {
 		return err
@@ -174,8 +175,8 @@ func startClose(d *delegate, conn *nsq.Conn) error {
 	}
 }
 
-// handleResponse handles the response to SUB, the only command with a response if there is no error. nsqd closes the
-// connection after an error, except after those about a message that has timed out.
+// handleResponse handles a response of nsqd. A response without an error is the response to SUB, because nsqd responds to the other
+// commands only after an error. nsqd closes the connection after an error, except after an error about a message that has timed out.
 func (n *consumerConn) handleResponse(d *delegate, err error) {
 	if err == nil {
 		if n.subscribed(d) {
@@ -195,7 +196,7 @@ func (n *consumerConn) handleResponse(d *delegate, err error) {
 func (n *consumerConn) receive(m *nsq.Message) {
 	n.received.Add(1)
 	n.lastMessage.Store(int64(time.Since(n.created)))
-	n.c.queue <- m // handlers drain the queue until all connections are closed
+	n.c.queue <- m // does not block forever: handlers drain the queue until all connections are closed
 }
 
 func (n *consumerConn) markTried() { n.triedOne.Do(func() { close(n.tried) }) }
@@ -211,7 +212,7 @@ func (n *consumerConn) setMaxInFlight(max int) {
 	}
 }
 
-// setCurrent sets the connection of which connectedAt is the time; d may be nil.
+// setCurrent sets the current connection, which has not subscribed yet. d is nil if there is no connection.
 func (n *consumerConn) setCurrent(d *delegate) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -10,15 +10,15 @@ import (
 type ConsumerNode struct {
 	Topic       string
 	Address     string
-	Connected   bool      // subscribed, and no error since
-	Reached     bool      // it was connected at some time
-	ConnectedAt time.Time // when it subscribed, with a monotonic reading; zero while not connected
+	Connected   bool      // the connection has subscribed, and has had no error since then
+	Reached     bool      // whether the Consumer was connected to the nsqd at some time
+	ConnectedAt time.Time // when the connection subscribed, with a monotonic reading; zero while not connected
 	LastMessage time.Time // when the last message arrived, with a monotonic reading; zero if none has arrived
-	Received    uint64    // messages since Run began
-	Err         error     // of the last connection or attempt; nil while connected
+	Received    uint64    // number of messages since the nsqd became known
+	Err         error     // error of the last connection or of the last attempt to connect; nil while connected
 }
 
-// Nodes returns the nsqd to which the Consumer connects, sorted by address.
+// Nodes returns the nsqd to which the Consumer is connected or tries to connect, sorted by address.
 func (c *Consumer) Nodes() []ConsumerNode {
 	c.mu.Lock()
 	nodes := make([]ConsumerNode, 0, len(c.conns))
@@ -38,5 +38,5 @@ func (c *Consumer) Reached(nsqd string) bool {
 	return n != nil && n.reached.Load()
 }
 
-// Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd, and nil before Run.
+// Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd. It returns nil before Run.
 func (c *Consumer) Lookups() []LookupState { return c.discovery.lookups() }

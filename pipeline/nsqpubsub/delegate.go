@@ -13,7 +13,7 @@ import (
 // the Producer has a data race when it reconnects, and both hang if nsqd hangs.
 type delegate struct {
 	onMessage  func(*nsq.Message)
-	onResponse func(error) // the response to a command; nil is OK
+	onResponse func(error) // receives the response to a command: nil for OK
 
 	lost      chan error    // capacity 1: the first error of the connection
 	closeWait chan struct{} // closed when nsqd has agreed to send no more messages
@@ -30,7 +30,7 @@ func newDelegate(onMessage func(*nsq.Message), onResponse func(error)) *delegate
 	}
 }
 
-// fail records err as the reason why the connection is lost, if it is the first.
+// fail records err as the reason why the connection is lost, unless another error is recorded already.
 func (d *delegate) fail(err error) {
 	select {
 	case d.lost <- err:

@@ -11,7 +11,7 @@ type Delivery struct {
 	Body      []byte
 	Timestamp time.Time // when nsqd received the message, by its clock
 	Attempts  uint16    // number of deliveries, including this one
-	NSQD      string    // TCP address of the nsqd it came through
+	NSQD      string    // TCP address of the nsqd that has delivered the message
 
 	retry bool
 }
@@ -19,9 +19,9 @@ type Delivery struct {
 // Retry requests that this message of a batch is delivered again, even if the handler returns nil for the batch.
 func (d *Delivery) Retry() { d.retry = true }
 
-// messageContext is the context of one message: the subscription's context with the deliveries. The goroutine that waits for
-// the message's ack ends it. A context.WithCancel for each message would be slower: all of them would share one locked map
-// in the subscription's context.
+// messageContext is the context of one Watermill message: the context of the subscription, with the deliveries behind the message as a
+// value. The goroutine that waits for the ack of the message ends the context by closing done. A context.WithCancel for each message
+// would be slower, because all these contexts would share one locked map in the context of the subscription.
 type messageContext struct {
 	context.Context
 	batch []Delivery
@@ -48,9 +48,9 @@ func (c *messageContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// BatchFromContext returns the NSQ messages behind a Watermill message from Subscriber: one, or up to ConsumerConfig.Batch. Ctx
-// is the message's context or derived from it; for other contexts the result is empty. Retry may be called on the result
-// until the message is acked; nothing else in it may be changed.
+// BatchFromContext returns the NSQ messages behind a Watermill message from Subscriber: at least one and at most ConsumerConfig.Batch.
+// ctx is the context of the message or is derived from that context; for other contexts the result is empty. Retry may be called on the
+// result until the message is acked; nothing else in it may be changed.
 func BatchFromContext(ctx context.Context) []Delivery {
 	batch, _ := ctx.Value(deliveryKey{}).([]Delivery)
 	return batch

@@ -16,16 +16,16 @@ type dialer struct {
 	conf   nsq.Config // the configured settings, lowered to what nsqd allows
 	logger watermill.LoggerAdapter
 
-	disallowed error // why a setting was lowered; nil once that is logged
-	warned     bool  // about compression that nsqd does not offer
+	disallowed error // nsqd's error for which a setting was lowered; nil once the lowered settings are logged
+	warned     bool  // whether missing compression was logged
 }
 
 func newDialer(addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *dialer {
 	return &dialer{addr: addr, conf: *conf, logger: logger}
 }
 
-// connect returns when IDENTIFY, TLS and AUTH, as configured, are done, or when ctx ends. If nsqd does not allow a setting, it
-// connects again with a lower one. The caller must close the connection; go-nsq then closes delegate.closed.
+// connect connects. It returns when IDENTIFY and, if configured, TLS and AUTH are done, or when ctx ends. If nsqd does not allow a
+// setting, connect tries again with a lower setting. The caller must close the connection; go-nsq then closes delegate.closed.
 func (d *dialer) connect(ctx context.Context, del *delegate) (*nsq.Conn, error) {
 	for {
 		conn, err := d.connectOnce(ctx, del)
@@ -35,7 +35,7 @@ func (d *dialer) connect(ctx context.Context, del *delegate) (*nsq.Conn, error) 
 	}
 }
 
-// connectOnce connects with the current settings. go-nsq cannot cancel an attempt: when ctx ends, it continues in a goroutine
+// connectOnce connects with the current settings. go-nsq cannot cancel an attempt: when ctx ends, the attempt continues in a goroutine
 // that ends within DialTimeout and ReadTimeout.
 func (d *dialer) connectOnce(ctx context.Context, del *delegate) (*nsq.Conn, error) {
 	conf := d.conf
@@ -68,8 +68,8 @@ func (d *dialer) connectOnce(ctx context.Context, del *delegate) (*nsq.Conn, err
 	}
 }
 
-// requireTLS removes the secret for AUTH from conf until the TLS handshake has succeeded, because go-nsq continues without TLS
-// if nsqd does not offer it. Once Connect has returned, the result is true if the handshake has succeeded.
+// requireTLS removes the secret for AUTH from conf until the TLS handshake has succeeded, because go-nsq continues without TLS if nsqd
+// does not offer it. After conn.Connect has returned, the result points to true if the handshake has succeeded.
 func requireTLS(conf *nsq.Config) *bool {
 	secure := new(bool)
 	if !conf.TlsV1 {
@@ -92,11 +92,11 @@ func requireTLS(conf *nsq.Config) *bool {
 }
 
 type identifyResult struct {
-	agreed *nsq.IdentifyResponse // nil if nsqd does not negotiate features
+	agreed *nsq.IdentifyResponse // the features that nsqd has agreed to; nil if nsqd does not negotiate features
 	err    error
 }
 
-// identify connects conn. It returns an error where go-nsq panics: after an empty response.
+// identify connects conn. go-nsq panics if the response to IDENTIFY is empty; identify returns an error instead.
 func identify(conn *nsq.Conn) (r identifyResult) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -19,18 +19,18 @@ import (
 	"rollcall/pipeline/outage"
 )
 
-// maxResponse is the maximum size of a response of nsqlookupd, in which an nsqd takes about 300 bytes.
+// maxResponse is the maximum size of a response of nsqlookupd: enough for 50 000 nsqd, which take about 300 bytes each.
 const maxResponse = 16 << 20
 
-// discovery finds the nsqd of a cluster: the static ones, and those that an nsqlookupd names.
+// discovery finds the nsqd of a cluster: the static nsqd, and the nsqd that an nsqlookupd names.
 type discovery struct {
 	cluster *Cluster
-	path    string // of the queries
+	path    string // URL path of the queries
 	query   string
 	logger  watermill.LoggerAdapter // may be nil
 
 	mu   sync.Mutex
-	last []LookupState // of each nsqlookupd, in the order of Cluster.Lookupd; empty before run
+	last []LookupState // last result of each nsqlookupd, in the order of Cluster.Lookupd; empty before run
 }
 
 // allNodes finds every nsqd.
@@ -41,8 +41,8 @@ func nodesOf(c *Cluster, topic string) *discovery {
 	return &discovery{cluster: c, path: "/lookup", query: url.Values{"topic": {topic}}.Encode()}
 }
 
-// run calls found with the addresses of the known nsqd until ctx ends: at once with the static ones, and then after each query
-// of an nsqlookupd. Settled reports whether every nsqlookupd has responded or failed. The calls are sequential.
+// run calls found with the addresses of the known nsqd until ctx ends: at once with the static nsqd, and then after each query of an
+// nsqlookupd. The argument settled reports whether every nsqlookupd has responded or failed. The calls of found are sequential.
 func (d *discovery) run(ctx context.Context, found func(addrs []string, settled bool)) {
 	results := make(chan lookupResult)
 	client := d.client()
@@ -83,7 +83,7 @@ func (d *discovery) once(ctx context.Context) []string {
 	return known.at(time.Now())
 }
 
-// poll queries one nsqlookupd repeatedly. Each has its own goroutine, so that a hung one does not delay the others.
+// poll queries one nsqlookupd repeatedly. Each nsqlookupd has its own goroutine, so that a hung nsqlookupd does not delay the others.
 func (d *discovery) poll(ctx context.Context, client *http.Client, i int, addr string, results chan<- lookupResult) {
 	var failing outage.Log
 	for {
@@ -115,7 +115,8 @@ func (d *discovery) logOutage(failing *outage.Log, addr string, err error) {
 	}
 }
 
-// client uses a new connection for each query: an idle one may lead to an nsqlookupd that is gone.
+// client returns an HTTP client that uses a new connection for each query, because an idle connection can lead to an nsqlookupd that is
+// gone.
 func (d *discovery) client() *http.Client {
 	return &http.Client{
 		Timeout:   d.cluster.LookupdPollTimeout,

@@ -15,15 +15,16 @@ var (
 	ErrTopic    = errors.New("nsqpubsub: invalid topic name")
 	ErrTimeout  = errors.New("nsqpubsub: no response from nsqd in time")
 
-	// ErrUnpublishable is nsqd's response to a message that it will never accept: it is too large, or its topic name is invalid.
+	// ErrUnpublishable means that nsqd has rejected a message that it will never accept: the message is too large, or its topic name is
+	// invalid.
 	ErrUnpublishable = errors.New("nsqpubsub: rejected by nsqd")
 
 	// ErrNoTLS is returned if TLS is configured and nsqd does not offer it. Only IDENTIFY was sent to that nsqd.
 	ErrNoTLS = errors.New("nsqpubsub: nsqd does not offer TLS")
 )
 
-// Unpublishable reports whether err means that the message can never be published, so that retrying is useless: the Producer or
-// an nsqd rejected it. It is also true if one of several nsqd rejected the message and the others could not be reached.
+// Unpublishable reports whether err means that the message can never be published, so that retrying is useless: the Producer or an nsqd
+// rejected the message. It is also true if one of several nsqd rejected the message and the others could not be reached.
 func Unpublishable(err error) bool {
 	for _, target := range []error{ErrUnpublishable, ErrEmpty, ErrTooLarge, ErrTopic} {
 		if errors.Is(err, target) {
@@ -41,8 +42,8 @@ func responseError(response string) error {
 	return errors.New(response)
 }
 
-// isUnpublishable reports whether a response is about the message itself, unlike a temporary error such as E_PUB_FAILED. nsqd
-// responds E_BAD_MESSAGE also if it has received only a part of the message.
+// isUnpublishable reports whether an error response is about the message itself. A temporary error such as E_PUB_FAILED is not.
+// E_BAD_MESSAGE with the text "failed to read" is not: nsqd has then received only a part of the message.
 func isUnpublishable(response string) bool {
 	switch code, what, _ := strings.Cut(response, " "); code {
 	case "E_BAD_TOPIC":

@@ -15,10 +15,10 @@ import (
 type fakeNSQD struct {
 	addr     string
 	identify []byte // response to IDENTIFY, a frame
-	reject   []byte // response to the next command, after which the connection is closed; nil: none
+	reject   []byte // response to the first command after IDENTIFY; then the connection is closed; nil: no response
 
 	mu       sync.Mutex
-	received []string // on each connection, after IDENTIFY
+	received []string // by connection: the text received after IDENTIFY
 }
 
 const (
@@ -80,7 +80,7 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 	}
 }
 
-// connections returns the number of connections, and all that they received after IDENTIFY.
+// connections returns the number of connections, and the text that all of them received after IDENTIFY.
 func (f *fakeNSQD) connections() (n int, after string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

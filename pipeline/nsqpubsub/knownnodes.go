@@ -13,14 +13,14 @@ type lookupResult struct {
 	err     error
 }
 
-// knownNodes merges the static nsqd with the results of all nsqlookupd. It keeps the last good result of an nsqlookupd that
-// fails, so that no nsqd is lost when nsqlookupd is.
+// knownNodes merges the static nsqd with the results of all nsqlookupd. It keeps the last good result of an nsqlookupd that fails, so
+// that an outage of nsqlookupd does not make nsqd unknown.
 type knownNodes struct {
 	static  []string
 	forget  time.Duration
 	last    [][]string
 	queried []bool
-	named   map[string]time.Time // when an nsqlookupd last named the nsqd
+	named   map[string]time.Time // by address: when an nsqlookupd last named the nsqd
 }
 
 func newKnownNodes(c *Cluster) *knownNodes {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	minHeartbeat = time.Second // the minimum of nsqd
+	minHeartbeat = time.Second // the shortest heartbeat interval that nsqd allows
 	maxBuffering = 200 * time.Millisecond
 
-	// idleReadTimeout is for the heartbeat interval that nsqd uses by default, 30 s.
+	// idleReadTimeout is longer than two heartbeat intervals of 30 s, which is nsqd's default.
 	idleReadTimeout = 65 * time.Second
 )
 
@@ -56,9 +56,9 @@ func nsqdDefaultIfZero(d time.Duration) string {
 	return d.String()
 }
 
-// lowerHeartbeat lowers the interval in steps of a second from 5 s on, so that it ends within a second of nsqd's maximum. nsqd
-// closes a connection after two intervals without a response: the longer the interval, the longer a pause of this process
-// that loses no messages of an ephemeral channel.
+// lowerHeartbeat lowers the interval. At 5 s and below it lowers in steps of a second, so that the result is within a second of nsqd's
+// maximum. The interval should be as long as possible: nsqd closes a connection after two intervals without a response, so with a
+// longer interval this process can pause for longer without losing messages of an ephemeral channel.
 func lowerHeartbeat(conf *nsq.Config) bool {
 	switch h := conf.HeartbeatInterval; {
 	case h <= 0:
@@ -73,7 +73,8 @@ func lowerHeartbeat(conf *nsq.Config) bool {
 	return true
 }
 
-// lowerBufferTimeout doubles the time for which nsqd may buffer messages, up to 200 ms. nsqd's default is 250 ms.
+// lowerBufferTimeout doubles the time for which nsqd may buffer messages, up to 200 ms. After that it sets 0, which means nsqd's
+// default of 250 ms.
 func lowerBufferTimeout(conf *nsq.Config) bool {
 	switch t := conf.OutputBufferTimeout; {
 	case t <= 0:

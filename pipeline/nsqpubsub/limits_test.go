@@ -16,8 +16,8 @@ import (
 func TestConnectWithinLimitsOfNSQD(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tune  func(*nsqd.Options)
-		quiet bool   // the default settings are within the limits
-		want  string // in the log message
+		quiet bool   // whether the default settings are within nsqd's limits, so that nothing is logged
+		want  string // text in the log message
 	}{
 		"none":                              {tune: func(*nsqd.Options) {}, quiet: true},
 		"--min-output-buffer-timeout=100ms": {tune: func(o *nsqd.Options) { o.MinOutputBufferTimeout = 100 * time.Millisecond }, want: "output buffer timeout"},

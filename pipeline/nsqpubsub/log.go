@@ -5,7 +5,8 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
-// clientLog receives go-nsq's log messages. None is logged as an error: this package returns or logs the errors itself.
+// clientLog receives go-nsq's log messages. No message of go-nsq is logged as an error, because this package returns or logs the errors
+// itself.
 type clientLog func(msg string, fields watermill.LogFields)
 
 func (l clientLog) Output(_ int, line string) error {
@@ -13,7 +14,8 @@ func (l clientLog) Output(_ int, line string) error {
 	return nil
 }
 
-// clientLogs maps go-nsq's levels to Watermill's. go-nsq's debug level, which has a line for each message, is disabled.
+// clientLogs returns the Watermill log function for each level of go-nsq. The dialer disables go-nsq's debug level, which has a line
+// for each message.
 func clientLogs(logger watermill.LoggerAdapter) map[nsq.LogLevel]clientLog {
 	return map[nsq.LogLevel]clientLog{
 		nsq.LogLevelDebug:   logger.Trace,

@@ -15,7 +15,7 @@ import (
 type LookupState struct {
 	Address string // as in Cluster.Lookupd
 	Named   int    // number of nsqd in the response
-	Err     error  // nil if it responded
+	Err     error  // nil if the nsqlookupd responded
 }
 
 var errNotQueried = errors.New("no response yet")
@@ -67,7 +67,7 @@ func explainFailure(err error) error {
 	return err
 }
 
-// explainStatus returns the error for a response status, or nil if the response states that no nsqd has the topic yet.
+// explainStatus returns the error for a response whose status is not 200, or nil if the response states that no nsqd has the topic yet.
 func explainStatus(path string, resp *http.Response, body io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(body, 1024))
 	if err == nil && resp.StatusCode == http.StatusNotFound && bytes.Contains(text, []byte("TOPIC_NOT_FOUND")) {

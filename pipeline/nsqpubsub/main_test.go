@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))...)
 }
 
-// runNSQD prints its address and stops when stdin is closed.
+// runNSQD runs an nsqd, prints the address of the nsqd, and stops when stdin is closed.
 func runNSQD(tcpAddr, lookupd, dataPath, memQueue string) int {
 	size, _ := strconv.ParseInt(memQueue, 10, 64)
 	cfg := embednsq.NSQDConfig{TCPAddress: tcpAddr, DataPath: dataPath, MemQueueSize: size}

@@ -7,14 +7,14 @@ type Marshaler interface {
 	Marshal(topic string, msg *message.Message) ([]byte, error)
 }
 
-// Unmarshaler decodes a delivery into a Watermill message. It must be safe for concurrent use, and may keep the delivery's body
-// but not the delivery. After an error the message is logged and dropped.
+// Unmarshaler decodes a delivery into a Watermill message. It must be safe for concurrent use, and may keep the delivery's body but not
+// the delivery. If Unmarshal returns an error, Subscriber logs the error and drops the message.
 type Unmarshaler interface {
 	Unmarshal(topic string, d *Delivery) (*message.Message, error)
 }
 
-// Plain uses the payload as the body, for NSQ clients of any kind. The UUID and metadata of a published message are lost; the
-// UUID of a received message is NSQ's message ID. A message without payload cannot be published.
+// Plain uses the payload as the body, so that NSQ clients of any kind can read it. The UUID and metadata of a published message are
+// lost; the UUID of a received message is NSQ's message ID. A message without payload cannot be published.
 type Plain struct{}
 
 // Marshal returns the payload.

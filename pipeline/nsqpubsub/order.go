@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
-// publishOrder returns all nsqd in the order in which to try them: a random one, or for Ordered always the same, with those in
-// the penalty box last. Of the nsqd that never took a message, only one is tried together with those that did, and the others
-// after them: nsqlookupd may name many nsqd that do not exist, and each may cost PublishTimeout.
+// publishOrder returns all nsqd in the order in which Publish tries them:
+//
+//	nsqd that have accepted a message at some time, together with one nsqd that has never accepted a message
+//	the other nsqd that have never accepted a message
+//	nsqd in the penalty box
+//
+// The order within each group is random, or always the same if Ordered is set. Most nsqd that have never accepted a message come late,
+// because nsqlookupd can name many nsqd that do not exist, and an attempt to publish to each of them can take PublishTimeout.
 func (p *Producer) publishOrder(now time.Time) []*producerConn {
 	var proven, untried, penalized []*producerConn
 	p.mu.Lock()
@@ -42,5 +47,5 @@ func (p *Producer) arrange(nodes []*producerConn) {
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 }
 
-// rank differs for each Producer, so that ordered Producers use different nsqd.
+// rank defines the order of nsqd if Ordered is set. It differs for each Producer, so that Producers prefer different nsqd.
 func (p *Producer) rank(addr string) uint64 { return maphash.String(p.seed, addr) }

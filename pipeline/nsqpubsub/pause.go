@@ -12,11 +12,11 @@ import (
 	"strconv"
 )
 
-// Pause is a topic or channel that an operator has paused at one nsqd. That nsqd does not deliver its messages.
+// Pause is a topic or channel that an operator has paused at one nsqd. This nsqd does not deliver the messages of the topic or channel.
 type Pause struct {
-	NSQD    string // its HTTP address
+	NSQD    string // HTTP address of the nsqd
 	Topic   string
-	Channel string // empty: the whole topic
+	Channel string // empty if the whole topic is paused
 }
 
 func (p Pause) String() string {
@@ -26,8 +26,8 @@ func (p Pause) String() string {
 	return fmt.Sprintf("channel %s of topic %s is paused at nsqd %s", p.Channel, p.Topic, p.NSQD)
 }
 
-// Paused queries each nsqd that an nsqlookupd names whether the topic or the channel is paused. It cannot query an nsqd that is
-// only in Cluster.NSQD, because the HTTP address is not known. If the error is not nil, the result may be incomplete.
+// Paused asks each nsqd that an nsqlookupd names whether the topic or the channel is paused. It cannot ask an nsqd that is only in
+// Cluster.NSQD, because the HTTP address of such an nsqd is not known. If the error is not nil, the result may be incomplete.
 func (c Cluster) Paused(ctx context.Context, topic, channel string) ([]Pause, error) {
 	c.setDefaults()
 	client := allNodes(&c).client()

@@ -15,9 +15,8 @@ import (
 	"testing"
 )
 
-// nsqdProcess is an nsqd in another process, which can be stopped, started again on the same port with the same data, and
-// paused. It is not in the test process because nsqd's Exit has a data race with its clients, which the race detector would
-// report.
+// nsqdProcess is an nsqd in another process, which can be stopped, started again on the same port with the same data, and paused. It
+// does not run in the test process, because nsqd's Exit has a data race with its clients, which the race detector would report.
 type nsqdProcess struct {
 	lookupd  string
 	data     string

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// The minimum that nsqd allows. Three missed heartbeats end the connection to a hung nsqd.
+	// The interval is the shortest that nsqd allows. Three missed heartbeats end the connection to a hung nsqd.
 	producerHeartbeat   = time.Second
 	producerReadTimeout = 3 * time.Second
 )
@@ -23,12 +23,13 @@ const (
 // ProducerConfig describes a Producer.
 type ProducerConfig struct {
 	Cluster
-	PublishTimeout time.Duration // for the response of one nsqd; then the next one is tried; default 1 s
+	PublishTimeout time.Duration // how long Publish waits for one nsqd before it tries the next nsqd; default 1 s
 	PenaltyTime    time.Duration // how long an nsqd that failed stays in the penalty box, default 5 s
-	MaxMessageSize int           // bytes, at most nsqd's --max-msg-size; default 1 MiB, as nsqd's
+	MaxMessageSize int           // maximum size of a body in bytes, at most nsqd's --max-msg-size; default 1 MiB, which is also nsqd's default
 
-	// Ordered publishes through one nsqd, which each Producer chooses at random, and through others only while that one fails. A
-	// consumer with one message in flight receives the messages in the order of Publish, except around a failure.
+	// Ordered makes the Producer publish through one nsqd, which it chooses at random, and through another nsqd only while the chosen
+	// nsqd fails. A consumer with one message in flight receives the messages in the order of Publish, except around a failure, and
+	// when the Producer chooses again because a new nsqd becomes known.
 	Ordered bool
 
 	Logger watermill.LoggerAdapter
@@ -56,13 +57,13 @@ func (c *ProducerConfig) Validate() error {
 	)
 }
 
-// Producer publishes each message to one nsqd of a cluster: to a random one, or always to the same one. It has one connection
-// to each nsqd. It is safe for concurrent use.
+// Producer publishes each message to one nsqd of a cluster: to a random nsqd, or always to the same nsqd if Ordered is set. It has at
+// most one connection to each nsqd. It is safe for concurrent use.
 type Producer struct {
 	cfg  ProducerConfig
 	conf *nsq.Config
 
-	alive context.Context // ends with Close
+	alive context.Context // ends when Close is called
 	end   context.CancelFunc
 	tasks sync.WaitGroup // discovery, and a goroutine for each nsqd
 	seed  maphash.Seed   // for the order of nsqd if Ordered is set
@@ -76,7 +77,7 @@ type Producer struct {
 
 	mu         sync.Mutex
 	closed     bool
-	publishing sync.WaitGroup // grows under mu and while not closed
+	publishing sync.WaitGroup // running calls of Publish and PublishTo; added under mu, and only while closed is false
 	nodes      map[string]*producerConn
 }
 
@@ -103,13 +104,13 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	return p, nil
 }
 
-// Publish returns nil once an nsqd has the message. It tries the nsqd in random order, those in the penalty box last, each once
-// and for at most PublishTimeout, until ctx ends. The message may be delivered more than once. If no nsqd is known, Publish
-// waits until every nsqlookupd has responded or failed.
+// Publish returns nil once an nsqd has accepted the message. It tries each nsqd once, for at most PublishTimeout, until ctx ends. The
+// order is random unless Ordered is set; nsqd in the penalty box are last. NSQ can deliver the message more than once. If no nsqd is
+// known, Publish waits until every nsqlookupd has responded or failed.
 //
-// An empty body, a body that is too large and an invalid topic return ErrEmpty, ErrTooLarge and ErrTopic, and nothing is sent,
-// because nsqd would close the connection. A message that nsqd rejects returns ErrUnpublishable. Unpublishable is true for all
-// of these. The caller must not change body afterwards, even if Publish returns an error.
+// Publish returns ErrEmpty for an empty body, ErrTooLarge for a body that is too large, and ErrTopic for an invalid topic. It sends
+// nothing then, because nsqd would close the connection. It returns ErrUnpublishable for a message that nsqd rejects. Unpublishable is
+// true for these four errors. The caller must not change body afterwards, even if Publish returns an error.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 		if ctx.Err() != nil || p.alive.Err() != nil {
 			break
 		}
-		if !Unpublishable(err) { // else the message is the cause
+		if !Unpublishable(err) { // if the error is unpublishable, the message is the cause and not the nsqd
 			n.failed(err, time.Now(), p.cfg.PenaltyTime)
 		}
 	}
@@ -235,8 +236,8 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 }
 
-// Close waits until each running Publish has finished its current attempt, and closes the connections. It returns within
-// PublishTimeout and a second; goroutines that wait for a hung nsqd end within four more seconds. Further calls do nothing.
+// Close waits until each running Publish has finished its current attempt, and closes the connections. It returns within PublishTimeout
+// and a second; goroutines that wait for a hung nsqd can continue for up to four more seconds. Further calls do nothing.
 func (p *Producer) Close() error {
 	p.closing.Do(func() {
 		p.mu.Lock()

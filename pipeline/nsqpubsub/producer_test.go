@@ -13,7 +13,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// hungDelay is the maximum duration of a publish that tries a hung nsqd first.
+// hungDelay is the maximum duration of a Publish that tries a hung nsqd first: PublishTimeout, which is 1 s by default, and 200 ms for
+// the next nsqd.
 const hungDelay = 1200 * time.Millisecond
 
 func TestHungNSQDDelaysOnePublishAndIsPenalized(t *testing.T) {

@@ -14,22 +14,22 @@ import (
 	"rollcall/pipeline/outage"
 )
 
-// producerConn publishes to one nsqd. One goroutine owns the connection, because connecting and writing block for seconds if
-// nsqd hangs; publish waits for that goroutine no longer than its time limit.
+// producerConn publishes to one nsqd. One goroutine owns the connection, because connecting and writing block for seconds if nsqd
+// hangs; publish waits for the goroutine no longer than its argument limit.
 type producerConn struct {
 	addr     string
 	dialer   *dialer
 	logger   watermill.LoggerAdapter
 	requests chan publication
 
-	alive context.Context // ends with the Producer, or when the nsqd is no longer known
+	alive context.Context // ends when the Producer is closed, or when the nsqd is no longer known
 	drop  context.CancelFunc
 
-	started   sync.Once // run, by the first publication
+	started   sync.Once // starts run when the first message is published to this nsqd
 	connected atomic.Bool
-	proven    atomic.Bool // it took a message at some time
+	proven    atomic.Bool // whether this nsqd has accepted a message at some time
 	outage    outage.Log
-	closing   sync.WaitGroup // connections; go-nsq takes 100 ms to close one
+	closing   sync.WaitGroup // connections that close; go-nsq takes 100 ms to close a connection
 
 	mu             sync.Mutex
 	penalizedUntil time.Time
@@ -38,8 +38,8 @@ type producerConn struct {
 type publication struct {
 	topic string
 	body  []byte
-	done  chan error // capacity 1: publish may have returned already
-	again bool       // it was on a connection that was lost for an unknown reason
+	done  chan error // receives the result; capacity 1, because publish may have returned already
+	again bool       // sent before, on a connection that was lost for an unknown reason: see sendQueue
 }
 
 func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *producerConn {
@@ -66,8 +66,8 @@ func (n *producerConn) run() {
 	}
 }
 
-// serve connects, publishes first and then the requests that follow, until the connection is lost. It returns the messages to
-// publish on the next connection.
+// serve connects. It publishes the messages in first and then the messages in n.requests, until the connection is lost. It returns the
+// messages to publish on the next connection.
 func (n *producerConn) serve(first []publication) (unsent []publication) {
 	responses := make(chan error, 64)
 	done := make(chan struct{})
@@ -93,7 +93,7 @@ func (n *producerConn) serve(first []publication) (unsent []publication) {
 	return q.unsent(err)
 }
 
-// publishAll publishes until the connection is lost, and returns the reason.
+// publishAll publishes the messages in q and in n.requests until the connection is lost. It returns the reason of the loss.
 func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) error {
 	for {
 		if err := q.send(); err != nil {
@@ -170,11 +170,11 @@ func (n *producerConn) penalized(now time.Time) bool {
 // ProducerNode is the state of one nsqd to which a Producer publishes.
 type ProducerNode struct {
 	Address   string
-	Penalized bool  // it is in the penalty box
-	Err       error // of the last publish to it; nil if that succeeded or there was none
+	Penalized bool  // in the penalty box
+	Err       error // error of the last Publish that failed at this nsqd; nil if none has failed, or if a later Publish succeeded
 }
 
-// Nodes returns the known nsqd, sorted by address, and none before the first Publish or PublishTo.
+// Nodes returns the known nsqd, sorted by address. No nsqd is known before the first Publish or PublishTo.
 func (p *Producer) Nodes() []ProducerNode {
 	now := time.Now()
 	p.mu.Lock()
@@ -188,8 +188,8 @@ func (p *Producer) Nodes() []ProducerNode {
 	return nodes
 }
 
-// startConn starts the goroutine of n. The first publication does that, because nsqlookupd may name thousands of nsqd of which
-// most never get a message.
+// startConn starts the goroutine of n, unless it was started before. It is called when a message is published to n and not when n
+// becomes known, because nsqlookupd can name thousands of nsqd, and most of them never get a message.
 func (p *Producer) startConn(n *producerConn) {
 	n.started.Do(func() {
 		p.mu.Lock()

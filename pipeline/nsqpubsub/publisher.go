@@ -32,8 +32,8 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	return &Publisher{producer: producer, marshaler: cfg.Marshaler}, nil
 }
 
-// Publish publishes the messages in order, each with Producer.Publish and the message's own context. It stops at the first
-// error; the messages before that one are published.
+// Publish publishes the messages in order, each with Producer.Publish and the message's own context. It stops at the first error; the
+// messages before the failed message are published.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	for _, msg := range messages {
 		body, err := p.marshaler.Marshal(topic, msg)

@@ -15,7 +15,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// node returns the state of the only nsqd.
+// node returns the state of the only nsqd, or a zero state if there is not exactly one nsqd.
 func (r *running) node() nsqpubsub.ConsumerNode {
 	if nodes := r.Nodes(); len(nodes) == 1 {
 		return nodes[0]
@@ -23,7 +23,7 @@ func (r *running) node() nsqpubsub.ConsumerNode {
 	return nsqpubsub.ConsumerNode{}
 }
 
-// Without Reconnect, the consumer would detect the failure after ReadTimeout, 12 s.
+// Without Reconnect, the consumer would detect the silent connection only after ReadTimeout, which is 12 s.
 func TestReconnectReplacesSilentConnection(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) {
 		o.MsgTimeout, o.QueueScanRefreshInterval = time.Second, 100*time.Millisecond
@@ -61,7 +61,7 @@ func TestReconnectLosesNoMessagesOfEphemeralChannel(t *testing.T) {
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
 	c.Reconnect(through.Addr)
-	for i := range messages { // before and after the new connection is ready
+	for i := range messages { // some messages before the new connection is ready, and some after that
 		mustPublish(t, p, fmt.Sprint(i))
 		<-time.After(5 * time.Millisecond)
 	}
@@ -142,7 +142,7 @@ func TestSubscriberReconnect(t *testing.T) {
 	s := mustSubscriber(t, nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
 		Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, Channel: "c#ephemeral",
 	}})
-	s.Reconnect(n.TCPAddr()) // without subscriptions
+	s.Reconnect(n.TCPAddr()) // has no effect, because there are no subscriptions yet
 	for _, topic := range []string{"t", "u"} {
 		messages, err := s.Subscribe(context.Background(), topic)
 		if err != nil {

@@ -10,15 +10,16 @@ import (
 // sendQueue has the messages that are published on one connection. nsqd responds in the order of publishing, and closes the
 // connection after an error.
 //
-// If nsqd rejects one of several messages, the connection may be reset before that response arrives. So if the connection is
-// lost for an unknown reason, each message is published once more, alone.
+// If nsqd rejects one of several messages, the connection can be reset before the error response arrives, so it is not known which
+// message nsqd rejected. If a connection with several unanswered messages is lost for an unknown reason, each of these messages is
+// published once more, alone.
 type sendQueue struct {
 	conn    *nsq.Conn
 	waiting []publication // not sent yet
-	sent    []publication // without a response yet
+	sent    []publication // sent, without a response yet
 }
 
-// send sends the waiting messages, except those that must wait for the response to another one.
+// send sends the waiting messages in order. It stops at a message that must wait for the response to another message.
 func (q *sendQueue) send() error {
 	for len(q.waiting) > 0 {
 		p := q.waiting[0]
@@ -34,7 +35,7 @@ func (q *sendQueue) send() error {
 	return nil
 }
 
-// complete completes the oldest message that was sent with nsqd's response, nil or an error, and returns the response.
+// complete passes nsqd's response, nil or an error, to the oldest message that was sent. It returns the response.
 func (q *sendQueue) complete(response error) error {
 	if len(q.sent) == 0 {
 		return fmt.Errorf("unexpected response: %w", response)
@@ -44,8 +45,8 @@ func (q *sendQueue) complete(response error) error {
 	return response
 }
 
-// reason returns why the connection was lost: the error that nsqd responded with, if there is one, because a failed write is a
-// consequence of it; else err.
+// reason returns why the connection was lost: the error response of nsqd if there is one, else err. If nsqd has responded with an
+// error, it has closed the connection, and err is only the consequence.
 func (q *sendQueue) reason(responses <-chan error, err error) error {
 	for {
 		select {
@@ -59,15 +60,15 @@ func (q *sendQueue) reason(responses <-chan error, err error) error {
 	}
 }
 
-// unsent returns the messages to publish on the next connection, after this one was lost with err. It completes the others
-// with err.
+// unsent returns the messages to publish on the next connection, after this one was lost with err. It completes the other messages with
+// err.
 func (q *sendQueue) unsent(err error) []publication {
 	left := append(q.sent, q.waiting...)
 	switch {
 	case errors.Is(err, ErrClosed):
 		completeAll(left, err)
 		return nil
-	case errors.Is(err, ErrUnpublishable): // nsqd has not read the messages after the one that it rejected
+	case errors.Is(err, ErrUnpublishable): // nsqd has not read the messages after the rejected message
 		return left
 	case len(q.sent) == 1:
 		q.sent[0].done <- err

@@ -22,20 +22,21 @@ const (
 
 // SubscriberConfig describes a Subscriber. Topic must be empty: it is an argument of Subscribe.
 //
-// If Batch is above 1, a Watermill message represents several NSQ messages, which BatchFromContext returns: most of the cost
-// of Watermill is per Watermill message. Its UUID and payload are those of the first NSQ message. Its nack makes NSQ deliver
-// all of them again. The Unmarshaler must then be Plain.
+// If Batch is above 1, a Watermill message can represent several NSQ messages, which BatchFromContext returns. This costs less, because
+// most of the cost of Watermill is per Watermill message. The UUID and the payload of the Watermill message are those of the first NSQ
+// message. A nack of the Watermill message makes NSQ deliver all its NSQ messages again. The Unmarshaler must be Plain if Batch is
+// above 1.
 type SubscriberConfig struct {
 	ConsumerConfig
 	Unmarshaler Unmarshaler // default Plain
 }
 
-// Subscriber is a message.Subscriber with one Consumer for each subscription. All use the same channel name.
+// Subscriber is a message.Subscriber with one Consumer for each subscription. All Consumers use the same channel name.
 type Subscriber struct {
 	cfg     SubscriberConfig
 	closing context.Context
 	close   context.CancelFunc
-	running sync.WaitGroup // grows under mu and while not closing
+	running sync.WaitGroup // goroutines of the subscriptions; added under mu, and only before Close
 
 	mu            sync.Mutex
 	subscriptions map[*subscription]struct{}
@@ -66,12 +67,12 @@ func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 	return s, nil
 }
 
-// Subscribe returns when each known nsqd has been subscribed to or has failed, at most after a second. The subscription then
-// also connects to nsqd that become known later. The returned channel is not buffered. It is closed after ctx has ended or
-// Close was called, when every message is acked, nacked or requeued.
+// Subscribe returns when the subscription to each known nsqd has succeeded or failed, but after at most a second. Later it also
+// subscribes to nsqd that become known then. The returned channel is not buffered. After ctx has ended or Close was called, the channel
+// is closed as soon as every message is acked, nacked or requeued.
 //
-// The context of a message is derived from ctx; BatchFromContext returns its NSQ messages. It ends when the message is acked
-// or nacked, or when the subscription ends.
+// The context of a message is derived from ctx; BatchFromContext returns the NSQ messages in it. The context ends when the message is
+// acked or nacked, or when the subscription ends.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	cfg := s.cfg.ConsumerConfig
 	cfg.Topic = topic
@@ -119,9 +120,9 @@ func (s *Subscriber) forget(sub *subscription) {
 	delete(s.subscriptions, sub)
 }
 
-// SubscribeInitialize creates topic and channel on every nsqd, so that NSQ keeps messages that are published before Subscribe.
-// It returns an error if one nsqd fails, at the latest after five seconds. An ephemeral channel is deleted again before it
-// returns.
+// SubscribeInitialize creates topic and channel on every nsqd, so that NSQ keeps messages that are published before Subscribe. It
+// returns an error if any nsqd fails or does not respond within five seconds. nsqd deletes an ephemeral channel again when
+// SubscribeInitialize disconnects.
 func (s *Subscriber) SubscribeInitialize(topic string) error {
 	if !nsq.IsValidTopicName(topic) {
 		return fmt.Errorf("%w: %q", ErrTopic, topic)
@@ -143,7 +144,7 @@ func (s *Subscriber) SubscribeInitialize(topic string) error {
 	return errors.Join(errs...)
 }
 
-// initialize subscribes and disconnects, which creates topic and channel without nsqd's HTTP address.
+// initialize subscribes and disconnects. This creates topic and channel, and does not need nsqd's HTTP address.
 func (s *Subscriber) initialize(ctx context.Context, addr, topic string) error {
 	err := subscribeOnce(ctx, addr, topic, &s.cfg.ConsumerConfig)
 	if err != nil {
@@ -256,12 +257,12 @@ func (s *subscription) run(ctx context.Context) {
 
 var errNacked = errors.New("nsqpubsub: nacked")
 
-// deliver sends a message to the channel and returns when it is acked or nacked, or when ctx ends.
+// deliver sends one Watermill message for the batch to the channel. It returns when the message is acked or nacked, or when ctx ends.
 func (s *subscription) deliver(ctx context.Context, batch []Delivery) error {
 	msg, err := s.unmarshaler.Unmarshal(s.topic, &batch[0])
 	if err != nil {
 		s.logger.Error("message dropped", err, watermill.LogFields{"topic": s.topic, "nsqd": batch[0].NSQD})
-		return nil // delivering it again would fail again
+		return nil // after another delivery, the Unmarshaler would fail again
 	}
 	mc := &messageContext{Context: ctx, batch: batch, done: make(chan struct{})}
 	defer close(mc.done)

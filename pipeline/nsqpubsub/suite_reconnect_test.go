@@ -15,9 +15,9 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// TestSuiteReconnect runs the suite's TestReconnect, which restarts nsqd twice while 100 goroutines publish. That test has a data
-// race in its list of published messages, so it cannot run under the race detector; TestNoMessageIsLostWhenNSQDRestarts
-// replaces it there.
+// TestSuiteReconnect runs the suite's TestReconnect, which restarts nsqd twice while 100 goroutines publish. TestReconnect has a data
+// race in its list of published messages, so it cannot run under the race detector; TestNoMessageIsLostWhenNSQDRestarts replaces it
+// there.
 func TestSuiteReconnect(t *testing.T) {
 	l := fixture.Lookupd(t)
 	for name, setup := range map[string]struct {
@@ -49,8 +49,8 @@ func TestSuiteReconnect(t *testing.T) {
 	}
 }
 
-// lastDelayed delays the last message of TestReconnect: the test compares the received with the published messages as soon as it
-// has received all of them, when it may not have recorded the last one as published.
+// lastDelayed delays the last message of TestReconnect. As soon as TestReconnect has received all messages, it compares them with its
+// list of published messages. Without the delay, the last message may not be in that list yet.
 type lastDelayed struct {
 	*nsqpubsub.Subscriber
 	forwarding sync.WaitGroup

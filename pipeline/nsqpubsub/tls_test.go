@@ -44,7 +44,7 @@ func TestNothingIsSentWithoutTLS(t *testing.T) {
 			}
 			fixture.Eventually(t, 5*time.Second, "five connections were tried", func() bool {
 				n, _ := f.connections()
-				return n >= 5 // the consumer has tried at least twice
+				return n >= 5 // one connection each for Publish, PublishTo and SubscribeInitialize, and at least two attempts of the consumer
 			})
 			if nodes := c.Nodes(); len(nodes) != 1 || !errors.Is(nodes[0].Err, nsqpubsub.ErrNoTLS) || nodes[0].Connected {
 				t.Errorf("the consumer reports %+v, want %v", nodes, nsqpubsub.ErrNoTLS)
@@ -62,7 +62,7 @@ func TestNothingIsSentWithoutTLS(t *testing.T) {
 	}
 }
 
-// The secret is only sent over TLS, for whatever reason the handshake fails.
+// The secret is sent only over TLS: if the handshake fails, for whatever reason, the secret is not sent.
 func TestNothingIsSentAfterFailedHandshake(t *testing.T) {
 	_, _, pool := mustCertificate(t)
 	f := mustFakeNSQD(t, append(frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":true,"auth_required":true}`), "no handshake at all"...))
@@ -96,7 +96,8 @@ func TestNothingIsSentAfterFailedHandshake(t *testing.T) {
 	}
 }
 
-// Compression is not needed for security: without it, messages are published anyway, and that is logged once.
+// Compression is not needed for security: if nsqd does not offer compression, messages are published without compression, and one log
+// message says so.
 func TestNSQDWithoutCompression(t *testing.T) {
 	for name, compression := range map[string]nsqpubsub.Compression{"snappy": nsqpubsub.Snappy, "deflate": nsqpubsub.Deflate} {
 		t.Run(name, func(t *testing.T) {

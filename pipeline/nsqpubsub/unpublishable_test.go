@@ -35,7 +35,8 @@ func TestMessageRejectedByNSQD(t *testing.T) {
 	}
 }
 
-// nsqd closes the connection after it has rejected a message, while other messages wait for their responses.
+// nsqd closes the connection after it has rejected a message, while other messages wait for their responses. The other messages must be
+// published nevertheless.
 func TestRejectedMessageDoesNotAffectOthers(t *testing.T) {
 	n := fixture.NSQD(t, embednsq.NSQDConfig{Tune: smallMessages})
 	cluster := nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}

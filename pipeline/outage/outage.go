@@ -12,7 +12,7 @@ const Every = time.Minute
 // Log records the attempts of one operation. The zero value is ready to use. It is safe for concurrent use.
 type Log struct {
 	mu     sync.Mutex
-	since  time.Time // zero: the last attempt succeeded
+	since  time.Time // when the first failure happened; zero if the last attempt succeeded
 	logged time.Time
 	err    error
 }
