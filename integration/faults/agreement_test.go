@@ -15,8 +15,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Two API servers publish events of the same deaths. Each names itself as the observer, and the ids are equal, so that a subscriber
-// handles each event once.
+// Two API servers publish events about the same deaths. The event ids of both are equal, so a subscriber handles each death once. Only the
+// observer in the events differs.
 func TestAPIServersEmitEqualEventIDs(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSite(t, 2)
@@ -32,7 +32,7 @@ func TestAPIServersEmitEqualEventIDs(t *testing.T) {
 		fixture.Sleep(300 * time.Millisecond)
 	}
 	s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, ids)
-	fixture.Sleep(2 * time.Second) // for the events of the second API server
+	fixture.Sleep(2 * time.Second) // until the events of the second API server have arrived too
 	differ := 0
 	for _, id := range ids {
 		for _, typ := range []events.Type{events.TypeSuspected, events.TypeExpired} {
@@ -52,8 +52,8 @@ func TestAPIServersEmitEqualEventIDs(t *testing.T) {
 	s.NoFalseExpiries("two API servers", one, two)
 }
 
-// publishedEvents keeps the id of every published event, by type, server and observer. Unlike subscriber.Subscriber it drops no
-// duplicates.
+// publishedEvents keeps the id of every published event, by type, server and observer. Unlike subscriber.Subscriber, publishedEvents drops
+// no duplicates.
 type publishedEvents struct {
 	mu  sync.Mutex
 	ids map[string]map[string]string

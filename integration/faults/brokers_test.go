@@ -17,7 +17,7 @@ const (
 	reconnect    = 3 * time.Second
 )
 
-// brokerSite is a site of three nsqd and a fleet, with an API server that a poller watches. Its mode is normal.
+// brokerSite is a site with a fleet, an API server, and a poller that watches the API server.
 type brokerSite struct {
 	*harness.Site
 	api    *harness.APIServer
@@ -34,7 +34,7 @@ func newBrokerSite(t *testing.T) *brokerSite {
 	return b
 }
 
-// One of three nsqd fails while the others work. The faults follow one another at one site.
+// Heartbeats arrive in time through two nsqd while the third fails. The subtests run one after the other at one site.
 func TestOneOfThreeNSQDFails(t *testing.T) {
 	t.Parallel()
 	b := newBrokerSite(t)
@@ -71,7 +71,7 @@ func TestOneOfThreeNSQDFails(t *testing.T) {
 	}
 }
 
-// awaitConnected returns the time until the API server is connected to an nsqd.
+// awaitConnected waits until the API server is connected to n, and returns how long that took.
 func (b *brokerSite) awaitConnected(t *testing.T, n *harness.Daemon) time.Duration {
 	t.Helper()
 	return b.api.Await(t, 30*time.Second, "connected to "+n.TCP, func() bool {
@@ -126,8 +126,8 @@ func TestRollingRestartOfNSQD(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "rolling restart of nsqd")
 }
 
-// While no nsqd works, a server that dies leaves the list because its port refuses connections, and no other server does. When nsqd is
-// back, its events are published in order.
+// While no nsqd works, the API server expires each server that dies, because its port refuses connections, and no other server. When the
+// nsqd work again, the API server publishes the events in order.
 func TestServersDieWhileAllNSQDAreDown(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]struct {
@@ -149,7 +149,7 @@ func TestServersDieWhileAllNSQDAreDown(t *testing.T) {
 			for _, n := range b.NSQD {
 				fault.begin(t, n)
 			}
-			fixture.Sleep(4 * time.Second) // the mode is blind now
+			fixture.Sleep(4 * time.Second) // until the mode is blind
 			var died time.Time
 			for i, server := range servers {
 				died = s.Events.MarkDead(ids[i])

@@ -17,7 +17,7 @@ func TestKilledServerExpires(t *testing.T) {
 	const (
 		kills = 24
 		limit = 8500 * time.Millisecond
-		apart = 270 * time.Millisecond // no divisor of the interval, so that each server dies at another time since its heartbeat
+		apart = 270 * time.Millisecond // no divisor of the heartbeat interval, so that the servers die at different times after their last heartbeats
 	)
 	s := harness.NewSite(t, 2)
 	a := s.StartAPI("api-1")
@@ -34,7 +34,7 @@ func TestKilledServerExpires(t *testing.T) {
 	s.NoFalseExpiries("SIGKILL of others", a)
 }
 
-// The kernel of a paused process accepts connections, and nothing responds. An address in a black hole accepts no connection.
+// The kernel accepts connections for a paused process, but the process does not respond. An address in a black hole accepts no connection.
 func TestHungServerExpires(t *testing.T) {
 	t.Parallel()
 	const (
@@ -58,7 +58,7 @@ func TestHungServerExpires(t *testing.T) {
 		} else {
 			servers[i].Kill()
 		}
-		fixture.Sleep(650 * time.Millisecond) // together an interval
+		fixture.Sleep(650 * time.Millisecond) // 8 servers x 650 ms is one heartbeat interval, so the deaths spread over the interval
 	}
 	harness.PercentileAtMost(t, "expired after SIGSTOP", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, stopped), 99, limit)
 	harness.PercentileAtMost(t, "expired in a black hole", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, lost), 99, limit)

@@ -11,8 +11,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// One server publishes 10 000 heartbeats a second, and another sender invents 20 000 servers. Other servers must not notice. The test is
-// not parallel: it needs both cores.
+// One server publishes 10 000 heartbeats a second, and another sender publishes heartbeats of 20 000 servers that do not exist. The
+// heartbeats of other servers must not be late. The test is not parallel, because it keeps both cores of a small machine busy.
 func TestHeartbeatFlood(t *testing.T) {
 	const (
 		most     = 40 // --registry.maxservers
@@ -33,14 +33,14 @@ func TestHeartbeatFlood(t *testing.T) {
 		measured.publish(t, nsqd)
 		return a.Lists(s.Servers...)
 	})
-	fixture.Sleep(3 * time.Second) // a fleet publishes many heartbeats at its start
+	fixture.Sleep(3 * time.Second) // the servers of a fleet publish more heartbeats in their first seconds than later
 
 	worst, sent, made, begun := 0.0, 0, 0, time.Now()
 	ticks := time.NewTicker(step)
 	defer ticks.Stop()
 	for n := 0; time.Since(begun) < lasts; n++ {
 		<-ticks.C
-		due := float64(time.Since(begun)) / float64(lasts) // share of all messages to be sent by now
+		due := float64(time.Since(begun)) / float64(lasts) // share of all messages that should have been sent by now
 		more, mint := int(due*rate*lasts.Seconds())-sent, int(due*invented)-made
 		harness.PublishAll(t, nsqd.HTTP, events.HeartbeatTopic, more+mint, func(i int) []byte {
 			if i < more {
@@ -65,7 +65,8 @@ func TestHeartbeatFlood(t *testing.T) {
 	}
 	t.Logf("%d heartbeats a second, %d invented servers; greatest lag_ms in the status %v", int(float64(sent)/time.Since(begun).Seconds()), made, worst)
 	fixture.Sleep(time.Second)
-	// The delays of five in a hundred may come from a busy machine. The lag in the status has no such exception.
+	// A busy machine may delay 5 % of the events, so their limit is for the 95th percentile. The limit of lag_ms in the status has no
+	// exception.
 	harness.PercentileAtMost(t, "flood: delay from a heartbeat of another server to its event", measured.delays(s.Events), 95, limit)
 	harness.AtMost(t, "flood: greatest lag_ms in the status", worst, float64(limit.Milliseconds()))
 	if !a.Lists(s.Servers...) {
@@ -80,11 +81,12 @@ func TestHeartbeatFlood(t *testing.T) {
 	harness.AtMost(t, "flood: live servers expired", expired, 0)
 }
 
-// measuredServer changes its weight with each heartbeat. The time of the updated event shows the delay of the heartbeat.
+// measuredServer is a server that changes its weight in each heartbeat, so that each heartbeat causes an updated event. The arrival of the
+// event shows the delay of the heartbeat.
 type measuredServer struct {
 	addr        string
 	incarnation int64
-	sent        []time.Time // time of each heartbeat; seq starts at 1
+	sent        []time.Time // time of each heartbeat, by seq-1
 }
 
 func (m *measuredServer) id() string { return "measured" }
@@ -105,7 +107,7 @@ func (m *measuredServer) delays(log *harness.EventLog) []time.Duration {
 	return delays
 }
 
-// Heartbeats wait in NSQ until their servers have expired.
+// A heartbeat that NSQ delivers after the server has expired does not register the server again.
 func TestStaleHeartbeatsDoNotRegister(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSite(t, 1)
@@ -114,8 +116,8 @@ func TestStaleHeartbeatsDoNotRegister(t *testing.T) {
 	s.AwaitNormal(a)
 	dead := []struct {
 		id    string
-		seq   int           // of the heartbeat that waits; the first heartbeat has 5
-		waits time.Duration // delay of that heartbeat; the server expires earlier
+		seq   int           // seq of the heartbeat that NSQ delivers late; the heartbeat that registers the server has seq 5
+		waits time.Duration // delay of the late heartbeat; the server expires before
 	}{
 		{"earlier-heartbeat", 4, 9500 * time.Millisecond},
 		{"later-heartbeat", 6, 9500 * time.Millisecond},

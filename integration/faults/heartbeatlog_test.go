@@ -13,7 +13,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// heartbeatLog subscribes to the heartbeats like an API server, and keeps the delay of each. Of duplicates only the first counts.
+// heartbeatLog subscribes to the heartbeats as an API server does, and keeps the delay of each heartbeat. If a heartbeat arrives more than
+// once, only its first arrival counts.
 type heartbeatLog struct {
 	mu       sync.Mutex
 	arrivals map[string]arrival // by server, incarnation and seq
@@ -49,7 +50,7 @@ func (l *heartbeatLog) record(_ context.Context, d *nsqpubsub.Delivery) error {
 	return nil
 }
 
-// delays returns the delays of the heartbeats sent between two times.
+// delays returns the delays of the heartbeats sent after from and before to.
 func (l *heartbeatLog) delays(from, to time.Time) []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// An operator watches the end of a server that terminates, and of one that is killed.
+// An operator watches two servers with "rollcall watch": one stops after SIGTERM, the other is killed.
 func TestServerEnds(t *testing.T) {
 	const (
 		tick  = 250 * time.Millisecond
@@ -64,7 +64,7 @@ func TestServerEnds(t *testing.T) {
 	} {
 		after := e.at.Sub(expired.LastSeen)
 		t.Logf("%s %v after the last heartbeat", e.name, after)
-		// The time of an event is rounded down to the millisecond, and its delivery takes some more.
+		// The 2 ms allow for times that are rounded down to the millisecond.
 		if after < e.least-2*time.Millisecond || after > e.most {
 			t.Errorf("%s %v after the last heartbeat, want %v to %v", e.name, after, e.least, e.most)
 		}

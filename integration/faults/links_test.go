@@ -9,7 +9,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// newLinkedSite is a site of two nsqd. The API server connects to them through links, and the data servers directly.
+// newLinkedSite returns a site of two nsqd, and the links through which the API server connects to them. Data servers connect directly.
 func newLinkedSite(t *testing.T) (*brokerSite, []*fixture.Link) {
 	t.Helper()
 	s := harness.NewSite(t, 2)
@@ -30,12 +30,12 @@ func (b *brokerSite) reception(addr string) string {
 }
 
 const (
-	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // the silence of an nsqd, a tick and a canary interval
+	silentLimit    = 2500*time.Millisecond + 250*time.Millisecond + time.Second // an nsqd is silent after 2.5 s without a message; add a tick and a canary interval
 	receivingLimit = 15 * time.Second
 )
 
-// A connection that stays open and delivers nothing is what a firewall or a lost host leaves behind. The faults follow one another at
-// one site.
+// A firewall that loses its state, or a host that is lost, leaves a connection that stays open and delivers nothing. The subtests run one
+// after the other at one site.
 func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	t.Parallel()
 	b, links := newLinkedSite(t)
@@ -71,7 +71,8 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	})
 }
 
-// awaitReception measures the time until the API server reports a reception of an nsqd.
+// awaitReception waits until the API server reports the given reception, such as silent, of the nsqd behind w. It fails the test if that
+// takes longer than limit.
 func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, reception string, limit time.Duration) {
 	t.Helper()
 	begun := time.Now()
@@ -85,7 +86,7 @@ func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, 
 	harness.AtMost(t, what+": nsqd is "+reception, time.Since(begun), limit)
 }
 
-// The faults follow one another at one site.
+// The subtests run one after the other at one site.
 func TestConnectionToNSQDFails(t *testing.T) {
 	t.Parallel()
 	b, links := newLinkedSite(t)

@@ -23,10 +23,10 @@ func TestNSQLookupdIsDown(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "nsqlookupd down")
 }
 
-// Everything starts while nsqlookupd accepts connections and does not respond. The configured list of nsqd must be enough.
+// All parts start while nsqlookupd hangs: it accepts connections and does not respond. The configured list of nsqd must be enough.
 func TestStartWhileNSQLookupdHangs(t *testing.T) {
 	t.Parallel()
-	const limit = 12 * time.Second // nsqd waits 5 s for nsqlookupd before it creates a topic, and an interval passes until the mode is normal
+	const limit = 12 * time.Second // 5 s that nsqd waits for nsqlookupd before it creates a topic, a heartbeat interval of 5 s until the mode is normal, and 2 s to spare
 	s := harness.NewSite(t, 2)
 	s.Lookupd.Signal(syscall.SIGSTOP)
 	f := harness.StartFleet(t, harness.FleetSpec{Prefix: "fleet", Servers: fleetSize, Lookupd: []string{s.Lookupd.HTTP}, NSQD: s.NSQDAddrs()})

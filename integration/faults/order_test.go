@@ -10,8 +10,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// A restart emits replaced and then registered. A subscriber that deletes on the first and adds on the second needs them in that order,
-// even with several nsqd.
+// When a server restarts, the API server emits replaced and then registered. A subscriber that deletes the server on replaced and adds it
+// on registered needs the events in this order, also if several nsqd deliver them.
 func TestEventsArriveInRevisionOrder(t *testing.T) {
 	const servers = 100
 	c := harness.NewCluster(t)
@@ -19,7 +19,7 @@ func TestEventsArriveInRevisionOrder(t *testing.T) {
 	c.StartAPI("api-1", 2)
 	seen := c.Watch()
 	next := uint64(1)
-	for incarnation, count := range []uint64{servers, 2 * servers} { // the first incarnation registers; the second emits replaced and registered
+	for incarnation, count := range []uint64{servers, 2 * servers} { // number of events: the first incarnation causes registered, the second replaced and registered
 		for i := range servers {
 			via := n1
 			if i%2 == 0 {
@@ -41,7 +41,8 @@ func TestEventsArriveInRevisionOrder(t *testing.T) {
 	}
 }
 
-// inOrder returns an error unless each revision is the one before plus one. All events must come from one API server.
+// inOrder returns an error unless the revision of each event is one more than the revision of the event before. All events must come from
+// one API server.
 func inOrder(seen []harness.LoggedEvent) error {
 	var last uint64
 	for _, s := range seen {

@@ -10,7 +10,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// A pause of the API server must not count as silence of the servers.
+// After a pause of the API server, the registry must not expire servers whose heartbeats arrived during the pause.
 func TestAPIServerPaused(t *testing.T) {
 	t.Parallel()
 	for _, lasts := range []time.Duration{6 * time.Second, 15 * time.Second, time.Minute} {
@@ -25,7 +25,7 @@ func TestAPIServerPaused(t *testing.T) {
 			fixture.Sleep(lasts)
 			b.api.Signal(syscall.SIGCONT)
 			b.api.Await(t, 5*time.Second, "it answers", b.api.Live)
-			fixture.Sleep(time.Second) // four ticks
+			fixture.Sleep(time.Second) // four ticks of 250 ms
 			harness.AtMost(t, "after "+name+": expired by the first ticks", b.api.Expired(t), 0)
 			fixture.Sleep(harness.SettleTime)
 			b.NoFalseExpiries("API server paused "+name, b.api)
@@ -34,12 +34,12 @@ func TestAPIServerPaused(t *testing.T) {
 	}
 }
 
-// The API server gets a tenth of the CPU time.
+// An API server that gets a tenth of the CPU time expires no live server.
 func TestAPIServerGetsTenthOfCPU(t *testing.T) {
 	t.Parallel()
 	const running, paused = 10 * time.Millisecond, 90 * time.Millisecond
 	b := newBrokerSite(t)
-	b.poller.Stop() // its requests would take most of the CPU time
+	b.poller.Stop() // the requests of the poller would take most of the CPU time
 	for end := time.Now().Add(harness.ShortOrLong(30*time.Second, 2*time.Minute)); time.Now().Before(end); {
 		b.api.Signal(syscall.SIGSTOP)
 		fixture.Sleep(paused)

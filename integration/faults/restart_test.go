@@ -14,14 +14,14 @@ import (
 	"rollcall/integration/harness"
 )
 
-// API servers with a snapshot file are killed. Each finds its file in another condition.
+// API servers are killed and started again. The snapshot file of each is in a different condition.
 func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
 	version := regexp.MustCompile(`"version"\s*:\s*\d+`)
 	files := []struct {
 		name  string
-		spoil func([]byte) []byte // nil leaves the file as it is
+		spoil func([]byte) []byte // changes the content of the file; nil leaves the file as it is
 	}{
 		{name: "whole"},
 		{"cut", func(b []byte) []byte { return b[:len(b)/2] }},
@@ -40,7 +40,7 @@ func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	for _, a := range apis {
 		s.AwaitNormal(a)
 	}
-	fixture.Sleep(1500 * time.Millisecond) // a change is saved within a second
+	fixture.Sleep(1500 * time.Millisecond) // until the last change is saved, which takes at most a second
 	for _, f := range files {
 		a := apis[f.name]
 		a.Kill()
@@ -79,7 +79,7 @@ func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	}
 }
 
-// warns reports whether a line of the log is a warning that contains text.
+// warns reports whether the log of a has a warning that contains text.
 func warns(a *harness.APIServer, text string) bool {
 	for line := range strings.Lines(a.Log.Text()) {
 		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, text) {
@@ -99,7 +99,7 @@ func TestAPIServerTerminates(t *testing.T) {
 	st, err := a.Status()
 	fixture.Must(t, err)
 	polled := make(chan error, 1)
-	go func() { // a request that waits for a change must not delay the end
+	go func() { // a request that waits for a change must not delay the stop of the API server
 		_, err := harness.Get[any](a.API, fmt.Sprintf("/v1/servers?wait=1m&index=%d", st.Revision))
 		polled <- err
 	}()

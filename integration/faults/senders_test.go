@@ -23,7 +23,7 @@ func TestPlainTextSendersAreListed(t *testing.T) {
 	producer.SetLoggerLevel(nsq.LogLevelMax)
 	t.Cleanup(producer.Stop)
 	fixture.Must(t, producer.Publish(events.HeartbeatTopic, []byte("10.1.2.3:8080")))
-	harness.Publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.1.2.4:8080\n") // as curl or to_nsq would
+	harness.Publish(t, n.HTTPAddr(), events.HeartbeatTopic, "10.1.2.4:8080\n") // with a line end, as curl or to_nsq would send it
 
 	fixture.Eventually(t, 2*time.Second, "both are listed", func() bool { return len(harness.Members(t, a)) == 2 })
 	for i, want := range []string{"10.1.2.3:8080", "10.1.2.4:8080"} {
@@ -35,7 +35,7 @@ func TestPlainTextSendersAreListed(t *testing.T) {
 }
 
 func TestStaleHeartbeatsOfTopicWithoutChannelDoNotRegister(t *testing.T) {
-	const stale, ttl = 12_000, 1000 // the short TTL makes heartbeats stale soon
+	const stale, ttl = 12_000, 1000 // ttl is in milliseconds; it is short, so that heartbeats soon are stale
 	c := harness.NewCluster(t)
 	n := c.StartNSQD()
 	harness.PublishAll(t, n.HTTPAddr(), events.HeartbeatTopic, stale, func(i int) []byte {
@@ -46,7 +46,7 @@ func TestStaleHeartbeatsOfTopicWithoutChannelDoNotRegister(t *testing.T) {
 
 	a := c.StartAPI("api-1", 1)
 	seen := c.Watch()
-	// nsqd drops what does not fit into the memory of an ephemeral channel. At least 10 000 messages arrive.
+	// An ephemeral channel keeps 10 000 messages in memory, and nsqd may drop the others. So at least 10 000 messages arrive.
 	fixture.Eventually(t, 20*time.Second, "the stale heartbeats have arrived", func() bool {
 		st, err := c.Client(a).Status(t.Context())
 		return err == nil && st.NSQD[0].Received >= 10_000

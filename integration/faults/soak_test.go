@@ -13,7 +13,7 @@ import (
 
 var soak = flag.Duration("soak", time.Hour, "duration of TestSoak, with -long")
 
-// Fleets come and go for long, by leave and by SIGKILL in turn. Goroutines and memory of the API server must not grow.
+// Fleets start and end for a long time, in turn by leave and by SIGKILL. The goroutines and the memory of the API server must not grow.
 func TestSoak(t *testing.T) {
 	harness.SkipUnlessLong(t)
 	t.Parallel()
@@ -21,7 +21,7 @@ func TestSoak(t *testing.T) {
 		steady = 40
 		churn  = 20
 		lives  = 12 * time.Second
-		slack  = 8 << 20 // allowed growth in bytes, or a tenth of the memory if that is more
+		slack  = 8 << 20 // allowed growth of the memory in bytes; a tenth of the memory if that is more
 	)
 	b := harness.NewSite(t, 3)
 	a := b.StartAPI("api-1")
@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 	for round := 0; time.Since(begun) < *soak || len(memory) == 0; round++ {
 		sample := sample
 		if round == 0 {
-			sample = func() {} // in the first round, caches fill
+			sample = func() {} // not measured: caches fill in the first round
 		}
 		f := b.StartFleet(fmt.Sprintf("churn-%d", round), churn)
 		harness.Every(time.Second, lives, sample)

@@ -20,11 +20,11 @@ import (
 	"rollcall/integration/harness"
 )
 
-// contender is a proxy process. All contenders have the same servers.
+// contender is a proxy process. All contenders forward to the same servers.
 type contender struct {
 	name string
 	addr string
-	path string // prefix that routes to the servers
+	path string // path prefix of the requests that the proxy forwards to the servers
 	pid  int
 }
 
@@ -69,7 +69,8 @@ func startStockProxy(tb testing.TB, servers []string) contender {
 	return c
 }
 
-// Like the others, nginx and haproxy choose random servers and keep as many connections to them. With these settings both use all cores.
+// With these settings nginx and haproxy work like the other contenders: they choose a random server, keep connections open, and use all
+// cores.
 const (
 	nginxConfig = `
 worker_processes auto;
@@ -149,7 +150,7 @@ func startHAProxy(tb testing.TB, servers []string) (contender, bool) {
 	return startContender(tb, "haproxy", addr, exec.Command(path, "-db", "-f", file)), true
 }
 
-// findDaemon also looks in folders that may be missing in PATH.
+// findDaemon returns the path of a program. It also looks in folders that may be missing in PATH.
 func findDaemon(tb testing.TB, name string) (string, bool) {
 	tb.Helper()
 	for _, file := range []string{name, "/usr/sbin/" + name, "/usr/local/sbin/" + name} {
@@ -165,7 +166,7 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 	tb.Helper()
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	p := harness.StartProcess(tb, cmd)
-	tb.Cleanup(p.Terminate) // a killed parent would leave its workers
+	tb.Cleanup(p.Terminate) // Kill would end the parent process and leave its workers
 	fixture.Eventually(tb, 5*time.Second, name+" serves", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -176,9 +177,9 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 	return contender{name: name, addr: addr, path: "/", pid: cmd.Process.Pid}
 }
 
-// cpuOf returns the CPU time of a process and its children so far, or false where /proc is missing.
+// cpuOf returns the CPU time that a process and its children have used so far. It reports false if /proc does not list the process.
 func cpuOf(pid int) (time.Duration, bool) {
-	const hertz = 100 // ticks a second in /proc/PID/stat, for every Linux kernel
+	const hertz = 100 // ticks per second in /proc/PID/stat, the same on every Linux
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, false
@@ -190,7 +191,8 @@ func cpuOf(pid int) (time.Duration, bool) {
 		if err != nil {
 			continue // the process has ended
 		}
-		// The fields after the name in brackets are: state, parent, ..., user time and system time as the 12th and 13th.
+		// Of the fields after the name in brackets, the first is the state, the second the parent, the 12th the user time and the 13th the system
+		// time.
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		id := filepath.Base(filepath.Dir(file))
 		if len(fields) < 13 || id != strconv.Itoa(pid) && fields[1] != strconv.Itoa(pid) {

@@ -20,13 +20,13 @@ import (
 const (
 	proxyRounds = 5
 	proxySpan   = time.Second
-	proxyWarm   = 300 * time.Millisecond // start of each round, in which connections open; not measured
+	proxyWarm   = 300 * time.Millisecond // time for connections to open at the start of each round; not measured
 	proxyConns  = 64
 )
 
-// BenchmarkProxy compares the CPU time that a proxy process spends on a request, and its requests a second: rollcall apiserver with its
-// default configuration, a bare httputil.ReverseProxy, and nginx and haproxy where they are installed. All proxy to the same three data
-// servers, in turns, over 64 busy connections. Clients and servers share the cores with the proxy, so compare requests a second only
+// BenchmarkProxy compares proxies by the CPU time per request and by the requests per second: rollcall apiserver with its default
+// configuration, a bare httputil.ReverseProxy, and nginx and haproxy where they are installed. All forward to the same three data servers.
+// They run in turns, each over 64 busy connections. Clients and servers share the cores with the proxy, so compare requests per second only
 // within one run.
 func BenchmarkProxy(b *testing.B) {
 	s := harness.NewSite(b, 1)
@@ -60,7 +60,8 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
-// compare reports the medians of the rounds. Ratios are to the first contender.
+// compare measures all contenders in each round, and reports the median of the rounds for each contender. Ratios compare a contender with
+// the first contender.
 func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loadClient) {
 	b.Helper()
 	cpu, rate := make(map[string][]float64), make(map[string][]float64)
@@ -80,10 +81,10 @@ func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loa
 			b.ReportMetric(harness.Median(cpu[c.name])/harness.Median(cpu[contenders[0].name]), c.name+"-cpu-ratio")
 		}
 	}
-	b.ReportMetric(0, "ns/op") // an op is all rounds
+	b.ReportMetric(0, "ns/op") // hides ns/op: an op is all rounds
 }
 
-// measure returns the CPU time of a request in microseconds, and the requests a second.
+// measure loads a proxy. It returns the CPU time per request in microseconds, and the requests per second.
 func measure(b *testing.B, c contender, h *loadClient) (perRequest, perSecond float64) {
 	b.Helper()
 	h.start(b)
@@ -102,12 +103,12 @@ func measure(b *testing.B, c contender, h *loadClient) (perRequest, perSecond fl
 	return float64((after - cpu).Microseconds()) / float64(n), float64(n) / took.Seconds()
 }
 
-// loadClient repeats one request on several connections, and does as little as possible with the responses: net/http would spend more CPU
-// time than the proxy.
+// loadClient repeats one request on several connections, and does as little as possible with the responses. It does not use net/http, which
+// would spend more CPU time than the proxy.
 type loadClient struct {
 	addr    string
 	request []byte
-	size    int // of a response, in bytes
+	size    int // expected size of a response in bytes
 	done    atomic.Int64
 	ending  atomic.Bool
 	ran     errgroup.Group

@@ -18,13 +18,13 @@ import (
 
 // API is a client of an API server, and of its proxy.
 type API struct {
-	Addr   string // of the HTTP API
+	Addr   string // address of the HTTP API
 	Proxy  string // address of the proxy
 	Client *http.Client
 	tail   func(lines int) string // returns the last lines of the log
 }
 
-// NewAPI sends no request.
+// NewAPI returns a client for the given addresses. It sends no request.
 func NewAPI(tb testing.TB, addr, proxy string, tail func(lines int) string) *API {
 	tb.Helper()
 	transport := &http.Transport{}
@@ -64,7 +64,7 @@ type Node struct {
 	Received  uint64
 }
 
-// Node returns the nsqd with an address, or the zero Node.
+// Node returns the nsqd with an address, or the zero Node if the status does not list it.
 func (s *Status) Node(addr string) Node {
 	for _, n := range s.NSQD {
 		if n.Address == addr {
@@ -101,7 +101,7 @@ func (a *API) get(path string) ([]byte, error) {
 	return body, err
 }
 
-// Get decodes the JSON that a path of the API responds with.
+// Get requests a path of the API and decodes the JSON of the response.
 func Get[T any](a *API, path string) (*T, error) {
 	body, err := a.get(path)
 	if err != nil {
@@ -111,8 +111,8 @@ func Get[T any](a *API, path string) (*T, error) {
 	return value, json.Unmarshal(body, value)
 }
 
-// Metric returns the sum of the series in /metrics whose text starts with prefix and contains every label. It fails the test if there is
-// none.
+// Metric returns the sum of the series in /metrics whose text starts with prefix and contains every label. It fails the test if there is no
+// such series.
 func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	tb.Helper()
 	sum, found := a.sum(tb, prefix, labels...)
@@ -122,7 +122,7 @@ func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	return sum
 }
 
-// Count returns the sum of the series of a counter that contain every label, or 0 if there is none.
+// Count returns the sum of the series of a counter that contain every label, or 0 if there is no such series.
 func (a *API) Count(tb testing.TB, name string, labels ...string) float64 {
 	tb.Helper()
 	sum, _ := a.sum(tb, name+"{", labels...)
@@ -158,8 +158,8 @@ func (a *API) Expired(tb testing.TB) int {
 	return int(a.Metric(tb, "rollcall_transitions_total{", `type="expired"`))
 }
 
-// Await calls holds every 20 ms until it returns true, and returns how long that took. It fails the test at once, with the last lines of
-// the log, when that takes longer than within.
+// Await calls holds every 20 ms until holds returns true, and returns how long that took. If that takes longer than within, Await fails the
+// test at once and prints the last lines of the log.
 func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
 	tb.Helper()
 	begun := time.Now()
@@ -174,7 +174,7 @@ func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func
 	return time.Since(begun)
 }
 
-// AwaitNormal waits until the mode is normal and all ids are listed.
+// AwaitNormal waits until the mode is normal and all ids are listed, and returns how long that took.
 func (a *API) AwaitNormal(tb testing.TB, within time.Duration, ids ...string) time.Duration {
 	tb.Helper()
 	return a.Await(tb, within, fmt.Sprintf("mode normal, and %d servers listed", len(ids)), func() bool {

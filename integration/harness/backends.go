@@ -21,15 +21,16 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// BackendSpec describes data servers in one process. They read each request to its end, count it, and send the same response to all.
+// BackendSpec describes data servers in one process. They read each request to its end, count it, and send the same response to every
+// request.
 type BackendSpec struct {
 	Service string
-	Addrs   []string      // one for each server
-	Lookupd []string      // HTTP addresses
-	Status  int           // of the response; default 200
-	Size    int           // of the response's body in bytes; default 100
+	Addrs   []string      // address of each server
+	Lookupd []string      // HTTP addresses of nsqlookupd
+	Status  int           // status of the response; default 200
+	Size    int           // size of the response's body in bytes; default 100
 	Resets  float64       // share of requests, 0 to 1, for which the connection is reset instead
-	Delay   time.Duration // before the response
+	Delay   time.Duration // time from the request to the response
 }
 
 func (s *BackendSpec) setDefaults() {
@@ -39,7 +40,7 @@ func (s *BackendSpec) setDefaults() {
 
 func (s BackendSpec) id(i int) string { return fmt.Sprintf("%s-%02d", s.Service, i) }
 
-// backend is the handler of all servers in the process. GET /count returns the number of other requests so far.
+// backend is the handler of all servers in the process. GET /count returns the number of requests so far, without the requests for /count.
 type backend struct {
 	spec     BackendSpec
 	body     []byte
@@ -54,7 +55,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.requests.Add(1)
 	received, err := io.Copy(io.Discard, r.Body)
 	if err != nil {
-		panic(http.ErrAbortHandler) // many servers close the connection after a broken body
+		panic(http.ErrAbortHandler) // close the connection, as many servers do after a broken body
 	}
 	if b.spec.Resets > 0 && rand.Float64() < b.spec.Resets {
 		reset(w)
@@ -84,7 +85,7 @@ func reset(w http.ResponseWriter) {
 func startChildBackend(spec BackendSpec) (string, func() error, error) {
 	spec.setDefaults()
 	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // as dataserver.Agent has it
+		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // the timeout of dataserver.Agent
 	})
 	if err != nil {
 		return "", nil, err
@@ -121,13 +122,13 @@ func startChildBackend(spec BackendSpec) (string, func() error, error) {
 	return "serves", stop, nil
 }
 
-// Backends is a process of data servers that a BackendSpec describes.
+// Backends is a process that runs the data servers of a BackendSpec.
 type Backends struct {
 	*Process
 	Spec BackendSpec
 }
 
-// StartBackends starts data servers in one process. It sets Addrs and Lookupd.
+// StartBackends starts data servers in one process. It sets spec.Addrs and spec.Lookupd.
 func (s *Site) StartBackends(servers int, spec BackendSpec) *Backends {
 	s.tb.Helper()
 	spec.setDefaults()
@@ -161,7 +162,7 @@ func (b *Backends) Requests(tb testing.TB) int {
 	return n
 }
 
-// Check is the LoadSpec.Check for these servers.
+// Check is the LoadSpec.Check for the responses of these servers.
 func (b *Backends) Check(_, server, _ string, body []byte) error {
 	if len(body) != b.Spec.Size {
 		return fmt.Errorf("%s responded with %d bytes, want %d", server, len(body), b.Spec.Size)

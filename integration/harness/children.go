@@ -17,15 +17,16 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// childEnv is the environment variable with the name of a child. A test binary that finds it set runs as that child: a process that the
-// test can pause and kill, and whose CPU time is its own.
+// childEnv is an environment variable. If it is set, a test binary runs as the child with that name. A child is a process of its own, so
+// that a test can pause it, kill it, and measure its CPU time.
 const childEnv = "TEST_ROLLCALL_CHILD"
 
-// Children are the children that a test binary can run as, by name. A child prints one line when it is ready, and ends at the end of its
-// standard input.
+// Children maps the name of each child to a function that runs the child and returns its exit code. A child prints one line when it is
+// ready, and ends when its standard input ends.
 type Children map[string]func() int
 
-// Child makes a child of a function. The function starts it, and returns the line to print and a function that stops it.
+// Child returns an entry of Children. The function start starts the child, and returns the line to print and a function that stops the
+// child.
 func Child[T any](start func(T) (line string, stop func() error, err error)) func() int {
 	return func() int { return runChild(start) }
 }
@@ -47,7 +48,7 @@ func ChildCommand(tb testing.TB, name string, spec any) *exec.Cmd {
 	text, err := json.Marshal(spec)
 	fixture.Must(tb, err)
 	cmd := exec.Command(self, string(text))
-	// Data races in nsqd.Exit are no failure of the test.
+	// nsqd.Exit has data races, which must not fail the test.
 	cmd.Env = append(os.Environ(), childEnv+"="+name, "GORACE=log_path=/dev/null exitcode=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -82,8 +83,8 @@ func runChild[T any](start func(T) (line string, stop func() error, err error)) 
 // daemonSpec describes an nsqd or nsqlookupd.
 type daemonSpec struct {
 	TCP, HTTP string
-	Data      string   // folder of an nsqd
-	Lookupd   []string // TCP addresses for an nsqd
+	Data      string   // data folder of an nsqd
+	Lookupd   []string // TCP addresses of the nsqlookupd at which an nsqd registers
 }
 
 func startChildNSQD(spec daemonSpec) (string, func() error, error) {

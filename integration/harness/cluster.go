@@ -28,11 +28,11 @@ type Cluster struct {
 	tb      testing.TB
 }
 
-// NewCluster starts the nsqlookupd.
+// NewCluster returns a Cluster with a running nsqlookupd and no nsqd.
 func NewCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	l := fixture.Lookupd(tb)
-	tb.Cleanup(http.DefaultClient.CloseIdleConnections) // before Lookupd stops
+	tb.Cleanup(http.DefaultClient.CloseIdleConnections) // runs before nsqlookupd stops
 	return &Cluster{tb: tb, Lookupd: l, NSQ: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}}
 }
 
@@ -51,7 +51,7 @@ func (c *Cluster) Config(id string) config.Config {
 	return cfg
 }
 
-// StartAPI adds an API server, and returns when it is connected to at least that many nsqd.
+// StartAPI adds an API server. It returns when the API server is connected to at least the given number of nsqd.
 func (c *Cluster) StartAPI(id string, nsqd int) *app.APIServer {
 	c.tb.Helper()
 	a, err := app.ListenAPIServer(c.Config(id), zap.NewNop())
@@ -83,7 +83,7 @@ func (c *Cluster) Client(a *app.APIServer) *apiserver.Client {
 	return client
 }
 
-// Watch returns the lifecycle events from now on, and those that wait on a topic without channel.
+// Watch returns a channel of the lifecycle events from now on. If the topic has no channel yet, earlier events come first.
 func (c *Cluster) Watch() <-chan events.Event {
 	c.tb.Helper()
 	sub, err := subscriber.New(subscriber.Config{NSQ: c.NSQ})
@@ -98,7 +98,8 @@ func (c *Cluster) Watch() <-chan events.Event {
 	return seen
 }
 
-// Run runs f in a goroutine until the end of the test. It reports the error of f, and an f that does not end within 20 s.
+// Run runs f in a goroutine. At the end of the test Run cancels the context of f, and fails the test if f returns an error or does not
+// return within 20 s.
 func Run(tb testing.TB, name string, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -146,7 +147,7 @@ func PublishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i
 	}
 }
 
-// Heartbeat returns a heartbeat of 250 bytes from the server with a number. The unit of ttl is milliseconds.
+// Heartbeat returns a heartbeat of 250 bytes. The server's id and address are made from the number server. The unit of ttl is milliseconds.
 func Heartbeat(server, seq int, ttl int64) []byte {
 	return fmt.Appendf(nil, `{"v":1,"type":"heartbeat","service":"data","id":"%016x","addr":"10.0.%d.%d:8080",`+
 		`"incarnation":1763812345678,"seq":%d,"interval_ms":5000,"ttl_ms":%d,"weight":100,"zone":"a","version":"1.4.2",`+

@@ -10,7 +10,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Daemon is a process of nsqd or nsqlookupd. Each start has the same addresses and the same data.
+// Daemon is a process of nsqd or nsqlookupd. It has the same addresses and the same data after each start.
 type Daemon struct {
 	*Process
 	TCP  string
@@ -51,7 +51,7 @@ func StartChild(tb testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// StartReportingChild is StartChild, and returns the line that the child printed.
+// StartReportingChild is like StartChild, and also returns the line that the child printed.
 func StartReportingChild(tb testing.TB, cmd *exec.Cmd) (*Process, string) {
 	tb.Helper()
 	out, err := cmd.StdoutPipe()

@@ -15,12 +15,12 @@ import (
 )
 
 // EventLog keeps every lifecycle event with the time of its arrival. A test marks each server that it stops as dead, so that EventLog can
-// tell an expiry that is right from one that is false.
+// recognize a false expiry, which is the expiry of a live server.
 type EventLog struct {
 	mu     sync.Mutex
 	logged []LoggedEvent
-	dead   map[string]time.Time // when the server stopped, by id
-	born   map[string]time.Time // when a dead server started again; its earlier events do not count
+	dead   map[string]time.Time // when each dead server stopped, by id
+	born   map[string]time.Time // when a server that had died started again, by id; its earlier events do not count
 	more   chan struct{}        // closed and replaced at each event
 }
 
@@ -33,7 +33,7 @@ type LoggedEvent struct {
 // ServerID returns the id of the server that the event is about.
 func (e LoggedEvent) ServerID() string { return e.Details().Server.ID }
 
-// startEventLog returns when it is connected to every nsqd.
+// startEventLog starts an EventLog, and returns when it is connected to every nsqd.
 func startEventLog(tb testing.TB, nsqd ...string) *EventLog {
 	tb.Helper()
 	l := NewEventLog()
@@ -47,7 +47,7 @@ func startEventLog(tb testing.TB, nsqd ...string) *EventLog {
 	return l
 }
 
-// NewEventLog subscribes to nothing. Its events come from Record.
+// NewEventLog returns an EventLog that subscribes to nothing. The caller passes events to Record.
 func NewEventLog() *EventLog {
 	return &EventLog{dead: make(map[string]time.Time), born: make(map[string]time.Time), more: make(chan struct{})}
 }
@@ -69,7 +69,7 @@ func (l *EventLog) MarkDead(ids ...string) time.Time {
 	return now
 }
 
-// MarkDeadAt sets the time at which servers stopped.
+// MarkDeadAt marks servers that stopped at a given time.
 func (l *EventLog) MarkDeadAt(at time.Time, ids ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *EventLog) MarkDeadAt(at time.Time, ids ...string) {
 	}
 }
 
-// MarkAlive marks servers that started again. It drops their events so far.
+// MarkAlive marks servers that started again. Their events so far do not count any more.
 func (l *EventLog) MarkAlive(ids ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +88,7 @@ func (l *EventLog) MarkAlive(ids ...string) {
 	}
 }
 
-// Matching returns the events that satisfy is.
+// Matching returns the events that satisfy is, without the events of a server from before its MarkAlive.
 func (l *EventLog) Matching(is func(LoggedEvent) bool) []LoggedEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *EventLog) OfServer(typ events.Type, id string) []LoggedEvent {
 	return l.Matching(func(e LoggedEvent) bool { return e.Type() == typ && e.ServerID() == id })
 }
 
-// Await returns the first event of a type about a server, or false if there is none in time.
+// Await waits for an event of a type about a server, and returns the first such event. It returns false if no such event arrives in time.
 func (l *EventLog) Await(within time.Duration, typ events.Type, id string) (LoggedEvent, bool) {
 	late := time.After(within)
 	for {
@@ -124,7 +124,8 @@ func (l *EventLog) Await(within time.Duration, typ events.Type, id string) (Logg
 	}
 }
 
-// DelaysOf returns the time from the end of each server to its event of a type. It fails the test for a server without the event.
+// DelaysOf waits for an event of a type about each server. It returns the times from the death of the server to the arrival of the event.
+// It fails the test for each server whose event does not arrive in time.
 func (l *EventLog) DelaysOf(tb testing.TB, within time.Duration, typ events.Type, ids []string) []time.Duration {
 	tb.Helper()
 	var delays []time.Duration
@@ -156,8 +157,8 @@ func (l *EventLog) FalseExpiries() []string {
 	return ids
 }
 
-// NoFalseExpiries fails the test if a live server expired, by the events and by the counters of the API servers: an API server also expires
-// servers while no nsqd takes its events.
+// NoFalseExpiries fails the test if a live server expired. It checks the events and also the counters of the API servers, because an API
+// server expires servers even while no nsqd takes its events.
 func (l *EventLog) NoFalseExpiries(tb testing.TB, what string, apis ...*API) {
 	tb.Helper()
 	l.mu.Lock()

@@ -14,16 +14,17 @@ import (
 
 // FleetSpec describes many data servers in one process.
 type FleetSpec struct {
-	Prefix  string // of the ids
+	Prefix  string // prefix of the ids of the servers
 	Servers int
-	Spread  time.Duration // from the start of the first server to the start of the last one
-	NSQD    []string      // TCP addresses
-	Lookupd []string      // HTTP addresses
+	Spread  time.Duration // from the start of the first server to the start of the last server
+	NSQD    []string      // TCP addresses of nsqd
+	Lookupd []string      // HTTP addresses of nsqlookupd
 }
 
 func (s FleetSpec) id(i int) string { return fmt.Sprintf("%s-%04d", s.Prefix, i) }
 
-// serversPerProducer is how many servers of a fleet share a producer. A producer for each server would open thousands of connections.
+// serversPerProducer is the number of servers of a fleet that share a producer. A producer for each server would open thousands of
+// connections.
 const serversPerProducer = 10
 
 func startChildFleet(spec FleetSpec) (string, func() error, error) {
@@ -34,7 +35,7 @@ func startChildFleet(spec FleetSpec) (string, func() error, error) {
 	for i := range spec.Servers {
 		if i%serversPerProducer == 0 {
 			p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // as dataserver.Agent has it
+				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // the timeout of dataserver.Agent
 			})
 			if err != nil {
 				cancel()
@@ -83,7 +84,7 @@ type Fleet struct {
 	IDs []string
 }
 
-// StartFleet returns when every server has started.
+// StartFleet starts a fleet, and returns when every server has started.
 func StartFleet(tb testing.TB, spec FleetSpec) *Fleet {
 	tb.Helper()
 	f := &Fleet{Process: StartChild(tb, ChildCommand(tb, "fleet", spec))}

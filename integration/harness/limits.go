@@ -17,7 +17,7 @@ func AtMost[T cmp.Ordered](tb testing.TB, what string, value, limit T) {
 	}
 }
 
-// PercentileAtMost is AtMost for a percentile of many durations.
+// PercentileAtMost is AtMost for a percentile of values.
 func PercentileAtMost(tb testing.TB, what string, values []time.Duration, percent int, limit time.Duration) {
 	tb.Helper()
 	if len(values) == 0 {
@@ -36,7 +36,7 @@ func Median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// Every calls f once an interval, for a duration.
+// Every calls f once per interval, until duration has passed.
 func Every(interval, duration time.Duration, f func()) {
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()

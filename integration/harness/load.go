@@ -20,27 +20,27 @@ import (
 	"rollcall/events"
 )
 
-// UsualRate is the default of LoadSpec.Rate, in requests a second.
+// UsualRate is the default of LoadSpec.Rate, in requests per second.
 const UsualRate = 500
 
 const (
 	maxInFlight = 2000
-	// loadTimeout is longer than a lease: the proxy retries a request to a paused server elsewhere only when the lease ends.
+	// loadTimeout is longer than a lease, because the proxy retries a request to a paused server only after the lease of the server ends.
 	loadTimeout = 20 * time.Second
 )
 
 // receivedHeader is the response header in which Backends report how many bytes of the request's body they received.
 const receivedHeader = "X-Received"
 
-// LoadSpec describes an open loop: requests start at fixed times, even if earlier ones have no response yet. Latencies count from these
-// times, so that a proxy that pauses cannot hide the pause.
+// LoadSpec describes an open loop: requests start at fixed times, even if earlier requests have no response yet. Latencies count from these
+// times. So a pause of the proxy shows in the latency of every request that was due during the pause.
 type LoadSpec struct {
-	Proxies []string // used in turn; if one refuses the connection, the request goes to the next
+	Proxies []string // addresses of the proxies, used in turn; if a proxy refuses the connection, the request goes to the next proxy
 	Service string   // default events.DefaultService
-	Methods []string // used in turn; default GET
-	Body    []byte   // of POST and PUT
-	Rate    int      // requests a second; default UsualRate
-	Status  int      // expected in every response; default 200
+	Methods []string // HTTP methods, used in turn; default GET
+	Body    []byte   // body of POST and PUT requests
+	Rate    int      // requests per second; default UsualRate
+	Status  int      // expected status of every response; default 200
 	// Check checks the body of a response that a server sent for path. The default expects the body that "rollcall dataserver" sends.
 	Check func(service, server, path string, body []byte) error
 }
@@ -57,7 +57,7 @@ func (s *LoadSpec) setDefaults() {
 	}
 }
 
-// checkDataServer is the Check for "rollcall dataserver".
+// checkDataServer is the LoadSpec.Check for the responses of "rollcall dataserver".
 func checkDataServer(service, server, path string, body []byte) error {
 	text := string(body)
 	if !strings.HasPrefix(text, service+" "+server+" at ") || !strings.HasSuffix(text, " answers "+path+"\n") {
@@ -70,14 +70,14 @@ func checkDataServer(service, server, path string, body []byte) error {
 type Sample struct {
 	sent   time.Time
 	Took   time.Duration // from the scheduled start to the end of the response
-	server string        // X-Served-By
+	server string        // id of the server, from the header X-Served-By
 	err    error
 }
 
 // Load sends requests until Stop.
 type Load struct {
-	Failovers atomic.Int64 // connections refused by one proxy, for which the next was tried
-	resends   atomic.Int64 // requests that net/http sent again because an idle connection was closed
+	Failovers atomic.Int64 // number of refused connections, after each of which the next proxy was tried
+	resends   atomic.Int64 // number of requests that net/http sent again because an idle connection was closed
 
 	spec   LoadSpec
 	client *http.Client
@@ -90,7 +90,7 @@ type Load struct {
 	samples []Sample
 }
 
-// StartLoad starts to send requests. They end with the test or with Stop.
+// StartLoad starts to send requests. It stops at Stop or at the end of the test.
 func StartLoad(tb testing.TB, spec LoadSpec) *Load {
 	tb.Helper()
 	spec.setDefaults()
@@ -114,7 +114,7 @@ func StartLoad(tb testing.TB, spec LoadSpec) *Load {
 	return l
 }
 
-// Stop sends no more requests, and waits for the responses or their timeout.
+// Stop ends the load, and waits until every request in flight has a response or times out.
 func (l *Load) Stop() {
 	l.once.Do(func() { close(l.ending) })
 	<-l.ended
@@ -209,7 +209,7 @@ func (l *Load) Between(from, to time.Time) []Sample {
 	return slices.DeleteFunc(l.All(), func(s Sample) bool { return s.sent.Before(from) || !s.sent.Before(to) })
 }
 
-// LastServedBy returns when the last request was sent to which a server responded.
+// LastServedBy returns the time of the newest request to which the server responded, or the zero time.
 func (l *Load) LastServedBy(server string) time.Time {
 	var last time.Time
 	for _, s := range l.All() {

@@ -13,8 +13,8 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Main is the TestMain of a package. It runs the tests, or a child if the process was started by ChildCommand. The children of the package
-// itself are in more.
+// Main is the TestMain of a package. It runs the tests, or, in a process that ChildCommand started, a child. The argument more holds the
+// children that the package adds to the children of the harness.
 func Main(m *testing.M, more Children) {
 	if name := os.Getenv(childEnv); name != "" {
 		start, ok := more[name]
@@ -47,8 +47,8 @@ func Main(m *testing.M, more Children) {
 // long is the value of the flag -long.
 var long bool
 
-// parallel is the default of -parallel. Most tests wait for leases to end, but many also send 500 requests a second: with more than two at
-// once, two cores are too few to stay within the limits.
+// parallel is the default of -parallel. Most tests wait for leases to end, but many also send 500 requests per second. If more than two
+// tests run at once, two cores are too few to stay within the limits.
 const parallel = "2"
 
 // ShortOrLong returns the duration of a fault: full with -long, else short.

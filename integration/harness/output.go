@@ -27,7 +27,7 @@ type Line struct {
 	Text string
 }
 
-// NewOutput returns an empty Output. It is the Stdout or Stderr of a command.
+// NewOutput returns an empty Output, to be used as the Stdout or Stderr of a command.
 func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
 func (o *Output) Write(p []byte) (int, error) {
@@ -37,7 +37,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	for {
 		text, err := o.buf.ReadString('\n')
 		if err != nil {
-			o.buf.WriteString(text) // the line is incomplete
+			o.buf.WriteString(text) // the line is incomplete: keep the text for the next call
 			break
 		}
 		o.lines = append(o.lines, Line{time.Now(), text})
@@ -50,8 +50,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Await returns the first line that satisfies is, starting with the line of index from, and its index. It fails the test at once if that
-// takes longer than within.
+// Await waits for a line that satisfies is, starting at the line with index from. It returns the first such line and its index. If that
+// takes longer than within, Await fails the test at once.
 func (o *Output) Await(tb testing.TB, within time.Duration, what string, from int, is func(string) bool) (Line, int) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)

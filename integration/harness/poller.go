@@ -16,14 +16,14 @@ type Poller struct {
 	api  *API
 
 	mu           sync.Mutex
-	missingSince map[string]time.Time // when a server was first missing in a list, by id
-	modes        []events.Mode        // each change
-	unready      int                  // responses of /readyz with another status than 200
-	unlisted     int                  // responses of /v1/servers with another status than 200
+	missingSince map[string]time.Time // time of the first list in which a server was missing, by id
+	modes        []events.Mode        // the first mode, and the mode after each change
+	unready      int                  // number of responses of /readyz with another status than 200
+	unlisted     int                  // number of responses of /v1/servers with another status than 200
 	lists        int
 }
 
-// StartPoller expects every list to have these servers. The API server must list all of them when StartPoller is called.
+// StartPoller starts a Poller that expects these servers in every list. The API server must list all of them when StartPoller is called.
 func StartPoller(tb testing.TB, a *API, ids []string) *Poller {
 	tb.Helper()
 	p := &Poller{api: a, missingSince: make(map[string]time.Time)}
@@ -49,7 +49,7 @@ func StartPoller(tb testing.TB, a *API, ids []string) *Poller {
 	return p
 }
 
-// poll ignores requests without a response: tests pause and stop API servers.
+// poll polls once. It ignores requests without a response, because tests pause and stop API servers.
 func (p *Poller) poll(ids []string) {
 	notReady := p.api.check("/readyz")
 	servers, notListed := p.api.servers()
@@ -82,14 +82,15 @@ func (p *Poller) poll(ids []string) {
 	}
 }
 
-// Missing returns when a server was first missing in a list, for each server that was.
+// Missing returns the servers that were missing in a list. The result maps ids to the time of the first such list.
 func (p *Poller) Missing() map[string]time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.missingSince)
 }
 
-// CheckUninterrupted fails the test unless every list had all servers but the dead ones, and every response of /readyz was 200.
+// CheckUninterrupted fails the test unless every list had all servers except those in dead, and every response of /readyz had the status
+// 200.
 func (p *Poller) CheckUninterrupted(tb testing.TB, what string, dead ...string) {
 	tb.Helper()
 	missing := p.Missing()
@@ -107,7 +108,7 @@ func (p *Poller) CheckUninterrupted(tb testing.TB, what string, dead ...string) 
 	tb.Logf("%s: %d lists, modes %v", what, p.lists, p.modes)
 }
 
-// SawModes reports whether the API server had these modes in this order, with others between them or not.
+// SawModes reports whether the API server had these modes in this order. Other modes may lie between them.
 func (p *Poller) SawModes(modes ...events.Mode) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,7 +21,7 @@ type Process struct {
 	Done chan struct{} // closed when the process has ended
 	tb   testing.TB
 	in   io.Closer // standard input
-	once sync.Once // one of Terminate and Kill
+	once sync.Once // used by the first call of Terminate or Kill
 }
 
 // StartProcess starts a command.
@@ -40,11 +40,12 @@ func StartProcess(tb testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Terminate closes standard input, sends SIGTERM and waits. A process that is paused continues first.
+// Terminate closes standard input, sends SIGTERM and waits until the process has ended. It also sends SIGCONT, so that a paused process can
+// end.
 func (p *Process) Terminate() {
 	p.once.Do(func() {
 		_ = p.in.Close()
-		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // the process may end between them
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // the process may end between the two signals
 			if err := p.Cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				p.tb.Errorf("signal %v: %v", s, err)
 			}
@@ -59,7 +60,7 @@ func (p *Process) Terminate() {
 	})
 }
 
-// Kill sends SIGKILL and waits.
+// Kill sends SIGKILL and waits until the process has ended.
 func (p *Process) Kill() {
 	p.once.Do(func() {
 		_ = p.Cmd.Process.Kill()
@@ -75,7 +76,7 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
-// built is the rollcall binary. The first test that needs it builds it; Main removes it.
+// built is the rollcall binary. The first test that needs the binary builds it; Main removes the binary.
 var built struct {
 	once sync.Once
 	dir  string

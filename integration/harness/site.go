@@ -78,7 +78,7 @@ func (s *Site) StartDataServers(prefix string, n int) (ids []string, servers []*
 	return ids, servers
 }
 
-// AwaitNormal waits until the mode of the API server is normal and it lists every data server. A fault before that proves nothing.
+// AwaitNormal waits until the mode of a is normal and a lists every data server. A fault before that would prove nothing.
 func (s *Site) AwaitNormal(a *APIServer) {
 	s.tb.Helper()
 	a.AwaitNormal(s.tb, 40*time.Second, s.Servers...)
@@ -94,5 +94,5 @@ func (s *Site) NoFalseExpiries(what string, apis ...*APIServer) {
 	s.Events.NoFalseExpiries(s.tb, what, clients...)
 }
 
-// SettleTime is the time after a fault in which every lease that the fault affected is renewed or expires.
+// SettleTime is the time to wait after a fault. In this time every lease that the fault affected is renewed or expires.
 const SettleTime = 12 * time.Second

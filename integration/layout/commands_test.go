@@ -42,7 +42,7 @@ func TestDocsCommandsExist(t *testing.T) {
 	}
 	for name, text := range mustDocuments(t) {
 		if name == "CHANGELOG.md" {
-			continue // it names things that no longer exist
+			continue // the changelog names things that no longer exist
 		}
 		for _, line := range commands(text) {
 			line = strings.TrimSpace(line)
@@ -63,7 +63,8 @@ func TestDocsCommandsExist(t *testing.T) {
 	}
 }
 
-// checkGoCommand fails the test for a package that does not exist, and for a pattern of tests or benchmarks that matches none in them.
+// checkGoCommand fails the test if a go command names a package that does not exist, or if its pattern of tests or benchmarks matches none
+// in the named packages.
 func checkGoCommand(t *testing.T, document, line string) {
 	t.Helper()
 	line, _, _ = strings.Cut(line, " #")

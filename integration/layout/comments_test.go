@@ -11,8 +11,8 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// TestLayoutExportedNamesHaveComments reads every Go file but the tests. It accepts the comment of a group for all its names, the comment of
-// a type for its constants, the text of an error for its variable, and the comment of an interface for the methods that implement it.
+// TestLayoutExportedNamesHaveComments reads every Go file except tests. Some names need no comment of their own: names in a group that has
+// a comment, constants of a type, error variables, and methods that implement an interface.
 func TestLayoutExportedNamesHaveComments(t *testing.T) {
 	set := token.NewFileSet()
 	var files []*ast.File
@@ -33,7 +33,7 @@ func TestLayoutExportedNamesHaveComments(t *testing.T) {
 	}
 }
 
-// interfaceMethods returns the names of the methods that an interface describes, here or in a module that this one uses.
+// interfaceMethods returns the names of the methods that interfaces describe, in this module and in modules that it uses.
 func interfaceMethods(files []*ast.File) map[string]bool {
 	names := make(map[string]bool)
 	for _, name := range []string{

@@ -16,7 +16,8 @@ var topLevel = []string{
 	"README.md", "LICENSE", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile",
 }
 
-// mayImport lists which packages of this module a package may import. The longest prefix of its path decides.
+// mayImport maps the path of a package to the packages of this module that the package may import. If several paths match, the longest one
+// counts.
 var mayImport = map[string][]string{
 	"events":                    {},
 	"pipeline":                  {"events", "pipeline/nsqpubsub", "pipeline/outage", "pipeline/metric"},
@@ -59,14 +60,14 @@ var mayImport = map[string][]string{
 	"integration/fixture":  {"services/embednsq"},
 }
 
-// onlyIn lists the folders that may import a module of others.
+// onlyIn maps a module of others to the folders that may import it.
 var onlyIn = map[string][]string{
 	"github.com/nsqio/go-nsq":            {"pipeline/nsqpubsub"},
 	"github.com/nsqio/nsq":               {"services/embednsq", "integration/harness"},
 	"github.com/ThreeDotsLabs/watermill": {"pipeline"},
 }
 
-// maxLines is the most lines of a Go file that is not a test.
+// maxLines is the maximum number of lines of a Go file that is not a test.
 const maxLines = 300
 
 func TestLayout(t *testing.T) {
@@ -119,7 +120,7 @@ func checkImports(t *testing.T, p listed) {
 	}
 }
 
-// allows reports whether a rule has a package. The entry "services" includes its subfolders, any other entry does not.
+// allows reports whether a rule allows the import of a package. The entry "services" includes its subfolders, any other entry does not.
 func allows(rule []string, path string) bool {
 	return slices.ContainsFunc(rule, func(r string) bool {
 		return path == r || r == "services" && within(path, r)
@@ -128,7 +129,7 @@ func allows(rule []string, path string) bool {
 
 func within(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
 
-// longest returns the rule whose key is the longest prefix of path.
+// longest returns the rule whose key is the longest prefix of path. It reports false if no key is a prefix.
 func longest(rules map[string][]string, path string) ([]string, bool) {
 	best, found := "", false
 	for prefix := range rules {

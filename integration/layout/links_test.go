@@ -15,7 +15,7 @@ var (
 	link   = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
 	fenced = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	inline = regexp.MustCompile("`([^`\n]+)`")
-	// path finds what can only be a path of this repository.
+	// path matches text that can only be a path of this repository.
 	path = regexp.MustCompile(`^(events|pipeline|stages|services|integration)(/[\w.*-]+)*/?$`)
 )
 
@@ -58,7 +58,7 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 func TestDocsPathsExist(t *testing.T) {
 	for name, text := range mustDocuments(t) {
 		if name == "CHANGELOG.md" {
-			continue // it names things that no longer exist
+			continue // the changelog names things that no longer exist
 		}
 		for _, span := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
 			if !path.MatchString(span[1]) {
@@ -86,7 +86,7 @@ func TestDocsTestsExist(t *testing.T) {
 	}
 }
 
-// hasHeading reports whether a heading of text has the anchor that GitHub gives it.
+// hasHeading reports whether text has a heading to which GitHub gives the anchor.
 func hasHeading(text, anchor string) bool {
 	for line := range strings.Lines(fenced.ReplaceAllString(text, "")) {
 		title := strings.TrimLeft(strings.TrimSpace(line), "#")

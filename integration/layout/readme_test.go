@@ -103,7 +103,7 @@ func TestReadmeAndComposeFileAgree(t *testing.T) {
 }
 
 func TestDocsEnvironmentVariablesAreKeys(t *testing.T) {
-	known := []string{"ROLLCALL_API"} // of the verbs that query an API server
+	known := []string{"ROLLCALL_API"} // no key: a variable of the commands that query an API server
 	for _, k := range config.Keys() {
 		known = append(known, k.Env())
 	}

@@ -22,7 +22,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// A body that the client breaks must not count against the server.
+// If a client sends a broken body, the proxy must not count that as a failure of the server.
 func TestBrokenBodiesEjectNoServer(t *testing.T) {
 	t.Parallel()
 	const (
@@ -31,7 +31,7 @@ func TestBrokenBodiesEjectNoServer(t *testing.T) {
 	)
 	rounds := 60
 	if harness.Long() {
-		rounds = 625 // 10 000 requests in all
+		rounds = 625 // 16 clients x 625 is 10 000 requests
 	}
 	s := harness.NewSite(t, 1)
 	a := s.StartAPI("api-1")
@@ -86,12 +86,12 @@ func TestBrokenBodiesEjectNoServer(t *testing.T) {
 type brokenBody struct {
 	name    string
 	request string
-	cut     bool // the client closes its side of the connection, so the proxy may take the client for gone
+	cut     bool // the client closes its side of the connection; the proxy may then close the connection without a response
 }
 
 const noResponse = "no response"
 
-// send returns the status of the response, or noResponse.
+// send sends the request. It returns the status of the response, or noResponse if the proxy closes the connection without a response.
 func (b brokenBody) send(proxy string) (string, error) {
 	conn, err := net.DialTimeout("tcp", proxy, 5*time.Second)
 	if err != nil {
@@ -148,12 +148,13 @@ func (p *proxySite) slowClients(t *testing.T) {
 type slowSpec struct {
 	Proxy   string
 	Clients int
-	Arrive  time.Duration // time until the last client connects
-	Every   time.Duration // when each sends a byte
-	Most    time.Duration // longest time that a client waits for its end
+	Arrive  time.Duration // time over which the clients connect, one after the other
+	Every   time.Duration // time between two bytes of a client
+	Most    time.Duration // longest time for which a client waits until the proxy closes its connection
 }
 
-// startChildSlow waits until the proxy has closed all connections, and returns as its line how long each was open.
+// startChildSlow runs the slow clients until the proxy has closed all connections. It returns as its line how long each connection was
+// open, in JSON.
 func startChildSlow(spec slowSpec) (string, func() error, error) {
 	lives := make([]time.Duration, spec.Clients)
 	var ran errgroup.Group
@@ -172,7 +173,7 @@ func startChildSlow(spec slowSpec) (string, func() error, error) {
 	return string(text), func() error { return nil }, err
 }
 
-// sendSlowly returns the time until the proxy closes the connection of a client that never ends its header.
+// sendSlowly is a client that never ends its header. It returns how long the proxy kept its connection open.
 func sendSlowly(spec slowSpec) (time.Duration, error) {
 	conn, err := net.DialTimeout("tcp", spec.Proxy, 5*time.Second)
 	if err != nil {
@@ -189,7 +190,7 @@ func sendSlowly(spec slowSpec) (time.Duration, error) {
 		}
 		switch _, err := conn.Read(response); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			_, _ = conn.Write([]byte("x")) // the next read reports the error
+			_, _ = conn.Write([]byte("x")) // if this write fails, the next read reports the error
 		case err != nil:
 			return time.Since(begun), nil
 		}

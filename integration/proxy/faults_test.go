@@ -14,7 +14,7 @@ import (
 
 const (
 	serverCount = 20                      // number of data servers behind the proxy
-	loadTime    = 1500 * time.Millisecond // of a load before and after a fault
+	loadTime    = 1500 * time.Millisecond // duration of the load before and after a fault
 )
 
 // proxySite is a site with an API server and data servers behind its proxy.
@@ -22,11 +22,11 @@ type proxySite struct {
 	*harness.Site
 	api     *harness.APIServer
 	ids     []string
-	addrs   []string // a restart keeps the address
+	addrs   []string // addresses of the servers; a server that restarts keeps its address
 	running []*harness.Process
 }
 
-// newProxySite returns when every server is listed.
+// newProxySite starts a proxySite, and returns when the API server lists every server.
 func newProxySite(t *testing.T) *proxySite {
 	t.Helper()
 	s := harness.NewSite(t, 2)
@@ -67,7 +67,7 @@ func (p *proxySite) serversLeave(t *testing.T) {
 		p.running[i].Signal(syscall.SIGTERM)
 		fixture.Sleep(200 * time.Millisecond)
 	}
-	fixture.Sleep(2 * time.Second) // all of them have ended by then
+	fixture.Sleep(2 * time.Second) // until all five servers have ended
 	l.NoFailures(t, "SIGTERM under load")
 	var took []time.Duration
 	for id, at := range signaled {
@@ -83,7 +83,7 @@ func (p *proxySite) serversLeave(t *testing.T) {
 func (p *proxySite) serverIsKilled(t *testing.T) {
 	const (
 		limit = time.Second
-		again = 7 * time.Second // an ejection ends after 5 s
+		again = 7 * time.Second // long enough for another attempt at the killed server: an ejection ends after 5 s
 		floor = 50 * time.Millisecond
 	)
 	l := p.load(t)
@@ -105,23 +105,23 @@ func (p *proxySite) serverIsKilled(t *testing.T) {
 	othersAtMost(t, "SIGKILL under load: latency", l.Between(time.Time{}, killed), l.Between(killed, killed.Add(again)), floor)
 }
 
-// othersAtMost checks that a fault does not slow down other requests: their p99 is at most twice the usual p99, or at most floor. The
-// floor allows for a machine with two cores.
+// othersAtMost checks that a fault does not slow down other requests: the p99 of meanwhile is at most twice the p99 of usually, or at most
+// floor. The floor allows for a machine with two cores.
 func othersAtMost(t *testing.T, what string, usually, meanwhile []harness.Sample, floor time.Duration) {
 	t.Helper()
 	usual := harness.Quantile(usually, 99)
 	harness.PercentileAtMost(t, fmt.Sprintf("%s, whose usual p99 is %v", what, usual), harness.Latencies(meanwhile), 99, max(2*usual, floor))
 }
 
-// The kernel of a paused server accepts requests, and no response comes. When the lease of the server ends, the proxy retries the requests
-// elsewhere.
+// The kernel accepts requests for a paused server, but no response comes. When the lease of the server ends, the proxy retries the requests
+// at other servers.
 func TestServerPausedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
 		limit  = 10500 * time.Millisecond
-		caught = 20 // limit of slow requests
+		caught = 20 // limit of the number of slow requests
 		slow   = time.Second
-		floor  = slow / 4 // other tests run at the same time
+		floor  = slow / 4 // higher than elsewhere, because other tests run at the same time
 	)
 	p := newProxySite(t)
 	p.AwaitNormal(p.api)
@@ -134,7 +134,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	l.NoFailures(t, "SIGSTOP under load")
 
 	var slowOnes []harness.Sample
-	before := stopped.Add(-100 * time.Millisecond) // a request takes less than that
+	before := stopped.Add(-100 * time.Millisecond) // requests sent before this time got their response before the pause
 	others := l.Between(before, time.Now())
 	for i := 0; i < len(others); {
 		if others[i].Took < slow {
@@ -153,7 +153,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 func TestRollingRestartUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := newProxySite(t)
-	requests := 0 // at least; each server restarts once or more
+	requests := 0 // minimum number of requests; with 0, each server restarts once
 	if harness.Long() {
 		requests = 100_000
 	}
@@ -179,7 +179,8 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	p.NoFalseExpiries("rolling restart", p.api)
 }
 
-// A client with the addresses of several API servers does not notice the end of one. The test is not parallel: it needs both cores.
+// A client that knows the addresses of several API servers does not notice the end of one API server. The test is not parallel, because it
+// keeps both cores of a small machine busy.
 func TestAPIServerEndsUnderLoad(t *testing.T) {
 	const limit = 10 * time.Second
 	p := newProxySite(t)

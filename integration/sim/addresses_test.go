@@ -6,17 +6,17 @@ import (
 	"rollcall/services/registry"
 )
 
-// identity is what a server says about itself when it is probed.
+// identity is what a server tells a probe about itself.
 type identity int
 
 const (
 	identityFull   identity = iota // id, service and incarnation
 	identityIDOnly                 // only the id
 	identityOther                  // the identity of another server in the same process instead of its own
-	identityNone                   // nothing: it accepts connections
+	identityNone                   // no identity: the server only accepts connections
 )
 
-// findingAt is the finding of a probe at an address, given the servers at that address.
+// findingAt returns the finding of probe p at an address. The servers at that address are in there.
 func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	found := registry.FindingAccepted
 	for _, s := range there {
@@ -40,7 +40,7 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	return found
 }
 
-// occupant returns the server that decides how an address responds: one that runs, or else the probed one.
+// occupant returns the server whose fate decides how an address responds: a server that runs there, or the probed server if none runs.
 func occupant(there []*dataServer, probed *dataServer) *dataServer {
 	for _, s := range there {
 		if s.is(running) {
@@ -60,13 +60,14 @@ func addressScenarios() []scenario {
 		{name: "addresses reused and shared, 5 % loss", servers: 200, length: length, network: network{loss: 0.05},
 			play: func(w *world) {
 				reuseAddresses(w, identityFull, identityIDOnly, identityNone)
-				shareAddresses(w, identityFull) // with less identity, two lost heartbeats in a row are enough for a false expiry
+				shareAddresses(w, identityFull) // if probes cannot identify a server, two lost heartbeats in a row are enough for a false expiry
 			}},
 	}
 }
 
-// reuseAddresses kills servers, and starts servers of another service at their addresses, half of them with the same id. From then on the
-// dead servers must not be routable, and after a while they must be expired.
+// reuseAddresses kills 40 servers, and starts servers of another service at their addresses. Half of the new servers have the id of the
+// dead server. Without message loss, a dead server must not be routable one second after the start of the new server, and must be expired
+// 20 s after its death.
 func reuseAddresses(w *world, identities ...identity) {
 	for i, s := range w.servers[:40] {
 		id := s.id
@@ -96,7 +97,7 @@ func reuseAddresses(w *world, identities ...identity) {
 	}
 }
 
-// shareAddresses adds a second server to processes, half of them while they run. No server dies.
+// shareAddresses adds a second server to the processes of 50 servers: half start with the process, the others later. No server dies.
 func shareAddresses(w *world, identities ...identity) {
 	for i, s := range w.servers[50:100] {
 		id := s.id

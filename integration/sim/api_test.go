@@ -19,33 +19,33 @@ import (
 	"rollcall/stages"
 )
 
-// apiServer is an API server: its real stages, registry, prober and clock skew, and the faults of its process.
+// apiServer is a process with the real stages, registry, prober and clock skew of an API server. The faults of the process are simulated.
 type apiServer struct {
 	w        *world
 	started  time.Time
 	registry *registry.Registry
 	chain    pipeline.Chain
 	skew     *pipeline.ClockSkew
-	stop     func() // stops it and waits for its goroutines; nil while it does not run
+	stop     func() // stops the process and waits for its goroutines; nil while the process does not run
 	buf      []byte
 
-	inbox      []message     // arrived and not yet read
-	rate       int           // messages read in a step; 0 for all
+	inbox      []message     // messages that have arrived and are not yet read
+	rate       int           // number of messages read in a step; 0: all
 	lag        time.Duration // age at which a message is read
-	mailbox    bool          // messages wait after their receipt, not before
+	mailbox    bool          // unread messages wait in the mailbox: their receipt has the time of arrival, not the time of reading
 	nextTick   int
 	nextCanary int
 
 	paused       bool
-	gate         atomic.Pointer[chan struct{}] // holds the prober's goroutines; nil while the process runs
-	disconnected atomic.Bool                   // from the network
-	share        int                           // of the CPU, in percent
+	gate         atomic.Pointer[chan struct{}] // channel on which the prober's goroutines wait; nil while the process runs
+	disconnected atomic.Bool                   // whether the process is cut off the network
+	share        int                           // share of the CPU time, in percent
 	throttled    bool
-	clock        time.Duration // by which the wall clock was changed
+	clock        time.Duration // how far the wall clock was changed
 	stall        int           // step at which the process paused or lost the network
-	reader       int           // step from which it is connected
-	keeps        bool          // nsqd keeps its channel over a long stall
-	unreached    []string      // addresses that nsqlookupd lists and that cannot be reached
+	reader       int           // step from which the process is connected to nsqd
+	keeps        bool          // nsqd keeps the channel of the process during a long stall
+	unreached    []string      // addresses of nsqd that nsqlookupd lists and that cannot be reached
 
 	snapshot []byte // content of the snapshot file
 }
@@ -54,14 +54,14 @@ const (
 	observer          = "api-1"
 	tickInterval      = 250 * time.Millisecond
 	canaryInterval    = time.Second
-	nsqdClientTimeout = 10 * time.Second // after which nsqd closes the connection of a silent client
+	nsqdClientTimeout = 10 * time.Second // time after which nsqd closes the connection of a silent client
 )
 
 func newAPIServer(w *world) *apiServer {
 	return &apiServer{w: w, share: 100, keeps: w.noise.IntN(2) == 0}
 }
 
-// begin starts the process, with a snapshot if there is one.
+// begin starts the process. It restores saved, unless saved is nil.
 func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.started = a.time()
 	a.skew = pipeline.NewClockSkew(a.started)
@@ -101,7 +101,8 @@ func (a *apiServer) begin(saved *registry.Snapshot) {
 
 func (a *apiServer) time() time.Time { return a.at(time.Now()) }
 
-// pause is SIGSTOP and resume is SIGCONT. Messages that arrived in between are read at once, in random order with the tick.
+// pause simulates SIGSTOP, and resume simulates SIGCONT. The process then reads all messages that arrived during the pause at once, in
+// random order. The next tick comes at a random place among the messages.
 func (a *apiServer) pause() {
 	gate := make(chan struct{})
 	a.gate.Store(&gate)
@@ -111,7 +112,7 @@ func (a *apiServer) pause() {
 func (a *apiServer) resume() {
 	a.paused = false
 	a.recoverChannel()
-	if a.w.noise.IntN(2) == 0 { // the prober's goroutines run before the tick and the messages
+	if a.w.noise.IntN(2) == 0 { // in half of the cases the prober's goroutines run before the tick and the messages
 		a.open()
 		synctest.Wait()
 	}
@@ -135,7 +136,8 @@ func (a *apiServer) reconnect() {
 	a.recoverChannel()
 }
 
-// recoverChannel ends a stall. After a long one nsqd may have closed the connection, and removed the channel with its messages.
+// recoverChannel ends a stall and shuffles the inbox. If nsqd has closed the connection because the stall was long, the process connects
+// again after a random time.
 func (a *apiServer) recoverChannel() {
 	if a.w.now-a.stall > steps(nsqdClientTimeout) && !a.keeps {
 		a.reader = a.w.now + randomSteps(a.w.noise, reconnectTime)
@@ -145,7 +147,7 @@ func (a *apiServer) recoverChannel() {
 
 func (a *apiServer) stalled() bool { return a.paused || a.disconnected.Load() }
 
-// arrive receives a message from an nsqd.
+// arrive puts a message from an nsqd into the inbox. The message is lost if the process does not run or has no channel.
 func (a *apiServer) arrive(m message) {
 	switch {
 	case a.stop == nil, a.w.now < a.reader:
@@ -184,7 +186,7 @@ func (a *apiServer) step() {
 	a.canary()
 }
 
-// readable returns the number of messages that the process reads in this step. The others wait in a queue before its mailbox.
+// readable returns the number of messages that the process reads in this step. The other messages stay in the inbox.
 func (a *apiServer) readable() int {
 	n := len(a.inbox)
 	if a.rate > 0 {
@@ -198,7 +200,7 @@ func (a *apiServer) readable() int {
 	return n
 }
 
-// schedule pauses a process with a share of the CPU in the last part of each second.
+// schedule pauses the process in each second from the time at which its share of the CPU time is used up, until the second ends.
 func (a *apiServer) schedule() {
 	second := steps(time.Second)
 	switch a.w.now % second {
@@ -302,7 +304,7 @@ func (a *apiServer) readSnapshot() *registry.Snapshot {
 	return s
 }
 
-// routable returns the keys of the servers that get requests.
+// routable returns the keys of the servers that would get requests.
 func (a *apiServer) routable() map[string]bool {
 	list, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
 	fixture.Must(a.w.t, err)
@@ -313,9 +315,9 @@ func (a *apiServer) routable() map[string]bool {
 	return keys
 }
 
-// at returns the clock reading of the process at a moment of the bubble, whose times have no monotonic reading. A change of the wall clock
-// must not change the monotonic reading. Package time has no function for that, so at adds to the seconds in the wall word of the time,
-// which begin at bit 30.
+// at converts a time of the bubble to the reading of the process's clock. Times of a bubble have no monotonic reading, so at adds to the
+// epoch, which has one. A change of the wall clock must not change the monotonic reading. Package time has no function for that, so at adds
+// the change to the seconds in the wall word of the time. These seconds begin at bit 30.
 func (a *apiServer) at(moment time.Time) time.Time {
 	was := a.w.epoch.Add(moment.Sub(a.w.start))
 	is := was

@@ -19,13 +19,13 @@ type audit struct {
 	mu     sync.Mutex
 	events []auditedEvent
 
-	lives          map[serverLife]events.Type // type of the newest event, except updated
-	newest         map[string]int64           // incarnation that was registered last
+	lives          map[serverLife]events.Type // type of the newest event of each incarnation
+	newest         map[string]int64           // highest incarnation that was registered, by key of the server
 	revision       uint64
 	failures       int
-	falseExpiries  int // expiries of servers that run
+	falseExpiries  int // number of expiries of servers that run
 	detection      detectionTimes
-	eventsByServer map[string][]string // events of each server in their order, by key; kept if not nil
+	eventsByServer map[string][]string // events of each server in order, by key of the server; nil: not kept
 }
 
 type auditedEvent struct {
@@ -46,21 +46,21 @@ func newAudit(w *world) *audit {
 	return &audit{w: w, lives: make(map[serverLife]events.Type), newest: make(map[string]int64)}
 }
 
-// record is called by the goroutine that receives the events.
+// record stores an event until the next call of check. Any goroutine may call record.
 func (c *audit) record(e events.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = append(c.events, auditedEvent{time.Now(), e})
 }
 
-// fail fails the test. Only the first failures of a world are printed.
+// fail fails the test. It prints only the first five failures of a world.
 func (c *audit) fail(format string, args ...any) {
 	if c.failures++; c.failures <= 5 {
 		c.w.t.Errorf("seed %d at %v: "+format, append([]any{c.w.seed, time.Duration(c.w.now) * step}, args...)...)
 	}
 }
 
-// check checks the events since the last step.
+// check checks the events recorded since its last call.
 func (c *audit) check() {
 	c.mu.Lock()
 	received := c.events
@@ -78,8 +78,8 @@ func (c *audit) check() {
 	}
 }
 
-// allowedNext lists the types of events that may follow a type within one life, in which "" stands for the start. An updated event may
-// come between any two.
+// allowedNext maps each type of event to the types that may follow it in the life of one incarnation; "" is the start of the life. In
+// addition, a server that publishes after its leave may register again; see transition.
 var allowedNext = map[events.Type][]events.Type{
 	"":                    {events.TypeRegistered},
 	events.TypeRegistered: {events.TypeSuspected, events.TypeLeft, events.TypeReplaced},
@@ -115,8 +115,9 @@ func (c *audit) transition(at time.Time, typ events.Type, d events.Transition) {
 	}
 }
 
-// registered checks three rules. A server that is dead for longer than its TTL does not register. An incarnation older than a known one
-// does not register, unless the clock was set back. A server does not register within a TTL of its leave.
+// registered checks three rules. A server that has been dead for longer than its TTL does not register. An incarnation lower than one that
+// was registered before does not register, unless the clock of the server was set back. A server that publishes after its leave does not
+// register within a TTL of the leave.
 func (c *audit) registered(s *dataServer, life serverLife) {
 	newest := c.newest[life.id]
 	c.newest[life.id] = max(newest, life.incarnation)
@@ -137,7 +138,7 @@ func (c *audit) registered(s *dataServer, life serverLife) {
 
 func (c *audit) expired(at time.Time, s *dataServer, life serverLife, d events.Transition) {
 	switch {
-	case s.incarnation != life.incarnation && !s.clockSetBack: // replaced after its death
+	case s.incarnation != life.incarnation && !s.clockSetBack: // an old incarnation of a server that has restarted
 	case s.healthy():
 		c.falseExpiries++
 		c.fail("%s runs and expired (%s) with a lease age of %v", life.id, d.Cause, time.Duration(d.Server.AgeMS)*time.Millisecond)
@@ -146,7 +147,8 @@ func (c *audit) expired(at time.Time, s *dataServer, life serverLife, d events.T
 	}
 }
 
-// expectDetection fails the test if the server is still routable one TTL and a second after its death.
+// expectDetection fails the test if the server is still routable one TTL and a second after its death. It does so only in worlds in which
+// nsqd and the API server have no fault.
 func (c *audit) expectDetection(s *dataServer) {
 	if !c.w.network.onlyServersFail {
 		return
@@ -159,7 +161,8 @@ func (c *audit) expectDetection(s *dataServer) {
 	})
 }
 
-// checkEnd checks the registry at the end: every running server is listed, and the registry keeps no more than it may.
+// checkEnd checks the registry at the end of a world: each server has the right state, the registry has at most one entry for each server,
+// and no event or heartbeat waits or was dropped.
 func (c *audit) checkEnd(a *apiServer) {
 	list, err := a.registry.Members(context.Background(), registry.Query{})
 	fixture.Must(c.w.t, err)
@@ -179,11 +182,11 @@ func (c *audit) checkEnd(a *apiServer) {
 	}
 }
 
-// misplaced returns what is wrong with the state of a server after all faults have ended, or an empty string.
+// misplaced returns what is wrong with the state of a server after all faults have ended, or "" if the state is right.
 func (c *audit) misplaced(s *dataServer, state events.State) string {
 	n := c.w.network
 	switch {
-	case s.healthy() && c.w.unreached(): // most of its heartbeats are lost
+	case s.healthy() && c.w.unreached(): // most of the server's heartbeats are lost
 	case s.healthy() && state == "":
 		return "it runs"
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:

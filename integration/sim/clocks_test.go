@@ -26,7 +26,7 @@ func clockScenarios() []scenario {
 	}
 }
 
-// restartBack restarts a server with a clock that is set back from its previous start.
+// restartBack restarts a server whose clock was set back: the new incarnation is lower than the previous incarnation by the duration by.
 func (s *dataServer) restartBack(by time.Duration) {
 	was := s.incarnation
 	s.restart()

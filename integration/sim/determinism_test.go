@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Duplicates and disorder change no event as long as all messages arrive within the slack of a lease. So two API servers that receive
-// messages differently emit the same events.
+// Duplicates and disorder change no event, as long as every message arrives before its server would be suspected. So two API servers that
+// receive the same messages in different orders emit the same events.
 func TestSimulationEventsDoNotDependOnOrder(t *testing.T) {
 	for seed := uint64(1); seed <= *seedsFlag; seed += 20 {
 		ordered := playEvents(t, seed, network{})
@@ -26,8 +26,9 @@ func TestSimulationEventsDoNotDependOnOrder(t *testing.T) {
 	}
 }
 
-// playEvents plays deaths and leaves, for which every API server emits the same events. Other events depend on the order of messages: a
-// suspect server recovers by a heartbeat or by a probe, and the event of a replacement has the last heartbeat received.
+// playEvents plays deaths and leaves, for which every API server emits the same events. Other events can differ, because they depend on the
+// order of messages: a suspect server recovers by a heartbeat or by a probe, and a replaced event contains the last heartbeat that the API
+// server received.
 func playEvents(t *testing.T, seed uint64, n network) (byServer map[string][]string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed, serverCount, n)
@@ -46,7 +47,7 @@ func joinLines(lines []string) (s string) {
 	return s
 }
 
-// A failure is useful only if its seed shows it again.
+// A failure can be examined only if another run with its seed fails in the same way.
 func TestSimulationIsDeterministic(t *testing.T) {
 	play := func() (byServer map[string][]string) {
 		synctest.Test(t, func(t *testing.T) {

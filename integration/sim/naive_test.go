@@ -2,12 +2,12 @@ package sim
 
 import "time"
 
-// naiveRule is the simple rule for comparison: a server that was silent for ten seconds is gone. It receives the same messages as the
+// naiveRule is a simple rule for comparison: a server that was silent for ten seconds is gone. naiveRule receives the same messages as the
 // registry at the same time.
 type naiveRule struct {
 	w             *world
-	lastHeard     []int // step of the last heartbeat, by server; 0 if it is not listed
-	falseExpiries int   // expiries of servers that run
+	lastHeard     []int // step of the last heartbeat, by index of the server; 0: the server is not listed
+	falseExpiries int   // number of expiries of servers that run
 	detection     detectionTimes
 }
 

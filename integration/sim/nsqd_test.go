@@ -8,15 +8,15 @@ import (
 
 // message is a message on the heartbeat topic.
 type message struct {
-	server      int // -1 for a canary
+	server      int // index of the server; -1 for a canary
 	kind        messageKind
-	via         int // index of the nsqd
-	life        int // of that nsqd: when it dies, its messages in memory are lost
+	via         int // index of the nsqd that received the message
+	life        int // number of the life of the nsqd that received the message; an nsqd that dies loses the messages of its life
 	incarnation int64
 	seq         uint64
 	sent        time.Duration // time at which a canary was sent, since the start of the world
 	stamp       time.Duration // time of arrival at nsqd, on the world's clock
-	came        int           // step in which the API server received it
+	came        int           // step in which the API server received the message
 }
 
 type messageKind uint8
@@ -46,20 +46,20 @@ type nsqdNode struct {
 	life  int
 	lag   time.Duration // delay of every message
 
-	unreached bool // the API server never connects to it
+	unreached bool // the API server never connects to this nsqd
 
-	socket []message // received by the kernel while nsqd hangs, not stamped yet
-	held   []message // stamped, for the API server
+	socket []message // messages that the kernel received while nsqd hangs; not stamped yet
+	held   []message // stamped messages that wait for the API server
 	reader int       // step from which the API server is connected
 
 	canaries int // number of canaries in the socket
 }
 
 const (
-	reconnectTime   = 3 * time.Second  // the longest time until the API server is connected again
-	consumerTimeout = 12 * time.Second // its consumer gives up a hung nsqd
-	canaryTimeout   = 3 * time.Second  // its producer gives up a hung nsqd
-	forgetNSQDAfter = 60 * time.Second // an nsqd that refuses connections and that nsqlookupd does not list is no longer expected
+	reconnectTime   = 3 * time.Second  // longest time until the API server is connected again
+	consumerTimeout = 12 * time.Second // time after which the consumer of the API server gives up a hung nsqd
+	canaryTimeout   = 3 * time.Second  // time after which the producer of the API server gives up a hung nsqd
+	forgetNSQDAfter = 60 * time.Second // time after which the API server forgets an nsqd that refuses connections and that nsqlookupd does not list
 )
 
 func newNSQDNode(w *world, i int) *nsqdNode {
@@ -76,8 +76,8 @@ func (n *nsqdNode) become(s nsqdState) { n.state, n.since = s, n.w.now }
 
 func (n *nsqdNode) hang() { n.become(nsqdHung) }
 
-// resume ends hang: nsqd stamps the messages in its sockets now. If the API server had given up, it connects again, and finds its channel
-// with all messages or an empty one.
+// resume ends hang. nsqd stamps the messages in its sockets now. If the API server has given up nsqd in the meantime, it connects again
+// after a random time; in half of these cases nsqd has deleted the channel with its messages.
 func (n *nsqdNode) resume() {
 	if n.w.now-n.since > steps(consumerTimeout) {
 		n.reader = n.w.now + randomSteps(n.w.noise, reconnectTime)
@@ -100,7 +100,7 @@ func (n *nsqdNode) kill() {
 	n.held, n.socket, n.canaries = nil, nil, 0
 }
 
-// restart starts it without messages and channels. The topic keeps new messages until the API server is connected.
+// restart starts nsqd without messages and channels. The topic keeps new messages until the API server is connected.
 func (n *nsqdNode) restart() {
 	n.become(nsqdUp)
 	n.reader = n.w.now + randomSteps(n.w.noise, reconnectTime)
@@ -118,7 +118,7 @@ func (n *nsqdNode) known() bool {
 	return n.state != nsqdDead || n.w.now-n.since < steps(forgetNSQDAfter)
 }
 
-// publish receives a message from a sender.
+// publish receives a message from a sender, stamps it, and sends it to the API server. The network may lose, delay or repeat the message.
 func (n *nsqdNode) publish(m message) {
 	w := n.w
 	m.via, m.life = n.index, n.life
@@ -141,7 +141,8 @@ func (n *nsqdNode) send(m message, at int) {
 	*flight = append(*flight, m)
 }
 
-// canary receives a canary from the API server, which closes the connection to an nsqd that does not respond.
+// canary receives a canary from the API server. If nsqd hangs, the kernel accepts canaries until the API server closes the connection after
+// canaryTimeout.
 func (n *nsqdNode) canary(m message) {
 	switch {
 	case n.unreached:
@@ -153,7 +154,8 @@ func (n *nsqdNode) canary(m message) {
 	}
 }
 
-// arrive delivers a message, unless nsqd stopped or died in between.
+// arrive delivers a message to the API server. If nsqd hangs or the API server is not connected, arrive holds the message. If nsqd has died
+// since it received the message, the message is lost.
 func (n *nsqdNode) arrive(m message) {
 	switch {
 	case m.life != n.life, n.unreached:

@@ -10,12 +10,12 @@ import (
 
 // Responses to probes arrive between the steps of the world, so that they never race with a step.
 const (
-	responseTime    = 20 * time.Millisecond  // limit for a server that runs
-	probeTimeout    = 500 * time.Millisecond // limit for any probe
-	probeRetryDelay = 250 * time.Millisecond // after a refused connection
+	responseTime    = 20 * time.Millisecond  // longest time until a running server responds
+	probeTimeout    = 500 * time.Millisecond // longest time of a probe
+	probeRetryDelay = 250 * time.Millisecond // delay of the second attempt after a refused connection
 )
 
-// probe is the prober's network. Its random numbers depend on the server and the time only, not on the order of the prober's goroutines.
+// probe simulates a probe. Its random numbers depend only on the server and the time, not on the order of the prober's goroutines.
 func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Finding {
 	s := a.w.byKey[p.Service+"/"+p.ID]
 	began := time.Now()
@@ -24,7 +24,7 @@ func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Findin
 	if a.gate.Load() == nil {
 		return finding
 	}
-	// The process is paused. When it resumes, the response and the timeout may both be due.
+	// The process is paused. When it resumes, both the response and the timeout may be due; then either result is possible.
 	if !a.awaitRunning(ctx) || time.Since(began) > probeTimeout && dice.IntN(2) == 0 {
 		return registry.FindingSilent
 	}
@@ -74,9 +74,11 @@ func (a *apiServer) awaitRunning(ctx context.Context) bool {
 	return true
 }
 
-// Probes and Report make the prober wait while the process is paused.
+// Probes returns the probes of the real registry to the prober.
 func (a *apiServer) Probes() <-chan registry.Probe { return a.registry.Probes() }
 
+// Report passes the evidence of the prober to the registry. It waits while the process is paused, and converts the times to the clock of
+// the process.
 func (a *apiServer) Report(ctx context.Context, e registry.Evidence) error {
 	if !a.awaitRunning(ctx) {
 		return ctx.Err()

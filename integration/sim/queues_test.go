@@ -13,7 +13,7 @@ import (
 func queueScenarios() []scenario {
 	const deaths = 10
 	var all []scenario
-	for _, growing := range []time.Duration{6 * time.Second, 20 * time.Second} { // the queue is read at a fifth of the rate of its messages
+	for _, growing := range []time.Duration{6 * time.Second, 20 * time.Second} { // the API server reads one message per step, a fifth of the messages that arrive
 		all = append(all, scenario{
 			name: fmt.Sprintf("a queue in front of the mailbox grows for %v s", growing.Seconds()), alsoUnprobed: true, naiveFails: growing > ttl,
 			length: faultsBegin + growing + 2*settleTime, deaths: deaths,
@@ -22,7 +22,7 @@ func queueScenarios() []scenario {
 				gone := faultsBegin + growing
 				expectFewSuspects(w, faultsBegin, gone+settleTime)
 				w.at(gone, func() { w.api.rate = 100 })
-				// Messages older than a TTL made the registry blind. While it warms up again, silence expires no server.
+				// The registry became blind when messages were older than a TTL. While it warms up again, silence expires no server.
 				holes := time.Duration(0)
 				if growing > ttl {
 					holes = settleTime
@@ -44,8 +44,8 @@ func queueScenarios() []scenario {
 			name: fmt.Sprintf("messages through 1 of 3 nsqd are %v s late", lag.Seconds()), naiveFails: lag > ttl, length: faultsBegin + 4*settleTime, deaths: deaths,
 			play: func(w *world) {
 				w.at(faultsBegin, func() { w.nsqd[0].lag = lag })
-				// An nsqd whose messages are late for a TTL is silent. Lease time then runs at two thirds of real time, and ages wait for
-				// an interval.
+				// An nsqd whose messages are late by a TTL or more is silent. Then the lease clock runs at two thirds of real time, because one of
+				// three nsqd is silent, and lease ages stand still for an interval.
 				killAndExpect(w, deaths, faultsBegin+2*settleTime, min(lag, ttl), 0)
 				w.at(faultsBegin+3*settleTime, func() { w.nsqd[0].lag = 0 })
 			}})
@@ -53,7 +53,7 @@ func queueScenarios() []scenario {
 	return all
 }
 
-// unreachedScenarios have nsqd that the API server knows and cannot reach, while senders publish to some of them.
+// In unreachedScenarios the API server cannot reach some of the nsqd that it knows. In half of the scenarios senders publish to these nsqd.
 func unreachedScenarios() []scenario {
 	const deaths = 10
 	invented := func(n int) func(*world) {
@@ -80,8 +80,9 @@ func unreachedScenarios() []scenario {
 	}
 }
 
-// killAndExpect kills n servers within a second, half by a crash and half by a loss of the host. Each must expire in the time that it
-// takes without faults plus delay, and plus holes for a lost host. A server whose heartbeats never arrived is not expected to expire.
+// killAndExpect kills n servers in the second that begins at at. Half of them crash and must expire within crashLimit plus delay. The
+// others lose their host and must expire within vanishLimit plus delay and holes. Without probes the second limit is for both halves. A
+// server that never registered is not expected to expire.
 func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 	for i, s := range w.pick(n) {
 		fate, limit := crashed, crashLimit+delay
@@ -104,7 +105,7 @@ func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 	}
 }
 
-// expectFewSuspects fails the test if a lag of messages makes many live servers suspect.
+// expectFewSuspects fails the test if, at any tick between from and to, more than a tenth of the servers are suspect.
 func expectFewSuspects(w *world, from, to time.Duration) {
 	for at := from; at < to; at += tickInterval {
 		w.at(at, func() {

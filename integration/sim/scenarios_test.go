@@ -12,18 +12,18 @@ import (
 type scenario struct {
 	name         string
 	network      network
-	servers      int           // default serverCount
-	length       time.Duration // in virtual time
-	long         time.Duration // for the first seed, if longer
+	servers      int           // number of servers; default serverCount
+	length       time.Duration // virtual time for which the scenario runs
+	long         time.Duration // length for the first seed, if that is longer
 	everyNthSeed uint64        // if set, only every nth seed is simulated, because each takes long
-	naiveFails   bool          // the naive rule must expire live servers, or else the scenario has no fault
+	naiveFails   bool          // the naive rule must expire live servers; otherwise the fault of the scenario had no effect
 	deaths       int           // number of dead servers that must be detected
-	alsoUnprobed bool          // it is simulated without probes as well
+	alsoUnprobed bool          // the scenario is simulated without probes as well
 	play         func(w *world)
 }
 
-// At faultsBegin every server is registered and the mode is normal. After a fault the scenario continues for settleTime, so that its
-// effects show.
+// At faultsBegin every server is registered and the mode is normal. After a fault the scenario continues for settleTime, so that the
+// effects of the fault show.
 const (
 	faultsBegin = 16 * time.Second
 	settleTime  = 15 * time.Second
@@ -39,22 +39,23 @@ func scenarios() []scenario {
 	return append(all, withoutProbes(all)...)
 }
 
-// withoutProbes returns the scenarios that are also simulated without probes. There the lease clock alone must be right: probes could hide
-// its mistakes.
+// withoutProbes returns the scenarios that are also simulated without probes. Without probes the lease clock alone must prevent false
+// expiries; probes could hide its mistakes.
 func withoutProbes(all []scenario) []scenario {
 	var unasked []scenario
 	for _, sc := range all {
 		if sc.alsoUnprobed {
 			sc.name += ", without probes"
 			sc.network.unprobed = true
-			sc.everyNthSeed, sc.naiveFails = 8, false // the scenario with probes shows that
+			sc.everyNthSeed, sc.naiveFails = 8, false // the scenario with probes already tests the naive rule
 			unasked = append(unasked, sc)
 		}
 	}
 	return unasked
 }
 
-// lossScenarios are long for the first seed.
+// lossScenarios lose messages and probes; some also repeat and delay messages. The first seed runs for minutes, the others for less than a
+// minute.
 func lossScenarios() []scenario {
 	alone := func(loss, deaf float64) network { return network{loss: loss, probeLoss: deaf, onlyServersFail: true} }
 	rough := func(loss float64) network {
@@ -70,9 +71,9 @@ func lossScenarios() []scenario {
 	}
 }
 
-// dayScenarios are lossScenarios of a day. At most a thousandth of the probes is lost. A server whose heartbeats are lost for a TTL, and
-// then three probes in a row, expires. If a hundredth of the probes were lost as well, that would happen to one of a thousand healthy
-// servers in some days.
+// dayScenarios are the lossScenarios over a day, with at most 0.1 % of the probes lost. A healthy server expires if its heartbeats are lost
+// for a TTL and then three probes in a row are lost. With 1 % of the probes lost, that would happen to one of a thousand servers within
+// some days.
 func dayScenarios() []scenario {
 	days := lossScenarios()
 	for i := range days {
@@ -110,7 +111,7 @@ func nsqdScenarios() []scenario {
 				w.at(faultsBegin, w.nsqd[0].hang)
 				w.at(faultsBegin+time.Second, func() {
 					for _, s := range w.servers {
-						if s.tried > 0 { // its current heartbeat is only in the socket of that nsqd
+						if s.tried > 0 { // the current heartbeat of s is only in the socket of the nsqd that hangs
 							s.die(crashed)
 						}
 					}
@@ -140,11 +141,11 @@ func apiScenarios() []scenario {
 		all = append(all, scenario{
 			name: fmt.Sprintf("API server stopped %v s", length.Seconds()), length: faultsBegin + length + settleTime, naiveFails: true, alsoUnprobed: true,
 			play: func(w *world) {
-				// It pauses and resumes between any two ticks.
+				// The API server pauses at any step between two ticks, and resumes at any step between two ticks.
 				at := faultsBegin + time.Duration(w.rng.IntN(10))*step
 				w.at(at, w.api.pause)
 				w.at(at+length+time.Duration(w.rng.IntN(10))*step, w.api.resume)
-				if length > 2*ttl { // processes that live and die while it is paused
+				if length > 2*ttl { // servers restart and die while the API server is paused
 					for _, s := range w.pick(5) {
 						w.at(at+5*time.Second, s.restart)
 						w.at(at+2*ttl, func() { s.die(crashed) })
@@ -166,8 +167,8 @@ func apiScenarios() []scenario {
 	)
 }
 
-// restartAPIServer kills the API server and starts it again. Servers that died in between must be detected, and the others must be
-// routable within two seconds.
+// restartAPIServer kills the API server and starts it again. Servers that died while it was down must be detected, and the others must be
+// routable within two seconds of its start.
 func restartAPIServer(w *world) {
 	w.at(faultsBegin-time.Second, w.api.saveSnapshot)
 	w.at(faultsBegin, func() { w.api.stop() })
@@ -224,7 +225,7 @@ func deathScenarios() []scenario {
 		{name: "restarts, short stops and leaves that are none", network: alone, length: faultsBegin + 25*time.Second, play: restartAndResume},
 		{name: "restarts and leaves, half of the messages late", network: network{late: 0.5, lateBy: 3 * time.Second}, length: faultsBegin + 25*time.Second,
 			play: func(w *world) {
-				for _, s := range w.pick(100) { // the last message of the older incarnation arrives after the leave of the newer one
+				for _, s := range w.pick(100) { // a late message of the old incarnation can arrive after the leave of the new incarnation
 					at := w.soon(func() { s.become(crashed) })
 					w.at(at+200*time.Millisecond, s.restart)
 					w.at(at+time.Second, s.leave)
@@ -257,7 +258,7 @@ func deathScenarios() []scenario {
 	}
 }
 
-// stopAndLeave takes ten servers each that pause for good, leave for good, leave and come back, and crash and come back.
+// stopAndLeave makes ten servers pause for good, ten leave for good, ten leave and come back, and ten crash and come back.
 func stopAndLeave(w *world) {
 	servers := w.pick(40)
 	for _, s := range servers[:10] {
@@ -274,8 +275,8 @@ func stopAndLeave(w *world) {
 	}
 }
 
-// restartAndResume takes ten servers each that restart at once, pause for less than a TTL, and go on publishing after their leave. The
-// last ones must register again a TTL later.
+// restartAndResume makes ten servers restart at once, ten pause for less than a TTL, and ten go on publishing after their leave. The audit
+// allows the last ten to register again, but not within a TTL of their leave.
 func restartAndResume(w *world) {
 	servers := w.pick(30)
 	for _, s := range servers[:10] {
@@ -293,7 +294,7 @@ func restartAndResume(w *world) {
 	}
 }
 
-// soon adds to the script at a random time within five seconds after faultsBegin, and returns that time.
+// soon adds do to the script, at a random time within five seconds after faultsBegin. It returns that time.
 func (w *world) soon(do func()) time.Duration {
 	at := faultsBegin + w.moment(5*time.Second)
 	w.at(at, do)
@@ -314,7 +315,7 @@ func (w *world) moment(d time.Duration) time.Duration {
 	return time.Duration(randomSteps(w.rng, d)-1) * step
 }
 
-// restored sets the revision to that of the snapshot from which the API server starts.
+// restored tells the audit that the API server starts from a snapshot: revisions continue from the revision of s.
 func (c *audit) restored(s *registry.Snapshot) {
 	c.revision = s.Revision
 }

@@ -14,33 +14,33 @@ const (
 	running  fate = iota
 	crashed       // the process has ended: the kernel refuses connections
 	vanished      // the host has gone: nothing responds
-	paused        // by SIGSTOP: the kernel accepts connections, and nothing responds
-	left          // ended after its leave
+	paused        // stopped by SIGSTOP: the kernel accepts connections, and nothing responds
+	left          // the process has ended after its leave
 )
 
-// dataServer publishes heartbeats like dataserver.Agent: after 0, 1 and 2 s and then every 5 s +-10 %, through a random nsqd. If that nsqd
-// refuses, or does not respond in 0.4 s, it tries the next one.
+// dataServer publishes heartbeats like dataserver.Agent: after 0, 1 and 2 s and then every 5 s +-10 %, through a random nsqd. If an nsqd
+// refuses, or does not respond within 0.4 s, the server tries the next nsqd.
 type dataServer struct {
 	w      *world
 	index  int
 	id     string
 	key    string // service/id
 	addr   string
-	fate   atomic.Int32 // a fate; probes read it in another goroutine
-	since  int          // step of the last change of fate
-	prefix []byte       // of a heartbeat, up to its incarnation
+	fate   atomic.Int32 // holds a fate; atomic, because probes read it in other goroutines
+	since  int          // step from which the server has its fate
+	prefix []byte       // start of the JSON of a heartbeat, up to the incarnation
 
 	identity            identity
-	identityIncarnation atomic.Int64 // the incarnation in its responses to probes
+	identityIncarnation atomic.Int64 // the incarnation in the responses to probes
 	incarnation         int64
-	clockSetBack        bool // it restarted with an earlier clock
-	publishesAfterLeave bool // it publishes heartbeats after its leave
+	clockSetBack        bool // the server restarted after its clock was set back
+	publishesAfterLeave bool // the server publishes heartbeats after its leave
 	seq                 uint64
-	turn                int // number of its valid turn; earlier ones are void
-	began               int // step in which the current heartbeat was begun
+	turn                int // number of the only valid turn; turns with lower numbers are void
+	began               int // step of the first attempt to publish the current heartbeat
 	order               []int
 	tried               int
-	broken              [3]bool // its connection to that nsqd does not work until nsqd runs again
+	broken              [3]bool // by index of the nsqd: a heartbeat is stuck in the connection to a hung nsqd; the server sends no more through it until the nsqd is up again
 }
 
 // turn is a planned action of a server.
@@ -58,7 +58,8 @@ func newDataServer(w *world, i int, service, id, addr string) *dataServer {
 
 func (s *dataServer) is(f fate) bool { return fate(s.fate.Load()) == f }
 
-// healthy reports whether the server has run for a second or more. Probes before that found no process.
+// healthy reports whether the server has run for a second or more. In its first second, a probe from before its start may still report
+// that no process runs.
 func (s *dataServer) healthy() bool {
 	return s.is(running) && s.w.now-s.since >= steps(time.Second)
 }
@@ -66,11 +67,11 @@ func (s *dataServer) healthy() bool {
 func (s *dataServer) become(f fate) {
 	s.fate.Store(int32(f))
 	s.since = s.w.now
-	s.turn++ // cancel its planned turn
+	s.turn++ // cancels the planned turn
 	s.tried = 0
 }
 
-// appear starts a server as of an earlier step.
+// appear starts a server at step at, with a random incarnation from the ten hours before the start of the world.
 func (s *dataServer) appear(at int) {
 	s.become(running)
 	s.incarnation = s.w.epoch.Add(-time.Duration(s.w.rng.Int64N(int64(10 * time.Hour)))).UnixMilli()
@@ -113,7 +114,8 @@ func (s *dataServer) plan(at int) {
 	*turns = append(*turns, turn{s.index, s.turn})
 }
 
-// act publishes a heartbeat, or tries the next nsqd for one.
+// act publishes a heartbeat through the first nsqd that takes it. If an nsqd hangs, act plans a turn to try the next nsqd. A void turn does
+// nothing.
 func (s *dataServer) act(t turn) {
 	if t.number != s.turn {
 		return
@@ -142,14 +144,14 @@ func (s *dataServer) act(t turn) {
 			}
 		}
 		if s.w.network.noFailover {
-			s.next(true) // it does not know that the heartbeat is lost
+			s.next(true) // the server does not know that the heartbeat is lost
 			return
 		}
 	}
 	s.next(false)
 }
 
-// next plans the next heartbeat: soon, if no nsqd took the current one.
+// next plans the next heartbeat: after about 5 s, or after 1 s if no nsqd took the current heartbeat or the server has just started.
 func (s *dataServer) next(published bool) {
 	s.tried = 0
 	interval := steps(time.Second)

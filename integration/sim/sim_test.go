@@ -19,7 +19,7 @@ var (
 	dayFlag   = flag.Bool("day", false, "also simulate 24 hours of loss, duplicates and disorder")
 )
 
-// fewSeeds is the default, for every run of all tests. CI simulates more.
+// fewSeeds is the default number of seeds, for every run of all tests. CI simulates more seeds.
 const fewSeeds = 3
 
 // serverCount is the number of servers unless a scenario says otherwise.
@@ -32,7 +32,8 @@ const (
 	vanishLimit      = 10500 * time.Millisecond
 )
 
-// TestSimulation plays every scenario with several seeds, applies the naive rule to the same messages, and logs the results of both.
+// TestSimulation plays every scenario with several seeds, applies the naive rule to the same messages, and logs the results of the registry
+// and of the rule.
 func TestSimulation(t *testing.T) {
 	scenarios := scenarios()
 	if *dayFlag {
@@ -42,7 +43,7 @@ func TestSimulation(t *testing.T) {
 	if *seedFlag > 0 {
 		first, last = *seedFlag, *seedFlag
 	}
-	// A world is a few megabytes that live as long as the world. With the default, garbage collection takes a fifth of the time.
+	// The few megabytes of a world live as long as the world. With the default setting, garbage collection takes a fifth of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 
 	rows := make([]result, len(scenarios))
@@ -64,7 +65,7 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	t.Logf("%d servers over 3 nsqd, seeds %d to %d\n%s", serverCount, first, last, resultTable(scenarios, rows))
-	if last-first < 2 { // a few seeds prove nothing
+	if last-first < 2 { // fewer than three seeds prove nothing
 		return
 	}
 	for i, sc := range scenarios {
@@ -75,7 +76,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// playScenario plays a scenario with one seed and adds to its result. It fails the test for what must hold with every seed.
+// playScenario plays a scenario with one seed and adds the outcome to row. It fails the test if a rule that holds for every seed is broken.
 func playScenario(t *testing.T, sc scenario, seed uint64, length time.Duration, row *result) {
 	var w *world
 	defer func() { row.add(w) }() // also after a failure
@@ -97,7 +98,7 @@ func playScenario(t *testing.T, sc scenario, seed uint64, length time.Duration, 
 // result sums up a scenario over its seeds.
 type result struct {
 	mu         sync.Mutex
-	naive      int // false expiries
+	naive      int // false expiries of the naive rule
 	ours       int
 	naiveFound detectionTimes
 	found      detectionTimes
@@ -114,7 +115,7 @@ func (r *result) add(w *world) {
 	r.virtual += time.Duration(w.now) * step
 }
 
-// check compares the detection times of a scenario that has no other fault with their limits.
+// check compares the detection times with their limits, unless nsqd or the API server has faults in the scenario.
 func (r *result) check(t *testing.T, sc scenario) {
 	t.Helper()
 	if !sc.network.onlyServersFail {

@@ -10,7 +10,7 @@ import (
 
 // A world holds simulated data servers and nsqd around the real code of an API server, in virtual time. Everything happens at steps of 25
 // ms, the time for which nsqd collects messages before it sends them. Only responses to probes arrive between steps. One goroutine plays
-// the steps, and waits in each until all other goroutines are blocked. So each run with a seed gives the same results.
+// the steps, and waits in each until all other goroutines are blocked. So all runs with the same seed give the same results.
 //
 //	dataServer --heartbeats--> nsqdNode --messages--> apiServer: stages > registry <-- prober --probes--> dataServer
 //	                              ^------ canaries -------'         | events
@@ -24,14 +24,15 @@ func steps(d time.Duration) int { return int(d / step) }
 // horizon is the number of steps ahead for which servers and messages can be planned. The script has no such bound.
 const horizon = 1024
 
-// epoch is the start of every world. It comes from outside of the synctest bubbles, whose times have no monotonic reading.
+// epoch is the start of every world, on the clocks of the world. It is read outside of the synctest bubbles, because times in a bubble have
+// no monotonic reading.
 var epoch = time.Now()
 
 // network describes what happens to messages between nsqd and the API server, and to probes.
 type network struct {
 	loss            float64       // share of messages that are lost
 	probeLoss       float64       // share of probes that are lost
-	copies          int           // further deliveries of each message, within two seconds
+	copies          int           // number of further deliveries of each message, within two seconds
 	late            float64       // share of messages that are delayed
 	lateBy          time.Duration // longest delay of a delayed message
 	unprobed        bool          // there is no prober
@@ -42,15 +43,15 @@ type network struct {
 type world struct {
 	t       testing.TB
 	seed    uint64
-	rng     *rand.Rand // for the script and the servers
-	noise   *rand.Rand // for the network, so that servers act the same whatever the network does
-	start   time.Time  // of the world, in time of the bubble
-	epoch   time.Time  // start, on the clocks of the world
+	rng     *rand.Rand // random numbers for the script and the servers
+	noise   *rand.Rand // random numbers for the network; separate, so that servers act the same whatever the network does
+	start   time.Time  // start of the world, in the time of the bubble
+	epoch   time.Time  // start of the world, on the clocks of the world
 	now     int        // steps since start
 	network network
 
 	servers []*dataServer
-	byAddr  map[string][]*dataServer // in the order of their start; later servers replace earlier ones or share the address
+	byAddr  map[string][]*dataServer // servers at each address, in the order of their creation; later servers replace earlier ones or share the address
 	byKey   map[string]*dataServer
 	nsqd    []*nsqdNode
 	api     *apiServer
@@ -58,11 +59,11 @@ type world struct {
 	audit   *audit
 
 	script map[int][]func()
-	turns  [horizon][]turn    // of servers, by step modulo horizon
-	flight [horizon][]message // from nsqd to the API server, by step modulo horizon
+	turns  [horizon][]turn    // planned turns of servers, by step modulo horizon
+	flight [horizon][]message // messages on the way from nsqd to the API server, by step modulo horizon
 }
 
-// newWorld must be called in a bubble. The servers start within the first five seconds.
+// newWorld creates a world. It must be called in a synctest bubble. The servers start within the first five seconds.
 func newWorld(t testing.TB, seed uint64, servers int, n network) *world {
 	w := &world{
 		t:       t,
@@ -99,12 +100,12 @@ func (w *world) add(service, id, addr string) *dataServer {
 	return s
 }
 
-// at adds to the script: do is called at a time since the start.
+// at adds do to the script. The world calls do at the time when, counted from the start of the world.
 func (w *world) at(when time.Duration, do func()) {
 	w.script[steps(when)] = append(w.script[steps(when)], do)
 }
 
-// after is at, relative to now.
+// after is like at, but d counts from now.
 func (w *world) after(d time.Duration, do func()) { w.at(time.Duration(w.now)*step+d, do) }
 
 // run plays the world, stops the API server, and makes the last checks.

@@ -95,7 +95,7 @@ func (s *stack) confined() {
 	}
 }
 
-// eachServes checks that both API servers list every data server, and that each responds through both proxies.
+// eachServes checks that both API servers list every data server, and that every data server responds through both proxies.
 func (s *stack) eachServes() {
 	ids := s.ids(s.containers("dataserver")...)
 	for _, a := range s.apis {
@@ -104,7 +104,8 @@ func (s *stack) eachServes() {
 	}
 }
 
-// allResponded returns a condition: every server has responded to a request through the proxy.
+// allResponded returns a condition for Await. Each call of the condition sends a request through the proxy. The condition is true when
+// every server has responded to a request.
 func (s *stack) allResponded(a *harness.API, ids []string) func() bool {
 	missing := make(map[string]bool)
 	for _, id := range ids {
@@ -122,8 +123,8 @@ func (s *stack) allResponded(a *harness.API, ids []string) func() bool {
 	}
 }
 
-// startChecks starts users and pollers of both API servers. The function that it returns fails the test if any request failed, or if a
-// list missed a server that is not dead.
+// startChecks starts a load on the proxies, and a poller of each API server. The function that it returns stops them. That function fails
+// the test if a request failed, if a list missed a server that is not in dead, or if a live server expired.
 func (s *stack) startChecks(what string) (*harness.Load, []*harness.Poller, func(dead ...string)) {
 	s.tb.Helper()
 	ids := s.ids(s.containers("dataserver")...)
@@ -253,7 +254,8 @@ func (s *stack) nsqdPaused() {
 	unnoticed()
 }
 
-// awaitReception waits until both API servers report a reception of an nsqd. An nsqd that is receiving must be connected too.
+// awaitReception waits until both API servers report the given reception of an nsqd. If the reception is "receiving", they must be
+// connected to the nsqd too.
 func (s *stack) awaitReception(nsqd, reception string, within time.Duration) {
 	s.tb.Helper()
 	for _, a := range s.apis {
@@ -282,7 +284,7 @@ func (s *stack) nsqdRestarted() {
 	unnoticed()
 }
 
-// apiCutOff disconnects an API server from the network. Its users cannot reach it either, so only the other API server has users.
+// apiCutOff disconnects an API server from the network. Clients cannot reach it then, so only the other API server gets requests.
 func (s *stack) apiCutOff() {
 	const what = "docker network disconnect of an API server"
 	cut, c := s.apis[1], s.container("apiserver2")

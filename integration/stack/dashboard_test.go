@@ -60,7 +60,7 @@ var (
 	valuesForm = regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`)
 )
 
-// queries returns the queries of all panels, and those of variables as expressions for the same series.
+// queries returns the queries of all panels, and the queries of all variables, rewritten as expressions that read the same series.
 func (d dashboard) queries() []query {
 	var all []query
 	for _, p := range d.Panels {

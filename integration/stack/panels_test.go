@@ -30,7 +30,7 @@ var (
 	pairForm   = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"`)
 )
 
-// scrape adds the metrics of a target, with the labels of its job.
+// scrape requests the metrics at addr, and adds the labels of each, with the labels of job.
 func (s seriesLabels) scrape(tb testing.TB, job scrapeJob, addr string) {
 	tb.Helper()
 	s["up"] = append(s["up"], job.labels()...)
@@ -59,7 +59,7 @@ func mustGet(tb testing.TB, url string) []byte {
 	return body
 }
 
-// A panel with a wrong query is empty and looks like a quiet day.
+// A panel with a wrong query is empty. An operator could take that for a quiet day.
 func TestDashboardQueriesMatchMetrics(t *testing.T) {
 	t.Parallel()
 	api, dataServer := startScraped(t)
@@ -92,7 +92,7 @@ func (q query) check(t *testing.T, known seriesLabels) {
 	}
 	q.has(t, all, a.groups)
 	if a.by != nil {
-		all = a.by // the result has no other labels
+		all = a.by // the result of an expression with by has no other labels
 	}
 	q.has(t, all, q.legend)
 }
@@ -121,14 +121,14 @@ func (p *prometheus) query(expr string) ([]map[string]string, error) {
 	return all, nil
 }
 
-// checkPanels fails the test for a query of the dashboard without series, and for series without a label of the legend.
+// checkPanels fails the test for each query of the dashboard that returns no series, or a series that lacks a label of the legend.
 func checkPanels(t *testing.T, p *prometheus) {
 	t.Helper()
 	for _, q := range mustDashboard(t).queries() {
 		var found []map[string]string
 		var err error
 		begun := time.Now()
-		for len(found) == 0 && err == nil && time.Since(begun) < 15*time.Second { // a rate needs two scrapes
+		for len(found) == 0 && err == nil && time.Since(begun) < 15*time.Second { // a query for a rate has no result before the second scrape
 			fixture.Sleep(20 * time.Millisecond)
 			found, err = p.query(expand(q.expr))
 		}

@@ -35,7 +35,7 @@ func lookPrometheus(t *testing.T) string {
 	return path
 }
 
-// startPrometheus starts Prometheus with the configuration of the stack, for other API servers.
+// startPrometheus starts Prometheus with the configuration of the stack, in which apis replace the API servers of the stack.
 func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *pro
 	return p
 }
 
-// ask requests a path of the HTTP API.
+// ask requests a path of the HTTP API, and decodes the data of the response into data.
 func (p *prometheus) ask(path string, data any) error {
 	resp, err := p.http.Get("http://" + p.addr + path)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *prometheus) ask(path string, data any) error {
 	return nil
 }
 
-// targets returns the targets and whether they are up, sorted.
+// targets describes each target in a line that ends in its health, sorted.
 func (p *prometheus) targets() []string {
 	var found struct {
 		ActiveTargets []struct {
@@ -95,7 +95,7 @@ func (p *prometheus) targets() []string {
 	return lines
 }
 
-// await waits until the targets are these.
+// await waits until targets returns the given lines.
 func (p *prometheus) await(t *testing.T, within time.Duration, what string, targets ...string) {
 	t.Helper()
 	slices.Sort(targets)
@@ -138,7 +138,7 @@ func TestPrometheusFindsServers(t *testing.T) {
 	p.await(t, warm+scraped, "each server is one target", api(0, "up"), api(1, "up"), want[0], want[1], want[2])
 
 	servers[0].Kill()
-	for range 20 { // some of them try the dead server
+	for range 20 { // some of the requests try the dead server
 		resp, err := apis[0].Client.Get("http://" + apis[0].Proxy + "/data/hello")
 		fixture.Must(t, err)
 		fixture.Must(t, resp.Body.Close())
@@ -150,7 +150,7 @@ func TestPrometheusFindsServers(t *testing.T) {
 	p.await(t, left, "a server that left is no target", api(0, "up"), api(1, "up"), want[2])
 	apis[0].Terminate()
 	servers[2].Terminate()
-	start() // an API server that lists this server knows that the one before has left
+	start() // an API server that lists the new server has received the leave of the server before
 	stale := strings.TrimSuffix(want[2], "up") + "down"
 	p.await(t, scraped, "without one API server, a new server is a target and a server that left still is", api(0, "down"), api(1, "up"), stale, want[3])
 	apis[0].Start(t)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// selectors lists what a PromQL expression reads. Patterns find it, which is enough for a dashboard: braces must follow the metric at
-// once, and no function has the name of a metric.
+// selectors lists the metrics and labels that a PromQL expression reads. Regular expressions find them. That is enough for a dashboard in
+// which braces follow the metric at once and no metric has the name of a function.
 type selectors struct {
 	metrics map[string][]string // labels in the braces, by metric
 	groups  []string            // labels of by, on and ignoring

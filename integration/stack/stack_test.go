@@ -25,22 +25,22 @@ type stack struct {
 	tb          testing.TB
 	spec        stackSpec
 	apis        []*harness.API
-	events      *harness.EventLog // from nsq_tail
+	events      *harness.EventLog // events that nsq_tail prints
 	tail        *harness.Process
-	eventOutput *harness.Output // of docker events
+	eventOutput *harness.Output // output of the command docker events
 }
 
 // stackSpec is what the child needs to tear the stack down.
 type stackSpec struct {
 	Compose []string // the command and its first arguments
 	Project string
-	Dir     string // of docker-compose.yml
+	Dir     string // folder of docker-compose.yml
 }
 
-// commandTimeout is for one command of Docker. The build of the image takes longest.
+// commandTimeout limits one docker command. The build of the image takes longest.
 const commandTimeout = 8 * time.Minute
 
-// newStack builds the image. It skips the test if no Docker Engine responds.
+// newStack prepares a stack and builds its image. It skips the test if no Docker Engine responds.
 func newStack(tb testing.TB) *stack {
 	tb.Helper()
 	spec := stackSpec{Compose: mustDocker(tb), Project: fmt.Sprintf("rollcall-test-%d", os.Getpid()), Dir: tb.TempDir()}
@@ -54,7 +54,7 @@ func newStack(tb testing.TB) *stack {
 	return s
 }
 
-// mustDocker returns the command of Compose, which is a plugin of docker or a program.
+// mustDocker returns the command that runs Compose: docker compose or docker-compose.
 func mustDocker(tb testing.TB) []string {
 	tb.Helper()
 	works := func(command ...string) error {
@@ -93,7 +93,7 @@ var (
 	building  = regexp.MustCompile(`FROM .* AS build\n`)
 )
 
-// isolate gives the copy free ports and an image name.
+// isolate gives the copied docker-compose.yml free ports and an image name of its own.
 func (s *stack) isolate() {
 	s.tb.Helper()
 	s.edit("docker-compose.yml", published, func(port []byte) []byte {
@@ -103,7 +103,7 @@ func (s *stack) isolate() {
 	s.edit("Dockerfile", building, func(from []byte) []byte { return []byte(string(from) + "LABEL " + leftover + "=\n") })
 }
 
-// edit replaces each match in a file of the copy.
+// edit replaces each match of place in a file of the copy by the result of change.
 func (s *stack) edit(name string, place *regexp.Regexp, change func([]byte) []byte) {
 	s.tb.Helper()
 	file := filepath.Join(s.spec.Dir, name)
@@ -124,7 +124,7 @@ func (s stackSpec) tail() string { return s.Project + "-tail" }
 
 func (s stackSpec) network() string { return s.Project + "_default" }
 
-// tearDownAtEnd starts a child that tears the stack down when the test ends, even by its timeout.
+// tearDownAtEnd starts a child that tears the stack down when the test ends, even if the test ends by its timeout.
 func (s *stack) tearDownAtEnd() {
 	s.tb.Helper()
 	cmd := harness.ChildCommand(s.tb, "stack", s.spec)
@@ -147,12 +147,12 @@ func (s *stack) tearDownAtEnd() {
 // startChildStack starts nothing. Its stop function tears the stack down.
 func startChildStack(spec stackSpec) (string, func() error, error) {
 	return "", func() error {
-		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // fails if it was not started
+		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // fails if the container was not started
 		out, err := spec.command("down", "--volumes", "--remove-orphans", "--timeout=5").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("down: %w: %s", err, out)
 		}
-		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // fails if it was not built
+		_ = exec.Command("docker", "image", "rm", spec.image()).Run() // fails if the image was not built
 		return exec.Command("docker", "image", "prune", "--force", "--filter", "label="+leftover).Run()
 	}, nil
 }
@@ -169,7 +169,7 @@ func (s *stack) compose(args ...string) {
 	finish(s.tb, s.spec.command(args...))
 }
 
-// docker runs a command and returns its output.
+// docker runs a docker command and returns its output.
 func (s *stack) docker(args ...string) string {
 	s.tb.Helper()
 	return finish(s.tb, exec.Command("docker", args...))
@@ -190,7 +190,7 @@ func finish(tb testing.TB, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// up returns the time until every container is healthy.
+// up starts the stack. It returns the time until every container is healthy.
 func (s *stack) up() time.Duration {
 	s.tb.Helper()
 	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}",
@@ -238,7 +238,7 @@ func (s *stack) startEventLog() {
 	s.tail = harness.StartProcess(s.tb, cmd)
 }
 
-// containersBy formats each container of the stack, or of one service.
+// containersBy returns a line in the given format for each container of the stack, or of one service.
 func (s *stack) containersBy(format string, service ...string) string {
 	s.tb.Helper()
 	args := []string{"ps", "--all", "--format", format, "--filter", "label=com.docker.compose.project=" + s.spec.Project}
@@ -277,7 +277,7 @@ func (s *stack) hostPort(container string, port int) string {
 	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
 }
 
-// await waits for a docker event of a container after a time.
+// await waits for a docker event of a container that happened after since.
 func (s *stack) await(since time.Time, action, container string) dockerEvent {
 	s.tb.Helper()
 	var found dockerEvent
@@ -293,7 +293,7 @@ func (s *stack) await(since time.Time, action, container string) dockerEvent {
 	return found
 }
 
-// dockerEvent is a line of docker events.
+// dockerEvent is a line that the command docker events prints.
 type dockerEvent struct {
 	Action   string
 	TimeNano int64
@@ -319,7 +319,7 @@ func (s *stack) dockerEvents() []dockerEvent {
 	return all
 }
 
-// withTB returns the stack for a sub-test.
+// withTB returns a copy of the stack that reports to tb, for a sub-test.
 func (s *stack) withTB(tb testing.TB) *stack {
 	on := *s
 	on.tb = tb
