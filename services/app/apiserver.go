@@ -33,8 +33,8 @@ type APIServer struct {
 	permit  stages.Permit
 
 	api     net.Listener
-	front   net.Listener // of the proxy; nil: the proxy does not listen
-	unclaim func() error // lets another process use the snapshot file; nil: there is none
+	front   net.Listener // listener of the proxy; nil: the proxy does not listen
+	unclaim func() error // lets another process use the snapshot file; nil: there is no snapshot file
 
 	subscriber     *nsqpubsub.Subscriber
 	publisher      *nsqpubsub.Publisher
@@ -52,8 +52,8 @@ type APIServer struct {
 	stopping       atomic.Bool
 }
 
-// ListenAPIServer creates an API server and opens its listeners, so that a port in use is reported before anything starts. cfg must be
-// valid. The caller must call Run, which closes the listeners.
+// ListenAPIServer creates an API server and opens its listeners. So it reports a port in use before anything starts. cfg must be valid. The
+// caller must call Run, which closes the listeners.
 func ListenAPIServer(cfg config.Config, log *zap.Logger) (*APIServer, error) {
 	a := &APIServer{id: cfg.ID, log: log}
 	err := a.wire(cfg, log)

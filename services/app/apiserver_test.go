@@ -109,7 +109,7 @@ func TestRunLeavesNoGoroutines(t *testing.T) {
 func TestRunStoppedDuringStartLeavesNoGoroutines(t *testing.T) {
 	leftNothing := fixture.WatchLeaks(t)
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
-	for range 20 { // each stops at a different point of the start
+	for range 20 { // each API server stops at a different point of its start
 		if err := mustRun(t, quick(nsqd.TCPAddr())).stop(); err != nil {
 			t.Error(err)
 		}
@@ -141,7 +141,7 @@ func TestPortInUseIsReportedBeforeStart(t *testing.T) {
 	leftNothing()
 }
 
-// While the last requests are completed, the API server is not ready, and its registry still responds.
+// During a stop, while the last requests are completed, the API server is not ready and its registry still responds.
 func TestStopEndsReadinessFirstAndRegistryAfterHTTP(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	a := mustRun(t, quick(nsqd.TCPAddr()))

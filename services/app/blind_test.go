@@ -91,7 +91,7 @@ func TestModeBlindNamesPausedTopicOrChannel(t *testing.T) {
 	}
 }
 
-// An API server and an agent try several times per second, but log failures only once.
+// An API server and an agent try to reach NSQ several times per second, but log the failures only once.
 func TestLogIsBoundedWithoutBroker(t *testing.T) {
 	lookupd := fixture.Lookupd(t)
 	for name, lookup := range map[string]string{"refused": fixture.FreeAddr(t), "not HTTP": lookupd.TCPAddr(), "no nsqd": lookupd.HTTPAddr()} {

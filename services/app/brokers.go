@@ -23,7 +23,8 @@ func (r returnedCanaries) Learn(receipt events.Receipt, sent time.Time) {
 	r.sender.Returned(receipt.Via, sent)
 }
 
-// addresses returns the address of every known nsqd, as receipts name it. It is not nil even if there is none: nil would mean unknown.
+// addresses returns the address of every known nsqd, in the form that receipts have. If no nsqd is known, the result is empty and not nil:
+// nil would mean that the nsqd are unknown.
 func addresses(s *nsqpubsub.Subscriber) []string {
 	addrs := []string{}
 	for _, n := range s.Nodes() {

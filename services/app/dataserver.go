@@ -52,7 +52,7 @@ func NewDataServer(cfg config.Config, log *zap.Logger) (*dataserver.Server, erro
 	})
 }
 
-// logHeartbeats returns functions that log failed heartbeats: the first failure, one per minute while they last, and the recovery.
+// logHeartbeats returns functions that log the first failed heartbeat, at most one failed heartbeat per minute after it, and the recovery.
 func logHeartbeats(log *zap.Logger) (onError func(error), onRecovery func()) {
 	failing := new(outage.Log)
 	onError = func(err error) {

@@ -31,10 +31,10 @@ type walker struct {
 	seen map[visit]bool
 }
 
-// maxElements is the length of the longest slice or array that is dumped. Longer ones are tables of counters.
+// maxElements is the length of the longest slice or array whose elements are dumped. Longer ones are tables of counters.
 const maxElements = 256
 
-// opaque lists prefixes of packages whose types are skipped: they are large and do not depend on the configuration.
+// opaque lists prefixes of package paths. Types of these packages are skipped: they are large and do not depend on the configuration.
 var opaque = []string{"internal/", "reflect", "runtime", "sync", "unicode", "google.golang.org/protobuf", "github.com/prometheus", "net/http/internal"}
 
 func (w *walker) walk(path string, v reflect.Value) {
@@ -85,7 +85,7 @@ func (w *walker) walk(path string, v reflect.Value) {
 	}
 }
 
-// difference returns the paths at which the dumps differ, except those in ignored, in order.
+// difference returns the paths at which the dumps differ, sorted and without the paths in ignored.
 func (d dump) difference(other dump, ignored []string) []string {
 	var paths []string
 	for path := range d {

@@ -17,7 +17,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// An API server embedded in a program answers simple requests itself, and passes the others on to data servers.
+// An API server embedded in a program answers simple requests itself, and passes all other requests on to data servers.
 func Example() {
 	nsqd, stop := startDataServer("reports")
 	defer stop()
@@ -50,7 +50,7 @@ func Example() {
 	// ended: <nil>
 }
 
-// startDataServer starts an nsqd, and a data server that publishes its heartbeats there.
+// startDataServer starts an nsqd, and a data server that publishes its heartbeats to that nsqd.
 func startDataServer(service string) (nsqd string, stop func()) {
 	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{})
 	if err != nil {

@@ -133,7 +133,7 @@ func (e *ears) heard() [][]byte {
 	return slices.Clone(e.bodies)
 }
 
-// revisions returns the revisions of the received events. NSQ may deliver an event twice in a row; it counts once.
+// revisions returns the revisions of the received events, in order. If NSQ delivers an event twice in a row, its revision is returned once.
 func (e *ears) revisions(t testing.TB) []uint64 {
 	t.Helper()
 	var all []uint64

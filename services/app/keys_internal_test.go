@@ -27,7 +27,7 @@ import (
 func TestKeysChangeTheWiring(t *testing.T) {
 	values := newKeyValues(t)
 	before := mustWire(t, values.base)
-	noise := before.difference(mustWire(t, values.base), nil) // ports, file descriptors, random names and times
+	noise := before.difference(mustWire(t, values.base), nil) // paths that always differ: ports, file descriptors, random names and times
 	if changed := before.difference(mustWire(t, values.base), noise); len(changed) > 0 {
 		t.Fatalf("two equal configurations differ at %d paths, such as %s", len(changed), changed[0])
 	}
@@ -35,7 +35,7 @@ func TestKeysChangeTheWiring(t *testing.T) {
 		t.Run(key.Path, func(t *testing.T) {
 			flags := maps.Clone(values.base)
 			flags[key.Path] = values.other(key)
-			if filepath.Ext(flags[key.Path]) == ".none" { // a missing file
+			if filepath.Ext(flags[key.Path]) == ".none" { // the value names a missing file
 				if _, err := read(t, flags); err == nil {
 					t.Error("the file is not read")
 				}
@@ -50,10 +50,10 @@ func TestKeysChangeTheWiring(t *testing.T) {
 	}
 }
 
-// keyValues has the values of the keys as text.
+// keyValues holds values of the keys, as text.
 type keyValues struct {
-	base  map[string]string // valid together with any one other value
-	texts map[string]string // other values, where a changed default would be invalid
+	base  map[string]string // valid together, even if the result of other replaces the value of one key
+	texts map[string]string // results of other for the keys whose changed default would be invalid
 }
 
 func newKeyValues(t *testing.T) keyValues {

@@ -37,7 +37,7 @@ func ownAddrs(listeners ...net.Listener) ([]netip.AddrPort, error) {
 	return own, nil
 }
 
-// addrsOf returns the address of l, or all addresses of the machine if the host of l is unspecified.
+// addrsOf returns the address of l. If the host of l is unspecified, addrsOf returns an address for each IP address of the machine.
 func addrsOf(l net.Listener) ([]netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(l.Addr().String())
 	if err != nil {

@@ -21,7 +21,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 	}
 	const emitted = 2 * servers // registered and left
 	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == emitted })
-	// The publisher has one event, the others wait.
+	// The publisher has one event, the other events wait.
 	if got := a.stats().Outbox; got < emitted-1 {
 		t.Errorf("%d events wait, want %d", got, emitted-1)
 	}
@@ -29,7 +29,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 	fixture.NSQD(t, embednsq.NSQDConfig{TCPAddress: addr})
 	heard, _ := mustListen(t, addr, events.EventTopic)
 	fixture.Eventually(t, 20*time.Second, "all events", func() bool { return len(heard.revisions(t)) >= emitted })
-	if got := heard.revisions(t); !slices.Equal(got[:emitted], upTo(emitted)) { // a change of the mode may follow
+	if got := heard.revisions(t); !slices.Equal(got[:emitted], upTo(emitted)) { // an event about a change of the mode may follow
 		t.Errorf("got revisions %v, want 1 to %d in turn", got, emitted)
 	}
 	if s := a.stats(); s.Outbox != 0 || s.Dropped != 0 {
@@ -43,7 +43,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 func TestStopPublishesWaitingEvents(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.TTL = time.Minute // so that it stays warming: the end of warming would be another event
+	cfg.Registry.TTL = time.Minute // the API server stays in mode warming: the end of warming would be another event
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())

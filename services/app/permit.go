@@ -7,7 +7,7 @@ import (
 	"rollcall/stages"
 )
 
-// permitOf permits the addresses of registry.allow except those of the process's own listeners.
+// permitOf permits the addresses that registry.allow allows, except the addresses of the process's own listeners.
 func permitOf(c config.Registry, listeners ...net.Listener) (stages.Permit, error) {
 	own, err := ownAddrs(listeners...)
 	if err != nil {

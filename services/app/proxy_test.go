@@ -70,7 +70,7 @@ func TestFailedConnectionOfProxyExpiresServer(t *testing.T) {
 	})
 }
 
-// Even if the registry contains a listener of the API server itself, the dialer refuses it, so that no request loops.
+// The dialer refuses the addresses on which the API server itself listens, so that no request loops, even if the registry contains them.
 func TestProxyNeverConnectsToItself(t *testing.T) {
 	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
 	for id, addr := range map[string]string{"proxy": a.ProxyAddr(), "api": a.Addr()} {

@@ -10,7 +10,8 @@ import (
 	"rollcall/services/snapshot"
 )
 
-// restored returns the servers that the previous process knew. Without a usable file the registry starts empty, and heartbeats fill it.
+// restored returns the servers in the snapshot of the previous process. It returns nil if there is no usable file: the registry then starts
+// empty, and heartbeats fill it.
 func restored(path string, log *zap.Logger) *registry.Snapshot {
 	if path == "" {
 		return nil

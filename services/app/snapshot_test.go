@@ -46,7 +46,7 @@ func TestRestartKeepsTheRegistry(t *testing.T) {
 	}
 }
 
-// With an unusable file the registry starts empty.
+// If the snapshot file is unusable, the registry starts empty.
 func TestBrokenSnapshotIsIgnored(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
@@ -74,7 +74,7 @@ func TestSecondProcessCannotUseTheSnapshot(t *testing.T) {
 	if err := os.Symlink("registry.json", second.Registry.Snapshot); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second attempt needs the ports that the first one must have closed
+	for range 2 { // the second attempt needs the ports, so the first attempt must have closed them
 		if _, err := app.ListenAPIServer(second, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 			t.Fatalf("got %v, want it refused", err)
 		}

@@ -122,7 +122,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		}
 	}
 
-	// Pipeline: heartbeats and ticks to the registry, its events and rejected messages to NSQ.
+	// Pipeline: passes heartbeats and ticks to the registry, and events and rejected messages to NSQ.
 	counters, err := pipeline.NewMetrics(a.metrics)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	proxyConfig.Dial = dial.New(a.permit.Check, proxy.KeepAlive)
 	proxyConfig.Metrics = a.metrics
 	proxyConfig.Log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100) // otherwise one line per request while servers fail
+		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100) // without sampling, failing servers would cause one line per request
 	}))
 	if a.proxy, err = proxy.New(proxyConfig); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		Version:  version.String(),
 		Nodes:    func() []apiserver.Node { return nodes(a.subscriber, a.canaries) },
 		Events:   func() apiserver.EventsState { return eventsState(a.eventPublisher) },
-		Ready: func() error { // silent brokers do not make it unready, because the registry is kept
+		Ready: func() error { // an API server is ready even while the brokers are silent, because it keeps its registry
 			if a.stopping.Load() {
 				return errors.New("stopping")
 			}
@@ -171,7 +171,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		Gatherer:     a.metrics,
 		Log:          log,
 		Pick:         pick(a.proxy),
-		ServiceLabel: a.proxy.ServiceLabel, // the same labels in the metrics of both
+		ServiceLabel: a.proxy.ServiceLabel, // the metrics of the API have the same labels as the metrics of the proxy
 	}); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	return nil
 }
 
-// start starts the parts from top to bottom. They stop from bottom to top, each after the one below it has stopped.
+// start starts the parts from top to bottom. They stop from bottom to top: each part stops after the part below it has stopped.
 func (a *APIServer) start(s *supervisor.Stack) {
 	if a.unclaim != nil {
 		s.AtStop("snapshot file", a.unclaim)

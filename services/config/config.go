@@ -34,7 +34,7 @@ type Config struct {
 	randomID bool `koanf:"-"` // ID is generated, so it differs in each process
 }
 
-// NSQ configures the connections to the brokers. The nsqd of Lookupd and NSQD are all used.
+// NSQ configures the connections to the brokers. Both the nsqd that Lookupd returns and the nsqd in NSQD are used.
 type NSQ struct {
 	Lookupd     []string `koanf:"lookupd" doc:"HTTP addresses of nsqlookupd"`
 	NSQD        []string `koanf:"nsqd" doc:"TCP addresses of nsqd, in addition to those that nsqlookupd returns"`
@@ -118,7 +118,7 @@ func Default() Config {
 	}
 }
 
-// Maximum lengths. The id is part of a channel name.
+// Maximum lengths in characters. The id is a part of the name of an NSQ channel.
 const (
 	maxTopic = 64 // the limit of NSQ, for channels too
 	maxID    = maxTopic - len("#ephemeral")
@@ -126,8 +126,8 @@ const (
 
 var validName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
-// Validate returns an error that names every invalid key, and every handler that a route names and Proxy.Handlers lacks. It reads the
-// files of nsq.tls and proxy.tls.
+// Validate returns an error that names every invalid key, and every handler that a route uses and Proxy.Handlers does not contain. It reads
+// the files of nsq.tls and proxy.tls.
 func (c *Config) Validate() error {
 	p := check.Of("")
 	checkName(p, "id", c.ID, maxID)
@@ -174,7 +174,7 @@ func (r *Registry) validate(p *check.Fields) {
 // Allowed parses registry.allow. The error names each invalid CIDR.
 func (r *Registry) Allowed() ([]netip.Prefix, error) { return parsePrefixes("registry.allow", r.Allow) }
 
-// parsePrefixes parses the CIDRs of a key. The error names each invalid one.
+// parsePrefixes parses the CIDRs of a key. The error names each invalid CIDR.
 func parsePrefixes(key string, cidrs []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	wrong := check.Of("")

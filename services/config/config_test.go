@@ -19,7 +19,7 @@ func TestDefaultIsValidExceptForTheID(t *testing.T) {
 func TestValidateNamesInvalidKeys(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(*config.Config)
-		want   []string // prefixes of the lines
+		want   []string // prefixes of the lines of the error
 	}{
 		"id of 54 characters":       {func(c *config.Config) { c.ID = strings.Repeat("a", 54) }, nil},
 		"id of 55 characters":       {func(c *config.Config) { c.ID = strings.Repeat("a", 55) }, []string{"id "}},

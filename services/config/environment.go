@@ -11,7 +11,8 @@ import (
 // APIEnv is the environment variable with the address of the API server, for the client commands. It belongs to no key.
 const APIEnv = envPrefix + "API"
 
-// checkVariables adds an error for each variable with the prefix that sets no key. Otherwise a misspelled name would have no effect.
+// checkVariables adds an error for each variable that has the prefix and sets no key. Without the error, nobody would notice a misspelled
+// name.
 func checkVariables(p *check.Fields, environ []string) {
 	known := map[string]bool{APIEnv: true}
 	for _, k := range Keys() {
@@ -26,8 +27,8 @@ func checkVariables(p *check.Fields, environ []string) {
 	}
 }
 
-// Kubernetes sets these variables in each container for each Service of the namespace. For a Service named rollcall or rollcall-… they have
-// the prefix too. ROLLCALL_…_PORT is a variable of Kubernetes only if its value is a URL such as tcp://10.0.0.1:4180.
+// Kubernetes sets these variables in each container for each Service of the namespace. If the Service is named rollcall or rollcall-…, the
+// variables have the prefix too. ROLLCALL_…_PORT is a variable of Kubernetes only if its value is a URL such as tcp://10.0.0.1:4180.
 var (
 	serviceVariable = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	linkVariable    = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?PORT$`)

@@ -28,7 +28,7 @@ func TestVariablesOfKubernetesAreIgnored(t *testing.T) {
 		"ROLLCALL_PROXY_2_PORT_80_TCP_PORT": "80",
 		"ROLLCALL_PROXY_2_PORT":             "udp://10.0.0.2:80",
 		"OTHER_NSQ_LOOKUP":                  "x",
-		"ROLLCALL_ID":                       "api-1", // otherwise it is random
+		"ROLLCALL_ID":                       "api-1", // otherwise the id would be random
 	} {
 		t.Setenv(name, value)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Key is one setting of the configuration.
 type Key struct {
-	Path    string // in the file and as a flag, such as nsq.lookupd
+	Path    string // path in the file and name of the flag, such as nsq.lookupd
 	Doc     string
 	Default any
 	Secret  bool
@@ -55,7 +55,8 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	return keys
 }
 
-// AddFlags adds a flag for each key in names, and for each key of a section in names, such as "nsq". Read reads the flags that were given.
+// AddFlags adds a flag for each key in names. A section in names, such as "nsq", stands for all its keys. Read reads the flags that were
+// given.
 func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for _, k := range Keys() {
 		if slices.ContainsFunc(names, func(n string) bool { return k.Path == n || strings.HasPrefix(k.Path, n+".") }) {
@@ -77,7 +78,7 @@ func (k Key) addTo(flags *pflag.FlagSet) {
 	}
 }
 
-// DefaultText returns the default in the syntax of the environment.
+// DefaultText returns the default in the syntax of an environment variable.
 func (k Key) DefaultText() string {
 	switch d := k.Default.(type) {
 	case []string:

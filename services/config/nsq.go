@@ -10,7 +10,7 @@ import (
 	"rollcall/services/version"
 )
 
-// Cluster returns the configuration of producers and consumers. It reads the files of nsq.tls.
+// Cluster returns the configuration of NSQ producers and consumers. It reads the files of nsq.tls.
 func (n NSQ) Cluster() (nsqpubsub.Cluster, error) {
 	compression, err := parseCompression(n.Compression)
 	if err != nil {

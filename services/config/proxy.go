@@ -82,7 +82,7 @@ func (x *Proxy) validate(p *check.Fields) {
 	checkAtLeast(p, "proxy.drain", x.Drain, 0)
 }
 
-// validateTLS reads the files only if the proxy listens.
+// validateTLS checks proxy.tls. It reads the files only if the proxy listens.
 func (x *Proxy) validateTLS() error {
 	if err := bothOrNeither("proxy.tls", x.TLS.Cert, x.TLS.Key); err != nil || x.Listen == Off {
 		return err
@@ -91,7 +91,7 @@ func (x *Proxy) validateTLS() error {
 	return err
 }
 
-// config reads the files. It returns nil for plain HTTP.
+// config reads the files of the certificate and its key. It returns nil if no certificate is set: the proxy then serves plain HTTP.
 func (t ProxyTLS) config() (*tls.Config, error) {
 	if t.Cert == "" {
 		return nil, nil

@@ -19,7 +19,7 @@ func TestValidateNamesInvalidProxyKeys(t *testing.T) {
 	handlers := map[string]http.Handler{"hello": http.NotFoundHandler(), "nil": nil}
 	for name, row := range map[string]struct {
 		change func(*config.Proxy)
-		want   []string // prefixes of the lines
+		want   []string // prefixes of the lines of the error
 	}{
 		"off":                         {func(x *config.Proxy) { x.Listen = "off" }, nil},
 		"any port":                    {func(x *config.Proxy) { x.Listen = ":0" }, nil},
@@ -88,7 +88,7 @@ func TestValidateNamesInvalidProxyKeys(t *testing.T) {
 	}
 }
 
-// checkLines checks that err has one line for each prefix in want. Without want, err must be nil.
+// checkLines checks that err has one line for each prefix in want. If want is empty, err must be nil.
 func checkLines(t testing.TB, err error, want ...string) {
 	t.Helper()
 	got := slices.DeleteFunc(strings.Split(fmt.Sprint(err), "\n"), func(line string) bool { return line == "<nil>" })
@@ -136,7 +136,7 @@ func TestValidateReadsProxyTLSFiles(t *testing.T) {
 	for name, row := range map[string]struct {
 		listen string
 		tls    config.ProxyTLS
-		want   []string // prefixes of the lines
+		want   []string // prefixes of the lines of the error
 	}{
 		"a pair":             {":0", config.ProxyTLS{Cert: cert, Key: key}, nil},
 		"none":               {":0", config.ProxyTLS{}, nil},

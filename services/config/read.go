@@ -25,8 +25,9 @@ import (
 
 const envPrefix = "ROLLCALL_"
 
-// Read reads the configuration. A given flag overrides the environment, which overrides the file at path, which overrides the default. path
-// may be empty; flags and handlers, which become Config.Proxy.Handlers, may be nil. The error has one line per problem and names the key.
+// Read reads the configuration. A flag that was given overrides the environment, the environment overrides the file at path, and the file
+// overrides the default. path may be empty. flags and handlers may be nil; handlers become Config.Proxy.Handlers. The error has one line
+// per problem, which names the key.
 func Read(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (Config, error) {
 	k := koanf.New(".")
 	p := check.Of("")
@@ -63,7 +64,7 @@ func Read(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (
 func checkKeys(p *check.Fields, path string, k *koanf.Koanf) {
 	for _, key := range k.Keys() {
 		value := k.Get(key)
-		_, isMap := value.(map[string]any) // an empty one: Keys lists the keys in a map, not the map
+		_, isMap := value.(map[string]any) // an empty map: k.Keys lists the keys in a map, and the map itself only if it is empty
 		empty := isSection(key) && (value == nil || isMap)
 		if !isKey(key) && !empty {
 			p.Add(fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key)))
@@ -98,7 +99,7 @@ func didYouMean(path string) string {
 	return fmt.Sprintf(", did you mean %q?", key)
 }
 
-// nearest returns the name with the fewest edits from to, or "" if each name needs as many edits as to has characters.
+// nearest returns the name that becomes to with the fewest edits. It returns "" if each name needs as many edits as to has characters.
 func nearest(to string, names []string) (name string) {
 	distance := len(to)
 	for _, n := range names {
@@ -109,8 +110,8 @@ func nearest(to string, names []string) (name string) {
 	return name
 }
 
-// decode decodes key by key, so that it can report every problem with its key. A key with an error keeps its default, for the checks that
-// follow.
+// decode decodes key by key, so that it can report every problem with its key. A key with an error keeps its default, so that further
+// checks are possible.
 func decode(k *koanf.Koanf, handlers map[string]http.Handler, p *check.Fields) (Config, error) {
 	cfg := Default()
 	cfg.Proxy.Handlers = handlers
@@ -147,8 +148,8 @@ func (k Key) set(value any) error {
 	return nil
 }
 
-// fromText converts each scalar to text before it is decoded, so that a value means the same in YAML as in the environment, which has only
-// text: true can be a string, 1.5 is no integer, and a number without a unit is no duration.
+// fromText converts each scalar to text before it is decoded. So a value in YAML means the same as in the environment, which has only text:
+// true can be a string, 1.5 is no integer, and a number without a unit is no duration.
 func fromText(from, to reflect.Type, value any) (any, error) {
 	if from.Kind() == reflect.Slice || from.Kind() == reflect.Map {
 		return value, nil
@@ -191,7 +192,7 @@ func parseMap(text string) (map[string]string, error) {
 	return m, nil
 }
 
-// plain returns the innermost error, without the names of Go types that mapstructure adds.
+// plain returns the innermost error of err, without the names of Go types that mapstructure adds.
 func plain(err error) error {
 	for {
 		inner := errors.Unwrap(err)
@@ -213,7 +214,7 @@ func defaultID() string {
 	return idOn(host)
 }
 
-// idOn returns the host name, which people recognize, and a random suffix, because each process needs a different id.
+// idOn returns an id: the host name, which people recognize, and a random suffix, so that each process has a different id.
 func idOn(host string) string {
 	clean := strings.Map(func(r rune) rune {
 		if validName.MatchString(string(r)) {

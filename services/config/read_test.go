@@ -22,7 +22,7 @@ func TestFlagOverridesEnvironmentOverridesFileOverridesDefault(t *testing.T) {
 		flag  string
 		read  func(config.Config) any
 		said  said
-		wants [4]any // from default, file, environment, flag
+		wants [4]any // values from the default, the file, the environment and the flag
 	}{
 		{
 			name: "string", env: "ROLLCALL_LOG_LEVEL", flag: "--log.level",
@@ -132,7 +132,7 @@ func TestScalarsOfTheFileAreText(t *testing.T) {
 func TestReadReportsEachProblemWithItsKey(t *testing.T) {
 	for name, row := range map[string]struct {
 		file string
-		want []string // lines; FILE stands for the path
+		want []string // lines of the error; FILE stands for the path of the file
 	}{
 		"unknown key": {"registry: {tll: 10s}", []string{
 			`configuration file FILE: unknown key "registry.tll", did you mean "registry.ttl"?`}},

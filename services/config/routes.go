@@ -11,7 +11,7 @@ import (
 func parseRoutes(texts []string) ([]proxy.Route, error) {
 	var routes []proxy.Route
 	p := check.Of("")
-	first := make(map[string]string) // text of the first route, by host and prefix
+	first := make(map[string]string) // text of the first route with a host and prefix, by host and prefix
 	for _, text := range texts {
 		r, err := proxy.ParseRoute(text)
 		if err != nil {

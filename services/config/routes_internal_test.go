@@ -10,7 +10,7 @@ import (
 
 func TestRoutesWithSameHostAndPrefix(t *testing.T) {
 	routes, err := parseRoutes([]string{
-		"/a=one", "/A=one", "h/a=one", "h=one", "/a/b=one", // all different
+		"/a=one", "/A=one", "h/a=one", "h=one", "/a/b=one", // all different in host or prefix
 		"/a/=two", "H/a=two", "h/=handler:two",
 		"?",
 	})

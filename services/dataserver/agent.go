@@ -16,7 +16,7 @@ var ErrRan = errors.New("dataserver: run called twice")
 
 // Agent publishes the heartbeats of one server. Its methods are safe for concurrent use.
 type Agent struct {
-	cfg       Config // never changes; its Description is the one at the start
+	cfg       Config // never changes; its Description is the description at the start
 	publisher Publisher
 	close     func() error // closes publisher if the agent created it
 	metrics   *metrics
@@ -85,10 +85,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(a.leave(ctx), a.close())
 }
 
-// Update changes the server's description. It calls change with a copy, which change may modify; change must not call Update.
-// The agent publishes a heartbeat with the new description at once, but at the earliest 100 ms after the previous heartbeat.
-// Update does not wait for that. If the new description is invalid, Update returns an error that names the invalid fields,
-// and keeps the old description.
+// Update changes the server's description. It calls change with a copy, which change may modify; change must not call
+// Update. The agent publishes a heartbeat with the new description at once, but at the earliest 100 ms after the previous
+// heartbeat. Update does not wait for the heartbeat. If the new description is invalid, Update returns an error that names
+// the invalid fields, and keeps the old description.
 func (a *Agent) Update(change func(*Description)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,7 +108,8 @@ func (a *Agent) Update(change func(*Description)) error {
 	return nil
 }
 
-// currentDescription returns the description for the heartbeat to publish now. No other heartbeat is due for the changes so far.
+// currentDescription returns the description for the heartbeat to publish now. It empties changed, because that heartbeat
+// carries all changes so far.
 func (a *Agent) currentDescription() Description {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -35,7 +35,7 @@ type Config struct {
 	// the old one at once. With the default, both are registered until the TTL of the old one ends.
 	ID string
 
-	Description // at the start
+	Description // the description at the start
 
 	Interval time.Duration // time between heartbeats, at least 100 ms; default 5 s
 	TTL      time.Duration // time without a heartbeat after which the server expires, at least 2 intervals; default 2 intervals
@@ -63,7 +63,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Publisher publishes a message. nsqpubsub.Producer is one. Publish must return when ctx ends.
+// Publisher publishes a message. nsqpubsub.Producer implements it. Publish must return when ctx ends.
 type Publisher interface {
 	Publish(ctx context.Context, topic string, body []byte) error
 }

@@ -18,7 +18,7 @@ import (
 func TestInvalidConfigNamesTheField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*dataserver.Config)
-		want   string // a part of the error; empty is valid
+		want   string // a part of the error; empty: cfg is valid
 	}{
 		"address and NSQ are enough":       {func(*dataserver.Config) {}, ""},
 		"a publisher replaces NSQ":         {func(c *dataserver.Config) { c.NSQ = nsqpubsub.Cluster{}; c.Publisher = newRecorder() }, ""},
@@ -84,7 +84,7 @@ func TestInvalidConfigNamesAllFields(t *testing.T) {
 
 func TestLongestValidHeartbeatFitsInMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newRecorder() // rejects a body that is too long, because it decodes each
+		p := newRecorder() // rejects a body that is too long, because the recorder decodes each body
 		cfg := dataserver.Config{
 			Addr: addr, Publisher: p,
 			Load:    func() events.Load { return events.Load{InFlight: math.MinInt64} },

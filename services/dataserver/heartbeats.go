@@ -10,10 +10,10 @@ import (
 	"rollcall/events"
 )
 
-// publishHeartbeats publishes heartbeats one after the other until ctx ends. Each must be published before the next is due,
-// so heartbeats are neither late nor queued.
+// publishHeartbeats publishes heartbeats one after the other until ctx ends. The time limit of each heartbeat ends before
+// the next heartbeat is due, so heartbeats are neither late nor queued.
 func (a *Agent) publishHeartbeats(ctx context.Context) {
-	var start time.Time // when the last heartbeat was due
+	var start time.Time // when the last heartbeat was begun
 	due := time.Now()
 	for a.await(ctx, start, due) {
 		start = time.Now()
@@ -29,7 +29,7 @@ func (a *Agent) publishHeartbeats(ctx context.Context) {
 	}
 }
 
-// step returns the time between the next heartbeat and the one after it.
+// step returns the time from the heartbeat that is due now to the next heartbeat.
 func (a *Agent) step() time.Duration {
 	if a.seq < 2 {
 		return min(burst, a.cfg.Interval)
@@ -54,7 +54,7 @@ func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
 	}
 }
 
-// report calls OnError for each failure, and OnRecovery for the first success after one.
+// report calls OnError for each failure, and OnRecovery for the first success after a failure.
 func (a *Agent) report(err error) {
 	recovered := err == nil && a.failing
 	a.failing = err != nil

@@ -35,7 +35,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	}, nil
 }
 
-// register registers c and returns it. If another agent registered the same collector before, register returns that one.
+// register registers c and returns it. If another agent has registered the same collector, register returns the collector
+// of that agent.
 func register[C prometheus.Collector](to prometheus.Registerer, c C) (C, error) {
 	if to == nil {
 		return c, nil

@@ -66,7 +66,7 @@ func TestHungNSQDDelaysHeartbeatsBriefly(t *testing.T) {
 	for seq := uint64(1); seq <= 8; {
 		b := next(t, heard)
 		if b.Seq < seq {
-			continue // delivered twice
+			continue // NSQ delivered the heartbeat twice
 		}
 		if b.Seq > seq {
 			t.Fatalf("heartbeat %d arrived, %d is lost", b.Seq, seq)
@@ -143,8 +143,8 @@ func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	mustStop(t, r)
 }
 
-// mustTopic returns a data path in which the topic exists already. An nsqd that creates a topic queries nsqlookupd for its
-// channels, over a connection that both keep for 90 s after they are stopped.
+// mustTopic returns a data path in which the topic exists already. An nsqd that creates a topic queries nsqlookupd for the
+// channels of the topic, over a connection that both daemons keep for 90 s after they are stopped.
 func mustTopic(t testing.TB) string {
 	t.Helper()
 	path := t.TempDir()

@@ -37,9 +37,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 }
 
 // Run listens, serves and publishes heartbeats until ctx ends. Then it publishes the leave, goes on serving for Linger, and
-// waits for the requests in flight. That takes at most LeaveTimeout, Linger, Drain and two seconds together. Run returns an
-// error if it cannot listen, if it finds no address to advertise, if no nsqd accepted the leave, or if it closed connections
-// with requests in flight. A second call returns ErrRan.
+// waits for the requests in flight. After the end of ctx, Run takes at most the sum of LeaveTimeout, Linger, Drain and two
+// seconds. Run returns an error if it cannot listen, if it finds no address to advertise, if no nsqd accepted the leave, or
+// if it closed connections with requests in flight. A second call returns ErrRan.
 func (s *Server) Run(ctx context.Context) error {
 	if s.ran.Swap(true) {
 		return ErrRan

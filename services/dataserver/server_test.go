@@ -204,7 +204,8 @@ func mustServer(t testing.TB, cfg dataserver.ServerConfig) *dataserver.Server {
 	return s
 }
 
-// startServer starts a server and returns its URL when it accepts connections. The server stops at the latest with the test.
+// startServer starts a server and returns its URL when it accepts connections. The server stops at the end of the test, or
+// when the caller stops the run.
 func startServer(t testing.TB, cfg dataserver.ServerConfig) (*run, string) {
 	t.Helper()
 	listening := make(chan string, 1)

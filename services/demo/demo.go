@@ -32,15 +32,15 @@ type Config struct {
 	Servers int // number of data servers
 	NSQD    int // number of nsqd
 
-	API         string // HTTP API
-	Proxy       string // or config.Off
+	API         string // address of the HTTP API
+	Proxy       string // address of the proxy, or config.Off
 	LookupdHTTP string
 	LookupdTCP  string
-	NSQDTCP     string // of the first nsqd; the HTTP port of an nsqd follows its TCP port
+	NSQDTCP     string // TCP address of the first nsqd; each nsqd has two ports in a row, for TCP and for HTTP
 	DataServer  string
 
-	// Explicit reports whether the user gave a flag, such as nsqd-tcp. An address whose flag was not given falls back to a free port if its
-	// port is in use. If Explicit is nil, no address falls back.
+	// Explicit reports whether the user gave a flag, such as nsqd-tcp. If a flag was not given and the port of its address is in use, the
+	// address falls back to a free port. If Explicit is nil, no address falls back.
 	Explicit func(flag string) bool
 }
 
@@ -78,7 +78,7 @@ type demo struct {
 	cfg Config
 	log *zap.Logger
 	*supervisor.Stack
-	taken []string // default addresses that are in use
+	taken []string // default addresses that were in use
 
 	lookupd *embednsq.Lookupd
 	nsqds   []*embednsq.NSQD
@@ -106,7 +106,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer, log *zap.Logger) error 
 		return d.startWatch(out)
 	}
 	if err := up(); err != nil {
-		_ = d.Stop() // it is the first error that explains the failure
+		_ = d.Stop() // the error of Stop is dropped, because err explains the failure
 		return err
 	}
 	return d.Wait(ctx)
@@ -139,7 +139,7 @@ func (d *demo) startAPI() error {
 	cfg.NSQ.Lookupd = []string{d.lookupd.HTTPAddr()}
 	cfg.API.Listen = d.cfg.API
 	cfg.Proxy.Listen = d.cfg.Proxy
-	cfg.Proxy.Policy = string(balancer.RoundRobin) // a few requests reach every server
+	cfg.Proxy.Policy = string(balancer.RoundRobin) // so that a few requests reach every server
 	var err error
 	if d.api, err = app.ListenAPIServer(cfg, d.log); err != nil {
 		return err
@@ -191,7 +191,7 @@ func runAll(ctx context.Context, servers []*dataserver.Server) error {
 	return g.Wait()
 }
 
-// startWatch prints the banner and then all events, including those of the start.
+// startWatch prints the banner and then all events, also the events since the start.
 func (d *demo) startWatch(out io.Writer) error {
 	sub, err := subscriber.New(subscriber.Config{NSQ: d.api.Cluster()})
 	if err != nil {
@@ -242,7 +242,7 @@ func (d *demo) tryProxy() string {
 	return fmt.Sprintf("  curl http://%s/%s/hello   # each request reaches another server\n", d.api.ProxyAddr(), events.DefaultService)
 }
 
-// flag returns a flag for a command in the banner, or "" if the value is the default.
+// flag returns a flag of a command in the banner, or "" if its value is the default.
 func (d *demo) flag(name, value, byDefault string) string {
 	if value == byDefault {
 		return ""
@@ -253,7 +253,7 @@ func (d *demo) flag(name, value, byDefault string) string {
 func portAfter(addr string, n int) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return addr // Validate reports it
+		return addr // Validate reports the invalid address
 	}
 	number, err := strconv.Atoi(port)
 	if err != nil || number == 0 {

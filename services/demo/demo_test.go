@@ -184,7 +184,7 @@ func anywhere() demo.Config {
 	return cfg
 }
 
-// mustDemo runs a demo until stop, which returns its error.
+// mustDemo runs a demo until stop is called. The function stop returns the error of the demo.
 func mustDemo(t testing.TB, cfg demo.Config) (out *output, stop func() error) {
 	t.Helper()
 	out = &output{}

@@ -10,7 +10,7 @@ import (
 	"rollcall/services/config"
 )
 
-// portRange is the addresses of the servers of one kind: address and the ports after it.
+// portRange holds the addresses of the servers of one kind: address, and the addresses with the ports after it.
 type portRange struct {
 	flag, name string
 	address    *string
@@ -51,7 +51,7 @@ func (c *Config) fallBack() (taken []string) {
 	return taken
 }
 
-// all returns the addresses of the range. It returns none if the system chooses the ports.
+// all returns the addresses of the range. It returns nil if the proxy is off or the system chooses the ports.
 func (r portRange) all() (addrs []string) {
 	if *r.address == config.Off || strings.HasSuffix(*r.address, ":0") {
 		return nil
@@ -68,7 +68,7 @@ func (r portRange) addTo(own map[string]bool) {
 	}
 }
 
-// firstTaken returns the first address in use, or "". Other errors show when the server listens.
+// firstTaken returns the first address that is in own or in use by another process, or "". Other errors are left to the server's Listen.
 func (r portRange) firstTaken(own map[string]bool) string {
 	for _, addr := range r.all() {
 		if own[addr] {
@@ -85,7 +85,7 @@ func (r portRange) firstTaken(own map[string]bool) string {
 	return ""
 }
 
-// notice lists the default ports that are in use, and the variables by which commands find the ports of this demo.
+// notice lists the default ports that are in use, and sets the environment variables by which client commands find this demo.
 func (d *demo) notice() string {
 	if len(d.taken) == 0 {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/demo"
 )
 
-// before returns the address that is the given number of ports before that of l.
+// before returns the address of l, with a port that is lower by ports.
 func before(l net.Listener, ports int) string {
 	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port-ports)
 }
@@ -29,8 +29,8 @@ func mustListenOn(t testing.TB, addr string) net.Listener {
 	return l
 }
 
-// mustListenAfterFreePort listens on every address, on a port whose predecessor is free. Both ports are below the range of outgoing
-// connections, so the free port stays free.
+// mustListenAfterFreePort listens on every address of the machine. The port before the port of the listener is free, and stays free because
+// both ports are below the range of outgoing connections.
 func mustListenAfterFreePort(t testing.TB) net.Listener {
 	t.Helper()
 	for range 100 {
@@ -59,8 +59,8 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 		{"api", own.Addr().String() + " (API)", func(c *demo.Config) { c.API = before(own, 0) }},
 		{"proxy", own.Addr().String() + " (proxy)", func(c *demo.Config) { c.Proxy = before(own, 0) }},
 		{"lookupd", own.Addr().String() + " (nsqlookupd)", func(c *demo.Config) { c.LookupdHTTP = before(own, 0) }},
-		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // it listens on every address
-		{"nsqd-tcp", before(every, 0) + " (nsqd)", func(c *demo.Config) { c.NSQDTCP = before(every, 1) }},             // the HTTP port of the first
+		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // every listens on all addresses, so also on this one
+		{"nsqd-tcp", before(every, 0) + " (nsqd)", func(c *demo.Config) { c.NSQDTCP = before(every, 1) }},             // the HTTP port of the first nsqd is in use
 		{"dataserver", own.Addr().String() + " (data servers)", func(c *demo.Config) { c.DataServer = before(own, 0) }},
 	} {
 		t.Run(tt.flag, func(t *testing.T) {

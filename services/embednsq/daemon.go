@@ -13,8 +13,8 @@ const (
 	stopTimeout  = 5 * time.Second
 )
 
-// checkFree returns an error if one of the addresses is in use. A daemon opens its two ports one after the other, and does not
-// close the first if it cannot open the second. So both are checked before the daemon starts.
+// checkFree returns an error if one of the addresses is in use. A daemon opens its two ports one after the other, and does
+// not close the first if it cannot open the second. So checkFree checks both ports before the daemon starts.
 func checkFree(addresses ...string) error {
 	for _, address := range addresses {
 		l, err := net.Listen("tcp", address)

@@ -12,11 +12,11 @@ import (
 
 const leaveTimeout = 2 * time.Second
 
-// lookupLink closes nsqd's connections to nsqlookupd before nsqd stops. nsqd's Exit leaves them open. That is harmless if the
-// process ends; within a process, nsqlookupd would list the stopped nsqd for 300 more seconds.
+// lookupLink closes nsqd's connections to nsqlookupd before nsqd stops. nsqd's Exit leaves these connections open. If the
+// process goes on, nsqlookupd then lists the stopped nsqd for 300 more seconds.
 //
-// lookupLink removes the addresses of nsqlookupd from the configuration of the running nsqd. A goroutine of nsqd then closes
-// the connections. Only nsqd's log shows when it has done so.
+// lookupLink removes the addresses of nsqlookupd from the configuration of the running nsqd. A goroutine of nsqd then
+// closes the connections. Only nsqd's log shows when they are closed, so lookupLink reads the log.
 type lookupLink struct {
 	next   nsqd.Logger
 	peers  int
@@ -43,7 +43,7 @@ func (l *lookupLink) Output(depth int, line string) error {
 	return l.next.Output(depth+1, line)
 }
 
-// leave makes nsqd close its connections to all nsqlookupd. It waits for that for at most two seconds.
+// leave makes nsqd close its connections to all nsqlookupd. It waits for at most two seconds until they are closed.
 func (l *lookupLink) leave(httpAddr string) error {
 	if l.peers == 0 {
 		return nil

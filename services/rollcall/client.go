@@ -13,7 +13,7 @@ import (
 	"rollcall/services/config"
 )
 
-// addClient adds the flag with the address of the API server. The function it returns creates the client.
+// addClient adds the flag with the address of the API server. The function that addClient returns creates the client.
 func addClient(cmd *cobra.Command) func() (*apiserver.Client, error) {
 	byDefault := os.Getenv(config.APIEnv)
 	if byDefault == "" {
@@ -37,7 +37,7 @@ type queryFlags struct {
 
 func addQueryFlags(cmd *cobra.Command) queryFlags { return queryFlags{addClient(cmd), addOutput(cmd)} }
 
-// parse parses the flags.
+// parse returns what the flags select: a client, and whether the output is JSON.
 func (f queryFlags) parse() (client *apiserver.Client, asJSON bool, err error) {
 	if asJSON, err = f.output.isJSON(); err != nil {
 		return nil, false, err

@@ -145,7 +145,7 @@ func TestHealthcheck(t *testing.T) {
 }
 
 func TestHealthcheckTimeout(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // its backlog accepts connections, and nothing responds
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the backlog of l accepts connections, and nothing responds
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,8 @@ func TestStatesAreColoredOnTerminalsOnly(t *testing.T) {
 	}
 }
 
-// mustAPI responds to one path, with a file of testdata unless that is empty, and to other paths with 404.
+// mustAPI starts a server that responds to one path, with a file of testdata or, if file is empty, with "ok". It responds to other paths
+// with 404.
 func mustAPI(t testing.TB, path string, status int, file string) *httptest.Server {
 	t.Helper()
 	body := []byte("ok\n")
@@ -208,6 +209,6 @@ func mustAPI(t testing.TB, path string, status int, file string) *httptest.Serve
 		_, _ = w.Write(body)
 	}))
 	t.Cleanup(api.Close)
-	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the commands share its transport
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the commands use the transport of http.DefaultClient
 	return api
 }

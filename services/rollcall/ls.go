@@ -82,8 +82,8 @@ func writeServers(cmd *cobra.Command, list *apiserver.ServerList) error {
 	return table.Flush()
 }
 
-// lastSeen formats the times of the last heartbeat and, if it is newer, of the last successful probe. It does not show the age of the lease,
-// which does not grow while no message can arrive.
+// lastSeen formats the time of the last heartbeat and, if there is one, of the last successful probe. It does not use the age of the lease,
+// because that age does not grow while no message can arrive.
 func lastSeen(s *events.Server, now time.Time) string {
 	text := ago(s.LastSeen, now)
 	if !s.LastProbe.IsZero() {

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// programEnv is set for the test binary to run as the rollcall command.
+// programEnv is an environment variable. If it is set, the test binary runs as the rollcall command.
 const programEnv = "TEST_IS_ROLLCALL"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(name)
 		}
 	}
-	time.Local = time.UTC // for the printed times
+	time.Local = time.UTC // so that the printed times are the same everywhere
 	goleak.VerifyTestMain(m)
 }
 
@@ -62,7 +62,7 @@ func start(t testing.TB, args ...string) *command {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	c := &command{end: end, code: make(chan int, 1)}
-	args = append([]string{}, args...) // not nil: then cobra would use the arguments of the test
+	args = append([]string{}, args...) // not nil: cobra would replace nil by the arguments of the test binary
 	go func() { c.code <- run(ctx, args, &c.stdout, &c.stderr) }()
 	c.wait = sync.OnceValue(func() result { return result{<-c.code, c.stdout.String(), c.stderr.String()} })
 	t.Cleanup(func() { c.stop() })

@@ -11,8 +11,8 @@ func withBrokers(names ...string) []string {
 	return append(names, "nsq.lookupd", "nsq.nsqd", "nsq.auth", "nsq.compression", "nsq.tls")
 }
 
-// addConfig adds the flag -c, and the flags of these keys and sections. The function it returns reads the configuration; its error is a
-// usageError.
+// addConfig adds the flag -c, and the flags of the keys and sections in names. The function that addConfig returns reads the configuration;
+// its error is a usageError.
 func addConfig(cmd *cobra.Command, names ...string) func() (config.Config, error) {
 	path := cmd.Flags().StringP("config", "c", "", "configuration file (YAML)")
 	config.AddFlags(cmd.Flags(), names...)

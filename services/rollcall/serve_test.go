@@ -42,7 +42,7 @@ func TestAPIServerAndDataServerWorkTogether(t *testing.T) {
 	}
 }
 
-// It needs its own process, because connections between nsqd and nsqlookupd outlive the demo.
+// The demo runs in a process of its own, because connections between nsqd and nsqlookupd outlive the demo.
 func TestSignalStopsDemo(t *testing.T) {
 	p := mustExec(t, "demo", "--api", "127.0.0.1:0", "--proxy", "127.0.0.1:0", "--lookupd", "127.0.0.1:0", "--lookupd-tcp", "127.0.0.1:0", "--nsqd-tcp", "127.0.0.1:0",
 		"--dataserver", "127.0.0.1:0", "--servers", "1", "--nsqd", "1")
@@ -93,7 +93,7 @@ func TestHangupIsLoggedAndIgnored(t *testing.T) {
 // An interactive command stops in order when its terminal ends.
 func TestHangupEndsWatch(t *testing.T) {
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // otherwise the command would ignore it if the test process does
+	signal.Notify(hangups, syscall.SIGHUP) // otherwise a test process that ignores SIGHUP would pass that on to the command
 	defer signal.Stop(hangups)
 	p := mustExec(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", "127.0.0.1:1")
 	p.stderr.await(t, "not connected to any nsqd yet")
@@ -115,7 +115,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		}
 		return err != nil
 	})
-	// This is long before the request is cut off. Signals are repeated, because one sent while the first is handled has no effect.
+	// The 3 s end before the server cuts off the request, after 5 s. The signal is repeated, because a second signal has no effect while the
+	// process still handles the first.
 	fixture.Eventually(t, 3*time.Second, "end", func() bool {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // the process may have ended
 		return p.hasEnded()

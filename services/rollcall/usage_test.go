@@ -38,7 +38,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
 	for _, row := range []struct {
 		args string
-		want string // lines
+		want string // lines of the error
 	}{
 		{"lss", `unknown command "lss", did you mean "ls"?`},
 		{"apiservr", `unknown command "apiservr", did you mean "apiserver"?`},

@@ -11,8 +11,8 @@ func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		args       []string
-		failure    string   // the error, if it is rejected
-		out        []string // in the standard output
+		failure    string   // the error, if the heartbeat is rejected
+		out        []string // parts of the standard output
 		notes      string   // the standard error
 	}{
 		{"one in order has every default", `{"v":1,"service":"db","addr":"10.0.0.7:5432","incarnation":1763812345678,"seq":42}`, nil, "",

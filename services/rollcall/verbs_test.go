@@ -67,7 +67,7 @@ func TestStatusShowsIDConflict(t *testing.T) {
 	}
 }
 
-// A list without all servers gets a warning, because a script might take it for complete.
+// A command warns if a list may lack servers, because a script might take the list for complete.
 func TestIncompleteListGetsAWarning(t *testing.T) {
 	const warning = "rollcall: the list may lack servers, because the API server has not received heartbeats for long enough; see rollcall status\n"
 	for _, verb := range []string{"ls", "ls data", "services"} {
@@ -85,7 +85,7 @@ func TestIncompleteListGetsAWarning(t *testing.T) {
 	}
 }
 
-// hostile is in every text of a response that a server can choose.
+// hostile contains characters that a terminal must not get. The test puts it into every text of a response that a server can choose.
 const hostile = "a\u202eb\u2066c\u200bd\ufeffe\u2028f\u0085g\U000e0041h\u00a0i\u001bj\u200fk\u2062l\ufe0fm\u3164n"
 
 func TestCommandsEscapeHostileText(t *testing.T) {

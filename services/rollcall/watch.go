@@ -53,7 +53,7 @@ func newWatch() *cobra.Command {
 		defer stop(nil)
 		warning := time.AfterFunc(connectGrace, func() {
 			connected := slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
-			if !connected && ctx.Err() == nil { // ctx is checked last, because connections close when it ends
+			if !connected && ctx.Err() == nil { // ctx is checked last, because connections close when ctx ends
 				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: not connected to any nsqd yet, still trying; see --nsq.lookupd and --nsq.nsqd")
 			}
 		})
@@ -98,14 +98,14 @@ func gapLine(g subscriber.Gap) string {
 	return fmt.Sprintf("revisions %d to %d of %s are missing", g.From, g.To, terminal.Escape(g.Observer))
 }
 
-// backlog skips the events from before the start. A topic without channels keeps its messages, and its first channel receives all of them.
-// A message reports that events are skipped, because clocks may differ.
+// backlog skips the events from before the start of the command: a topic without channels keeps its messages, and NSQ delivers them all to
+// the first channel. backlog prints a message when it skips events, because a difference between clocks may make it skip new events.
 type backlog struct {
 	skip     bool
 	start    time.Time
 	messages io.Writer
 
-	skipped, live bool // used by the handler of events only
+	skipped, live bool // whether an event was skipped, and whether one was not; only the goroutine of Run uses them
 }
 
 // has reports whether to skip an event because it is from before the start.

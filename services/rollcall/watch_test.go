@@ -82,7 +82,7 @@ func TestWatchSkipsEarlierEvents(t *testing.T) {
 	}
 }
 
-// The connections close before the command ends.
+// Connections close before the command ends. The command must not warn about that.
 func TestWatchDoesNotWarnWhenItStops(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	for _, after := range []time.Duration{connectGrace - 20*time.Millisecond, connectGrace - time.Millisecond, connectGrace + 20*time.Millisecond} {

@@ -9,7 +9,7 @@ import (
 // handled holds the ids of the events that the handler processed last, at most max of them.
 type handled struct {
 	max    int
-	until  map[string]time.Time // by event id: events up to this time are duplicates; the zero time: all are
+	until  map[string]time.Time // by event id: events with the id are duplicates up to this time; at any time if it is zero
 	ids    []string             // in the order of handling, as a ring once it is full
 	oldest int                  // index of the oldest id in a full ring
 }
@@ -36,8 +36,8 @@ func (h *handled) add(e events.Event) {
 }
 
 // allowReturn accepts a later registration of a server that has expired, left or been replaced. All API servers give the
-// first registration of an incarnation the same id. An API server that started since the server's end, or has forgotten it,
-// emits the server's return with that id too.
+// first registration of an incarnation the same id. If the server returns, an API server that started after the end of the
+// server, or has forgotten the server, emits a registration with that id again.
 func (h *handled) allowReturn(t events.Transition) {
 	first := events.EventID(events.TypeRegistered, t.Server.Service, t.Server.ID, t.Server.Incarnation, 0, 0)
 	if _, known := h.until[first]; known {

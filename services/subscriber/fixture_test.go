@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 
 const patience = 10 * time.Second
 
-// mustNSQD starts an nsqd that requeues messages of a new channel soon. By default it does so after its next scan for channels, every 5 s.
+// mustNSQD starts an nsqd that soon requeues messages of a new channel. By default nsqd does so only after its next scan
+// for channels, every 5 s.
 func mustNSQD(t testing.TB, cfg embednsq.NSQDConfig) *embednsq.NSQD {
 	t.Helper()
 	cfg.Tune = func(o *nsqd.Options) {
@@ -76,7 +77,7 @@ func mustEncode(t testing.TB, e events.Event) []byte {
 	return body
 }
 
-// running is a subscriber that runs at the longest until the test ends.
+// running is a subscriber that runs until the test ends, or until it is stopped.
 type running struct {
 	t      testing.TB
 	sub    *subscriber.Subscriber

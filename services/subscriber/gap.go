@@ -8,7 +8,8 @@ import (
 )
 
 // Gap reports that events of an API server are missing. A gap is detected when a later event arrives, so the loss of an API
-// server's last event stays unnoticed until its next one. An event whose type this version does not know counts as missing.
+// server's last event stays unnoticed until the API server emits another event. An event whose type this version does not
+// know counts as missing.
 type Gap struct {
 	Observer string // id of the API server
 
@@ -43,10 +44,10 @@ type gaps struct {
 }
 
 type observer struct {
-	high    uint64        // the highest revision
+	high    uint64        // the highest revision since the last restart
 	latest  time.Time     // time of the latest event
 	started time.Time     // events before this time precede the last restart
-	active  time.Duration // when the last event arrived
+	active  time.Duration // when the last event arrived, on the clock of loop.run
 }
 
 type missing struct {
@@ -89,7 +90,7 @@ func (g *gaps) observe(t events.Transition, now time.Duration) (restarted bool) 
 	return restarted
 }
 
-// addObserver adds an observer at its first revision.
+// addObserver adds the observer of t, the first event received from it.
 func (g *gaps) addObserver(t events.Transition) *observer {
 	if len(g.observers) == maxObservers {
 		delete(g.observers, g.leastActive())
@@ -114,7 +115,7 @@ func (g *gaps) addMissing(gap Gap, now time.Duration) {
 	}
 }
 
-// arrived removes a revision from the missing ones. It reports whether the revision was missing.
+// arrived removes a revision from the missing revisions. It reports whether the revision was missing.
 func (g *gaps) arrived(observer string, revision uint64) bool {
 	i := slices.IndexFunc(g.missing, func(m missing) bool {
 		return m.Observer == observer && m.From <= revision && revision <= m.To
@@ -129,7 +130,8 @@ func (g *gaps) arrived(observer string, revision uint64) bool {
 	return true
 }
 
-// overdue removes and returns the ranges that have been missing for longer than the grace.
+// overdue removes and returns the ranges that have been missing for longer than the grace, and the oldest ranges beyond
+// maxMissing.
 func (g *gaps) overdue(now time.Duration) []Gap {
 	var overdue []Gap
 	for len(g.missing) > 0 && (g.missing[0].due <= now || len(g.missing) > maxMissing) {

@@ -18,8 +18,8 @@ const grace = 2 * time.Second
 type arrivedEvent struct {
 	at       time.Duration
 	revision uint64
-	time     int64  // of the event, in seconds; default: the revision
-	observer string // default "a"
+	time     int64  // time of the event in seconds; default: the revision
+	observer string // id of the observer; default "a"
 }
 
 func (a arrivedEvent) transition() events.Transition {
@@ -33,7 +33,8 @@ func (a arrivedEvent) transition() events.Transition {
 	return t
 }
 
-// play passes the arrivals to g, ordered by time, as loop does. It returns the gaps and restarts reported until end.
+// play passes the arrivals, which are ordered by time, to g as loop does. It returns the gaps and restarts that g reports
+// until end.
 func play(g *gaps, arrivals []arrivedEvent, end time.Duration) []string {
 	var reported []string
 	until := func(now time.Duration) {
@@ -253,15 +254,15 @@ func drawArrivals(t *rapid.T) []arrivedEvent {
 	}), 1, 40).Draw(t, "arrivals")
 	var now time.Duration
 	for i := range all {
-		now++ // no event arrives exactly when a gap becomes overdue
+		now++ // one nanosecond more, so that no event arrives exactly when a gap becomes overdue
 		now += grace / 4 * time.Duration(rapid.IntRange(0, 3).Draw(t, "quarters"))
 		all[i].at = now
 	}
 	return all
 }
 
-// overdueOf returns the revisions to report, by definition: those above the observer's first that did not arrive within the
-// grace after a higher revision.
+// overdueOf returns the revisions that must be reported: each revision above the observer's first revision that did not
+// arrive within the grace after the arrival of a higher revision.
 func overdueOf(observer string, arrivals []arrivedEvent) []string {
 	own := slices.DeleteFunc(slices.Clone(arrivals), func(a arrivedEvent) bool { return a.observer != observer })
 	if len(own) == 0 {

@@ -46,7 +46,8 @@ func (l *loop) deliver(ctx context.Context, d *nsqpubsub.Delivery) error {
 
 // run handles messages until it receives a value from ended, and returns that value.
 func (l *loop) run(ctx context.Context, ended <-chan error) error {
-	// The clock of the grace stops while the user's functions run: a revision that waits for them is not missing.
+	// now is the clock of the grace. It stops while the user's functions run, because a revision that waits for them is not
+	// missing.
 	var now time.Duration
 	for {
 		var a arrival

@@ -48,7 +48,7 @@ func TestEventOfTwoObserversIsHandledOnce(t *testing.T) {
 	r.wantRevisions(1, 2, 3, 4, 5)
 	mustPublish(t, p, mustEncode(t, mustEvent(t, events.TypeUpdated, "api-2", 7)))
 	r.wantRevisions(7)
-	// The handler got no event of api-2, but its revisions count.
+	// The handler got no event of api-2, but the revisions of api-2 count.
 	if got, want := receive(t, gaps), (subscriber.Gap{Observer: "api-2", From: 6, To: 6}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -291,7 +291,7 @@ func TestValidateNamesTheField(t *testing.T) {
 	for _, tc := range []struct {
 		rule  string
 		cfg   subscriber.Config
-		names []string // empty: the configuration is valid
+		names []string // names of the invalid fields; empty: the configuration is valid
 	}{
 		{"a cluster only", subscriber.Config{NSQ: nsqd}, nil},
 		{"no cluster", subscriber.Config{}, []string{"NSQD and Lookupd"}},

@@ -12,8 +12,8 @@ func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                     "",
 		"data-1":                               "data-1",
-		"größer 東京 שלום":                       "größer 東京 שלום", // right to left by its letters, which a terminal knows
-		"e\u0301":                              "e\u0301",        // combining
+		"größer 東京 שלום":                       "größer 東京 שלום", // Hebrew letters are right to left without a control character
+		"e\u0301":                              "e\u0301",        // a combining accent
 		`a\b'"`:                                `a\b'"`,
 		"\u202a\u202b\u202c\u202d\u202e":       `\u202a\u202b\u202c\u202d\u202e`,
 		"\u2066\u2067\u2068\u2069":             `\u2066\u2067\u2068\u2069`,

@@ -1,6 +1,6 @@
 // Command cacerts prints the certificate authorities that Mozilla trusts, as PEM, for an image that is built from scratch.
 //
-// One that is trusted for certificates up to some day is left out: a file can't tell the day.
+// cacerts leaves out an authority that Mozilla trusts only for certificates up to some day, because a PEM file cannot contain the day.
 package main
 
 import (
