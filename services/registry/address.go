@@ -10,10 +10,10 @@ import (
 // server if it was registered at the address after the last heartbeat of the other server. If one process runs both servers,
 // both send heartbeats, so neither server is the successor of the other one for longer than an interval.
 
-// claim notes that r is registered at its address; sent is when its first heartbeat from there was published. claim compares r
-// with the server that was registered there last. If the older server of the two now has a successor, claim makes it suspect, so
-// that it is probed. In mode warming claim suspects no server, because the first heartbeat that this process receives is then
-// not the first heartbeat that the server sent.
+// claim notes that the server r is registered at its address. The parameter sent is when the first heartbeat of r from this
+// address was published. claim compares r with the server that was registered last at the address. If the older one of these two
+// servers now has a successor, claim makes it suspect, so that it is probed. In mode warming claim makes no server suspect,
+// because the first heartbeat that this process receives need not be the first one that the server sent.
 func (s *state) claim(r *record, sent time.Duration, m moment) {
 	r.claimed = sent
 	newer, older := r, s.latestAt(r.view.Addr)
@@ -25,7 +25,7 @@ func (s *state) claim(r *record, sent time.Duration, m moment) {
 		return
 	}
 	q := older.openInquiry()
-	q.evidenceAt = max(q.evidenceAt, newer.claimed) // a heartbeat of older from before this time does not prove that older still has the address
+	q.evidenceAt = max(q.evidenceAt, newer.claimed) // a heartbeat from before this time does not prove that the older server still has the address
 	s.suspect(older, stepContested, m)
 }
 
@@ -37,7 +37,7 @@ func (s *state) disclaim(r *record) {
 	delete(s.byAddr, key{r.view.Service, r.view.Addr})
 }
 
-// latestAt returns the server that was registered last at an address, or nil.
+// latestAt returns the server that was registered last at an address. It returns nil if there is none.
 func (s *state) latestAt(addr string) *record {
 	r := s.latest[addressHash(addr)]
 	if r == nil || r.view.Addr != addr {
@@ -49,7 +49,7 @@ func (s *state) latestAt(addr string) *record {
 // addressHash returns the key of an address in the index of addresses. A hash needs less memory than the address.
 func addressHash(addr string) uint64 { return maphash.String(hashSeed, addr) }
 
-// successor returns the server that was registered at the address of r after the last heartbeat of r, or nil.
+// successor returns the server that was registered at the address of r after the last heartbeat of r. It returns nil if there is none.
 func (s *state) successor(r *record) *record {
 	if other := s.latestAt(r.view.Addr); other != nil && other != r && other.claimed > r.sent {
 		return other
@@ -63,7 +63,8 @@ func (s *state) contested(r *record) bool {
 	return other != nil && other.view.ID == r.view.ID
 }
 
-// extensions returns the number of intervals by which probes that connect, but get no id, extend the lease of r.
+// extensions returns the largest number of intervals by which the lease of r is extended while its address accepts the
+// connections of probes, but returns no id.
 func (s *state) extensions(r *record) int {
 	if s.successor(r) != nil {
 		return shortened
@@ -71,10 +72,11 @@ func (s *state) extensions(r *record) int {
 	return extensions
 }
 
-// usurped reports whether r is gone when the address of r returns the identity of another server. One process can run several
-// servers at an address and return the identity of only one of them. If r has a successor, the identity proves that r is gone as
-// soon as the next heartbeat of r is overdue. Otherwise the identity proves nothing if there is a server of another service at
-// the address, and both this server and r sent a heartbeat after the other one was registered: one process runs both.
+// usurped is called when the address of r returned the identity of another server, and reports whether r is therefore gone. It
+// need not be gone, because one process can run several servers at an address and return the identity of only one of them.
+// If r has a successor, r is gone as soon as its next heartbeat is overdue. Without a successor r is gone, unless one process
+// runs r and a server of another service. This is so if each of these two servers sent a heartbeat after the registration of the
+// other one at the address.
 func (s *state) usurped(r *record, now time.Duration) bool {
 	if s.successor(r) != nil {
 		return now-r.sent >= r.overdue()

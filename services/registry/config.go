@@ -10,17 +10,17 @@ import (
 // Config configures a Registry. Only Observer is required.
 type Config struct {
 	Observer       string                 // id of this API server; every event contains it
-	Started        time.Time              // start of this process; its canaries contain it; if zero, conflicts of ids are not detected
+	Started        time.Time              // start of this process, which its canaries contain; if zero, another API server with the same id is not detected
 	Interval       time.Duration          // usual interval of heartbeats; default 5 s
 	TTL            time.Duration          // usual TTL of servers; default 10 s
-	CanaryInterval time.Duration          // time between two canaries through one nsqd; an nsqd is silent after 2.5 times this; default 1 s
+	CanaryInterval time.Duration          // time between two canaries through one nsqd; an nsqd counts as silent after 2.5 times this time; default 1 s
 	Tick           time.Duration          // time between two calls of Tick; suspicion and expiry are at most one tick late; default 250 ms
 	MaxServers     int                    // maximum number of registered servers; further servers are ignored; default 100 000
 	Outbox         int                    // maximum number of events that wait to be received; a full outbox drops its oldest event; default 65 536
 	Mailbox        int                    // maximum number of heartbeats that wait; Observe blocks while the mailbox is full; default 4096
 	Probing        bool                   // the caller reads Probes and passes the results to Report; if false, silence alone expires servers
-	BlindCause     func() string          // says why no message arrives, for the detail of mode blind; must not block; default unknown
-	Reached        func(nsqd string) bool // reports whether this process ever connected to an nsqd that delivered nothing; must not block; default no
+	BlindCause     func() string          // says why no message arrives, for the description of mode blind; must not block; if nil, the cause is unknown
+	Reached        func(nsqd string) bool // reports whether this process ever connected to the nsqd, which delivered nothing so far; must not block; if nil, the answer is no
 	Restore        *Snapshot              // snapshot of the previous process; must be valid; default none
 }
 

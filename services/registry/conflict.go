@@ -10,28 +10,28 @@ import (
 const (
 	twinProof  = 2 * time.Second // canaries of another process that arrive for at least this time prove a conflict
 	twinSilent = 5 * time.Second // another process counts as gone after this time without a canary from it
-	maxTwins   = 16              // maximum number of other processes with this id that the state tracks
+	maxTwins   = 16              // maximum number of other processes with the id of this API server that the state tracks
 )
 
-// Conflict describes another API server that has the id of this API server: canaries arrive with this id and another start of the process.
+// Conflict describes another API server that has the id of this API server: canaries arrive with this id, but with another start time.
 type Conflict struct {
 	Started time.Time // start of the other process, by its own clock; if there are several, start of the earliest
 	Since   time.Time // when the conflict was detected
-	Yields  bool      // this process is not ready, because the other process started earlier
+	Yields  bool      // this process reports that it is not ready, because the other process started earlier
 	Detail  string    // a sentence for people
 }
 
-// twin is another process with the id of this one.
+// twin is another process that has the id of this API server.
 type twin struct {
-	first, last time.Duration // when the first canary of the proof, and the newest canary, were received
-	seq         uint64        // seq of the first canary of the proof: microseconds since the start of its process
+	first, last time.Duration // when the first canary that counts for the proof, and the newest canary, were received
+	seq         uint64        // seq of the first canary that counts for the proof: microseconds since the start of its process
 	proven      bool
 }
 
-// detectTwin notes a canary that has the id of this API server, but another start of the process. It ignores a canary from
-// before the start of this process: the previous process with this id sent it, and it waited in NSQ. The stamp alone does not
-// prove that the canary is new, because the difference between our clock and the clock of nsqd is not known at first. So the
-// canaries must also arrive at the pace at which they were sent. Canaries of a backlog arrive faster.
+// detectTwin notes a canary that has the id of this API server, but another start time. It ignores a canary that was published
+// before the start of this process: the previous process with this id sent it, and it waited in NSQ. The timestamp of nsqd alone
+// does not prove that a canary is new, because the difference between our clock and the clock of nsqd is not known at first. So
+// the canaries must also arrive at the pace at which they were sent. Canaries that waited in NSQ arrive faster.
 func (s *state) detectTwin(h *events.Heartbeat, delay, now time.Duration) {
 	if s.cfg.Started.IsZero() || h.ID != s.cfg.Observer || h.Incarnation == s.cfg.Started.UnixMilli() || now-delay < s.since(s.cfg.Started) {
 		return

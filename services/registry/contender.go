@@ -17,14 +17,15 @@ import "time"
 //
 // So of two live processes with one id, the registered process stays as long as its heartbeats arrive.
 //
-// There is one exception. If the record was rewound (see rewind) and a heartbeat repeats its newest seq, the sender does not increment
-// seq. The heartbeat is then accepted at once, if it was published at least half an interval after the newest heartbeat of the record.
+// There is one exception. A record is rewound if an earlier process had its incarnation (see rewind). If a heartbeat then repeats the
+// newest seq of the record, the sender does not increment seq. This heartbeat is accepted at once, if it was published at least half
+// an interval after the newest heartbeat of the record.
 
-// maxLeap is the largest increase of seq from one heartbeat to the next. leaps adds twice the nanoseconds between the two
-// heartbeats, because some senders use a clock in nanoseconds as seq. A larger increase means that the message is damaged.
+// maxLeap, plus 2 for each nanosecond between two heartbeats, is the largest increase of seq from one heartbeat to the next: some
+// senders use a clock in nanoseconds as seq. A larger increase means that the message is damaged: see leaps.
 const maxLeap = 1 << 20
 
-// leaps reports whether the seq of b is further above the newest seq of r than maxLeap allows.
+// leaps reports whether the seq of the heartbeat b is so far above the newest seq of r that b must be damaged: see maxLeap.
 func (r *record) leaps(b *arrival) bool {
 	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.received == 0 { // received is 0: r is from a snapshot, so r.sent is not known
 		return false
@@ -32,7 +33,8 @@ func (r *record) leaps(b *arrival) bool {
 	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))
 }
 
-// contend notes the contender b, and reports whether the sender of b replaces r. why is the reason for ignoring b if it does not.
+// contend notes the heartbeat b, which breaks the order of the heartbeats of r, and reports whether the sender of b replaces r.
+// If the sender does not replace r, b is ignored, and the parameter why is the reason.
 func (s *state) contend(b *arrival, r *record, why objection) bool {
 	silence := b.sent() - r.sent
 	again := b.Incarnation == r.incarnation && b.ordinal == r.ordinal
@@ -51,9 +53,9 @@ func (s *state) contend(b *arrival, r *record, why objection) bool {
 	return proven
 }
 
-// heardTwice notes b, which was published after since. It reports whether the sender of b has published an earlier heartbeat
-// after since, and the first such heartbeat is at least half an interval older than b. The first heartbeat after a gap of more
-// than a TTL starts anew: it counts as the first such heartbeat.
+// heardTwice notes the heartbeat b, which was published after the time since. It reports whether its sender also published an
+// earlier heartbeat after this time, at least half an interval before b. After a gap of more than a TTL between two heartbeats,
+// the heartbeats before the gap do not count.
 func (s *state) heardTwice(b *arrival, since time.Duration) bool {
 	g := s.ignored.entry(b)
 	if g == nil {
@@ -141,8 +143,9 @@ func (s *state) admit(b *arrival) outcome {
 	return outcomeOutdated
 }
 
-// farAhead is how far in the future an incarnation may lie. If it lies further ahead, the clock of its host is wrong, and later
-// processes of the server have lower incarnations for a long time. So it must not replace a live server whose incarnation is correct.
+// farAhead is how far in the future the incarnation of a process (its start time) may lie, if the process is to replace a live
+// server whose incarnation is not so far in the future. Beyond farAhead the clock of the host is wrong: if the process were
+// registered, later processes of the server would be refused for a long time, because their incarnations are lower.
 const farAhead = 5 * time.Minute
 
 // aheadOf reports whether the incarnation of b is far in the future and the incarnation of r is not. The present is the latest

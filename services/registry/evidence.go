@@ -2,7 +2,7 @@ package registry
 
 import "time"
 
-// Probe is a request to probe a server and to Report the result.
+// Probe is a request to probe a server and to pass the result to Registry.Report.
 type Probe struct {
 	Service, ID string
 	Addr        string // IP:port
@@ -48,7 +48,7 @@ func Findings() []Finding {
 
 const (
 	extensions = 2 // maximum number of intervals by which accepted connections extend a lease
-	shortened  = 1 // value of extensions for a server with a successor at its address: enough to survive one lost heartbeat
+	shortened  = 1 // the same maximum for a server whose address a newer server has taken: enough to survive one lost heartbeat
 )
 
 // report applies evidence about a server.
@@ -93,7 +93,7 @@ func (s *state) confirm(r *record, began time.Duration, m moment) {
 		return
 	}
 	if !r.provisional {
-		q.round++ // a recovered event with this ordinal may exist already, from a heartbeat
+		q.round++ // a heartbeat may have caused a recovered event with this ordinal; the new round gives this event another id
 	}
 	s.recover(r, stepConfirmed, m)
 }
@@ -122,8 +122,9 @@ func (s *state) weigh(r *record, e Evidence, m moment) {
 	}
 }
 
-// refute applies evidence that r is gone. If r is not suspect yet, because it was probed as a control or while the lease clock
-// was slow, r becomes suspect and is probed again. If r is suspect, r is removed as soon as the limit on expiries allows.
+// refute applies evidence that r is gone. If r is suspect, r is removed as soon as the limit on expiries allows. Otherwise r
+// becomes suspect and is probed again. A server that is not suspect is probed to check the network of this process, or because
+// it was silent while the lease clock was slow.
 func (s *state) refute(r *record, why step, m moment) {
 	known := r.suspect
 	s.suspect(r, stepUnreachable, m)

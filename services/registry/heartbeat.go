@@ -16,7 +16,7 @@ func (s *state) observe(m message) outcome {
 
 func (s *state) apply(m message) outcome {
 	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
-	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // such a heartbeat does not prove that messages arrive in time
+	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // a heartbeat that waited in NSQ for its TTL does not prove that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return outcomeStale
@@ -58,9 +58,10 @@ func (b *arrival) moment() moment { return moment{b.ReceivedAt, b.now} }
 // sent returns when nsqd received the heartbeat, by the time of the state.
 func (b *arrival) sent() time.Duration { return b.now - b.Delay }
 
-// register registers the sender of b in place of older, which may be nil. It ignores b if another server has the address and its
-// incarnation is not lower, or if the incarnation of b is far in the future and the incarnation of this server is not. It also ignores
-// b if the registry is full. first is the ordinal in the id of the registered event: 0 for the first registration of the incarnation.
+// register registers the sender of the heartbeat b. If older is not nil, the sender replaces the server older. The heartbeat is
+// ignored if the registry is full. It is also ignored if another server has the address of b, and either the incarnation of this
+// server is not lower, or the incarnation of b is far in the future and the incarnation of this server is not. The parameter first
+// is the ordinal in the id of the registered event: 0 for the first registration of the incarnation.
 func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	holder := s.holder(b, older)
 	switch {
@@ -94,7 +95,7 @@ func (s *state) livedBefore(b *arrival) bool {
 	return stone != nil && b.Incarnation > 0 && stone.incarnation == b.Incarnation && b.ordinal <= stone.ordinal
 }
 
-// holder returns the server of the same service that has the address of b, or nil if there is none or it is r.
+// holder returns the server of the same service that has the address of b. It returns nil if there is none, or if r has the address.
 func (s *state) holder(b *arrival, r *record) *record {
 	if h := s.byAddr[key{b.Service, b.Addr}]; h != r {
 		return h
@@ -102,9 +103,9 @@ func (s *state) holder(b *arrival, r *record) *record {
 	return nil
 }
 
-// replace removes r, which may be nil, in favor of the sender of b. All API servers should give the replaced event the same id,
-// but each may have received a different last heartbeat of r. So the id contains the incarnation of the successor, not
-// r.ordinal. round makes the id unique if the same successor replaces r again.
+// replace removes the server r, because the sender of b takes its place. It does nothing if r is nil. All API servers should give
+// the replaced event the same id, but each may have received a different last heartbeat of r. So the id contains the incarnation
+// of the successor, not r.ordinal. The parameter round makes the id unique if the same successor replaces r again.
 func (s *state) replace(r *record, why step, b *arrival, round uint64) {
 	if r == nil {
 		return
@@ -141,7 +142,7 @@ func (s *state) renew(b *arrival, r *record) outcome {
 	// suspicion only if it is recent and newer than the evidence.
 	if r.suspect && s.clock.at(b.now).sub(r.stamp)-s.clock.grace < r.suspectAfter() && r.unrefutedAt(b.sent()) {
 		if !newer {
-			r.openInquiry().round++ // a recovered event with this ordinal may exist already
+			r.openInquiry().round++ // a recovered event with this ordinal may exist already; the new round gives this event another id
 		}
 		s.recover(r, stepRecovered, b.moment())
 	}
@@ -197,9 +198,9 @@ func (s *state) update(b *arrival, r *record) {
 	}
 }
 
-// leave removes a server that published a leave. If the server is not registered, leave adds a tombstone, unless a higher
-// incarnation was removed lately. A leave that a person publishes may have no incarnation: it removes the registered
-// incarnation, unless a heartbeat of the server was published after the leave.
+// leave applies a leave message: it removes the server. If the server is not registered, a tombstone is added, unless a higher
+// incarnation was removed lately. A leave message that a person publishes may have no incarnation. It removes the registered
+// incarnation, unless a heartbeat of the server was published after the leave message.
 func (s *state) leave(b *arrival, r *record) outcome {
 	switch {
 	case r == nil:
@@ -223,7 +224,7 @@ func (s *state) leave(b *arrival, r *record) outcome {
 	return outcomeTaken
 }
 
-// rememberLeave adds a tombstone for the incarnation of a leave that is not registered.
+// rememberLeave adds a tombstone for the incarnation that the leave message b names. This incarnation is not registered.
 func (s *state) rememberLeave(b *arrival) {
 	s.tombstones.add(tombstone{
 		key: key{b.Service, b.ID}, incarnation: b.Incarnation, ordinal: b.ordinal, why: stepLeft, at: b.ReceivedAt.UnixNano(), ended: b.now,

@@ -16,17 +16,17 @@ type ignored struct {
 	count       uint64
 	began, at   int64         // when the first and the newest ignored heartbeat were received, Unix nanoseconds
 	seen        time.Duration // when the newest ignored heartbeat was received, by the time of the state
-	first, last time.Duration // when the first and the newest contender were published; see heardTwice
+	first, last time.Duration // when the first and the newest heartbeat that may show a live sender were published; see heardTwice
 	ttl         time.Duration // TTL of the sender
 }
 
 const (
 	ignoredFor     = time.Minute // an entry is dropped after this time without an ignored heartbeat, or after the TTL of the sender if that is longer
-	ignoredUnknown = 1000        // while there are this many entries, a server without record and tombstone gets none
+	ignoredUnknown = 1000        // while there are this many entries, a server that is neither registered nor removed lately gets no entry
 )
 
-// ignoring remembers ignored heartbeats, for explain, for the log, and to tell a contender from an old message. The entries of
-// registered and removed servers are at most as many as these servers; ignoredUnknown bounds the entries of other senders.
+// ignoring remembers ignored heartbeats, for explain, for the log, and to tell a live sender from an old message. A registered or
+// removed server has at most one entry. ignoredUnknown bounds the entries of other senders.
 type ignoring struct {
 	entries map[key]*ignored
 	max     int
@@ -37,7 +37,7 @@ type ignoring struct {
 
 func newIgnoring(max int) ignoring { return ignoring{entries: make(map[key]*ignored), max: max} }
 
-// entry returns the entry of the sender of b, and adds the entry if there is none. It returns nil if there are max entries.
+// entry returns the entry of the sender of b. If the sender has no entry, entry adds one; if there are i.max entries, it returns nil instead.
 func (i *ignoring) entry(b *arrival) *ignored {
 	k := key{b.Service, b.ID}
 	g := i.entries[k]
@@ -105,8 +105,8 @@ func (g *ignored) explain() *Ignored {
 	}
 }
 
-// of returns nil if no heartbeat of this server was ignored lately. heardTwice can add an entry before a heartbeat is ignored;
-// such an entry has the count 0.
+// The method of describes the ignored heartbeats of the server k. It returns nil if none was ignored lately. An entry can have the
+// count 0, because heardTwice adds it before a heartbeat is ignored.
 func (i *ignoring) of(k key, now time.Duration) *Ignored {
 	g := i.entries[k]
 	if g == nil || g.count == 0 || now-g.seen >= max(ignoredFor, g.ttl) {

@@ -6,7 +6,8 @@ import "time"
 // received the message. The lag of an nsqd is the age of the newest stamp that came through it, at the time when the registry
 // applied the message with this stamp. It does not matter where the message waited: in the queue of nsqd, in the socket, in the
 // pipeline or in the mailbox. An nsqd through which no message arrives is silent and has no lag: as long as any message arrives,
-// canaries bring a new stamp every second. With h, s and L as in lease.go:
+// canaries bring a new stamp every second. L is the lease time, the stamp of a lease is the lease time at which it starts, and h
+// is the interval of heartbeats: see lease.go.
 //
 //	explains(nsqd) = min(h, lag - 1 s)   0 if the lag is below 1 s, or the nsqd is silent
 //	grace          = the largest explains(nsqd) of all nsqd
@@ -17,15 +18,15 @@ import "time"
 // later. While a lag grows by one second per second, grace grows as fast as L, so ages do not grow.
 //
 // Grace is at most h, because otherwise a lag that grows forever would keep dead servers forever. An nsqd with a lag of more
-// than h + 1 s counts as silent in s. If one of three nsqd is so late, L runs at two thirds of its speed. If every nsqd is so
-// late, L stands still, and only evidence ends a server.
+// than h + 1 s slows L as a silent nsqd does. If one of three nsqd is so late, L runs at two thirds of its speed. If every nsqd
+// is so late, L stands still, and only evidence ends a server.
 
-// lagLimit is the largest lag that makes no lease younger.
+// lagLimit is the lag up to which an nsqd is not late. A larger lag makes leases younger.
 const lagLimit = time.Second
 
-// measure updates the lag at a tick. before is the time of the previous tick. If reach has grown since then, the message with
-// this stamp was applied after before, so its age was at least before - reach. This is the new lag. The lag stays until reach
-// grows again or the nsqd is silent.
+// measure updates the lag of an nsqd at a tick. The parameter before is the time of the previous tick. If the newest stamp
+// (s.reach) has grown since the previous tick, the message with this stamp was applied after the previous tick. So its age was at
+// least before - s.reach, which is the new lag. The lag stays the same until s.reach grows again or the nsqd is silent.
 func (s *nsqd) measure(before time.Duration) {
 	switch {
 	case s.silent:
@@ -36,10 +37,10 @@ func (s *nsqd) measure(before time.Duration) {
 	s.newer = false
 }
 
-// late reports whether messages arrive through the nsqd, but later than lagLimit allows.
+// The method late reports whether messages arrive through the nsqd, but later than lagLimit allows.
 func (s *nsqd) late() bool { return s.lag > lagLimit }
 
-// explains returns the part of the age of a lease that the lag of an nsqd can cause.
+// explains returns how much of the age of a lease the lag of the nsqd s can explain.
 func (c *leaseClock) explains(s *nsqd) time.Duration {
 	return min(c.interval, max(0, s.lag-lagLimit))
 }
@@ -47,7 +48,8 @@ func (c *leaseClock) explains(s *nsqd) time.Duration {
 // tooLate reports whether the lag of an nsqd is so large that the nsqd counts as silent.
 func (c *leaseClock) tooLate(s *nsqd) bool { return s.lag > c.interval+lagLimit }
 
-// explained returns how long a message may wait in the mailbox without stopping L. g is the time between this tick and the previous tick.
+// explained returns how long a message may wait in the mailbox without stopping the lease time. The parameter g is the time since
+// the previous tick.
 func (c *leaseClock) explained(g time.Duration) time.Duration {
 	if c.grace == 0 {
 		return lagLimit

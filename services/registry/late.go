@@ -19,8 +19,8 @@ func (c *leaseClock) canary(via string, now, delay time.Duration) {
 // canaryGap is 1.8 intervals of canaries. After this time without a canary through an nsqd, one canary counts as lost.
 func (c *leaseClock) canaryGap() time.Duration { return c.canaries * 9 / 5 }
 
-// late reports whether, since its last call, messages waited in an nsqd that is receiving, or were lost there. The registry may
-// then not know yet which servers are alive.
+// The method late reports whether messages were lost or waited too long in a receiving nsqd since its last call. If so, the
+// registry may not know yet which servers are alive.
 func (c *leaseClock) late() (late bool) {
 	late, c.backlog = c.backlog, false
 	for _, s := range c.nsqds {

@@ -8,7 +8,7 @@ import (
 
 // leaseClock measures how long servers have been silent. Silence counts only while this process could have received a heartbeat,
 // so that no server expires because an nsqd hangs, this process pauses or the network is cut. The clock learns of every message
-// and every tick, and reads no other clock. Its time, L below, advances at a tick by
+// and every tick, and reads no other clock. Its time, the lease time (L), advances at a tick by
 //
 //	L += min(g, 2d) * s
 //
@@ -17,15 +17,16 @@ import (
 //	h  is the interval of heartbeats
 //	d  is the interval of ticks
 //	g  is the time since the previous tick, by the monotonic clock
-//	K  is the number of nsqd that have delivered a message or to which this process was ever connected
-//	s  is the part of K that is receiving; 0 if a message waited in the mailbox for more than 1 s + grace
+//	K  is the set of the nsqd that have delivered a message or to which this process was ever connected
+//	s  is the share of K that is receiving; 0 if a message waited too long in the mailbox (see explained)
 //
 // An nsqd is receiving while messages arrive through it, and silent after 2.5 s without a message. This process publishes a canary to
-// each nsqd every second, which passes through publishing, queue, RDY, TCP, handler and mailbox. A server publishes each heartbeat to
-// a random nsqd. If one of three nsqd is silent, a third of the heartbeats may be delayed, so L advances at two thirds of its speed.
+// each nsqd every second. The canary tests the whole way of a heartbeat: publishing, queue, RDY, TCP, handler and mailbox. A server
+// publishes each heartbeat to a random nsqd. If one of three nsqd is silent, a third of the heartbeats may be delayed, so L advances at
+// two thirds of its speed.
 //
-// An nsqd outside of K possibly does not exist, so it does not slow L. An nsqd that accepts connections and delivers nothing is
-// in K, because servers can publish to it: its topic may be paused. lag.go describes the effect of late messages.
+// An nsqd that is not in K possibly does not exist, so it does not slow L. An nsqd that accepts connections and delivers nothing is
+// in K, because servers can publish to it: its topic may be paused. lag.go describes the effect of late messages and defines grace.
 //
 // Credits give back the time that should not have counted:
 //
@@ -44,22 +45,22 @@ import (
 //
 // The delay is the time that the heartbeat waited in NSQ: see pipeline.ClockSkew. The clock of the sender is not used.
 type leaseClock struct {
-	interval, tick time.Duration // h and d
+	interval, tick time.Duration // interval of heartbeats, and interval of ticks
 	canaries       time.Duration // interval of the canaries through one nsqd
 
-	lease       leaseTime     // L at the last tick
+	lease       leaseTime     // lease time at the last tick
 	creditLimit time.Duration // sum of the credits that may still be given
 	last        time.Duration // time of the last tick
-	receiving   int64         // number of receiving nsqd; s = receiving/known until the next tick
-	known       int64         // number of nsqd in K; s = receiving/known
-	unreached   int           // number of listed nsqd that are not in K
+	receiving   int64         // number of receiving nsqd; the lease time advances at receiving/known of normal speed
+	known       int64         // number of nsqd that delivered a message or were ever connected; at least 1 after a tick
+	unreached   int           // number of listed nsqd that delivered no message and were never connected
 	grace       time.Duration // part of the age of every lease that late messages explain; see lag.go
 
-	reached     func(addr string) bool // see Config.Reached; nil: this process was never connected
+	reached     func(addr string) bool // see Config.Reached; if nil, no nsqd counts as connected
 	nsqds       map[string]*nsqd
 	recent      *nsqd         // nsqd of the last message; the next message often comes through the same nsqd
 	lastMessage time.Duration // when the newest message through any nsqd was received
-	oldest      time.Duration // when the oldest message since the last tick was received; forever if there is none
+	oldest      time.Duration // when the oldest message since the last tick was received; if there is none, the constant forever
 
 	backlog bool // since the last call of late, a heartbeat arrived that had waited in NSQ for its TTL
 }
@@ -77,7 +78,8 @@ func (c *leaseClock) maxCreditLimit() time.Duration { return 2*c.interval + c.si
 // are missing by then, and half an interval is a margin.
 func (c *leaseClock) silentAfter() time.Duration { return c.canaries * 5 / 2 }
 
-// at returns the latest lease time that the next tick can assign to now. A lease that starts at this time never looks older than it is.
+// The method at converts the time now to a lease time. The next tick decides how much of the time since the last tick counts. Until
+// then, at returns the latest lease time that is possible, so a lease that starts at this lease time never looks older than it is.
 func (c *leaseClock) at(now time.Duration) leaseTime { return c.lease.add(min(now-c.last, 2*c.tick)) }
 
 func (c *leaseClock) share(g time.Duration) time.Duration {
@@ -106,11 +108,11 @@ func (c *leaseClock) received(via string, now, delay time.Duration) {
 	c.oldest = min(c.oldest, now)
 }
 
-// blind reports whether no message has arrived through any nsqd for silentAfter.
+// The method blind reports whether no message has arrived through any nsqd for the time silentAfter().
 func (c *leaseClock) blind() bool { return c.last-c.lastMessage >= c.silentAfter() }
 
-// advance moves L to a tick and returns the credit for every lease. known lists the addresses of the existing nsqd; if it is
-// nil, every nsqd counts as receiving.
+// advance handles the tick at the time now: it advances the lease time (L) and returns the credit to give to every lease. The slice
+// known lists the addresses of the existing nsqd. If it is nil, every nsqd counts as receiving.
 func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Duration) {
 	lag := c.last - c.oldest
 	c.oldest = forever
@@ -138,7 +140,7 @@ func (c *leaseClock) advance(now time.Duration, known []string) (credit time.Dur
 	return credit
 }
 
-// forgive shortens the silence of every nsqd by a pause of this process.
+// forgive subtracts a pause of this process from the silence of every nsqd that is not silent yet.
 func (c *leaseClock) forgive(pause, now time.Duration) {
 	c.lastMessage = min(c.lastMessage+pause, now)
 	for _, s := range c.nsqds {
@@ -148,7 +150,7 @@ func (c *leaseClock) forgive(pause, now time.Duration) {
 	}
 }
 
-// updateKnown makes c.nsqds hold the nsqd with the addresses in known, and no others.
+// updateKnown makes c.nsqds hold exactly the nsqd whose addresses are in the slice known.
 func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 	for _, addr := range known {
 		if c.nsqds[addr] == nil {
@@ -167,7 +169,7 @@ func (c *leaseClock) updateKnown(known []string, now time.Duration) {
 }
 
 // examine updates the reception of every nsqd, counts the receiving nsqd, and returns the credit for nsqd that became silent or
-// are receiving again. before is the time of the previous tick.
+// are receiving again. The parameter before is the time of the previous tick.
 func (c *leaseClock) examine(now, before time.Duration) (credit time.Duration) {
 	c.receiving, c.known, c.unreached, c.grace = 0, 0, 0, 0
 	for _, s := range c.nsqds {
@@ -211,7 +213,7 @@ func (c *leaseClock) silentNSQD() []string {
 	return silent
 }
 
-// credit makes every lease younger by c, but not younger than a new lease.
+// The method credit makes every lease younger by the duration c, but not younger than a new lease.
 func (s *state) credit(c time.Duration) {
 	s.credited += c
 	l := s.clock.lease

@@ -10,10 +10,10 @@ import (
 // heartbeat to a random nsqd; canaries show the loss of each nsqd. A heartbeat counts as lost when it has not arrived, but
 // lossWindow later heartbeats of its server have. So a wrong order is no loss. Heartbeats without seq are not counted.
 const (
-	lossWindow = 8               // number of heartbeats; 8 intervals of 5 s are 40 s by default
-	lossPeriod = time.Minute     // length of a period; the rate covers the current and the previous period
-	lossLimit  = 0.01            // rate above which the detail of the mode mentions it
-	lossLeast  = 3               // with fewer lost heartbeats the detail of the mode does not mention the rate
+	lossWindow = 8               // a missing heartbeat counts as lost after this many later heartbeats: by default after 8 intervals of 5 s
+	lossPeriod = time.Minute     // length of a period; the rate of loss covers the current and the previous period
+	lossLimit  = 0.01            // the description of the mode mentions the rate of loss if it is above this
+	lossLeast  = 3               // with fewer lost heartbeats the description of the mode does not mention the rate of loss
 	lossJump   = 1 << lossWindow // a gap in seq of this length or more starts a new sequence, so nothing in the gap counts as lost
 )
 
@@ -39,7 +39,7 @@ func (l *losses) add(t tally) {
 	l.all, l.now = l.all.add(t), l.now.add(t)
 }
 
-// turn begins a new period when the current one is over.
+// The method turn begins a new period when the current period is over.
 func (l *losses) turn(now time.Duration) {
 	if now-l.since >= lossPeriod {
 		l.before, l.now, l.since = l.now, tally{}, now
@@ -48,7 +48,7 @@ func (l *losses) turn(now time.Duration) {
 
 func (l *losses) recent() tally { return l.now.add(l.before) }
 
-// remark returns a sentence about the loss, or "" if the loss is low.
+// remark returns a sentence about the loss of heartbeats. It returns "" if the loss is low.
 func (l *losses) remark() string {
 	t := l.recent()
 	if t.lost < lossLeast || t.rate() <= lossLimit {
@@ -58,13 +58,15 @@ func (l *losses) remark() string {
 		100*t.rate(), t.lost, t.due)
 }
 
-// arrived says which heartbeats before the newest one have arrived: bit i stands for the heartbeat whose seq is lower by i+1.
+// The type arrived is a bit set of the heartbeats before the newest one that have arrived: bit i stands for the heartbeat whose
+// seq is i+1 below the newest seq.
 type arrived uint8
 
-// allArrived is the value after the first heartbeat of a server: no heartbeat before it counts as missing.
+// allArrived is the bit set after the first heartbeat of a server: no heartbeat before the first one counts as missing.
 const allArrived arrived = 1<<lossWindow - 1
 
-// advance makes the heartbeat whose seq is higher by step the newest one. It returns the tally of the heartbeats that leave the window.
+// advance notes a heartbeat whose seq is above the newest seq; the parameter step is the difference. It returns the tally of the
+// older heartbeats that leave the window.
 func (a *arrived) advance(step uint64) tally {
 	if step >= lossJump {
 		*a = allArrived
@@ -80,14 +82,14 @@ func (a *arrived) advance(step uint64) tally {
 	return tally{due: step, lost: step - uint64(bits.OnesCount(out))}
 }
 
-// late notes the arrival of a heartbeat whose seq is lower than the newest seq by behind.
+// The method late notes the arrival of a heartbeat whose seq is below the newest seq; the parameter behind is the difference.
 func (a *arrived) late(behind uint64) {
 	if behind-1 < lossWindow {
 		*a |= 1 << (behind - 1)
 	}
 }
 
-// count notes b if it is the first heartbeat of r, or if its seq is above the newest seq of r.
+// The method count notes the heartbeat b if it is the first heartbeat of r, or if its seq is above the newest seq of r.
 func (l *losses) count(r *record, b *arrival) {
 	switch {
 	case b.Seq == 0:

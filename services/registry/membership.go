@@ -23,7 +23,7 @@ type Membership struct {
 	Revision   uint64
 	Generation uint64 // number of this Membership in this process; each new Membership has a higher one, even if no event was emitted
 	Mode       Mode
-	Complete   bool      // the registry knows every server that publishes; see whole
+	Complete   bool      // the registry knows every server that publishes; see state.whole
 	Silent     []string  // addresses of the nsqd through which no message arrives, sorted
 	Conflict   *Conflict // another API server with the same id, or nil
 	// Servers are sorted by service and id. Their vitals (seq, last seen, age, load, via) are the vitals at the last transition
@@ -74,7 +74,7 @@ func (q *Query) all() bool {
 	return q.Service == "" && q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
-// without returns a copy of s that contains no servers.
+// The method without returns a copy of the membership that contains no servers.
 func (s *Membership) without() *Membership {
 	part := *s
 	part.Servers = nil

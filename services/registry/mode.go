@@ -20,7 +20,7 @@ const (
 	expiryShare = 10 // one of this many servers may expire per second, unless the mode is normal
 )
 
-// settle sets the mode at a tick. g is the time since the previous tick.
+// settle sets the mode at a tick. The parameter g is the time since the previous tick.
 //
 //	blind    no message arrives through any nsqd
 //	warming  for TTL + interval after a start, or after mode blind
@@ -66,8 +66,9 @@ func (s *state) mass() bool {
 	return s.suspects > 1 && s.suspects*100 > percent*len(s.servers)
 }
 
-// refill raises the allowance of expiries for the time g: by a tenth of the fleet per second, so that a fleet that is gone expires in
-// ten seconds. In mode normal the fleet is the number of servers. In other modes it is the maximum since the mode was last normal.
+// refill raises the number of expiries that are allowed now (s.allowance): by a tenth of the fleet per second, so that a fleet that is
+// gone expires in ten seconds. The parameter g is the time since the last call. In mode normal the fleet is the number of servers. In
+// other modes it is the maximum since the mode was last normal.
 func (s *state) refill(g time.Duration) {
 	s.fleet = max(s.fleet, len(s.servers))
 	if s.mode == ModeNormal {
@@ -106,7 +107,7 @@ func (s *state) enterMode(to Mode, why events.Cause, m moment) {
 	})
 }
 
-// modeDetail describes what the mode m means now, for people.
+// modeDetail tells people what the mode m means now.
 func (s *state) modeDetail(m Mode) string {
 	switch m {
 	case ModeBlind:

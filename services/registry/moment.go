@@ -5,7 +5,7 @@ import "time"
 // moment is one point in time on two clocks: the wall clock, for events, and the monotonic clock of the state, for decisions.
 type moment struct {
 	at  time.Time
-	now time.Duration // since the epoch of the state
+	now time.Duration // time since the first receipt or tick, which is the epoch of the state
 }
 
 func (s *state) moment(t time.Time) moment { return moment{t, s.since(t)} }

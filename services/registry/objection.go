@@ -27,7 +27,7 @@ func (o objection) name() string {
 	return [objections]string{"", "echo", "incarnation", "seq", "leap", "ahead", "replaced", "left", "unproven", "address", "full", "stale", "leave"}[o]
 }
 
-// words returns a sentence that says why a heartbeat with this incarnation and seq was ignored.
+// The method words returns a sentence that says why a heartbeat with this incarnation and seq was ignored.
 func (o objection) words(incarnation int64, seq uint64) string {
 	const until = "; the server is accepted when two such heartbeats arrive while the registered process is silent for 1.5 intervals"
 	switch o {
@@ -57,15 +57,16 @@ func (o objection) words(incarnation int64, seq uint64) string {
 	return "it was published before its server was removed"
 }
 
-// objection returns why the heartbeat b does not register its sender at once, or objectionNone. t describes the last removal of
-// the server. A heartbeat of an incarnation above t.highest registers: it is from another process. Any other heartbeat that was
-// published before the removal is an echo, however long NSQ kept it. After the removal, a heartbeat of
+// The method objection returns why the heartbeat b does not register its sender at once. If b registers its sender, the result is
+// objectionNone. The tombstone t describes the last removal of the server. A heartbeat of an incarnation above t.highest registers: it
+// is from another process. Any other heartbeat that was published before the removal is an echo, however long NSQ kept it. After the
+// removal, a heartbeat of
 //
 //	the incarnation that the removed one replaced  registers: its process was there before, and is alive
 //	an incarnation that left                       is ignored for a TTL; then the second heartbeat registers
-//	an incarnation that expired                    registers when it is the second one
-//	an incarnation that lost its address           registers if its seq goes on, otherwise when it is the second one
-//	another older incarnation                      registers when it is the second one, or a TTL after the removal
+//	an incarnation that expired                    registers if it is the second heartbeat
+//	an incarnation that lost its address           registers if its seq goes on or it is the second heartbeat
+//	another older incarnation                      registers if it is the second heartbeat, or a TTL after the removal
 //	no incarnation, if the removed one had none    registers: it is another process each time
 func (t *tombstone) objection(b *arrival) objection {
 	over := b.now >= t.olderUntil

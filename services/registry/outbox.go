@@ -22,6 +22,6 @@ func (o *outbox) pop() {
 	o.queue[0] = nil
 	o.queue = o.queue[1:]
 	if len(o.queue) == 0 {
-		o.queue = nil // frees the memory of a burst
+		o.queue = nil // frees the memory that a burst of events has taken
 	}
 }

@@ -14,7 +14,7 @@ type probeState struct {
 	notBefore time.Duration // earliest time of the next probe
 	pending   bool          // a prober has received a probe and has not reported its result yet
 	wanted    bool          // the server is to be probed
-	queued    bool          // the server is in the queue
+	queued    bool          // the server is in probeScheduler.queue
 }
 
 // probeScheduler decides which servers are probed, and when.
@@ -25,7 +25,7 @@ type probeScheduler struct {
 	controlAt time.Duration // earliest time of the next control probe
 }
 
-// want queues a probe of r, if probes are enabled and the earliest time of the next probe has come.
+// The method want queues a probe of r, if probes are enabled and the earliest time of the next probe has come.
 func (p *probeScheduler) want(r *record, now time.Duration) {
 	if !p.enabled || now < r.openInquiry().probe.notBefore {
 		return
@@ -38,7 +38,7 @@ func (p *probeScheduler) want(r *record, now time.Duration) {
 	}
 }
 
-// next returns the next server to probe, or nil. It drops servers that need no probe any more.
+// The method next returns the next server to probe. It returns nil if there is none. It drops servers that need no probe any more.
 func (p *probeScheduler) next() *record {
 	for len(p.queue) > 0 {
 		if r := p.queue[0]; r.inquiry.probe.wanted && !r.gone() {
@@ -46,11 +46,11 @@ func (p *probeScheduler) next() *record {
 		}
 		p.pop()
 	}
-	p.queue = nil // frees the memory of a burst
+	p.queue = nil // frees the memory that a burst of probes has taken
 	return nil
 }
 
-// taken notes that a prober has received the next probe.
+// The method taken notes that a prober has received the probe of the first server in the queue.
 func (p *probeScheduler) taken(now time.Duration) {
 	q := &p.queue[0].inquiry.probe
 	q.wanted, q.pending = false, true
@@ -65,7 +65,7 @@ func (p *probeScheduler) pop() {
 	p.queue = p.queue[1:]
 }
 
-// reported notes the result of a probe of r that started at began.
+// The method reported notes the result of a probe of r. The parameter began is when the probe started.
 func (p *probeScheduler) reported(r *record, f Finding, began, tick time.Duration) {
 	q := &r.inquiry.probe
 	q.pending = false
@@ -83,8 +83,8 @@ func (r *record) probeInterval() time.Duration {
 	return probeEvery
 }
 
-// answersElsewhere reports whether any server has answered a probe since failedAt, or whether there is only one server. If it
-// returns false, the network of this process may be the cause of failed probes.
+// answersElsewhere reports whether any server has answered a probe since the time failedAt, or whether there is only one server.
+// If it returns false, the network of this process may be the cause of failed probes.
 func (s *state) answersElsewhere(failedAt time.Duration) bool {
 	return s.probes.answered >= failedAt || len(s.order) == 1
 }

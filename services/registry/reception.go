@@ -15,7 +15,7 @@ type NSQD struct {
 	Lag       time.Duration // how long the last message waited in NSQ
 }
 
-// Reception is whether messages arrive through an nsqd.
+// Reception says whether messages arrive through an nsqd.
 type Reception string
 
 // The values of Reception.
@@ -23,8 +23,8 @@ const (
 	NSQDReceiving Reception = "receiving"
 	NSQDLate      Reception = "late"      // messages are more than 1 s old when the registry applies them
 	NSQDSilent    Reception = "silent"    // no message has arrived for 2.5 s
-	NSQDNew       Reception = "new"       // no message has arrived yet, and the nsqd was listed less than 2.5 s ago
-	NSQDUnreached Reception = "unreached" // no message has arrived for 2.5 s, and this process was never connected to the nsqd, which slows no lease
+	NSQDNew       Reception = "new"       // no message has arrived yet, and the nsqd was listed or first connected less than 2.5 s ago
+	NSQDUnreached Reception = "unreached" // no message has ever arrived, and this process was never connected to the nsqd, which therefore slows no lease
 )
 
 // nsqd is what the lease clock knows about the messages that arrive through one nsqd.
@@ -38,9 +38,9 @@ type nsqd struct {
 	silentSince time.Duration
 	until       leaseTime // lease time when the nsqd was last silent or too late
 
-	reach time.Duration // newest stamp of a message through this nsqd, by our clock
-	newer bool          // reach has grown since the previous tick
-	lag   time.Duration // age of reach when the registry applied the message; see lag.go
+	reach time.Duration // newest time at which this nsqd stamped a message that arrived, by our clock
+	newer bool          // the field reach has grown since the previous tick
+	lag   time.Duration // age of the newest stamp when the registry applied the message; see lag.go
 
 	canaryEver bool          // a canary has arrived through this nsqd
 	canaryAt   time.Duration // when the last canary arrived
@@ -71,9 +71,9 @@ func (c *leaseClock) list() []NSQD {
 	return all
 }
 
-// withUnreached returns d, extended because of the nsqd that this process never reached. d is the longest time that a server may
-// stay without a heartbeat if it answers probes. A healthy server may also publish to unreached nsqd: if one of two nsqd is
-// unreached, half of its heartbeats are lost.
+// withUnreached extends the duration d because of the nsqd that this process never reached. The duration d is the longest time that
+// a server may stay without a heartbeat if it answers probes. A healthy server may also publish to unreached nsqd: if one of two
+// nsqd is unreached, half of its heartbeats do not arrive, so d is doubled.
 func (c *leaseClock) withUnreached(d time.Duration) time.Duration {
 	if c.unreached == 0 || c.known == 0 {
 		return d
@@ -81,10 +81,10 @@ func (c *leaseClock) withUnreached(d time.Duration) time.Duration {
 	return d * time.Duration(c.known+int64(c.unreached)) / time.Duration(c.known)
 }
 
-// silentRatio returns the part of the nsqd in K through which no message arrives, or only messages that are too late.
+// silentRatio returns which part of the nsqd is silent or delivers messages too late. It leaves out the nsqd that this process never reached.
 func (c *leaseClock) silentRatio() float64 { return 1 - float64(c.receiving)/float64(c.known) }
 
-// remarks returns a sentence each about nsqd that are silent, late and unreached, if there are any.
+// remarks returns one sentence about the silent nsqd, one about the late nsqd, and one about the unreached nsqd, if there are such nsqd.
 func (c *leaseClock) remarks() []string {
 	var remarks []string
 	remark := func(format string, args ...any) { remarks = append(remarks, fmt.Sprintf(format, args...)) }

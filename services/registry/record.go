@@ -32,13 +32,13 @@ type record struct {
 	sent        time.Duration         // when the newest heartbeat was published, by the time of the state
 	claimed     time.Duration         // when the first heartbeat from the current address was published, by the time of the state
 	lastSeen    int64                 // when the newest heartbeat was published, Unix nanoseconds
-	ordinal     uint64                // ordinal of the newest heartbeat; see the function ordinal
+	ordinal     uint64                // number that orders the newest heartbeat; see the function ordinal
 	via         unique.Handle[string] // nsqd through which the newest heartbeat came
 	load        *events.Load
 	inquiry     *inquiry // nil for most servers
 	provisional bool     // the server is suspect only because this process restored it; no event has reported this suspicion
 
-	due        time.Duration // when to judge the server next; due, slot, next and prev belong to the wheel
+	due        time.Duration // when to judge the server next; the fields due, slot, next and prev belong to the wheel
 	slot       int64
 	next, prev *record
 
@@ -60,16 +60,16 @@ type change struct {
 	step step
 }
 
-// How many heartbeats and transitions explain shows: enough to see the rhythm of the heartbeats and where it broke.
+// Explain shows this many heartbeats and transitions: enough to see the rhythm of the heartbeats and where it broke.
 const (
 	keptBeats   = 5
 	keptChanges = 8
 )
 
-// never is before every time. The difference to any time does not overflow.
+// The constant never is earlier than every time. Its difference to any time does not overflow.
 const never = -1 << 62
 
-// forever is after every time. The difference to any time does not overflow.
+// The constant forever is later than every time. Its difference to any time does not overflow.
 const forever = -never
 
 func (r *record) key() key { return key{r.view.Service, r.view.ID} }
@@ -81,11 +81,12 @@ func (r *record) suspectAfter() time.Duration {
 	return r.ttl * suspectNumerator / suspectDenominator
 }
 
-// overdue returns the silence after which the next heartbeat is late. It is longer than an interval, because senders vary the
-// interval by a tenth, and publish late if they must try another nsqd.
+// The method overdue returns the silence after which the next heartbeat is late. This silence is longer than an interval, because
+// senders vary the interval by a tenth, and publish late if they must try another nsqd.
 func (r *record) overdue() time.Duration { return min(r.suspectAfter(), r.interval()*3/2) }
 
-// deadline returns the lease time at which the server becomes suspect, or at which the lease of a suspect ends without extensions.
+// deadline returns the lease time at which the server becomes suspect. For a server that is suspect already, it returns the lease
+// time at which the lease ends if it is not extended.
 func (r *record) deadline() leaseTime {
 	if r.suspect {
 		return r.stamp.add(r.ttl)
@@ -93,12 +94,12 @@ func (r *record) deadline() leaseTime {
 	return r.stamp.add(r.suspectAfter())
 }
 
-// unrefutedAt reports whether a heartbeat published at sent is newer than all evidence against the server.
+// unrefutedAt reports whether a heartbeat that was published at the time sent is newer than all evidence against the server.
 func (r *record) unrefutedAt(sent time.Duration) bool {
 	return r.inquiry == nil || sent > r.inquiry.evidenceAt
 }
 
-// round returns the round of the next event: see events.EventID.
+// The method round returns the number that makes the id of the next event unique: see events.EventID.
 func (r *record) round() uint64 {
 	if r.inquiry == nil {
 		return 0
@@ -106,10 +107,11 @@ func (r *record) round() uint64 {
 	return r.inquiry.round
 }
 
-// gone reports whether the server was removed. A record is in the wheel until its server is removed.
+// The method gone reports whether the server was removed. A record is in the wheel until its server is removed, and r.next is nil only
+// outside of the wheel.
 func (r *record) gone() bool { return r.next == nil }
 
-// advance sets r.ordinal and starts the rounds again, if ordinal is above r.ordinal. It reports whether ordinal was above r.ordinal.
+// If the parameter ordinal is above r.ordinal, advance stores it in r.ordinal, starts the rounds again and returns true.
 func (r *record) advance(ordinal uint64) bool {
 	if ordinal <= r.ordinal {
 		return false
@@ -141,7 +143,7 @@ func (r *record) seq() uint64 {
 	return r.ordinal
 }
 
-// vitals returns the vitals of r. lease is the lease time at which the age is computed.
+// The method vitals returns the values that each heartbeat of r renews. The parameter lease is the lease time at which the age is computed.
 func (r *record) vitals(lease leaseTime) vitals {
 	return vitals{
 		Seq:       r.seq(),
@@ -202,8 +204,8 @@ func aliveState(weight int) events.State {
 	return events.StateAlive
 }
 
-// ordinal returns the number that orders the heartbeats of one incarnation: seq, or the timestamp of nsqd if the sender states
-// no seq.
+// The function ordinal returns the number that orders the heartbeats of one incarnation. This number is the seq, or the timestamp of
+// nsqd if the sender states no seq.
 func ordinal(h *events.Heartbeat, r events.Receipt) uint64 {
 	if h.Seq > 0 {
 		return h.Seq

@@ -111,8 +111,8 @@ func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
 	return membership.Select(q), nil
 }
 
-// List is Members with vitals that are at most one tick old. The first call after a tick or a change makes Run read all servers.
-// The caller owns the result.
+// List does what Members does, but the vitals of the servers (seq, last seen, age, load, via) are at most one tick old. The first
+// call after a tick or a change makes Run read all servers. The caller owns the result.
 func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, error) {
 	type result struct {
 		membership *Membership
@@ -161,7 +161,7 @@ func (r *Registry) Events() <-chan events.Event { return r.events }
 func (r *Registry) Unsent() []events.Event { return r.state.outbox.queue }
 
 // batch is the number of heartbeats that drain may apply before Run serves events, watchers and calls. If more heartbeats than
-// that wait in the mailbox, drain applies all of them.
+// batch wait in the mailbox when drain begins, drain may apply as many as wait.
 const batch = 512
 
 // Run applies messages until ctx ends. It must be called once, and returns nil.
@@ -176,12 +176,12 @@ func (r *Registry) Run(ctx context.Context) error {
 		close(r.done)
 	}()
 	for {
-		var out chan events.Event // nil, so never ready, while the outbox is empty
+		var out chan events.Event // while the outbox is empty, this channel is nil, so the select sends nothing to it
 		var next events.Event
 		if len(s.outbox.queue) > 0 {
 			out, next = r.events, s.outbox.queue[0]
 		}
-		var probes chan Probe // nil while no probe waits
+		var probes chan Probe // while no probe waits, this channel is nil, so the select sends nothing to it
 		probe, wanted := s.nextProbe()
 		if wanted {
 			probes = r.probes
@@ -217,7 +217,7 @@ func (r *Registry) drain(s *state) {
 	}
 }
 
-// query runs f in the goroutine of Run and returns its result.
+// query runs the function f in the goroutine of Run and returns the result of f.
 func query[T any](ctx context.Context, r *Registry, f func(*state) T) (T, error) {
 	reply := make(chan T, 1)
 	var none T

@@ -23,8 +23,8 @@ type Snapshot struct {
 	Servers    []*events.Server `json:"servers"`
 	Tombstones []Tombstone      `json:"tombstones"`
 
-	// Rounds maps service/id to the round of the server, if the round is not 0. The round makes the ids of later events unique:
-	// see events.EventID.
+	// If the round of a server is not 0, Rounds maps service/id of the server to its round. The round is a number that makes the
+	// ids of later events unique: see events.EventID.
 	Rounds map[string]uint64 `json:"rounds,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type Tombstone struct {
 	Time        time.Time    `json:"time"`
 }
 
-// Snapshot returns the content of the registry at now.
+// Snapshot returns the content of the registry at the time now.
 func (r *Registry) Snapshot(ctx context.Context, now time.Time) (*Snapshot, error) {
 	return query(ctx, r, func(s *state) *Snapshot { return s.snapshot(now) })
 }
@@ -89,7 +89,7 @@ func (s *Snapshot) Validate() error {
 	return nil
 }
 
-// restorable validates the heartbeat that would register s, and returns the address of s.
+// restorable validates the heartbeat that would register the server s, and returns the address of s.
 func restorable(s *events.Server) (netip.AddrPort, error) {
 	h := heartbeatFrom(s)
 	switch err := h.Validate(); {
@@ -124,7 +124,7 @@ const keptTombstones = 10_000 // maximum number of tombstones in a Snapshot; the
 // often than once per FreshFor, even if nothing changes.
 const FreshFor = time.Minute
 
-// snapshot returns the content of the registry at now.
+// The method snapshot returns the content of the registry at the time now.
 func (s *state) snapshot(now time.Time) *Snapshot {
 	saved := &Snapshot{
 		Version: SnapshotVersion, Observer: s.cfg.Observer, SavedAt: wall(now.UnixNano()), Revision: s.revision,
@@ -155,7 +155,7 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 // snapshot describes them.
 func (s *state) restore(saved *Snapshot) {
 	s.revision = saved.Revision
-	for i := len(saved.Tombstones) - 1; i >= 0; i-- { // oldest first
+	for i := len(saved.Tombstones) - 1; i >= 0; i-- { // the snapshot lists the newest tombstone first, but the oldest must be added first
 		g := saved.Tombstones[i]
 		why, _ := stepOf(g.Type, g.Reason)
 		s.tombstones.add(tombstone{
@@ -169,12 +169,13 @@ func (s *state) restore(saved *Snapshot) {
 	}
 }
 
-// fresh reports whether the snapshot is so recent that it counts as complete.
+// The method fresh reports whether the snapshot is so recent that it counts as complete.
 func (s *Snapshot) fresh(now time.Time) bool {
 	return s != nil && now.Sub(s.SavedAt) < FreshFor && !s.SavedAt.After(now)
 }
 
-// restored returns the record of a server from a snapshot. The server has the time of mode warming to send a heartbeat or answer a probe.
+// The method restored returns the record of a server from a snapshot. While mode warming lasts, the server can send a heartbeat or
+// answer a probe.
 func (s *state) restored(server *events.Server, round uint64) *record {
 	view := *server
 	view.State = events.StateSuspect
@@ -195,7 +196,7 @@ func (s *state) restored(server *events.Server, round uint64) *record {
 	return r
 }
 
-// heartbeatFrom returns the heartbeat that would register s.
+// heartbeatFrom returns the heartbeat that would register the server s.
 func heartbeatFrom(s *events.Server) *events.Heartbeat {
 	return &events.Heartbeat{
 		V: 1, Type: events.KindHeartbeat, Service: s.Service, ID: s.ID, Addr: s.Addr, Incarnation: s.Incarnation, Seq: s.Seq,

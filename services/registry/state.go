@@ -15,7 +15,7 @@ type state struct {
 
 	clock leaseClock
 
-	credited time.Duration // sum of all credits
+	credited time.Duration // sum of the credits, which make leases younger; see lease.go
 	losses   losses
 
 	servers    map[key]*record
@@ -27,28 +27,28 @@ type state struct {
 	tombstones tombstones
 	ignored    ignoring
 	due        []*record // servers that the current tick judges; the memory is reused
-	ticking    bool      // see removeAs
+	ticking    bool      // tick is judging servers, and will take all removed ones out of the slice order together
 
 	suspects  int
 	probes    probeScheduler
 	mode      Mode
 	modeSince time.Time
-	warmAt    time.Duration // when warming ends
+	warmAt    time.Duration // when mode warming ends
 	allowance float64       // number of expiries that are allowed now, unless the mode is normal
 	fleet     int           // number of servers from which refill computes the allowance
-	complete  bool          // the registry knows every server that publishes; see whole; never becomes false again
+	complete  bool          // the registry knows every server that publishes (see state.whole); never becomes false again
 	lateAt    leaseTime     // lease time when messages were last late
 	silent    []string      // addresses of the silent nsqd; replaced, never changed
 
-	twins    map[int64]*twin // other processes with the id of this one, by their start
+	twins    map[int64]*twin // other processes with the id of this API server, by their start time
 	conflict *Conflict       // nil if there is no conflict; replaced, never changed
 
 	outbox   outbox
 	revision uint64
 
 	generation uint64
-	membership *Membership // result of members; nil after a change
-	vitals     []vitals    // result of currentVitals; nil after a tick or a change
+	membership *Membership // last result of the method members; nil after a change
+	vitals     []vitals    // last result of the method currentVitals; nil after a tick or a change
 	counts     counts
 }
 
@@ -101,7 +101,7 @@ func newState(cfg Config) *state {
 	return s
 }
 
-// since converts t to the time of the state. The first call sets the epoch.
+// The method since converts t to the time of the state. The first call sets the epoch.
 func (s *state) since(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		s.epoch = t
@@ -109,7 +109,7 @@ func (s *state) since(t time.Time) time.Duration {
 	return t.Sub(s.epoch)
 }
 
-// age converts t to the time of the state, as since does, but does not set the epoch. Queries use it.
+// The method age converts t to the time of the state for a query. Unlike state.since, it does not set the epoch.
 func (s *state) age(t time.Time) time.Duration {
 	if s.epoch.IsZero() {
 		return 0
@@ -117,7 +117,7 @@ func (s *state) age(t time.Time) time.Duration {
 	return s.since(t)
 }
 
-// members returns the current membership. It builds a new one only after a change.
+// The method members returns the current membership. It builds a new membership only after a change.
 func (s *state) members() *Membership {
 	if s.membership == nil {
 		servers := make([]*events.Server, len(s.order))
@@ -132,7 +132,7 @@ func (s *state) members() *Membership {
 	return s.membership
 }
 
-// currentVitals returns the vitals of the servers, in the order of members. It computes them once per tick and membership.
+// currentVitals returns the vitals of all servers, in the order of Membership.Servers. It computes them once after each tick or change.
 func (s *state) currentVitals(now time.Duration) []vitals {
 	if s.vitals == nil {
 		s.vitals = make([]vitals, len(s.order))

@@ -20,12 +20,12 @@ type Stats struct {
 	Unreached    int           // nsqd that this process never reached; they slow no lease
 	Grace        time.Duration // time by which every lease is extended because messages are late
 	Due          uint64        // heartbeats that should have arrived, by their seq
-	Lost         uint64        // heartbeats of Due that did not arrive
-	LossRate     float64       // Lost/Due of the last one to two minutes
+	Lost         uint64        // heartbeats that should have arrived, by their seq, and did not
+	LossRate     float64       // lost share of the heartbeats of the last one to two minutes
 	Suspects     int
 	ProbesQueued int                                     // servers that wait for a probe
 	Lease        time.Duration                           // time of the lease clock
-	Credited     time.Duration                           // total of the credits of the lease clock
+	Credited     time.Duration                           // total time by which credits made leases younger; see lease.go
 	Heartbeats   map[string]uint64                       // by outcome: taken, canary, unproven, outdated, stale, full, unmatched
 	Transitions  map[events.Type]map[events.Cause]uint64 // number since the start; every possible transition has an entry
 	Mailbox      int                                     // heartbeats that wait for the registry

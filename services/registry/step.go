@@ -2,7 +2,7 @@ package registry
 
 import "rollcall/events"
 
-// step is an arrow of the diagram in the package comment, with its cause.
+// step is a transition of a server together with its cause. The diagram in doc.go shows the transitions.
 type step uint8
 
 const (
@@ -41,7 +41,7 @@ var stepEvents = [steps]struct {
 	stepDisplaced:   {events.TypeReplaced, events.CauseAddress},     // a server with another id took the address
 }
 
-// event returns the type and cause of the event that reports the step.
+// The method event returns the type and cause of the event that reports the step.
 func (s step) event() (events.Type, events.Cause) { return stepEvents[s].typ, stepEvents[s].cause }
 
 // stepOf returns the step that an event of this type and cause reports, if there is one.

@@ -8,16 +8,16 @@ import (
 
 // suspicion is the evidence against a server. A heartbeat clears it unless the evidence is newer than the heartbeat.
 type suspicion struct {
-	evidenceAt time.Duration // start of the newest failed probe or request, or first heartbeat of a successor at the address
+	evidenceAt time.Duration // when the newest failed probe or request began, or when a newer server at the address sent its first heartbeat
 	gone       bool          // evidence proves that the server is gone
-	why        step          // if gone: the step by which the server ends
+	why        step          // if the server is gone, the step that removes it
 	failed     int           // number of probes in a row that did not confirm the server
 	accepted   int           // number of failed probes whose connection was accepted, but that got no id
 	failedAt   time.Duration // start of the first of the failed probes
 	extended   int           // intervals by which accepted connections have extended the lease
 }
 
-// fail counts a probe that did not confirm the server.
+// The method fail counts a probe that did not confirm the server.
 func (s *suspicion) fail(began time.Duration) {
 	if s.failed++; s.failed == 1 {
 		s.failedAt, s.accepted = began, 0
@@ -46,8 +46,8 @@ type inquiry struct {
 	probe    probeState
 	findings []ProbeResult // at most keptFindings, the newest last
 
-	round      uint64 // round of the next event; see events.EventID
-	firstRound uint64 // first round after each new ordinal; see rewind
+	round      uint64 // number that makes the id of the next event unique; see events.EventID
+	firstRound uint64 // value that the field round gets again at each new ordinal; see record.rewind
 }
 
 // openInquiry returns the inquiry of r and makes it if there is none.
@@ -66,7 +66,7 @@ func (r *record) suspicion() suspicion {
 	return r.inquiry.suspicion
 }
 
-// received notes a heartbeat that was published at sent: it clears older evidence, and the probes are counted anew.
+// The method received notes a heartbeat that was published at the time sent. It clears older evidence, and counts the probes anew.
 func (q *inquiry) received(sent time.Duration) {
 	q.probe.sent = 0
 	if sent > q.evidenceAt {
@@ -74,13 +74,13 @@ func (q *inquiry) received(sent time.Duration) {
 	}
 }
 
-// clear removes all evidence, and cancels a queued probe.
+// The method clear removes all evidence, and cancels a queued probe.
 func (q *inquiry) clear() {
 	q.suspicion.clear()
 	q.probe.wanted = false
 }
 
-// keptFindings is how many results of probes and failures of the proxy explain shows.
+// keptFindings is how many results of probes and failures of the proxy are kept for explain.
 const keptFindings = 5
 
 // addFinding keeps the newest evidence for explain.

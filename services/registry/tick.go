@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// tick advances the lease clock and judges the servers that are due. It reads other servers only for a credit or a control probe.
+// The method tick advances the lease clock and judges the servers that are due. It reads the other servers only to give them a credit
+// or to choose a server for a control probe (see probeControl).
 func (s *state) tick(at time.Time, nsqd []string) {
 	m := s.moment(at)
 	now := m.now

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// tombstoneLife is how long a tombstone is kept; a longer TTL of the server replaces it. explain shows the tombstone, and objection uses
-// it to recognize heartbeats that were published before the removal. A server that is alive is ignored for at most its TTL: see objection.
+// A tombstone is kept for tombstoneLife, or for the TTL of the server if that is longer. Explain shows the tombstone, and
+// tombstone.objection uses it to recognize heartbeats that were published before the removal. A live server is ignored for at most
+// its TTL.
 const tombstoneLife = time.Hour
 
 // tombstone remembers the removal of the last incarnation of one server.
@@ -23,8 +24,8 @@ type tombstone struct {
 	until       time.Duration // when the tombstone is dropped
 }
 
-// tombstones holds at most max tombstones, in the order of removal. expire stops at the first tombstone that must be kept. So a
-// tombstone that lives longer than tombstoneLife also keeps the tombstones after it.
+// The type tombstones holds at most max tombstones, in the order of removal. Its method expire stops at the first tombstone that must
+// be kept. So a tombstone that is kept for longer than tombstoneLife also keeps the tombstones after it.
 type tombstones struct {
 	stones map[key]*list.Element
 	order  *list.List // of *tombstone, oldest first
@@ -35,7 +36,7 @@ func newTombstones(max int) tombstones {
 	return tombstones{stones: make(map[key]*list.Element), order: list.New(), max: max}
 }
 
-// find returns nil if there is no tombstone for k.
+// find returns the tombstone of the server k. It returns nil if there is none.
 func (g *tombstones) find(k key) *tombstone {
 	if e, ok := g.stones[k]; ok {
 		return e.Value.(*tombstone)
@@ -66,7 +67,7 @@ func (g *tombstones) add(t tombstone, now, ttl time.Duration) {
 	}
 }
 
-// expire drops the tombstones whose time is over at now.
+// The method expire drops the tombstones that need not be kept after the time now.
 func (g *tombstones) expire(now time.Duration) {
 	for e := g.order.Front(); e != nil && e.Value.(*tombstone).until <= now; e = g.order.Front() {
 		g.forget(e)

@@ -6,12 +6,12 @@ import (
 	"rollcall/events"
 )
 
-// suspect makes r suspect if it is not, and requests a probe. If the suspicion of r is provisional, suspect emits the event that
-// reports it.
+// The method suspect makes the server r suspect if it is not, emits an event, and requests a probe. If r is suspect already, an event
+// is emitted only if no event has reported this suspicion, because r was restored from a snapshot.
 func (s *state) suspect(r *record, why step, m moment) {
 	if !r.suspect {
 		if q := &r.openInquiry().probe; !q.pending {
-			q.notBefore = min(q.notBefore, m.now) // a server that is not suspect is probed less often
+			q.notBefore = min(q.notBefore, m.now) // the next probe of a server that is not suspect may be far away, so it is brought forward
 		}
 		s.setState(r, events.StateSuspect)
 		s.emit(r, why, m)
@@ -21,8 +21,8 @@ func (s *state) suspect(r *record, why step, m moment) {
 	s.probes.want(r, m.now)
 }
 
-// recover ends a suspicion. It emits an event only if an event had reported the suspicion. The provisional suspicion of a
-// restored server was not reported.
+// The method recover ends a suspicion. It emits an event, unless the suspicion is the provisional one of a restored server, which no
+// event reported.
 func (s *state) recover(r *record, why step, m moment) {
 	s.setState(r, aliveState(r.view.Weight))
 	if r.provisional {
@@ -52,7 +52,7 @@ func (s *state) setState(r *record, to events.State) {
 	s.schedule(r, s.clock.last)
 }
 
-// insert adds r to the registry, but not to the wheel.
+// The method insert adds the server r to the registry, but not to the wheel.
 func (s *state) insert(r *record) {
 	s.servers[r.key()] = r
 	s.services[r.view.Service]++
@@ -61,10 +61,10 @@ func (s *state) insert(r *record) {
 	s.order = slices.Insert(s.order, i, r)
 }
 
-// remove takes r out of the registry, leaves a tombstone, and emits the event of the step why.
+// The method remove takes the server r out of the registry, adds a tombstone, and emits an event. The parameter why is the reason.
 func (s *state) remove(r *record, why step, m moment) { s.removeAs(r, why, r.edition(), m) }
 
-// removeAs is remove with an edition of the event that the caller chooses.
+// removeAs does what remove does, but the caller chooses the edition of the event.
 func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	s.tombstones.add(tombstone{
 		key: r.key(), incarnation: r.incarnation, ordinal: r.ordinal, why: why, at: m.at.UnixNano(), ended: m.now,
@@ -87,16 +87,16 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	}
 }
 
-// edition tells two events of one type and incarnation apart: see events.EventID.
+// The type edition is a part of the id of an event. It tells two events of one type and incarnation apart: see events.EventID.
 type edition struct{ ordinal, round uint64 }
 
-// edition returns the edition of an event that the newest heartbeat identifies.
+// The method edition returns the edition for an event that the newest heartbeat of r identifies.
 func (r *record) edition() edition { return edition{r.ordinal, r.round()} }
 
-// emit puts the event of a step into the outbox, with a new revision.
+// The method emit puts an event about the server r into the outbox, with a new revision. The parameter why is the step to report.
 func (s *state) emit(r *record, why step, m moment) { s.emitAs(r, why, r.edition(), m) }
 
-// emitAs is emit with an edition that the caller chooses, for a step that the newest heartbeat does not identify.
+// emitAs does what emit does, but the caller chooses the edition, because the newest heartbeat of r does not identify the event.
 func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++

@@ -50,7 +50,7 @@ func (v verdict) atMost() time.Duration {
 	return max(v.alone-v.unheard, v.left).Round(time.Millisecond)
 }
 
-// end returns the step by which the server ends now. It returns false if the server does not end now.
+// The method end returns the step by which the server is removed now. It returns false if the server is not removed now.
 func (v verdict) end() (step, bool) {
 	if v.ruling == rulingGone {
 		return v.known.why, true
@@ -58,14 +58,16 @@ func (v verdict) end() (step, bool) {
 	return stepExpired, v.ruling == rulingExpire && v.left == 0
 }
 
-// verdict decides about r at a lease time. It changes nothing. At the end of its lease, silence expires a suspect if one of these is true:
+// The method verdict decides about the server r at a lease time. It changes nothing. When the lease of a suspect ends, silence expires
+// the suspect if one of these is true:
 //
 //	three probes in a row have failed, and another server, if there is one, has answered a probe since the first failure
 //	answers to probes do not renew the lease any more; in mode holding three probes must also have failed
 //	probes are off
 //
-// Silence expires no server in the modes blind and warming, and no server whose contender publishes: see contended. The lease
-// ends after a TTL. In mode holding without probes it ends after two TTL. Accepted connections extend it.
+// Silence expires no server in the modes blind and warming, and no server with whose id another process publishes: see contended.
+// The lease ends after a TTL. In mode holding without probes the lease ends after two TTL. Probes whose connection is accepted
+// extend the lease.
 func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	v := verdict{
 		known: r.suspicion(), age: lease.sub(r.stamp) - s.clock.grace, suspectAfter: r.suspectAfter(),
@@ -106,9 +108,9 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 	return v
 }
 
-// unheard returns the time since the last heartbeat of r, and the limit alone. Answers to probes renew the lease only until
-// unheard reaches alone: a server that answers probes although no heartbeat arrives through working nsqd has a fault. While the
-// nsqd of the last heartbeat of r is silent or too late, the time does not count, because r may know no other nsqd.
+// unheard returns the time since the last heartbeat of r, and the limit of this time up to which answers to probes renew the lease.
+// There is a limit because a server that answers probes, but whose heartbeats do not arrive through working nsqd, has a fault. While
+// the nsqd of the last heartbeat of r is silent or too late, the time does not count, because r may know no other nsqd.
 func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duration) {
 	since := r.beat
 	if n := s.clock.nsqds[r.via.Value()]; n != nil {
@@ -164,7 +166,7 @@ func (v verdict) String() string {
 	return because + fmt.Sprintf("it expires %s %s", when, unless)
 }
 
-// judge applies the verdict about a server that is due.
+// judge decides about a server that is due, and applies the decision.
 func (s *state) judge(r *record, m moment) {
 	v := s.verdict(r, s.clock.lease, s.mode)
 	if v.ruling == rulingSuspect {

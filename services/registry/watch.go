@@ -11,7 +11,7 @@ type watcher chan *Membership
 func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
 	w := make(watcher, 1)
 	enter := func(s *state) {
-		r.notifyWatchers() // w is not a watcher yet, so it does not receive this membership twice
+		r.notifyWatchers() // the new channel w is not a watcher yet, so it does not receive this membership twice
 		r.watchers[w] = struct{}{}
 		r.notified = s.members()
 		w <- r.notified

@@ -15,7 +15,7 @@ type wheel struct {
 	done  int64 // number of the newest slot that was collected
 }
 
-// place moves r to the slot of due. A record that is overdue is due at the next tick.
+// place moves the record r to the slot for the time at which r is due. If this time is past, r is due at the next tick.
 func (w *wheel) place(r *record, due time.Duration) {
 	slot := max(int64(due/w.tick), w.done)
 	r.due = due
@@ -34,7 +34,7 @@ func (w *wheel) place(r *record, due time.Duration) {
 	r.prev.next, r.next.prev = r, r
 }
 
-// remove takes r out of the wheel if it is there.
+// The method remove takes the record r out of the wheel. It does nothing if r is not in the wheel.
 func (w *wheel) remove(r *record) {
 	if r.next == nil {
 		return
@@ -50,7 +50,8 @@ func (w *wheel) remove(r *record) {
 	r.next, r.prev = nil, nil
 }
 
-// collect appends the records that are due at now to into. The records stay in the wheel until they are placed again or removed.
+// collect appends the records that are due at the time now to the parameter into, and returns the longer slice. The records stay in
+// the wheel until they are placed again or removed.
 func (w *wheel) collect(now time.Duration, into []*record) []*record {
 	last := int64(now / w.tick)
 	for slot := max(w.done, last-wheelSlots+1); slot <= last; slot++ {
