@@ -40,7 +40,7 @@ func TestBudgetSlides(t *testing.T) {
 			t.Errorf("at second %d: %v, want %v", at, got, want)
 		}
 	}
-	for s := range int64(10) { // one retry in each of the 10 seconds of the window
+	for s := range int64(10) { // spend one retry in each of the 10 seconds of the window
 		take(true, 100+s)
 	}
 	take(false, 109)
@@ -50,7 +50,7 @@ func TestBudgetSlides(t *testing.T) {
 		take(true, 200) // all earlier retries have left the window
 	}
 	take(false, 200)
-	take(false, 150) // a time before the window does not move the window
+	take(false, 150) // second 150 is before the window, so the window does not move
 	for range 10 {
 		take(true, 1<<40)
 	}

@@ -14,7 +14,7 @@ import (
 
 const chunkedPost = "POST /data/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
 
-// plainAndTLS runs test with a proxy without TLS and with a proxy with TLS. dial connects to the proxy.
+// plainAndTLS calls the function test twice: with a proxy without TLS, and with a proxy with TLS. The function dial connects to that proxy.
 func plainAndTLS(t *testing.T, addr string, test func(t *testing.T, f *testProxy, dial func() net.Conn)) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
@@ -75,7 +75,7 @@ func TestConnectionAfterChunkedRequest(t *testing.T) {
 	}
 }
 
-// pairs are header lines that announce both a length and chunks, in different spellings.
+// pairs are header lines that announce both a length and chunks. Each entry spells them in another way.
 var pairs = map[string]string{
 	"the length first":      "Content-Length: 51\r\nTransfer-Encoding: chunked\r\n",
 	"the length last":       "Transfer-Encoding: chunked\r\nContent-Length: 51\r\n",
@@ -95,11 +95,11 @@ var pairs = map[string]string{
 // previous request.
 func TestLengthAndChunksEndConnection(t *testing.T) {
 	t.Parallel()
-	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // the input is split after each of its first 300 bytes
+	const get, cutoff = "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n", 300 // each exchange splits the input at another position below 300
 	for name, lines := range pairs {
 		for _, before := range []struct {
 			name, requests string
-			least, most    int // least and largest number of responses
+			least, most    int // the fewest and the most responses that the proxy may send
 		}{
 			{"nothing", "", 1, 1},
 			{"one request", chunkedPost, 2, 2},
@@ -147,8 +147,8 @@ func TestLengthAndChunksEndTLSConnection(t *testing.T) {
 	})
 }
 
-// HTTP/1.0 has no chunks. net/http assumes that an HTTP/1.0 request with chunks has no body. A proxy in front may assume that the request
-// has a body, so the connection must end.
+// HTTP/1.0 has no chunks. net/http assumes that an HTTP/1.0 request with chunks has no body. A proxy between the client and this proxy may
+// assume that the request has a body, so the connection must end.
 func TestChunksInHTTP10EndConnection(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -225,7 +225,7 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return fuzzAddr{} }
 
-// exchange writes pieces, and returns everything that the proxy sends until it closes the connection.
+// exchange writes the given pieces on a new connection, and returns everything that the proxy sends until it closes the connection.
 func (l *pipeListener) exchange(t *testing.T, pieces ...string) string {
 	t.Helper()
 	ours, theirs := net.Pipe()

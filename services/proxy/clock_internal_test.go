@@ -9,7 +9,8 @@ import (
 	"rollcall/events"
 )
 
-// set returns a copy of t in which by is added to the wall clock. The monotonic clock stays the same.
+// set returns the time t after somebody has set the wall clock forward by the given duration. The reading of the monotonic clock stays the
+// same.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t

@@ -73,7 +73,7 @@ func (f *fakeRegistry) reported() []registry.Evidence {
 	return slices.Clone(f.evidence)
 }
 
-// set replaces the membership.
+// set replaces all servers of the membership and publishes it.
 func (f *fakeRegistry) set(servers ...*events.Server) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,7 +81,7 @@ func (f *fakeRegistry) set(servers ...*events.Server) {
 	f.publish()
 }
 
-// blind switches to the mode blind and keeps the servers.
+// blind switches to registry.ModeBlind and keeps the servers.
 func (f *fakeRegistry) blind() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,14 +100,14 @@ func (f *fakeRegistry) publish() {
 	}
 }
 
-// server returns an alive server of the service data.
+// server returns an alive server of the service "data".
 func server(id, addr string) *events.Server {
 	return &events.Server{
 		Service: "data", ID: id, Addr: addr, State: events.StateAlive, Weight: 100, Incarnation: 1, IntervalMS: 5000, TTLMS: 10000,
 	}
 }
 
-// in returns a copy of s in the given state.
+// in returns a copy of the server s, with the given state.
 func in(state events.State, s *events.Server) *events.Server {
 	other := *s
 	other.State = state
@@ -124,7 +124,8 @@ type testProxy struct {
 	stop     func() // ends Serve and waits for it, then ends Run and waits for it
 }
 
-// start runs a proxy with the given servers until the test ends. change changes the configuration; it may be nil.
+// start runs a proxy with the given servers until the test ends. If the function change is not nil, start calls it to change the
+// configuration.
 func start(t testing.TB, change func(*proxy.Config), servers ...*events.Server) *testProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -169,7 +170,7 @@ func startOn(t testing.TB, l net.Listener, change func(*proxy.Config), servers .
 	return f
 }
 
-// awaitMember waits until the proxy knows a server of the service.
+// awaitMember waits until the proxy knows a server of the given service.
 func (f *testProxy) awaitMember(service string) {
 	f.t.Helper()
 	fixture.Eventually(f.t, 5*time.Second, "the proxy knows the service "+service, func() bool {
@@ -189,13 +190,13 @@ func backend(t testing.TB, handler http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// namedBackend runs a server that responds to each request with name.
+// namedBackend runs a server that responds to each request with the given name as the body.
 func namedBackend(t testing.TB, name string) (addr string) {
 	t.Helper()
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// responding runs a server that calls respond for each request.
+// responding runs a server that calls the function respond for each request.
 func responding(t testing.TB, respond func(c net.Conn, req *http.Request)) (addr string) {
 	t.Helper()
 	return fixture.Serve(t, func(c net.Conn) {
@@ -234,7 +235,7 @@ func client(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }
 
-// response is a response whose body was read.
+// response is an HTTP response with its whole body.
 type response struct {
 	status  int
 	header  http.Header
@@ -272,7 +273,8 @@ func (f *testProxy) send(method, path, body string) response {
 	return do(f.t, client(f.t), req)
 }
 
-// raw sends bytes on a new connection, and returns everything received until the proxy closes it or sends nothing for a second.
+// raw sends the request as raw bytes on a new connection. It returns everything that it receives until the proxy closes the connection or
+// sends nothing for a second.
 func (f *testProxy) raw(request string) string {
 	f.t.Helper()
 	c := f.dial()
@@ -336,7 +338,7 @@ func (f *testProxy) failures() float64 {
 	return sum
 }
 
-// readHead reads the header of a request.
+// readHead reads the header of a request. The returned reader continues after the header.
 func readHead(c net.Conn) (*bufio.Reader, *http.Request, error) {
 	r := bufio.NewReader(c)
 	req, err := http.ReadRequest(r)

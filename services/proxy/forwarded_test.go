@@ -72,8 +72,8 @@ func TestForwardedFieldsOfTrustedProxy(t *testing.T) {
 	}
 }
 
-// TestClientBehindTrustedProxy checks which address the proxy takes for the client's. The policy hash uses this address as its default
-// key, so the chosen server shows which address it is.
+// TestClientBehindTrustedProxy checks which address the proxy regards as the address of the client. The balancer policy "hash" uses this
+// address as its default key, so the chosen server shows which address the proxy used.
 func TestClientBehindTrustedProxy(t *testing.T) {
 	t.Parallel()
 	const members = 40

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// smuggled is a request inside another request. The inner request must not reach a server.
+// smuggled is a request that tests hide in or after the body of another request. It must not reach a server.
 const smuggled = "GET /data/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 
 // A malformed or incomplete body affects only its own request: no server receives a complete request, the proxy does not read the bytes
@@ -83,7 +83,7 @@ func TestMalformedBodies(t *testing.T) {
 	}
 }
 
-// A client that stays connected gets a problem response for its malformed body.
+// A client that stays connected gets a response of the type application/problem+json if its body is malformed.
 func TestResponseToMalformedBody(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -100,11 +100,11 @@ func TestResponseToMalformedBody(t *testing.T) {
 	f.checkNoFailures()
 }
 
-// If the proxy does not read the rest of a body, it does not take the rest for a request.
+// If the proxy does not read the rest of a request body, it must not parse this rest as a request.
 func TestUnreadBodyIsNoRequest(t *testing.T) {
 	t.Parallel()
 	early := func(status string) func(t *testing.T) (addr string) {
-		return func(t *testing.T) string { // the server responds after the header, and does not read the body
+		return func(t *testing.T) string { // the server responds after it has received the header, and does not read the body
 			return fixture.Serve(t, func(c net.Conn) {
 				for r := bufio.NewReader(c); ; {
 					switch head := headOf(r); {
@@ -168,7 +168,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 	}
 }
 
-// headOf reads a header, up to the empty line.
+// headOf reads and returns the header of a request, with the empty line at its end.
 func headOf(r *bufio.Reader) string {
 	var head strings.Builder
 	for {
@@ -200,8 +200,9 @@ func TestEarlyErrorResponse(t *testing.T) {
 			if a := f.receive(r, c, "POST"); a.status != 413 {
 				t.Errorf("%s: got %d %s", name, a.status, a.body)
 			}
-			// The connection must not end with a reset, because a reset would make the client's kernel discard a response that is not read
-			// yet. The proxy cannot skip the rest of a chunked body, so a reset is allowed there.
+			// After a body with a length, the connection must not end with a reset: a reset would make the client's kernel discard a
+			// response that the client has not read yet. A reset is allowed after a chunked body, because the proxy cannot skip the rest of
+			// such a body.
 			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := r.ReadByte(); errors.Is(err, syscall.ECONNRESET) && name == "with a length" {
 				t.Errorf("%s: the connection ended with %v", name, err)

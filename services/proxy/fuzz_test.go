@@ -61,7 +61,8 @@ func TestFuzzSeeds(t *testing.T) {
 	}
 }
 
-// LF stands for CR LF. The server receives all requests of the first six seeds.
+// fuzzSeeds are the first inputs of FuzzRequest. Each line feed in them stands for CR LF. The server must receive all complete requests of
+// the first six seeds.
 var fuzzSeeds = []string{
 	"GET /data/x?a=b HTTP/1.1\nHost: h\n\n",
 	"POST /data/x HTTP/1.1\nHost: h\nContent-Length: 4\n\nbodyGET /data/y HTTP/1.1\nHost: h\n\n",
@@ -95,14 +96,14 @@ func (r fuzzedRequest) isFrom(sent fuzzedRequest) bool {
 	return r.method == sent.method && r.body == sent.body && r.host == sent.host && r.target == sent.target
 }
 
-// requestsIn returns the complete requests that net/http reads from input, up to the first request whose end is ambiguous.
+// requestsIn returns the complete requests that net/http reads from the input. The first request whose end is ambiguous is the last one.
 func requestsIn(input []byte) (all []fuzzedRequest) {
 	in := bytes.NewReader(input)
 	r := bufio.NewReader(in)
 	at := func() int { return len(input) - in.Len() - r.Buffered() }
 	last := ""
 	for {
-		if last == "POST" { // net/http skips line breaks after a POST too, for old clients
+		if last == "POST" { // net/http skips line breaks after the body of a POST, for old clients; so the test skips them too
 			peek, _ := r.Peek(4)
 			_, _ = r.Discard(len(peek) - len(bytes.TrimLeft(peek, "\r\n")))
 		}
@@ -122,7 +123,7 @@ func requestsIn(input []byte) (all []fuzzedRequest) {
 			path = strings.TrimPrefix(path[len(req.URL.Scheme)+1:], "//")
 			path = path[max(0, strings.IndexByte(path, '/')):]
 		}
-		// The proxy removes the service from the path. /data becomes the root.
+		// The proxy removes the name of the service, here /data, from the path. If nothing is left, the server gets the path /.
 		target := strings.TrimPrefix(path, "/data")
 		if target == "" {
 			target = "/"
@@ -207,8 +208,8 @@ func newFuzzed(t testing.TB) *fuzzed {
 	return z
 }
 
-// run connects, sends input, closes, and waits until the proxy has closed the connection. It returns the complete requests that the server
-// received, and what was wrong with the others.
+// run sends the input on a new connection, and waits until the proxy has closed the connection. It returns the complete, well-formed
+// requests that the server received, and one error text for each malformed request and for a panic of the proxy.
 func (z *fuzzed) run(input []byte) (whole []fuzzedRequest, wrong []string) {
 	c := &fuzzClient{in: bytes.NewReader(input), closed: make(chan struct{})}
 	z.accept <- c
@@ -251,7 +252,7 @@ type fuzzAddr struct{}
 func (fuzzAddr) Network() string { return "tcp" }
 func (fuzzAddr) String() string  { return "192.0.2.1:1" }
 
-// fuzzClient is the proxy's end of a client connection.
+// fuzzClient is a connection to a client in memory, as the proxy sees it.
 type fuzzClient struct {
 	mu      sync.Mutex
 	in      *bytes.Reader
@@ -286,12 +287,13 @@ func (c *fuzzClient) SetWriteDeadline(time.Time) error { return nil }
 func (c *fuzzClient) LocalAddr() net.Addr              { return fuzzAddr{} }
 func (c *fuzzClient) RemoteAddr() net.Addr             { return fuzzAddr{} }
 
-// fuzzServer is the proxy's end of a server connection. It has no goroutine: a Read parses the requests that were written.
+// fuzzServer is a connection to a server in memory, as the proxy sees it. The server has no goroutine: when the proxy reads from the
+// connection, Read parses the requests that the proxy has written.
 type fuzzServer struct {
 	z       *fuzzed
 	mu      sync.Mutex
 	changed *sync.Cond
-	in      []byte // bytes of a request that is not complete yet
+	in      []byte // bytes that the proxy has written and that are not parsed yet
 	out     []byte // bytes of responses that the proxy has not read yet
 	expired bool
 	closed  bool
@@ -333,7 +335,8 @@ func (s *fuzzServer) Read(p []byte) (int, error) {
 	}
 }
 
-// parse takes the complete requests from in and writes a response to out for each of them.
+// parse removes the complete requests from s.in, records them, and appends a response to s.out for each of them. If a request is malformed,
+// parse records the error and discards everything that is in s.in.
 func (s *fuzzServer) parse() {
 	for len(s.in) > 0 {
 		in := bytes.NewReader(s.in)
@@ -359,7 +362,7 @@ func (s *fuzzServer) parse() {
 	}
 }
 
-// improper returns what is wrong with a request that net/http accepts, or "".
+// improper checks a request that net/http has accepted. It returns what the proxy should not have sent, or "" if the request is correct.
 func improper(r *http.Request, raw []byte) string {
 	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	count := func(name string) int {
@@ -376,7 +379,7 @@ func improper(r *http.Request, raw []byte) string {
 		}
 	}
 	wanted := map[string]string{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": r.Host, "X-Forwarded-Proto": "http"}
-	if r.Host == (fuzzAddr{}).String() && r.Header["X-Forwarded-Host"] == nil { // the client sent no Host
+	if r.Host == (fuzzAddr{}).String() && r.Header["X-Forwarded-Host"] == nil { // the client sent no Host, so X-Forwarded-Host must be absent
 		delete(wanted, "X-Forwarded-Host")
 	}
 	for name, want := range wanted {
@@ -425,7 +428,7 @@ func (s *fuzzServer) SetDeadline(t time.Time) error {
 func (s *fuzzServer) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.parse() // also takes requests whose responses the proxy has not waited for
+	s.parse() // records also the requests for which the proxy did not read a response
 	s.closed = true
 	s.changed.Broadcast()
 	return nil

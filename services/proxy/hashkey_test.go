@@ -8,8 +8,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestHashKeyIsRawValue expects that the proxy hashes the key that nginx would hash, and compares the chosen servers. An empty key in a
-// row means that the request has no key.
+// TestHashKeyIsRawValue expects that the proxy hashes the key that nginx would hash. The test checks this by the server that gets the
+// request. If key is "" in a row, the proxy must find no key in the request.
 func TestHashKeyIsRawValue(t *testing.T) {
 	t.Parallel()
 	const members = 40

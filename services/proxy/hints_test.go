@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// net/http sends 100 Continue in the goroutine that reads the body. At the same time, another goroutine passes on early hints to the
-// client.
+// net/http sends 100 Continue in the goroutine that reads the request body. At the same time, another goroutine passes on early hints of
+// the server. The client must get a whole response although both goroutines write to its connection.
 func TestEarlyHintsWithExpectContinue(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
@@ -30,8 +30,8 @@ func TestEarlyHintsWithExpectContinue(t *testing.T) {
 	}
 }
 
-// After a reset of an HTTP/2 stream, net/http may still read the header of an interim response. The proxy must not change this header
-// while net/http may read it.
+// After the client has reset an HTTP/2 stream, net/http may still read the header of an interim response. This would be a data race if the
+// proxy changed the header at that time.
 func TestEarlyHintsAndStreamResets(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, _ *http.Request) {
 		for range 8 {

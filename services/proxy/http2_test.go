@@ -135,7 +135,8 @@ func TestHTTP2(t *testing.T) {
 	f.checkNoFailures()
 }
 
-// h2 sends one request, and returns the status of the response, or "reset", "closed" or "nothing".
+// h2 sends one HTTP/2 request on a new connection. It returns the status of the response, "reset" or "closed" if the proxy ends the stream
+// or the connection instead, or "nothing" after 5 s.
 func (f *testProxy) h2(clients *tls.Config, fields [][2]string, body string, ends bool) string {
 	f.t.Helper()
 	cfg := clients.Clone()
@@ -197,7 +198,7 @@ func TestMalformedHTTP2Requests(t *testing.T) {
 		fields [][2]string
 		body   string
 		want   []string
-		line   string // request line that the server receives; empty: the server gets no request
+		line   string // the only request line that the server may receive; "" means that no request may reach the server
 	}{
 		{"a valid request", request("GET", "/data/x?a=b", "h"), "", []string{"200"}, "GET /x?a=b HTTP/1.1"},
 		{"a space in the method", request("GE T", "/data/x", "h"), "", refused, ""},
@@ -236,7 +237,8 @@ func TestMalformedHTTP2Requests(t *testing.T) {
 		{"a body longer than its length", request("POST", "/data/x", "h", "content-length", "2"), "body", refused, ""},
 		{"a body shorter than its length", request("POST", "/data/x", "h", "content-length", "20"), "body", refused, ""},
 		{"a body shorter than a large length", request("POST", "/data/x", "h", "content-length", "200000"), "body", refused, ""},
-		// net/http accepts the next two requests. The proxy sends their bodies to the server with a framing of its own.
+		// net/http accepts the next two requests although their lengths are wrong. The proxy forwards each body with a correct length or in
+		// chunks.
 		{"a length without a body", request("POST", "/data/x", "h", "content-length", "2"), "", append(refused, "200"), "POST /x HTTP/1.1"},
 		{"two lengths", request("POST", "/data/x", "h", "content-length", "4", "content-length", "5"), "body", append(refused, "200"), "POST /x HTTP/1.1"},
 		{"GET with a body", request("GET", "/data/x", "h", "content-length", "4"), "body", []string{"200"}, "GET /x HTTP/1.1"},

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// Failures of an incarnation do not count against the next incarnation of the server.
+// Failures of one incarnation of a server do not count against the next incarnation of that server.
 func TestFailuresOfOlderIncarnation(t *testing.T) {
 	hangs := server("a", fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
 	f := start(t, func(c *proxy.Config) { c.ResponseTimeout = 500 * time.Millisecond }, hangs, server("b", namedBackend(t, "b")), server("c", namedBackend(t, "c")))
@@ -41,7 +41,8 @@ func TestFailuresOfOlderIncarnation(t *testing.T) {
 	}
 }
 
-// Evidence of a failed connection has the address and the incarnation that the proxy dialed, even if the server has moved since.
+// Evidence about a failed connection contains the address and the incarnation that the proxy dialed, even if the server has got a new
+// address since.
 func TestEvidenceHasDialedAddress(t *testing.T) {
 	dialing, fail := make(chan struct{}, 10), make(chan struct{})
 	old := server("a", "127.0.0.1:1")

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// labels returns the number of series for each value of the label service.
+// labels returns the number of series for each value of the label "service".
 func labels(t *testing.T, from prometheus.Gatherer) map[string]int {
 	t.Helper()
 	families, err := from.Gather()
@@ -49,7 +49,7 @@ func TestServicesAboveLimitShareLabel(t *testing.T) {
 		if err := p.update(s, now); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range *p.services.Load() { // as if each service had got a request
+		for _, s := range *p.services.Load() { // create the metrics of each service, as its first request does
 			s.metrics().observe(200, time.Millisecond)
 		}
 	}

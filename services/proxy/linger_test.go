@@ -15,7 +15,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// refusesBodies starts a server that responds with 413 before it has read the body.
+// refusesBodies starts a server that responds with 413 before it has read the request body. The parameter response has the rest of the
+// header and the body of this response.
 func refusesBodies(t *testing.T, response string) string {
 	return fixture.Serve(t, func(c net.Conn) {
 		_, _, _ = readHead(c)
@@ -23,7 +24,7 @@ func refusesBodies(t *testing.T, response string) string {
 	})
 }
 
-// A client that sends its whole body before it reads must get a response that was sent before the end of the body.
+// A client that sends its whole body before it reads must get a response that the server sent before the end of that body.
 func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 	t.Parallel()
 	const length, chunked = "Content-Length: 3\r\n\r\nbig", "Transfer-Encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n"
@@ -81,7 +82,8 @@ func TestEarlyResponseReachesClientThatSendsFirst(t *testing.T) {
 	}
 }
 
-// A client that reads at once receives the end of the response and the end of the connection without delay.
+// If a server responds before the end of the request body, a client that is already reading receives the whole response and the end of the
+// connection without delay.
 func TestEarlyResponseIsNotDelayed(t *testing.T) {
 	t.Parallel()
 	for name, response := range map[string]string{
@@ -101,7 +103,7 @@ func TestEarlyResponseIsNotDelayed(t *testing.T) {
 			if took := time.Since(begun); took > 400*time.Millisecond {
 				t.Errorf("the response took %v", took)
 			}
-			begun = time.Now() // the client has not closed its connection
+			begun = time.Now() // from here, measure f.stop while the client keeps its connection open
 			f.stop()
 			if took := time.Since(begun); took > 3*time.Second {
 				t.Errorf("stopping took %v", took)

@@ -70,7 +70,7 @@ func TestSlowSteadyRequestBody(t *testing.T) {
 	}
 }
 
-// A client that sends a single byte before each stall timeout ends cannot keep its request for hours.
+// A client cannot keep a request open for hours by sending a single byte of the body before each stall timeout ends.
 func TestShortBodyByteByByte(t *testing.T) {
 	t.Parallel()
 	const stall = 200 * time.Millisecond

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestPathsPassUnchanged expects that the server receives the path after the service byte for byte.
+// TestPathsPassUnchanged expects that the server receives the part of the path after the name of the service byte for byte.
 func TestPathsPassUnchanged(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)
@@ -74,7 +74,8 @@ func TestPathsOfHTTP2PassUnchanged(t *testing.T) {
 	}
 }
 
-// TestAmbiguousPaths expects status 400 in the rows in which want is empty.
+// In each row of TestAmbiguousPaths, want is the path that the server must receive, or the status 418 of another handler. If want is "",
+// the proxy must respond with status 400.
 func TestAmbiguousPaths(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)

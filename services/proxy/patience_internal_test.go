@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The bytes that a client has read allow one long pause, not several.
+// A client that has read much of a response may pause once for longer than the stall timeout, but not several times.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	const stall = 30 * time.Second

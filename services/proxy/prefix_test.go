@@ -9,7 +9,8 @@ import (
 	"rollcall/services/proxy"
 )
 
-// prefixed starts a proxy with all kinds of routes, and a server that responds with the header lines of the last call of respond.
+// prefixed starts a proxy with all kinds of routes, and a server. The server responds with the header lines that the last call of the
+// function respond has set.
 func prefixed(t *testing.T, change func(*proxy.Config)) (f *testProxy, w *strictServer, respond func(lines ...string)) {
 	t.Helper()
 	set := ""
@@ -42,7 +43,7 @@ func TestResponsesBelowRemovedPrefix(t *testing.T) {
 		{"/data/dir", "Location", "/", "/data/"},
 		{"/data/dir", "Location", "/?a=/b#c", "/data/?a=/b#c"},
 		{"/data/dir", "Location", "/database/", "/data/database/"},
-		{"/data/dir", "Location", "/data/dir/", "/data/dir/"}, // the server knows the prefix and adds it itself
+		{"/data/dir", "Location", "/data/dir/", "/data/dir/"}, // the server itself has added the prefix /data, so the proxy must not add it again
 		{"/data/dir", "Location", "/data?q", "/data?q"},
 		{"/data/dir", "Location", "dir/?a", "dir/?a"},
 		{"/data/dir", "Location", "../x", "../x"},
@@ -140,7 +141,7 @@ func TestForwardedPrefix(t *testing.T) {
 	if got := f.ask("GET /data HTTP/1.1\r\n" + behind).header.Get("Location"); got != "/outer/data/" {
 		t.Errorf("/data redirects to %s behind a trusted proxy", got)
 	}
-	for _, host := range []string{"//evil.test", `/\evil.test`} { // a trusted proxy may pass on a value that its client sent
+	for _, host := range []string{"//evil.test", `/\evil.test`} { // a trusted proxy may pass on an X-Forwarded-Prefix that its client sent
 		got := f.ask("GET /data HTTP/1.1\r\nHost: h\r\nX-Forwarded-Prefix: " + host + "\r\n\r\n").header.Get("Location")
 		if got != "/data/" {
 			t.Errorf("X-Forwarded-Prefix %s: /data redirects to %s", host, got)
@@ -154,7 +155,7 @@ func TestRedirectOfPrefixWithoutSlash(t *testing.T) {
 	for _, row := range []struct {
 		request  string
 		status   int
-		location string // Location of a redirect by the proxy itself; empty if there is no such redirect
+		location string // Location if the proxy itself redirects the request, otherwise ""
 	}{
 		{"GET /data HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/"},
 		{"HEAD /data?a=/b&c HTTP/1.1\r\nHost: h\r\n\r\n", 301, "/data/?a=/b&c"},

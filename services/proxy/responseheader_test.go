@@ -12,7 +12,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Fields that Connection names are not forwarded, whatever else Connection contains.
+// The proxy does not forward the fields that Connection names, whatever else Connection contains.
 func TestFieldsNamedByConnectionAreRemoved(t *testing.T) {
 	t.Parallel()
 	const secrets = "X-Secret: 1\r\nX-OTHER: 2\r\nX-Stays: 3\r\n"
@@ -47,7 +47,7 @@ func TestFieldsNamedByConnectionAreRemoved(t *testing.T) {
 	}
 }
 
-// The proxy does not take a line of the body for a header field.
+// If a line of the body looks like a Connection field, the proxy does not treat it as a field.
 func TestConnectionLineInBody(t *testing.T) {
 	t.Parallel()
 	const body = "Connection: X-Stays\r\n\r\n"
@@ -57,7 +57,7 @@ func TestConnectionLineInBody(t *testing.T) {
 	}
 }
 
-// The proxy does not use a connection again after a response whose end is ambiguous.
+// The proxy does not reuse a connection to a server after a response whose end is ambiguous.
 func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -105,7 +105,7 @@ func TestConnectionAfterAmbiguousResponse(t *testing.T) {
 					t.Errorf("the next response is %d %q", a.status, a.body)
 				}
 			}
-			want := int64(4) // one for the first request and one for each request for /next, because each /first ends its connection
+			want := int64(4) // 1 for the first request and 1 for each of the 3 requests for /next, because each /first ends its connection
 			if row.kept {
 				want = 1
 			}

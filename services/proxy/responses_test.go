@@ -22,14 +22,15 @@ type script struct {
 	closes bool
 }
 
-// evil starts a server that sends bytes for /evil and then closes the connection if closes is true. It responds to any other request with its
-// path.
+// evil starts a server. For /evil, the server sends the given bytes, and then closes the connection if closes is true. For any other path,
+// it responds with the path as the body.
 func evil(t testing.TB, bytes string, closes bool) (addr string) {
 	t.Helper()
 	return scripted(t, func(path string) (script, bool) { return script{bytes, closes}, path == "/evil" })
 }
 
-// scripted starts a server. For a path with a script, it sends the script. For any other path, it responds with the path as the body.
+// scripted starts a server that calls of(path) for each request. If there is a script for the path, the server sends it. Otherwise, the
+// server responds with the path as the body.
 func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	t.Helper()
 	return fixture.Serve(t, func(c net.Conn) {
@@ -52,7 +53,8 @@ func scripted(t testing.TB, of func(path string) (script, bool)) (addr string) {
 	})
 }
 
-// checkResponses fails the test if requests to the server of evil or scripted get the responses of other requests.
+// checkResponses sends five requests, and fails the test unless each gets its own response. The server must be one that evil or scripted
+// has started.
 func (f *testProxy) checkResponses() {
 	f.t.Helper()
 	for i := range 5 {
@@ -63,7 +65,7 @@ func (f *testProxy) checkResponses() {
 	}
 }
 
-// getEvil returns the response for /evil, or an error if it is not complete.
+// getEvil requests /evil. It returns the response, or an error if the response is not complete.
 func (f *testProxy) getEvil(method string) (response, error) {
 	f.t.Helper()
 	c := f.dial()
@@ -297,13 +299,13 @@ func TestInterimResponses(t *testing.T) {
 	if got := f.raw("GET /data/evil HTTP/1.0\r\nHost: h\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 200 OK\r\n") {
 		t.Errorf("a client of HTTP/1.0 must get no interim response, got %q", got)
 	}
-	// An interim response does not remove Connection: close from the final response.
+	// The end of this request is ambiguous, so its final response must have Connection: close, even after interim responses.
 	if got := f.raw("POST /data/evil HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); strings.Count(got, "Connection: close") != 1 {
 		t.Errorf("got %q", got)
 	}
 }
 
-// The proxy passes on a 103 of the server while net/http sends 100 Continue. The two writes must not damage each other.
+// The proxy passes on a 103 response of the server while net/http sends 100 Continue. The two writes must not damage each other.
 func TestInterimResponsesWithContinue(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {

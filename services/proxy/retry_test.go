@@ -104,7 +104,7 @@ func TestRetryBudget(t *testing.T) {
 			t.Fatalf("got %d, want 502", a.status)
 		}
 	}
-	// The limit is 100 requests, 20 % of them as retries, and 1 retry for each of the 10 s of the window.
+	// The servers may get the 100 requests, 20 retries (20 % of the requests), and 10 retries (1 per second in the window of 10 s).
 	if n := met.Load(); n <= 100 || n > 100+20+10 {
 		t.Errorf("the servers got %d requests, want more than 100 and at most 130", n)
 	}

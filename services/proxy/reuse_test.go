@@ -13,7 +13,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// The only server closes its connections after a response, without announcing this with Connection: close.
+// No request may fail although the only server closes each connection after a response, without announcing this with Connection: close.
 func TestOnlyServerClosesIdleConnections(t *testing.T) {
 	f := start(t, nil, server("a", fixture.Serve(t, func(c net.Conn) {
 		if _, _, err := readHead(c); err == nil {
@@ -27,18 +27,18 @@ func TestOnlyServerClosesIdleConnections(t *testing.T) {
 		if a := do(t, c, req); a.status != http.StatusOK {
 			bad++
 		}
-		fixture.Sleep(2 * time.Millisecond) // gives the proxy time to receive the close
+		fixture.Sleep(2 * time.Millisecond) // gives the proxy time to notice that the server has closed the connection
 	}
 	if bad > 0 {
 		t.Errorf("%d of 100 GETs failed", bad)
 	}
 }
 
-// The proxy does not take bytes after a response for the next response.
+// If a server sends bytes after the end of a response, the proxy must not treat them as the next response.
 func TestBytesAfterResponse(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, req *http.Request) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n")
-		if req.Method == http.MethodHead { // the server sends a body, which HEAD does not allow, in another TCP segment
+		if req.Method == http.MethodHead { // the server sends a body, which is wrong after HEAD, and sends it later than the header
 			fixture.Sleep(5 * time.Millisecond)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nA: 12345\r\n\r\nstolen")
 			return
@@ -52,7 +52,8 @@ func TestBytesAfterResponse(t *testing.T) {
 	}
 }
 
-// The server may close an idle connection after the proxy has checked it and before the request is sent.
+// The server may close an idle connection after the proxy has checked it and before the request is sent. The request must succeed
+// nevertheless.
 func TestServerClosesConnectionAsRequestIsSent(t *testing.T) {
 	f := start(t, func(c *proxy.Config) { c.Balancer.Eject.After = -1 }, server("a", fixture.Serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)

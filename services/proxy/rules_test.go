@@ -26,7 +26,7 @@ func TestRejectedRequests(t *testing.T) {
 		name    string
 		request string
 		status  int
-		parsed  bool // net/http accepts the request, so the proxy responds, not net/http
+		parsed  bool // true if the proxy rejects the request, false if net/http rejects it before the proxy sees it
 	}{
 		{"the root path", get("/"), 404, true},
 		{"an invalid service name", get("/DATA/x"), 404, true},
@@ -152,11 +152,11 @@ func TestRequestAsServerReceivesIt(t *testing.T) {
 	post := func(lines, body string) string {
 		return "POST /data/x HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n\r\n" + body
 	}
-	type fields map[string]string // values by name; if a value is empty, the field must be absent
+	type fields map[string]string // value of each field by its name; "" means that the field must be absent
 	for _, row := range []struct {
 		name    string
 		request string
-		line    string // request line that the server receives; default GET /x HTTP/1.1
+		line    string // request line that the server must receive; "" means GET /x HTTP/1.1
 		fields  fields
 		body    string
 	}{
@@ -259,7 +259,7 @@ func TestRequestID(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		lines string
-		keeps string // id that the proxy keeps; empty: the proxy makes a new id
+		keeps string // id that the proxy must keep; "" means that the proxy must make a new id
 	}{
 		{"no id", "", ""},
 		{"a valid id", "X-Request-Id: Ab-1_2.~\r\n", "Ab-1_2.~"},

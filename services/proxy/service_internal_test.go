@@ -13,7 +13,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// requestLine is the header of a request.
+// requestLine is the header of a request as raw text.
 type requestLine string
 
 func (l requestLine) WriteHeader(w *bufio.Writer) error {
@@ -21,8 +21,8 @@ func (l requestLine) WriteHeader(w *bufio.Writer) error {
 	return err
 }
 
-// A request chooses a server just before the server leaves, and so creates an instance of a server that has left. The proxy must forget
-// the service nevertheless.
+// A request may choose a server just before the server leaves. Then the proxy opens and keeps a connection to a server that has left. The
+// proxy must forget the service nevertheless.
 func TestServiceWithoutServersIsForgotten(t *testing.T) {
 	p := mustNew(t, Config{Dial: func(context.Context, string) (net.Conn, error) {
 		ours, its := net.Pipe()

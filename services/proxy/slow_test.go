@@ -18,8 +18,8 @@ func TestSlowClients(t *testing.T) {
 		w := newStrictServer(t, nil)
 		return w, start(t, change, server("a", w.addr))
 	}
-	// closes sends request, and returns everything received until the proxy closes the connection. It fails the test if the proxy closes
-	// the connection before limit or does not close it within 3 s.
+	// closes sends the given request, and returns everything received until the proxy closes the connection. It fails the test if the proxy
+	// closes the connection earlier than 150 ms (limit) or later than 3 s after the start.
 	closes := func(t *testing.T, f *testProxy, request string) string {
 		begun := time.Now()
 		c := f.dial()

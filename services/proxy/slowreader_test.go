@@ -51,7 +51,7 @@ func TestSlowSteadyReader(t *testing.T) {
 			got := int64(0)
 			for err == nil {
 				var n int64
-				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // with the pause of 64 ms, 0.5 MB per second
+				n, err = io.CopyN(io.Discard, resp.Body, 32<<10) // 32 KiB and then a pause of 64 ms: 0.5 MB per second
 				got += n
 				fixture.Sleep(64 * time.Millisecond)
 			}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestSpellingOfFields expects the registered spelling of field names in requests and responses.
+// TestSpellingOfFields expects that the proxy spells field names in requests and responses as they are registered.
 func TestSpellingOfFields(t *testing.T) {
 	t.Parallel()
 	names := []string{

@@ -89,7 +89,7 @@ func TestStopCutsOffLongRequests(t *testing.T) {
 	}
 }
 
-// After Run has returned, no goroutine enforces the timeouts. So the proxy ends requests at once.
+// After Run has returned, no goroutine enforces the timeouts. So the proxy must end a request at once and not wait for the server.
 func TestRequestsAfterRun(t *testing.T) {
 	r := newFakeRegistry()
 	r.set(server("a", fixture.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))

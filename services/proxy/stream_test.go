@@ -197,7 +197,7 @@ func TestResponseBeforeEndOfBody(t *testing.T) {
 			c := f.dial()
 			_, _ = io.WriteString(c, "POST /data/x HTTP/1.1\r\nHost: h\r\n"+framing+"\r\n\r\n")
 			sent := make(chan int, 1)
-			go func() { // sends chunks until the proxy stops reading
+			go func() { // sends the body until the proxy closes the connection
 				n := 0
 				for err := error(nil); err == nil; n++ {
 					_, err = io.WriteString(c, "8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n")
@@ -215,7 +215,7 @@ func TestResponseBeforeEndOfBody(t *testing.T) {
 	fixture.Eventually(t, 5*time.Second, "no request under way", func() bool { return f.metric("rollcall_proxy_requests_in_flight") == 0 })
 }
 
-// websocketEcho accepts an upgrade and echoes bytes.
+// websocketEcho accepts a websocket upgrade, and then sends back all bytes that it receives.
 func websocketEcho(c net.Conn) {
 	r, req, err := readHead(c)
 	if err != nil || req.Header.Get("Upgrade") != "websocket" || req.Header.Get("Connection") != "Upgrade" {

@@ -25,7 +25,7 @@ type seen struct {
 	trailer string
 }
 
-// fields returns the values of a field. The case of the name does not matter.
+// fields returns all values of a header field. The case of the name does not matter.
 func (s seen) fields(name string) []string {
 	var all []string
 	for line := range strings.SplitSeq(s.head, "\r\n") {
@@ -39,12 +39,12 @@ func (s seen) fields(name string) []string {
 // strictServer is a server that accepts only strictly valid HTTP/1.1, and records the requests.
 type strictServer struct {
 	addr   string
-	answer func(seen) string // returns the raw response to a request; nil: okResponse
+	answer func(seen) string // returns the raw response to a request; if answer is nil, the server responds with okResponse
 
 	mu    sync.Mutex
 	whole []seen  // complete requests
-	cut   int     // number of incomplete requests
-	wrong []error // malformed requests
+	cut   int     // number of requests that ended before they were complete
+	wrong []error // one error for each malformed request
 }
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
@@ -114,7 +114,7 @@ func (w *strictServer) take() []seen {
 	return got
 }
 
-// last takes the complete requests and returns the only one. It fails the test unless there is exactly one request.
+// last takes the complete requests, as take does, and returns the only one. It fails the test unless there is exactly one request.
 func (w *strictServer) last(t testing.TB) seen {
 	t.Helper()
 	got := w.take()
@@ -128,7 +128,7 @@ type malformedError string
 
 func (e malformedError) Error() string { return string(e) }
 
-// readStrictly reads a request. It has a parser of its own, so that it does not share the errors of net/http.
+// readStrictly reads a request. It does not use the parser of net/http, so that it can find requests that net/http accepts by mistake.
 func readStrictly(r *bufio.Reader) (s seen, err error) {
 	for {
 		line, err := r.ReadString('\n')
@@ -185,7 +185,7 @@ func readStrictly(r *bufio.Reader) (s seen, err error) {
 	return s, nil
 }
 
-// ask sends bytes on a new connection and reads one response.
+// ask sends the request as raw bytes on a new connection and reads one response.
 func (f *testProxy) ask(request string) response {
 	f.t.Helper()
 	c := f.dial()
@@ -211,14 +211,14 @@ func (f *testProxy) receive(r *bufio.Reader, c net.Conn, method string) response
 	return response{resp.StatusCode, resp.Header, string(body), resp.Trailer}
 }
 
-// of returns a copy of f that reports errors to t, for a subtest.
+// of returns a copy of f for a subtest. The copy reports errors to t.
 func (f *testProxy) of(t *testing.T) *testProxy {
 	g := *f
 	g.t = t
 	return &g
 }
 
-// checkNoFailures fails the test if the proxy has counted a failure of a server.
+// checkNoFailures fails the test if the proxy has counted a failure or an ejection of a server, or has reported evidence.
 func (f *testProxy) checkNoFailures() {
 	f.t.Helper()
 	if n := f.failures(); n != 0 {

@@ -20,7 +20,8 @@ const shortResponse = 600 * time.Millisecond
 
 func shortTimeout(c *proxy.Config) { c.ResponseTimeout = shortResponse }
 
-// slowOn runs a server that responds to /slow only after the test, and to any other path at once. executed counts the requests for /slow.
+// slowOn runs a server that responds to /slow only after the test, and to any other path at once. It counts the requests for /slow in the
+// parameter executed.
 func slowOn(t *testing.T, executed *atomic.Int64) string {
 	t.Helper()
 	done := make(chan struct{})
@@ -43,7 +44,7 @@ func threeSlow(t *testing.T, executed *atomic.Int64) []*events.Server {
 	return servers
 }
 
-// inParallel sends n GET requests at once and waits for all responses. It fails the test unless each response is a 504.
+// inParallel sends n GET requests for the given path at once, and waits for all responses. It fails the test unless each response is a 504.
 func (f *testProxy) inParallel(n int, path string) {
 	f.t.Helper()
 	var sending sync.WaitGroup
@@ -81,7 +82,7 @@ func TestRequestThatTimedOutIsExecutedOnce(t *testing.T) {
 	}
 }
 
-// All attempts of a request together have one response timeout.
+// The response timeout of a request covers all attempts together. It does not start again with each attempt.
 func TestResponseTimeoutRunsOverAllAttempts(t *testing.T) {
 	var executed atomic.Int64
 	for name, first := range map[string]func(net.Conn){
