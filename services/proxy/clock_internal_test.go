@@ -9,8 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// set returns the time t after somebody has set the wall clock forward by the given duration. The reading of the monotonic clock stays the
-// same.
+// set returns the time t with the reading of the wall clock moved by the given duration. The reading of the monotonic clock stays the same.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t

@@ -96,7 +96,7 @@ func (r fuzzedRequest) isFrom(sent fuzzedRequest) bool {
 	return r.method == sent.method && r.body == sent.body && r.host == sent.host && r.target == sent.target
 }
 
-// requestsIn returns the complete requests that net/http reads from the input. The first request whose end is ambiguous is the last one.
+// requestsIn returns the complete requests that net/http reads from the input. It stops after the first request whose end is ambiguous.
 func requestsIn(input []byte) (all []fuzzedRequest) {
 	in := bytes.NewReader(input)
 	r := bufio.NewReader(in)

@@ -30,8 +30,8 @@ func TestEarlyHintsWithExpectContinue(t *testing.T) {
 	}
 }
 
-// After the client has reset an HTTP/2 stream, net/http may still read the header of an interim response. This would be a data race if the
-// proxy changed the header at that time.
+// After the client has reset an HTTP/2 stream, net/http may still read the header of an interim response. If the proxy changed the
+// header at that time, this would be a data race.
 func TestEarlyHintsAndStreamResets(t *testing.T) {
 	f := start(t, nil, server("a", responding(t, func(c net.Conn, _ *http.Request) {
 		for range 8 {

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/proxy"
 )
 
-// TestPathsPassUnchanged expects that the server receives the part of the path after the name of the service byte for byte.
+// TestPathsPassUnchanged expects that the server receives, byte for byte, the part of the path that follows the name of the service.
 func TestPathsPassUnchanged(t *testing.T) {
 	t.Parallel()
 	w := newStrictServer(t, nil)

@@ -190,7 +190,8 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// A server sends a response without a request on an idle connection. The proxy does not take it for the response to the next request.
+// A server sends a response without a request on an idle connection. The proxy does not use this response for the next
+// request.
 func TestUnsolicitedResponse(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})

@@ -128,7 +128,7 @@ type malformedError string
 
 func (e malformedError) Error() string { return string(e) }
 
-// readStrictly reads a request. It does not use the parser of net/http, so that it can find requests that net/http accepts by mistake.
+// readStrictly reads a request. It parses the header itself, so that it can find errors that net/http would accept.
 func readStrictly(r *bufio.Reader) (s seen, err error) {
 	for {
 		line, err := r.ReadString('\n')
