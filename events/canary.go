@@ -6,12 +6,13 @@ import (
 )
 
 // EncodeCanary encodes a canary. An API server publishes canaries to each nsqd on the heartbeat topic: if a canary arrives,
-// heartbeats can arrive through that nsqd too. A canary describes no server. Its form is
+// heartbeats can arrive through that nsqd too. A canary describes no server. A canary looks like this:
 //
 //	{"v":1,"type":"canary","id":"api-1","incarnation":1763812345678,"seq":42000000}
 //
-// The id is that of the API server. The incarnation is the start of its process in Unix milliseconds. The seq is the time
-// from started to now in microseconds, by the monotonic clock if started and now have a monotonic reading.
+// The id is that of the API server (observer). The incarnation is the start of its process (started) in Unix milliseconds.
+// The seq is the age of the process in microseconds. The age is measured with the monotonic clock if both times, started and
+// now, have a monotonic reading.
 func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 	return json.Marshal(struct {
 		V           int    `json:"v"`
@@ -22,11 +23,11 @@ func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 	}{1, KindCanary, observer, started.UnixMilli(), uint64(max(0, now.Sub(started).Microseconds()))})
 }
 
-// CanarySent returns the time at which this process sent the canary h, to the microsecond. The time has a monotonic reading
-// if started has one. CanarySent returns false if h is no canary, or if another API server or a process with another start
-// time sent h.
+// CanarySent returns the time at which this process sent the canary h, with a precision of one microsecond. The result has a
+// monotonic reading if the parameter started has one. CanarySent returns false if h is no canary, or if another API server
+// or a process with another start time sent h.
 func (h *Heartbeat) CanarySent(observer string, started time.Time) (time.Time, bool) {
-	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a Duration holds at most 292 years; a forged canary can state more
+	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a forged canary can state any seq; a longer time can overflow a Duration, which ends at 292 years
 	if h.Type != KindCanary || h.ID != observer || h.Incarnation != started.UnixMilli() || h.Seq > century {
 		return time.Time{}, false
 	}

@@ -81,8 +81,8 @@ type wire struct {
 	SentAt *string `json:"sent_at"`
 }
 
-// reasonOf maps the name of a field to the reason with which a value of the wrong type is rejected. The reason is malformed
-// for a field that is not in the map.
+// reasonOf maps the name of a field to the reason with which a value of the wrong type is rejected. For a field that is not
+// in the map, the reason is ReasonMalformed.
 var reasonOf = map[string]Reason{
 	"v": ReasonVersion, "service": ReasonService, "id": ReasonMeta, "addr": ReasonAddress, "incarnation": ReasonIncarnation,
 	"seq": ReasonSeq, "interval_ms": ReasonInterval, "ttl_ms": ReasonInterval, "weight": ReasonWeight,
@@ -128,14 +128,14 @@ func set[T any](to, from *T) {
 	}
 }
 
-// unreadable returns the reason why body cannot be decoded: the syntax error if there is one, else the field whose value has
-// the wrong type. err is the error of the JSON library.
+// unreadable returns the reason why body cannot be decoded: the syntax error if body has one, otherwise the field whose
+// value has the wrong type. The parameter err is the error of the JSON library.
 func unreadable(body []byte, err error) error {
 	if wrong := (*json.SemanticError)(nil); errors.As(err, &wrong) && jsontext.Value(body).IsValid() {
 		field, _, _ := strings.Cut(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/")
 		value := wrong.JSONValue
 		members(body, func(name string, v jsontext.Value) {
-			if name == field && value == nil { // the library omits a long value from its error
+			if name == field && value == nil { // the JSON library omits a long value from its error
 				value = v.Clone()
 			}
 		})

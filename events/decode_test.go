@@ -152,7 +152,7 @@ func BenchmarkDecodeHeartbeat(b *testing.B) {
 	})
 }
 
-// required returns a heartbeat with the required fields and the fields in more.
+// required returns a heartbeat with the required fields and, if the text more is not empty, with the fields in that text.
 func required(more string) string {
 	if more != "" {
 		more = "," + more
@@ -187,7 +187,7 @@ func mustAcceptBytes(t *testing.T, body []byte) events.Heartbeat {
 	return h
 }
 
-// mustReject returns the error of accept for body. It fails the test if accept accepts body.
+// mustReject returns the error with which the function accept rejects body. It fails the test if body is accepted.
 func mustReject(t *testing.T, body string) *events.InvalidError {
 	t.Helper()
 	h, err := accept([]byte(body))
@@ -215,7 +215,7 @@ func mustJSON(t testing.TB, v any) []byte {
 	return b
 }
 
-// sameHeartbeat compares times as instants, without their zones.
+// sameHeartbeat reports whether a and b are equal. It compares times as instants, without their zones.
 func sameHeartbeat(a, b events.Heartbeat) bool {
 	same := a.SentAt.Equal(b.SentAt)
 	a.SentAt, b.SentAt = time.Time{}, time.Time{}

@@ -26,9 +26,9 @@ const (
 )
 
 // A server states its identity to a prober in these headers of its responses, at least of the response to a GET of
-// IdentityPath. A process with several servers at one address sends each header once for each server, in the same order. A
-// prober ignores ServiceHeader if the response does not have exactly one for each IdentityHeader. The same holds for
-// IncarnationHeader.
+// IdentityPath. A process with several servers at one address sends each header once for each server, in the same order.
+// Unless a response has as many ServiceHeaders as IdentityHeaders, a prober ignores its ServiceHeaders. Unless a response
+// has as many IncarnationHeaders as IdentityHeaders, a prober ignores its IncarnationHeaders.
 const (
 	IdentityHeader    = "X-Rollcall-Id"
 	ServiceHeader     = "X-Rollcall-Service"

@@ -45,7 +45,7 @@ func FuzzDecodeHeartbeat(f *testing.F) {
 		}
 		b := mustJSON(t, h)
 		if len(b) > events.MaxBody {
-			return // encoding may add escapes
+			return // encoding can add escapes, so that the heartbeat becomes too large
 		}
 		again, err := events.DecodeHeartbeat(b)
 		if err != nil || !sameHeartbeat(again, h) {

@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// full sets every field of a heartbeat.
+// full is a heartbeat with every field set.
 var full = events.Heartbeat{
 	V: 1, Type: events.KindHeartbeat, Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080",
 	Incarnation: 1763812345678, Seq: 42, IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2",
@@ -23,7 +23,7 @@ var full = events.Heartbeat{
 	Load: &events.Load{InFlight: 3}, SentAt: time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC),
 }
 
-// transition sets every field of a lifecycle event.
+// transition is the content of a lifecycle event, with every field set.
 var transition = events.Transition{
 	ID:   events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0),
 	Time: time.Date(2026, 11, 22, 12, 0, 10, 250e6, time.UTC),
@@ -133,8 +133,8 @@ func TestGoldenRejected(t *testing.T) {
 	}
 }
 
-// golden returns the content of a file in testdata. It reports an error unless the content is the text encoded and a line
-// end.
+// golden returns the content of a file in testdata. The test fails unless that content is the text of the parameter encoded,
+// followed by a line end.
 func golden(t *testing.T, name string, encoded []byte) []byte {
 	t.Helper()
 	path := filepath.Join("testdata", name)

@@ -57,7 +57,7 @@ type Heartbeat struct {
 
 // Load is how busy a server reports to be.
 type Load struct {
-	InFlight int64 `json:"in_flight"` // requests in flight
+	InFlight int64 `json:"in_flight"` // number of requests that the server is processing
 }
 
 // Receipt describes how and when a message reached this process.

@@ -9,7 +9,7 @@ import (
 // ErrInvalid matches every *InvalidError. The error is in the message itself, so delivering the message again is useless.
 var ErrInvalid = errors.New("events: invalid message")
 
-// Reason is why a stage rejected or dropped a heartbeat. It is the label reason of the metric
+// Reason is why a stage rejected or dropped a heartbeat. It is the value of the label "reason" of the metric
 // rollcall_heartbeats_rejected_total.
 type Reason string
 

@@ -27,22 +27,22 @@ const (
 type Cause string
 
 const (
-	CauseHeartbeat   Cause = "heartbeat"   // registered, recovered: a heartbeat arrived
-	CauseChanged     Cause = "changed"     // updated: a heartbeat states new values
-	CauseSilent      Cause = "silent"      // suspected: no heartbeat for 0.7 of the TTL
-	CauseUnreachable Cause = "unreachable" // suspected: the proxy or a prober could not connect to the server
-	CauseProbe       Cause = "probe"       // recovered: the server stated its identity to a probe
-	CauseTTL         Cause = "ttl"         // expired: no heartbeat arrived within the TTL, and no answer to a probe renewed the lease
-	CauseRefused     Cause = "refused"     // expired: the address of the server refused connections
-	CauseIdentity    Cause = "identity"    // expired: another server answered at the address of the server
-	CauseLeave       Cause = "leave"       // left: the server published a leave
-	CauseIncarnation Cause = "incarnation" // replaced: another incarnation of the server started
-	CauseAddress     Cause = "address"     // replaced: another id took the address; suspected: a server of another service took the address
-	CauseBlind       Cause = "blind"       // mode: no messages arrive through any nsqd
-	CauseReceiving   Cause = "receiving"   // mode: messages arrive through nsqd again
-	CauseMass        Cause = "mass"        // mode: too many servers are suspect at once
-	CauseCalm        Cause = "calm"        // mode: warm-up is over and few servers are suspect; conflict: the other API server's canaries ceased
-	CauseDuplicate   Cause = "duplicate"   // conflict: another API server has the same id
+	CauseHeartbeat   Cause = "heartbeat"   // events registered, recovered: a heartbeat arrived
+	CauseChanged     Cause = "changed"     // event updated: a heartbeat states new values
+	CauseSilent      Cause = "silent"      // event suspected: no heartbeat for 0.7 of the TTL
+	CauseUnreachable Cause = "unreachable" // event suspected: the proxy or a prober could not connect to the server
+	CauseProbe       Cause = "probe"       // event recovered: the server stated its identity to a probe
+	CauseTTL         Cause = "ttl"         // event expired: no heartbeat arrived within the TTL, and no answer to a probe renewed the lease
+	CauseRefused     Cause = "refused"     // event expired: the address of the server refused connections
+	CauseIdentity    Cause = "identity"    // event expired: another server answered at the address of the server
+	CauseLeave       Cause = "leave"       // event left: the server published a leave
+	CauseIncarnation Cause = "incarnation" // event replaced: another incarnation of the server started
+	CauseAddress     Cause = "address"     // event replaced: another id took the address; event suspected: a server of another service took the address
+	CauseBlind       Cause = "blind"       // event mode: no messages arrive through any nsqd
+	CauseReceiving   Cause = "receiving"   // event mode: messages arrive through nsqd again
+	CauseMass        Cause = "mass"        // event mode: too many servers are suspect at once
+	CauseCalm        Cause = "calm"        // event mode: warm-up is over and few servers are suspect; event conflict: the other API server's canaries ceased
+	CauseDuplicate   Cause = "duplicate"   // event conflict: another API server has the same id
 )
 
 // Mode is how an API server judges servers whose heartbeats do not arrive: which of them expire, and how fast.
@@ -160,13 +160,13 @@ func New(typ Type, t Transition) (Event, bool) {
 // EventID returns the id of an event about a server. The id does not depend on the observer, so that a subscriber can drop
 // the duplicates that several API servers publish.
 //
-// At is the ordinal of the server's newest heartbeat: the seq of the heartbeat, or nsqd's timestamp if the heartbeat has no
-// seq. There are two exceptions. If an API server registers an incarnation for the first time, at is 0, because API servers
-// can receive different heartbeats first. If a server is replaced, at is the incarnation of its successor. Round counts how
-// often the server was suspected and recovered since its newest heartbeat.
+// The parameter at is the ordinal of the server's newest heartbeat: the seq of the heartbeat, or nsqd's timestamp if the
+// heartbeat has no seq. There are two exceptions. If an API server registers an incarnation for the first time, at is 0,
+// because API servers can receive different heartbeats first. If a server is replaced, at is the incarnation of its successor.
+// The parameter round counts how often the server was suspected and recovered since its newest heartbeat.
 func EventID(typ Type, service, id string, incarnation int64, at, round uint64) string {
 	parts := []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)}
-	if round > 0 { // the id of round 0 must equal the id that versions without rounds compute
+	if round > 0 { // older versions of this program know no rounds, and compute this id without one
 		parts = append(parts, strconv.FormatUint(round, 10))
 	}
 	return hashOf(parts...)

@@ -78,8 +78,8 @@ var badEvents = []struct {
 	{"meta is an array", event(`"data":{"server":{"service":"data","id":"a","meta":["x"]}}`), events.ReasonMalformed},
 }
 
-// event returns the smallest event that Decode accepts, with the fields in last at the end. A field in last overrides an
-// earlier field of the same name.
+// event returns the smallest event that Decode accepts, with additional fields at its end: those in the text last. An
+// additional field overrides an earlier field of the same name.
 func event(last string) string {
 	return `{"specversion":"1.0","id":"1","source":"/rollcall/apiserver/api-1","type":"rollcall.server.left",` +
 		`"data":{"server":{"service":"data","id":"a"}},` + last + `}`
@@ -114,7 +114,7 @@ func TestDecodeIgnoresUnknownFields(t *testing.T) {
 
 func TestEventID(t *testing.T) {
 	id := events.EventID(events.TypeExpired, "data", "9f0c2c5e", 1763812345678, 42, 0)
-	// This value must never change: API servers of different versions must agree on it.
+	// This id must never change: API servers of different versions must agree on it.
 	if want := "b03947a2bba1d32d4d560ee1d3767145"; id != want {
 		t.Errorf("got %s, want %s", id, want)
 	}

@@ -81,7 +81,7 @@ func TestValidService(t *testing.T) {
 func TestFillLease(t *testing.T) {
 	for _, tt := range []struct {
 		name                  string
-		interval, ttl         int64 // as the heartbeat states them
+		interval, ttl         int64 // milliseconds that the heartbeat states; 0 if it states none
 		wantInterval, wantTTL int64
 	}{
 		{"neither stated", 0, 0, 5000, 10000},

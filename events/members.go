@@ -15,8 +15,8 @@ const maxUnknown = 8
 var fields = []string{"v", "type", "service", "id", "addr", "incarnation", "seq", "interval_ms", "ttl_ms", "weight", "zone", "version",
 	"tags", "meta", "load", "sent_at"}
 
-// unknownFields returns the names of fields that are not in fields. A field "leave" that is neither false nor null is an
-// error: the sender wants to leave, but a heartbeat would renew its lease.
+// unknownFields returns the names of the fields of body that a Heartbeat does not have. A field "leave" that is neither
+// false nor null is an error: the sender wants to leave, but a heartbeat would renew its lease.
 func unknownFields(body []byte) (unknown []string, err error) {
 	members(body, func(name string, value jsontext.Value) {
 		switch {

@@ -154,7 +154,7 @@ func (p *plain) integer(to *int64) bool {
 	return len(digits) == 1 || len(digits) > 1 && len(digits) <= 18 && digits[0] != '0'
 }
 
-// next skips c and reports true if c is the next character after white space.
+// next skips white space. If the character after the white space is c, next also skips that character and reports true.
 func (p *plain) next(c byte) bool {
 	p.space()
 	if p.pos == len(p.text) || p.text[p.pos] != c {

@@ -87,7 +87,8 @@ func TestReadmeTables(t *testing.T) {
 	}
 }
 
-// firstColumn returns the first code span of each row of the table that begins with head.
+// firstColumn finds the table of README.md that begins with the text head. It returns the code span in the first column of
+// each row.
 func firstColumn(t *testing.T, head string) (names []string) {
 	t.Helper()
 	_, table, found := strings.Cut(mustReadme(t), "\n"+head)

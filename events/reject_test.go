@@ -216,8 +216,8 @@ func underRaceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// deep returns a heartbeat of at most MaxBody bytes with an unknown field. The value of the field is open, repeated as often
-// as possible, and then end.
+// deep returns a heartbeat of at most MaxBody bytes with an unknown field. The value of that field is the parameter open,
+// repeated as often as possible, followed by the parameter end.
 func deep(open, end string) string {
 	head := strings.TrimSuffix(required(`"x":`), "}")
 	return head + strings.Repeat(open, (events.MaxBody-len(head)-len(end))/len(open)) + end

@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// fastRoundTrip is the longest round trip of a canary that can set the first estimate for an nsqd.
+// fastRoundTrip is the maximum round trip of a canary from which ClockSkew computes its first estimate for an nsqd.
 const fastRoundTrip = time.Second
 
 // ClockSkew computes how long a message waited in NSQ, although nsqd's timestamp and the time of receipt are readings of two clocks. It
@@ -45,7 +45,7 @@ const fastRoundTrip = time.Second
 // that waited during the suspension look young by its duration.
 type ClockSkew struct {
 	start time.Time // with a monotonic reading
-	wall  int64     // start in Unix nanoseconds
+	wall  int64     // the field start, in Unix nanoseconds
 
 	nsqd atomic.Pointer[map[string]*offset] // by address of the nsqd; Learn replaces the map and never changes it
 	mu   sync.Mutex                         // serializes Learn
@@ -53,12 +53,12 @@ type ClockSkew struct {
 
 // offset is the estimate for the clock of one nsqd.
 type offset struct {
-	base  atomic.Int64 // estimate of -theta in nanoseconds
+	base  atomic.Int64 // estimate of the clock of this process minus the clock of nsqd, in nanoseconds
 	known time.Time    // when this process sent the newest canary that it has used; guarded by ClockSkew.mu
 }
 
-// NewClockSkew returns a ClockSkew that has learned nothing yet. started is the start of the process, as its canaries state it, with a
-// monotonic reading.
+// NewClockSkew returns a ClockSkew that has learned nothing yet. The parameter started is the start of the process, as its canaries state
+// it. It must have a monotonic reading.
 func NewClockSkew(started time.Time) *ClockSkew {
 	s := &ClockSkew{start: started, wall: started.UnixNano()}
 	s.nsqd.Store(&map[string]*offset{})
@@ -74,8 +74,8 @@ func (s *ClockSkew) Delay(r events.Receipt) time.Duration {
 	return max(0, raw)
 }
 
-// Learn updates the estimate for the nsqd r.Via from a canary of this process: r is the receipt of the canary, and sent is when the
-// process sent it.
+// Learn updates the estimate for the nsqd whose address is r.Via, from a canary of this process. The parameter r is the receipt of the
+// canary, and sent is the time at which the process sent it.
 func (s *ClockSkew) Learn(r events.Receipt, sent time.Time) {
 	trip := r.ReceivedAt.Sub(sent)
 	if trip < 0 { // a forged canary

@@ -20,16 +20,16 @@ type broker struct {
 	skew  *pipeline.ClockSkew
 }
 
-// receipt returns the receipt of a message that arrives now, after nsqd has kept it for the time kept.
+// receipt returns the receipt of a message that arrives now and that nsqd has kept for the duration kept.
 func (b *broker) receipt(kept time.Duration) events.Receipt {
 	now := time.Now()
 	return events.Receipt{Via: b.addr, PublishedAt: now.Add(b.ahead - kept).Round(0), ReceivedAt: now}
 }
 
-// delay returns the delay that ClockSkew computes for a message that nsqd has kept for the time kept.
+// delay returns the delay that ClockSkew computes for a message that arrives now and that nsqd has kept for the duration kept.
 func (b *broker) delay(kept time.Duration) time.Duration { return b.skew.Delay(b.receipt(kept)) }
 
-// canary makes ClockSkew learn from a canary that took the time there to reach nsqd and the time back to return.
+// canary makes ClockSkew learn from a canary that took the duration there to reach nsqd, and the duration back to return.
 func (b *broker) canary(there, back time.Duration) {
 	r := b.receipt(back)
 	b.skew.Learn(r, r.ReceivedAt.Add(-there-back))
@@ -42,7 +42,7 @@ func checkDelay(t *testing.T, what string, got, want, tolerance time.Duration) {
 	}
 }
 
-// inBubble runs f in virtual time, an hour after the start of the process.
+// inBubble runs f in virtual time, an hour after the start of the process. The clock of the broker b is ahead by the duration ahead.
 func inBubble(t *testing.T, ahead time.Duration, f func(t *testing.T, b *broker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestRoundTripOfFirstCanary(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		there, back time.Duration
-		want        time.Duration // delay of a message that waited 10 s, while nsqd is an hour behind
+		want        time.Duration // computed delay of a message that waited 10 s, after nsqd's clock was set back by an hour
 	}{
 		{"a second: used", 0, time.Second, 9 * time.Second},
 		{"a second before the timestamp: used", time.Second, 0, 10 * time.Second},
@@ -173,8 +173,9 @@ func TestWallClockJumpChangesNothing(t *testing.T) {
 	}
 }
 
-// mustJump returns the time at as it reads after the wall clock was set forward by the duration by: the monotonic reading is the same.
-// Package time has no function for that, so mustJump changes the seconds in the field wall of time.Time, which begin at bit 30.
+// mustJump returns the time at as time.Now would return it if somebody had set the wall clock forward: the wall clock reading is later by
+// the duration by, and the monotonic reading is the same. Package time has no function for that, so mustJump changes the seconds in the
+// field wall of time.Time, which begin at bit 30.
 func mustJump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -218,7 +219,7 @@ func TestCanaryFromTheFutureIsIgnored(t *testing.T) {
 		b.canary(0, 0)
 		b.ahead = time.Hour
 		time.Sleep(time.Second)
-		b.canary(0, 0) // would be ignored if the canary from the future had been used
+		b.canary(0, 0) // ClockSkew would ignore this canary if it had used the canary from the future
 		checkDelay(t, "a message", b.delay(time.Second), time.Second, 0)
 	})
 }

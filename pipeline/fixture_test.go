@@ -136,7 +136,7 @@ func (i *inbox) send(body string) (acked bool) {
 	}
 }
 
-// outbox is a Watermill publisher that records the messages. If err is set, it returns err instead.
+// outbox is a Watermill publisher that records the messages. While its field err is set, Publish returns that error and records nothing.
 type outbox struct {
 	mu     sync.Mutex
 	err    error

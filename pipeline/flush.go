@@ -13,8 +13,8 @@ import (
 // flushPause is the time between two attempts to publish the messages that failed.
 const flushPause = 100 * time.Millisecond
 
-// Flush publishes through p the unacked values of s, and then the values in rest. Call it after s has stopped. If a message fails,
-// Flush tries the messages behind it and then tries the failed message again, until ctx ends. The error states how many messages are
+// Flush publishes through p the unacked values of s, and then the values in the slice rest. Call it after s has stopped. If a message
+// fails, Flush tries the messages behind it and then tries the failed message again, until ctx ends. The error states how many messages are
 // lost.
 func Flush[T any](ctx context.Context, p *TopicPublisher, s *Source[T], rest []T) error {
 	pending, errs := s.messages(ctx, append(s.Unacked(), rest...))

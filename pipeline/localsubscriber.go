@@ -15,12 +15,13 @@ var ErrClosed = errors.New("pipeline: subscriber closed")
 // Close is called. Close waits for the goroutines.
 type localSubscriber struct {
 	mu      sync.Mutex
-	running sync.WaitGroup // the goroutines; added under mu, and only while closed is false
+	running sync.WaitGroup // counts the goroutines; Add is called only while mu is held and closed is false
 	cancels []context.CancelFunc
 	closed  bool
 }
 
-// start runs produce in a goroutine and returns the channel out of produce. It closes the channel when produce returns.
+// start runs the function produce in a goroutine, and returns the channel to which produce sends its messages. It closes the channel when
+// produce returns.
 func (s *localSubscriber) start(ctx context.Context, produce func(ctx context.Context, out chan<- *message.Message)) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,7 @@ func (s *localSubscriber) Close() error {
 
 // deliver sends one message and waits for its ack or nack. It reports whether the message was acked.
 func deliver(ctx context.Context, out chan<- *message.Message, id string, payload []byte) bool {
-	ctx, cancel := context.WithCancel(ctx) // ends with the message, as Watermill's handlers expect
+	ctx, cancel := context.WithCancel(ctx) // the context of a message ends after the ack or nack, as Watermill's handlers expect
 	defer cancel()
 	msg := message.NewMessageWithContext(ctx, id, payload)
 	select {
@@ -65,7 +66,7 @@ func deliver(ctx context.Context, out chan<- *message.Message, id string, payloa
 	case <-msg.Nacked():
 	case <-ctx.Done():
 	}
-	select { // if the message was acked and ctx has ended, the select above may choose either case
+	select { // look for the ack again: if the context has ended too, the select above can choose the context
 	case <-msg.Acked():
 		return true
 	default:

@@ -14,7 +14,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// Ticker and Source must behave as Watermill expects of a subscriber. Each has at least two messages to deliver.
+// Ticker and Source must behave as Watermill expects of a subscriber. Each subscriber of the test has at least two messages to deliver.
 func TestTickerAndSourceAsSubscribers(t *testing.T) {
 	subscribers := map[string]func() message.Subscriber{
 		"ticker": func() message.Subscriber { return pipeline.NewTicker(time.Second) },

@@ -26,7 +26,8 @@ func routerLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 2), zap.DebugLevel}
 }
 
-// sampled limits log to the first entries with the same message in each period.
+// sampled returns a logger that drops some of the entries for log. In each period, it logs only a number of entries with the same message:
+// the number in the parameter first.
 func sampled(log *zap.Logger, period time.Duration, first int) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(c, period, first, 0)

@@ -20,8 +20,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// overNSQ is a router with a real nsqd. It passes the messages of topic t through a chain in batches, and publishes rejected messages
-// to t.invalid.
+// overNSQ is a router with a real nsqd. It passes the messages of the topic "t" through a chain in batches, and publishes rejected messages
+// to the topic "t.invalid".
 type overNSQ struct {
 	*bench
 	addr      string

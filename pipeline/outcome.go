@@ -11,10 +11,10 @@ type Outcome uint8
 
 // The outcomes, with what happens to the message.
 const (
-	OutcomePassed   Outcome = iota // ack
-	OutcomeDropped                 // ack, counted by reason
-	OutcomeRejected                // copied to the .invalid topic, ack, counted by reason
-	OutcomeRetried                 // nack: NSQ delivers the message again, without backoff
+	OutcomePassed   Outcome = iota // the message is acked
+	OutcomeDropped                 // the message is acked; a metric counts it by reason if the error is a *DropError
+	OutcomeRejected                // the message is copied to the .invalid topic and acked; a metric counts it by reason
+	OutcomeRetried                 // the message is nacked: NSQ delivers it again, without backoff
 	outcomes
 )
 

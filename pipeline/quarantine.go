@@ -17,7 +17,7 @@ import (
 // Limits for a flood of invalid messages.
 const (
 	quarantineRate  = 10             // maximum number of copies in any second
-	quarantineQueue = 64             // maximum number of copies that wait to be published; further messages are only counted
+	quarantineQueue = 64             // maximum number of copies that wait to be published; while so many wait, further messages are not copied
 	quarantineBody  = events.MaxBody // maximum number of bytes of a body that are copied; a longer body is not a heartbeat
 	quarantineLog   = time.Minute
 )
@@ -45,8 +45,8 @@ func NewQuarantine(m *Metrics, log *zap.Logger) *Quarantine {
 	}
 }
 
-// Copies returns the channel of messages to publish to the .invalid topic, with the first 8 KiB of their bodies. It is never
-// closed.
+// Copies returns a channel of rejected messages, to be published to the .invalid topic. Each has the first 8 KiB of the original body. The
+// channel is never closed.
 func (q *Quarantine) Copies() <-chan events.Rejected { return q.copies }
 
 func (q *Quarantine) add(env *Envelope, err error) {
@@ -76,7 +76,7 @@ func (q *Quarantine) add(env *Envelope, err error) {
 	}
 }
 
-// sender returns log fields for the sender of a message, as far as it can be parsed.
+// sender returns log fields that name the sender of a message, as far as the message can be parsed.
 func sender(env *Envelope) []zap.Field {
 	if h := env.Heartbeat; h != nil {
 		return senderFields(h)

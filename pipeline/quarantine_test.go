@@ -16,7 +16,8 @@ import (
 	"rollcall/pipeline"
 )
 
-// flood sends a message to in after each gap, during the time d, without waiting for acks. It must run in virtual time.
+// flood sends messages to the inbox until the duration d has passed, with the duration gap between two messages. It does not wait for acks.
+// It must run in virtual time.
 func flood(in *inbox, gap, d time.Duration) {
 	for range d / gap {
 		go in.send("x")
@@ -104,7 +105,7 @@ func TestQuarantineLogsEachReasonOnceAMinute(t *testing.T) {
 		b.Consume("heavy", "t", heavy, returning(events.Invalid(events.ReasonWeight, "weight -1")))
 		stop := b.start(t)
 		start := time.Now()
-		for range 1300 { // 130 s
+		for range 1300 { // 1300 times 100 ms are 130 s
 			cut.send("{")
 			heavy.send("{}")
 			time.Sleep(100 * time.Millisecond)

@@ -45,7 +45,7 @@ func (s *Source[T]) Subscribe(ctx context.Context, _ string) (<-chan *message.Me
 	})
 }
 
-// send delivers v until v is acked. It reports false if ctx ends before.
+// send delivers v repeatedly until v is acked. It reports false if ctx ends first.
 func (s *Source[T]) send(ctx context.Context, out chan<- *message.Message, v T) bool {
 	payload, err := s.encode(v)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 type Envelope struct {
 	Payload   []byte            // set by the router
 	Receipt   events.Receipt    // set by the router; all stages take ReceivedAt as the current time
-	Heartbeat *events.Heartbeat // set by the stage decode; the registry owns it after the stage register
+	Heartbeat *events.Heartbeat // set by the stage "decode"; the registry owns it after the stage "register"
 }
 
 // Stage is one step of processing a message. It must be safe for concurrent use.

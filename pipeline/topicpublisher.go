@@ -24,7 +24,7 @@ type TopicPublisher struct {
 	counter prometheus.Counter
 	log     *zap.Logger
 
-	dropLog *zap.Logger // log, limited to dropLogRate messages per minute
+	dropLog *zap.Logger // the logger log, limited to dropLogRate messages per minute
 
 	outage        outage.Log
 	unpublishable atomic.Uint64
@@ -52,7 +52,7 @@ func (p *TopicPublisher) Publish(msg *message.Message) error {
 	case nsqpubsub.Unpublishable(err):
 		p.drop(msg, err)
 		return nil
-	case msg.Context().Err() == nil: // if ctx has ended, the caller does not wait any more, and the error is no failure
+	case msg.Context().Err() == nil: // if the context of the message has ended, the caller does not wait any more, and the error is no failure
 		if p.outage.Failed(time.Now(), err) {
 			p.log.Error("messages cannot be published and wait; this is logged once a minute", zap.Error(err))
 		}
@@ -68,7 +68,7 @@ func (p *TopicPublisher) succeeded() {
 
 func (p *TopicPublisher) drop(msg *message.Message, err error) {
 	if errors.Is(err, nsqpubsub.ErrUnpublishable) {
-		p.succeeded() // nsqd has responded
+		p.succeeded() // nsqd has responded, so it can be reached
 	}
 	p.unpublishable.Add(1)
 	p.counter.Inc()

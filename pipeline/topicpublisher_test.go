@@ -22,7 +22,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// fakePublisher is a publisher that returns the error in errs for a body. It records the bodies without an error.
+// fakePublisher is a publisher. For a body that is a key of its field errs, Publish returns the error there; it records every other body.
 type fakePublisher struct {
 	mu        sync.Mutex
 	errs      map[string]error

@@ -24,7 +24,7 @@ func TestUnknownFieldsAreCountedAndLoggedOnceAMinute(t *testing.T) {
 		}
 		u := pipeline.NewUnknownFields(metrics, zap.New(core))
 		h := &events.Heartbeat{Service: "data", ID: "a", Addr: "10.0.0.7:80", Incarnation: 7}
-		for range 150 { // 2.5 min
+		for range 150 { // 150 reports, one per second, take 2.5 min
 			u.Report(h, []string{"colour", "Weight"})
 			time.Sleep(time.Second)
 		}

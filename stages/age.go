@@ -11,7 +11,7 @@ import (
 // heartbeat would register a server that is gone. Age never drops a leave, because the registry orders leaves by incarnation.
 type Age struct{ Registry Registry }
 
-// Process drops the heartbeat or lets it pass. It passes a dropped heartbeat to the registry too. The registry registers no
+// Process drops the heartbeat if it is too old. It passes a dropped heartbeat to the registry too: the registry registers no
 // server from it, but uses it to explain the server's state.
 func (a Age) Process(ctx context.Context, env *pipeline.Envelope) error {
 	if env.Receipt.Delay < env.Heartbeat.TTL() || env.Heartbeat.Type == events.KindLeave {

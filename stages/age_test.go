@@ -9,7 +9,7 @@ import (
 )
 
 func TestAge(t *testing.T) {
-	const ttl = 10 * time.Second // the TTL that decoded sets
+	const ttl = 10 * time.Second // the TTL of the heartbeats that the function decoded returns
 	for _, tt := range []struct {
 		name string
 		kind events.Kind

@@ -33,7 +33,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for n := seq; b.Loop(); n++ {
-		strconv.AppendInt(body[:at], int64(n), 10) // n has ten digits
+		strconv.AppendInt(body[:at], int64(n), 10) // n replaces the former seq, which has ten digits as well
 		env := pipeline.Envelope{Payload: body, Receipt: receipt}
 		if err := run(ctx, chain, &env); err != nil {
 			b.Fatal(err)

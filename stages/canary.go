@@ -14,7 +14,7 @@ type ClockSkew interface {
 	Learn(r events.Receipt, sent time.Time)
 }
 
-// errCanary is not a *pipeline.DropError: the metric of rejected heartbeats must not count canaries.
+// errCanary is not a *pipeline.DropError, because the metric of rejected heartbeats must not count canaries.
 var errCanary = fmt.Errorf("stages: canary: %w", pipeline.ErrDrop)
 
 // Canary passes every canary to the registry, through the same mailbox as the heartbeats, and then drops the canary. A canary

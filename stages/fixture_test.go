@@ -19,7 +19,7 @@ func heartbeats(r stages.Registry) pipeline.Chain {
 	return stages.Heartbeats(r, stages.Decode{}, stages.Canary{}, stages.Validate{})
 }
 
-// received returns a message that did not wait in NSQ.
+// received returns a message with this body that did not wait in NSQ.
 func received(body string) *pipeline.Envelope {
 	return &pipeline.Envelope{
 		Payload: []byte(body),
@@ -27,7 +27,8 @@ func received(body string) *pipeline.Envelope {
 	}
 }
 
-// decoded returns a message as Decode leaves it, with a valid heartbeat that change has modified.
+// decoded returns a message as the stage Decode leaves it. Its heartbeat is valid, except for what the function change
+// changes.
 func decoded(change func(*events.Heartbeat)) *pipeline.Envelope {
 	env := received("")
 	env.Heartbeat = &events.Heartbeat{
@@ -55,7 +56,7 @@ func mustPass(t *testing.T, chain pipeline.Chain, env *pipeline.Envelope) {
 	}
 }
 
-// checkReason fails unless err has the reason want, or is nil if want is empty.
+// checkReason fails the test unless err has the reason that the parameter want states. If want is empty, err must be nil.
 func checkReason(t *testing.T, err error, want events.Reason) {
 	t.Helper()
 	var got events.Reason
@@ -74,7 +75,7 @@ func checkReason(t *testing.T, err error, want events.Reason) {
 	}
 }
 
-// fakeRegistry records its arguments and returns err.
+// fakeRegistry records the arguments of its methods. Each method returns the field err.
 type fakeRegistry struct {
 	err      error
 	observed []*events.Heartbeat

@@ -9,8 +9,8 @@ import (
 
 // Permit decides which addresses servers may have. The zero value permits every address that can belong to a server.
 type Permit struct {
-	Allow []netip.Prefix   // if not empty, an address outside of all of them is denied
-	Own   []netip.AddrPort // the API server's own listeners, denied, so that the API server never sends a request to itself
+	Allow []netip.Prefix   // if Allow is not empty, an address outside of all its prefixes is denied
+	Own   []netip.AddrPort // addresses of the API server's own listeners; they are denied, so that the API server never sends a request to itself
 }
 
 // denied are addresses that belong to no server. A forged heartbeat might state one of them to make the API server's proxy
@@ -22,8 +22,9 @@ var denied = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::254/128"),  // metadata service of AWS
 }
 
-// Check returns an error with the reason denied if ap is denied. It converts an IPv4 address in IPv6 form to IPv4 and ignores
-// a zone. Dialers also call Check, with the address to which they are about to connect. Check is safe for concurrent use.
+// Check returns an error with the reason ReasonDenied if the address ap is denied. It converts an IPv4 address in IPv6 form
+// to IPv4 and ignores a zone. Dialers also call Check, with the address to which they are about to connect. Check is safe
+// for concurrent use.
 func (p Permit) Check(ap netip.AddrPort) error {
 	addr := ap.Addr().Unmap().WithZone("") // no prefix contains an address with a zone
 	ap = netip.AddrPortFrom(addr, ap.Port())

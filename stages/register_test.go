@@ -33,7 +33,7 @@ func TestRegisterErrorMeansRetry(t *testing.T) {
 
 func TestRegisterBlocksWhileTheMailboxIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		full, err := registry.New(registry.Config{Observer: "api-1", Mailbox: 1}) // not running: it never empties its mailbox
+		full, err := registry.New(registry.Config{Observer: "api-1", Mailbox: 1}) // the registry does not run, so it never empties its mailbox
 		if err != nil {
 			t.Fatal(err)
 		}

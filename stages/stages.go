@@ -10,14 +10,14 @@ import (
 
 // Registry is the part of the registry that the stages use.
 type Registry interface {
-	// Observe takes ownership of h. h is a valid heartbeat, or a canary whose type alone is validated.
+	// Observe takes ownership of h. h is a valid heartbeat, or a canary of which only the type has been checked.
 	Observe(ctx context.Context, h *events.Heartbeat, r events.Receipt) error
 	// Tick passes the time and the addresses of all known nsqd. It returns when the registry has checked every lease.
 	Tick(ctx context.Context, now time.Time, nsqd []string) error
 }
 
-// Heartbeats returns the stages for messages from the heartbeat topic. Canaries end at the second stage. Heartbeats sets
-// canary.Registry to r.
+// Heartbeats returns the stages for messages from the heartbeat topic. The second stage ends the processing of canaries.
+// Heartbeats sets canary.Registry to r.
 func Heartbeats(r Registry, decode Decode, canary Canary, validate Validate) pipeline.Chain {
 	canary.Registry = r
 	seen := NewSeen()

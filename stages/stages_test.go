@@ -8,7 +8,8 @@ import (
 	"rollcall/stages"
 )
 
-// Remember must follow Register: see Remember.
+// The stage Remember must follow Register, so that a heartbeat that Register did not accept is no duplicate when it arrives
+// again.
 func TestOrder(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

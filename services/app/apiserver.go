@@ -33,8 +33,8 @@ type APIServer struct {
 	permit  stages.Permit
 
 	api     net.Listener
-	front   net.Listener // listener of the proxy; nil: the proxy does not listen
-	unclaim func() error // lets another process use the snapshot file; nil: there is no snapshot file
+	front   net.Listener // listener of the proxy; nil if the proxy does not listen
+	unclaim func() error // lets another process use the snapshot file; nil if there is no snapshot file
 
 	subscriber     *nsqpubsub.Subscriber
 	publisher      *nsqpubsub.Publisher
@@ -42,8 +42,8 @@ type APIServer struct {
 	reporter       *silence.Reporter
 	registry       *registry.Registry
 	canaries       *canary.Sender
-	prober         *prober.Prober   // nil: registry.probe is off
-	snapshots      *snapshot.Writer // nil: there is no snapshot file
+	prober         *prober.Prober   // nil if registry.probe is off
+	snapshots      *snapshot.Writer // nil if there is no snapshot file
 	router         *pipeline.Router
 	events         *pipeline.Source[events.Event]
 	eventPublisher *pipeline.TopicPublisher

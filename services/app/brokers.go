@@ -12,7 +12,8 @@ import (
 	"rollcall/services/canary"
 )
 
-// returnedCanaries passes each canary that returns to the clock skew and to the sender.
+// returnedCanaries receives each canary of this process that has come back from an nsqd, and reports it to the clock skew and to the
+// sender.
 type returnedCanaries struct {
 	skew   *pipeline.ClockSkew
 	sender *canary.Sender

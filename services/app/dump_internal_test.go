@@ -85,7 +85,7 @@ func (w *walker) walk(path string, v reflect.Value) {
 	}
 }
 
-// difference returns the paths at which the dumps differ, sorted and without the paths in ignored.
+// difference returns, sorted, the paths at which the two dumps differ, except for the paths in the slice ignored.
 func (d dump) difference(other dump, ignored []string) []string {
 	var paths []string
 	for path := range d {

@@ -52,8 +52,8 @@ func TestKeysChangeTheWiring(t *testing.T) {
 
 // keyValues holds values of the keys, as text.
 type keyValues struct {
-	base  map[string]string // valid together, even if the result of other replaces the value of one key
-	texts map[string]string // results of other for the keys whose changed default would be invalid
+	base  map[string]string // a valid configuration; it stays valid if one value is replaced by what keyValues.other returns for its key
+	texts map[string]string // what keyValues.other returns for a key, if it cannot derive a valid value from the default
 }
 
 func newKeyValues(t *testing.T) keyValues {
@@ -77,7 +77,7 @@ func newKeyValues(t *testing.T) keyValues {
 	}
 }
 
-// other returns a value of the key that differs from its value in base.
+// other returns a value of the key that differs from its value in v.base.
 func (v keyValues) other(key config.Key) string {
 	if text, ok := v.texts[key.Path]; ok {
 		return text

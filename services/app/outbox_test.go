@@ -19,7 +19,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 		a.observe(events.KindHeartbeat, i, 1)
 		a.observe(events.KindLeave, i, 2)
 	}
-	const emitted = 2 * servers // registered and left
+	const emitted = 2 * servers // each server is registered and leaves: two events
 	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == emitted })
 	// The publisher has one event, the other events wait.
 	if got := a.stats().Outbox; got < emitted-1 {
@@ -43,7 +43,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 func TestStopPublishesWaitingEvents(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.TTL = time.Minute // the API server stays in mode warming: the end of warming would be another event
+	cfg.Registry.TTL = time.Minute // the API server stays in the mode "warming": the end of warming would be another event
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())

@@ -16,7 +16,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// knows registers a server of the service data, without NSQ.
+// knows registers a server of the service "data", without NSQ.
 func (r *running) knows(id, addr string) {
 	r.t.Helper()
 	now := time.Now()

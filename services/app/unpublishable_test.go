@@ -58,7 +58,7 @@ func TestUnpublishableEventBlocksNoOther(t *testing.T) {
 func TestUnpublishableEventAtStopLosesNoOther(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{Tune: func(o *nsqd.Options) { o.MaxMsgSize = 2048 }})
 	cfg := quick(nsqd.TCPAddr())
-	cfg.Registry.TTL = time.Minute // the API server stays in mode warming: the end of warming would be another event
+	cfg.Registry.TTL = time.Minute // the API server stays in the mode "warming": the end of warming would be another event
 	a := mustRun(t, cfg)
 	heard, _ := mustListen(t, nsqd.TCPAddr(), events.EventTopic)
 	client := mustClient(t, a.Addr())

@@ -35,10 +35,10 @@ const batch = 64
 
 // wire opens the listeners and creates all parts of an API server. It starts none of them.
 func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
-	started := time.Now() // identifies the canaries of this process
+	started := time.Now() // the canaries of this process state this time
 	a.metrics = prometheus.NewRegistry()
 
-	// Listeners.
+	// The listeners of the API and of the proxy are opened first, because they determine which addresses are permitted.
 	api, err := listen("api", cfg.API.Listen, cfg.API.Connections, log)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 
-	// NSQ. Canaries have their own connections, because behind a backlog of events they would measure the backlog.
+	// Canaries have their own connections to NSQ, because behind a backlog of events they would measure the backlog.
 	if a.cluster, err = cfg.NSQ.Cluster(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		return err
 	}
 	if a.publisher, err = nsqpubsub.NewPublisher(nsqpubsub.PublisherConfig{
-		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: a.cluster, Ordered: true}, // TopicPublisher logs the errors
+		ProducerConfig: nsqpubsub.ProducerConfig{Cluster: a.cluster, Ordered: true}, // without a logger, because pipeline.TopicPublisher logs the errors
 	}); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	}
 	a.reporter = silence.NewReporter(a.cluster, cfg.NSQ.Topic, channel, a.subscriber)
 
-	// Registry, with the servers of the previous process.
+	// The registry starts with the servers in the snapshot of the previous process.
 	if cfg.Registry.Snapshot != "" {
 		if a.unclaim, err = snapshot.Claim(cfg.Registry.Snapshot); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 		}
 	}
 
-	// Pipeline: passes heartbeats and ticks to the registry, and events and rejected messages to NSQ.
+	// The pipeline passes heartbeats and ticks to the registry, and events and rejected messages to NSQ.
 	counters, err := pipeline.NewMetrics(a.metrics)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	a.eventPublisher = a.router.Produce("events", a.events, cfg.NSQ.Events, a.publisher)
 	a.router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), cfg.NSQ.Topic+events.InvalidSuffix, a.publisher)
 
-	// Proxy and API. A proxy that does not listen still picks servers for the API.
+	// A proxy is created even if it does not listen, because it picks servers for the API.
 	proxyConfig, err := cfg.Proxy.ProxyConfig()
 	if err != nil {
 		return err

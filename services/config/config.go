@@ -31,7 +31,7 @@ type Config struct {
 	DataServer DataServer `koanf:"dataserver"`
 	Log        Log        `koanf:"log"`
 
-	randomID bool `koanf:"-"` // ID is generated, so it differs in each process
+	randomID bool `koanf:"-"` // whether ID was generated; a generated ID differs in each process
 }
 
 // NSQ configures the connections to the brokers. Both the nsqd that Lookupd returns and the nsqd in NSQD are used.

@@ -8,11 +8,11 @@ import (
 	"rollcall/services/check"
 )
 
-// APIEnv is the environment variable with the address of the API server, for the client commands. It belongs to no key.
+// APIEnv is the environment variable with the address of the API server, for the client commands. It sets no key of the configuration.
 const APIEnv = envPrefix + "API"
 
-// checkVariables adds an error for each variable that has the prefix and sets no key. Without the error, nobody would notice a misspelled
-// name.
+// checkVariables adds an error for each variable that begins with ROLLCALL_ and sets no key. Without the error, nobody would notice a
+// misspelled name.
 func checkVariables(p *check.Fields, environ []string) {
 	known := map[string]bool{APIEnv: true}
 	for _, k := range Keys() {
@@ -28,7 +28,8 @@ func checkVariables(p *check.Fields, environ []string) {
 }
 
 // Kubernetes sets these variables in each container for each Service of the namespace. If the Service is named rollcall or rollcall-…, the
-// variables have the prefix too. ROLLCALL_…_PORT is a variable of Kubernetes only if its value is a URL such as tcp://10.0.0.1:4180.
+// variables begin with ROLLCALL_, as the variables of rollcall do. ROLLCALL_…_PORT is a variable of Kubernetes only if its value is a URL
+// such as tcp://10.0.0.1:4180.
 var (
 	serviceVariable = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	linkVariable    = regexp.MustCompile(`^ROLLCALL_([A-Z0-9_]+_)?PORT$`)

@@ -7,7 +7,7 @@ import (
 	"rollcall/services/config"
 )
 
-// Kubernetes sets these variables in pods whose namespace has Services with these names.
+// Kubernetes sets most of these variables in a pod if the namespace has Services named rollcall, rollcall-api and rollcall-proxy-2.
 func TestVariablesOfKubernetesAreIgnored(t *testing.T) {
 	for name, value := range map[string]string{
 		"ROLLCALL_API": "10.0.0.1:4180", // used by client commands

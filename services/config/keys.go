@@ -36,7 +36,7 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	for i := range section.NumField() {
 		field := section.Type().Field(i)
 		name := field.Tag.Get("koanf")
-		if name == "-" { // set by programs only
+		if name == "-" { // only programs set this field
 			continue
 		}
 		path := prefix + name

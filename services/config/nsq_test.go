@@ -50,7 +50,7 @@ func TestValidateReadsTLSFiles(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none.pem")
 	for name, row := range map[string]struct {
 		tls  config.TLS
-		want []string // parts of the one line of the error
+		want []string // texts that the error must contain in its only line
 	}{
 		"all in order":        {config.TLS{Enabled: true, CA: cert, Cert: cert, Key: key}, nil},
 		"the system's CA":     {config.TLS{Enabled: true}, nil},

@@ -64,7 +64,7 @@ func Read(path string, flags *pflag.FlagSet, handlers map[string]http.Handler) (
 func checkKeys(p *check.Fields, path string, k *koanf.Koanf) {
 	for _, key := range k.Keys() {
 		value := k.Get(key)
-		_, isMap := value.(map[string]any) // an empty map: k.Keys lists the keys in a map, and the map itself only if it is empty
+		_, isMap := value.(map[string]any) // whether the value is an empty map: k.Keys lists the keys in a map, and the map itself only if it is empty
 		empty := isSection(key) && (value == nil || isMap)
 		if !isKey(key) && !empty {
 			p.Add(fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key)))
@@ -99,7 +99,8 @@ func didYouMean(path string) string {
 	return fmt.Sprintf(", did you mean %q?", key)
 }
 
-// nearest returns the name that becomes to with the fewest edits. It returns "" if each name needs as many edits as to has characters.
+// nearest returns the name that needs the fewest edits to become the text in the parameter to. It returns "" if each name needs at least as
+// many edits as that text has bytes.
 func nearest(to string, names []string) (name string) {
 	distance := len(to)
 	for _, n := range names {

@@ -11,7 +11,7 @@ import (
 func parseRoutes(texts []string) ([]proxy.Route, error) {
 	var routes []proxy.Route
 	p := check.Of("")
-	first := make(map[string]string) // text of the first route with a host and prefix, by host and prefix
+	first := make(map[string]string) // maps a host and prefix to the text of the first route that has them
 	for _, text := range texts {
 		r, err := proxy.ParseRoute(text)
 		if err != nil {

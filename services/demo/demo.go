@@ -191,7 +191,7 @@ func runAll(ctx context.Context, servers []*dataserver.Server) error {
 	return g.Wait()
 }
 
-// startWatch prints the banner and then all events, also the events since the start.
+// startWatch prints the banner and then all events, also those that were published before the banner.
 func (d *demo) startWatch(out io.Writer) error {
 	sub, err := subscriber.New(subscriber.Config{NSQ: d.api.Cluster()})
 	if err != nil {

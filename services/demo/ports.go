@@ -68,7 +68,8 @@ func (r portRange) addTo(own map[string]bool) {
 	}
 }
 
-// firstTaken returns the first address that is in own or in use by another process, or "". Other errors are left to the server's Listen.
+// firstTaken returns the first address that is in the map own or that another process uses. It returns "" if there is none. It ignores
+// other errors of net.Listen, because the server that listens on the address reports them.
 func (r portRange) firstTaken(own map[string]bool) string {
 	for _, addr := range r.all() {
 		if own[addr] {

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/demo"
 )
 
-// before returns the address of l, with a port that is lower by ports.
+// before returns the address of l with a lower port: the difference is the parameter ports.
 func before(l net.Listener, ports int) string {
 	return fmt.Sprintf("127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port-ports)
 }
@@ -59,7 +59,7 @@ func TestDemoFallsBackToFreePorts(t *testing.T) {
 		{"api", own.Addr().String() + " (API)", func(c *demo.Config) { c.API = before(own, 0) }},
 		{"proxy", own.Addr().String() + " (proxy)", func(c *demo.Config) { c.Proxy = before(own, 0) }},
 		{"lookupd", own.Addr().String() + " (nsqlookupd)", func(c *demo.Config) { c.LookupdHTTP = before(own, 0) }},
-		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // every listens on all addresses, so also on this one
+		{"lookupd-tcp", before(every, 0) + " (nsqlookupd)", func(c *demo.Config) { c.LookupdTCP = before(every, 0) }}, // the listener every listens on all addresses, so also on this one
 		{"nsqd-tcp", before(every, 0) + " (nsqd)", func(c *demo.Config) { c.NSQDTCP = before(every, 1) }},             // the HTTP port of the first nsqd is in use
 		{"dataserver", own.Addr().String() + " (data servers)", func(c *demo.Config) { c.DataServer = before(own, 0) }},
 	} {

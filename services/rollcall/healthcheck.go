@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// checkTimeout is shorter than the usual interval of health checks.
+// checkTimeout is the time limit of the command healthcheck. It is shorter than the usual interval of health checks.
 const checkTimeout = 3 * time.Second
 
 func newHealthcheck() *cobra.Command {

@@ -70,7 +70,7 @@ func warn(cmd *cobra.Command, mode registry.Mode, complete bool) {
 func writeServers(cmd *cobra.Command, list *apiserver.ServerList) error {
 	w := cmd.OutOrStdout()
 	now := list.Time
-	if now.IsZero() { // from an older API server
+	if now.IsZero() { // an older API server does not state the time
 		now = time.Now()
 	}
 	table := newTable(w)

@@ -93,7 +93,7 @@ func TestHangupIsLoggedAndIgnored(t *testing.T) {
 // An interactive command stops in order when its terminal ends.
 func TestHangupEndsWatch(t *testing.T) {
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // otherwise a test process that ignores SIGHUP would pass that on to the command
+	signal.Notify(hangups, syscall.SIGHUP) // if this test process ignored SIGHUP, the command would inherit that and ignore it too
 	defer signal.Stop(hangups)
 	p := mustExec(t, "watch", "--nsq.lookupd=", "--nsq.nsqd", "127.0.0.1:1")
 	p.stderr.await(t, "not connected to any nsqd yet")
@@ -115,10 +115,11 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		}
 		return err != nil
 	})
-	// The 3 s end before the server cuts off the request, after 5 s. The signal is repeated, because a second signal has no effect while the
-	// process still handles the first.
+	// The process must end within 3 s. If the second signal had no effect, the request would delay the end by 5 s, the time after which a
+	// stopping server cuts off requests. The test repeats the signal, because it has no effect while the process still handles the first
+	// signal.
 	fixture.Eventually(t, 3*time.Second, "end", func() bool {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // the process may have ended
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // the error is ignored, because the process may have ended
 		return p.hasEnded()
 	})
 	if status := p.wait().Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {

@@ -53,7 +53,7 @@ func newWatch() *cobra.Command {
 		defer stop(nil)
 		warning := time.AfterFunc(connectGrace, func() {
 			connected := slices.ContainsFunc(sub.Nodes(), func(n nsqpubsub.ConsumerNode) bool { return n.Connected })
-			if !connected && ctx.Err() == nil { // ctx is checked last, because connections close when ctx ends
+			if !connected && ctx.Err() == nil { // ctx is checked last: when ctx ends, the connections close, and that deserves no warning
 				fmt.Fprintln(cmd.ErrOrStderr(), "rollcall: not connected to any nsqd yet, still trying; see --nsq.lookupd and --nsq.nsqd")
 			}
 		})
@@ -76,7 +76,7 @@ func newWatch() *cobra.Command {
 	return cmd
 }
 
-// connectGrace is the time after which watch reports that it is not connected. Every nsqd that responds is connected by then.
+// connectGrace is the time after which watch reports that it is not connected. By then, watch is connected to every nsqd that responds.
 const connectGrace = 2 * time.Second
 
 func writeEvent(w io.Writer, asJSON bool, e events.Event) error {
@@ -105,7 +105,7 @@ type backlog struct {
 	start    time.Time
 	messages io.Writer
 
-	skipped, live bool // whether an event was skipped, and whether one was not; only the goroutine of Run uses them
+	skipped, live bool // whether any event was skipped, and whether any event was not skipped; only the goroutine of Run uses them
 }
 
 // has reports whether to skip an event because it is from before the start.
