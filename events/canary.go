@@ -27,7 +27,7 @@ func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 // monotonic reading if the parameter started has one. CanarySent returns false if h is no canary, or if another API server
 // or a process with another start time sent h.
 func (h *Heartbeat) CanarySent(observer string, started time.Time) (time.Time, bool) {
-	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a forged canary can state any seq; a longer time can overflow a Duration, which ends at 292 years
+	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a forged canary can state more; a Duration holds at most 292 years
 	if h.Type != KindCanary || h.ID != observer || h.Incarnation != started.UnixMilli() || h.Seq > century {
 		return time.Time{}, false
 	}

@@ -49,10 +49,10 @@ const (
 type Mode string
 
 const (
-	ModeWarming Mode = "warming" // messages have begun to arrive, or arrive again: a server expires only by evidence
+	ModeWarming Mode = "warming" // messages have begun to arrive, or arrive again: a server expires only if a probe shows that it is gone
 	ModeNormal  Mode = "normal"
-	ModeHolding Mode = "holding" // too many suspects: a server expires by evidence or after three failed probes, at most a tenth of all servers per second
-	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, and a server expires only by evidence
+	ModeHolding Mode = "holding" // too many suspects: a server expires if a probe shows that it is gone, or after three failed probes; at most a tenth of all servers per second
+	ModeBlind   Mode = "blind"   // no messages arrive through any nsqd: leases do not age, and a server expires only if a probe shows that it is gone
 )
 
 // Modes returns every mode.
@@ -162,11 +162,11 @@ func New(typ Type, t Transition) (Event, bool) {
 //
 // The parameter at is the ordinal of the server's newest heartbeat: the seq of the heartbeat, or nsqd's timestamp if the
 // heartbeat has no seq. There are two exceptions. If an API server registers an incarnation for the first time, at is 0,
-// because API servers can receive different heartbeats first. If a server is replaced, at is the incarnation of its successor.
-// The parameter round counts how often the server was suspected and recovered since its newest heartbeat.
+// because API servers can receive different heartbeats first. If a server is replaced, at is the incarnation of its
+// successor. The parameter round counts how often the server was suspected and recovered since its newest heartbeat.
 func EventID(typ Type, service, id string, incarnation int64, at, round uint64) string {
 	parts := []string{string(typ), service, id, strconv.FormatInt(incarnation, 10), strconv.FormatUint(at, 10)}
-	if round > 0 { // older versions of this program know no rounds, and compute this id without one
+	if round > 0 { // without rounds, the id must equal the id that older versions compute, which know no rounds
 		parts = append(parts, strconv.FormatUint(round, 10))
 	}
 	return hashOf(parts...)

@@ -101,7 +101,8 @@ func (s *ClockSkew) Learn(r events.Receipt, sent time.Time) {
 	}
 }
 
-// raw returns the time of receipt, by our clock, minus nsqd's timestamp.
+// raw returns the time of receipt minus nsqd's timestamp. The time of receipt is by the clock of this process, which does not change when
+// somebody sets the wall clock.
 func (s *ClockSkew) raw(r events.Receipt) time.Duration {
 	return time.Duration(s.wall) + r.ReceivedAt.Sub(s.start) - time.Duration(r.PublishedAt.UnixNano())
 }

@@ -42,7 +42,7 @@ func checkDelay(t *testing.T, what string, got, want, tolerance time.Duration) {
 	}
 }
 
-// inBubble runs f in virtual time, an hour after the start of the process. The clock of the broker b is ahead by the duration ahead.
+// inBubble runs f in virtual time, an hour after the start of the process. The clock of the nsqd b is ahead by the duration ahead.
 func inBubble(t *testing.T, ahead time.Duration, f func(t *testing.T, b *broker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestRoundTripOfFirstCanary(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		there, back time.Duration
-		want        time.Duration // computed delay of a message that waited 10 s, after nsqd's clock was set back by an hour
+		want        time.Duration // computed delay of a message that waited 10 s in an nsqd whose clock is an hour behind
 	}{
 		{"a second: used", 0, time.Second, 9 * time.Second},
 		{"a second before the timestamp: used", time.Second, 0, 10 * time.Second},

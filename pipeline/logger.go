@@ -26,8 +26,8 @@ func routerLogger(log *zap.Logger) watermill.LoggerAdapter {
 	return zapLogger{sampled(log, 10*time.Second, 2), zap.DebugLevel}
 }
 
-// sampled returns a logger that drops some of the entries for log. In each period, it logs only a number of entries with the same message:
-// the number in the parameter first.
+// sampled returns the logger log with a limit: of the entries with the same message, it logs only the first few in each period. The
+// parameter first is their number.
 func sampled(log *zap.Logger, period time.Duration, first int) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(c, period, first, 0)

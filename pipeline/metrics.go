@@ -16,7 +16,7 @@ type Metrics struct {
 	queueDelay    prometheus.Histogram
 }
 
-// NewMetrics registers the metrics with to.
+// NewMetrics creates the metrics and registers them with the parameter to.
 func NewMetrics(to prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		stages: prometheus.NewCounterVec(prometheus.CounterOpts{

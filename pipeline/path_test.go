@@ -187,8 +187,8 @@ func TestPathEmitsRegisteredSuspectedExpiredAndLeft(t *testing.T) {
 	})
 }
 
-// checkEvent fails the test unless the event got has this type and id, and a time that is later than the time at by no more than the
-// duration late. Event times are truncated to milliseconds.
+// checkEvent fails the test unless the event got has this type and id, and happened at the time in the parameter at, or later by at most
+// the duration late. Event times are truncated to milliseconds.
 func checkEvent(t *testing.T, got emitted, typ events.Type, id string, at time.Time, late time.Duration) {
 	t.Helper()
 	if d := got.at.Sub(at.Truncate(time.Millisecond)); got.typ != typ || got.id != id || d < 0 || d > late {

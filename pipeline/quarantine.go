@@ -89,8 +89,8 @@ func senderFields(h *events.Heartbeat) []zap.Field {
 	return []zap.Field{zap.String("service", h.Service), zap.String("id", h.ID), zap.String("addr", h.Addr), zap.Int64("incarnation", h.Incarnation)}
 }
 
-// admit decides whether to log and whether to copy a message. It uses the current time and not the time of receipt: messages are
-// processed concurrently, so they are not rejected in the order of receipt.
+// admit decides whether to log and whether to copy a message. It uses the current time, because times of receipt can go backward: messages
+// are processed concurrently, so they are not rejected in the order of receipt.
 func (q *Quarantine) admit(r events.Reason) (toLog, toCopy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

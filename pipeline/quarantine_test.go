@@ -72,7 +72,7 @@ func TestQuarantineCopiesTenMessagesASecond(t *testing.T) {
 	})
 }
 
-// Messages are processed concurrently, so they are not rejected in the order of receipt.
+// The limit must hold even if messages are not rejected in the order of receipt, because they are processed concurrently.
 func TestQuarantineCopiesTenMessagesASecondOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()

@@ -52,7 +52,7 @@ func (p *TopicPublisher) Publish(msg *message.Message) error {
 	case nsqpubsub.Unpublishable(err):
 		p.drop(msg, err)
 		return nil
-	case msg.Context().Err() == nil: // if the context of the message has ended, the caller does not wait any more, and the error is no failure
+	case msg.Context().Err() == nil: // if the context has ended, the caller has stopped waiting, and the error is no failure
 		if p.outage.Failed(time.Now(), err) {
 			p.log.Error("messages cannot be published and wait; this is logged once a minute", zap.Error(err))
 		}

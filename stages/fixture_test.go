@@ -27,8 +27,8 @@ func received(body string) *pipeline.Envelope {
 	}
 }
 
-// decoded returns a message as the stage Decode leaves it. Its heartbeat is valid, except for what the function change
-// changes.
+// decoded returns a message as the stage Decode leaves it. Its heartbeat is a valid one to which the function change has
+// been applied.
 func decoded(change func(*events.Heartbeat)) *pipeline.Envelope {
 	env := received("")
 	env.Heartbeat = &events.Heartbeat{

@@ -38,7 +38,7 @@ type identity struct {
 	service, id string
 	incarnation int64
 	ordinal     uint64 // the seq, or nsqd's timestamp if the sender states no seq
-	quarter     int64  // when nsqd received it, in quarters of a TTL: a process that restarts with the same incarnation repeats its seqs, but in a later quarter
+	quarter     int64  // nsqd's time in quarters of a TTL: a process that restarts with the same incarnation repeats its seqs in a later quarter
 }
 
 func (s *Seen) hash(env *pipeline.Envelope) uint64 {

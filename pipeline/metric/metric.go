@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Register registers collectors with to, unless to is nil. The error begins with the name of the component.
+// Register registers the collectors with the parameter to, or does nothing if that is nil. The error begins with the name of the component.
 func Register(to prometheus.Registerer, component string, collectors ...prometheus.Collector) error {
 	if to == nil {
 		return nil

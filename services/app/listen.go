@@ -10,7 +10,7 @@ import (
 	"rollcall/services/connlimit"
 )
 
-// listen opens the TCP listener of a section, such as api. The error names the key and the address.
+// listen opens the TCP listener of a section of the configuration, such as "api". The error names the key and the address.
 func listen(section, addr string, connections int, log *zap.Logger) (*connlimit.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -15,7 +15,7 @@ func eventsState(p *pipeline.TopicPublisher) apiserver.EventsState {
 	return apiserver.EventsState{Unpublishable: p.Unpublishable(), FailingSince: since, Err: err}
 }
 
-// flushTimeout is the time limit for publishing the remaining events at the stop.
+// flushTimeout is the time limit for publishing the remaining events when the API server stops.
 const flushTimeout = 2 * time.Second
 
 // flush publishes the events that the router has not published.

@@ -21,7 +21,7 @@ func TestEventsWaitForBroker(t *testing.T) {
 	}
 	const emitted = 2 * servers // each server is registered and leaves: two events
 	fixture.Eventually(t, 5*time.Second, "all came and went", func() bool { return a.stats().Revision == emitted })
-	// The publisher has one event, the other events wait.
+	// The publisher tries to publish one event; the other events wait in the outbox of the registry.
 	if got := a.stats().Outbox; got < emitted-1 {
 		t.Errorf("%d events wait, want %d", got, emitted-1)
 	}

@@ -70,7 +70,8 @@ func TestFailedConnectionOfProxyExpiresServer(t *testing.T) {
 	})
 }
 
-// The dialer refuses the addresses on which the API server itself listens, so that no request loops, even if the registry contains them.
+// Even if the registry contains an address on which the API server itself listens, the dialer refuses the address, so that no request
+// loops.
 func TestProxyNeverConnectsToItself(t *testing.T) {
 	a := mustRun(t, withProxy(quick(fixture.NSQD(t, embednsq.NSQDConfig{}).TCPAddr())))
 	for id, addr := range map[string]string{"proxy": a.ProxyAddr(), "api": a.Addr()} {

@@ -16,9 +16,8 @@ type fieldNotes []string
 
 func (n *fieldNotes) Report(_ *events.Heartbeat, names []string) { *n = append(*n, names...) }
 
-// ValidateHeartbeat decodes and validates body in the way of an API server that receives body at the time in the parameter now. It returns
-// the heartbeat with all defaults filled in, and notes for the author of body. If an API server would reject body, the error is an
-// *events.InvalidError.
+// ValidateHeartbeat decodes and validates body as if an API server received body at the time now. It returns the heartbeat with all
+// defaults filled in, and notes for the author of body. If an API server would reject body, the error is an *events.InvalidError.
 func ValidateHeartbeat(cfg config.Config, body []byte, now time.Time) (*events.Heartbeat, []string, error) {
 	permit, err := permitOf(cfg.Registry)
 	if err != nil {

@@ -38,7 +38,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	started := time.Now() // the canaries of this process state this time
 	a.metrics = prometheus.NewRegistry()
 
-	// The listeners of the API and of the proxy are opened first, because they determine which addresses are permitted.
+	// First open the listeners: the permit denies their addresses, so that the API server never sends a request to itself.
 	api, err := listen("api", cfg.API.Listen, cfg.API.Connections, log)
 	if err != nil {
 		return err

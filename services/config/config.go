@@ -53,7 +53,7 @@ type TLS struct {
 	Key     string `koanf:"key" doc:"PEM file of the key of the client certificate"`
 }
 
-// Off is the value of proxy.listen and of registry.probe that turns the feature off.
+// Off turns the proxy off as the value of proxy.listen, and the probes as the value of registry.probe.
 const Off = "off"
 
 // Registry configures when servers expire, and which servers are registered.
@@ -120,7 +120,7 @@ func Default() Config {
 
 // Maximum lengths in characters. The id is a part of the name of an NSQ channel.
 const (
-	maxTopic = 64 // the limit of NSQ, for channels too
+	maxTopic = 64 // maximum length of the name of an NSQ topic or channel
 	maxID    = maxTopic - len("#ephemeral")
 )
 

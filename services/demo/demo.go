@@ -73,7 +73,7 @@ func (c *Config) Validate() error {
 	return p.Err()
 }
 
-// demo is a running demo.
+// demo holds the parts of a running demo.
 type demo struct {
 	cfg Config
 	log *zap.Logger

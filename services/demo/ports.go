@@ -86,7 +86,8 @@ func (r portRange) firstTaken(own map[string]bool) string {
 	return ""
 }
 
-// notice lists the default ports that are in use, and sets the environment variables by which client commands find this demo.
+// notice returns a text for the banner. It lists the default addresses that are in use, and contains the shell command that sets the
+// environment variables by which client commands find this demo. If no address is in use, the text is empty.
 func (d *demo) notice() string {
 	if len(d.taken) == 0 {
 		return ""

@@ -145,7 +145,7 @@ func TestHealthcheck(t *testing.T) {
 }
 
 func TestHealthcheckTimeout(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // the backlog of l accepts connections, and nothing responds
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections to the listener l, but nothing responds
 	if err != nil {
 		t.Fatal(err)
 	}

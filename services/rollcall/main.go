@@ -22,8 +22,8 @@ import (
 )
 
 func main() {
-	// The first signal stops the process in order. It also restores the default effect of signals, so that a second one ends the process at
-	// once.
+	// The first signal stops the process in order. It also restores the default effect of signals, so that a second signal ends the process
+	// at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -115,9 +115,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		}
 		return err != nil
 	})
-	// The process must end within 3 s. If the second signal had no effect, the request would delay the end by 5 s, the time after which a
-	// stopping server cuts off requests. The test repeats the signal, because it has no effect while the process still handles the first
-	// signal.
+	// The process must end within 3 s. If the second signal had no effect, the process would end only when the server cuts off the request,
+	// after 5 s. The test repeats the signal, because it has no effect while the process still handles the first signal.
 	fixture.Eventually(t, 3*time.Second, "end", func() bool {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // the error is ignored, because the process may have ended
 		return p.hasEnded()

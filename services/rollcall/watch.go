@@ -108,7 +108,7 @@ type backlog struct {
 	skipped, live bool // whether any event was skipped, and whether any event was not skipped; only the goroutine of Run uses them
 }
 
-// has reports whether to skip an event because it is from before the start.
+// has reports whether to skip an event because it is from before the start of the command.
 func (b *backlog) has(e events.Event) bool {
 	if !b.skip || !e.Details().Time.Before(b.start) {
 		b.live = true
