@@ -27,22 +27,22 @@ const (
 type Cause string
 
 const (
-	CauseHeartbeat   Cause = "heartbeat"   // events registered, recovered: a heartbeat arrived
-	CauseChanged     Cause = "changed"     // event updated: a heartbeat states new values
-	CauseSilent      Cause = "silent"      // event suspected: no heartbeat for 0.7 of the TTL
-	CauseUnreachable Cause = "unreachable" // event suspected: the proxy or a prober could not connect to the server
-	CauseProbe       Cause = "probe"       // event recovered: the server stated its identity to a probe
-	CauseTTL         Cause = "ttl"         // event expired: no heartbeat arrived within the TTL, and no answer to a probe renewed the lease
-	CauseRefused     Cause = "refused"     // event expired: the address of the server refused connections
-	CauseIdentity    Cause = "identity"    // event expired: another server answered at the address of the server
-	CauseLeave       Cause = "leave"       // event left: the server published a leave
-	CauseIncarnation Cause = "incarnation" // event replaced: another incarnation of the server started
-	CauseAddress     Cause = "address"     // event replaced: another id took the address; event suspected: a server of another service took the address
-	CauseBlind       Cause = "blind"       // event mode: no messages arrive through any nsqd
-	CauseReceiving   Cause = "receiving"   // event mode: messages arrive through nsqd again
-	CauseMass        Cause = "mass"        // event mode: too many servers are suspect at once
-	CauseCalm        Cause = "calm"        // event mode: warm-up is over and few servers are suspect; event conflict: the other API server's canaries ceased
-	CauseDuplicate   Cause = "duplicate"   // event conflict: another API server has the same id
+	CauseHeartbeat   Cause = "heartbeat"   // events "registered" and "recovered": a heartbeat arrived
+	CauseChanged     Cause = "changed"     // event "updated": a heartbeat states new values
+	CauseSilent      Cause = "silent"      // event "suspected": no heartbeat for 0.7 of the TTL
+	CauseUnreachable Cause = "unreachable" // event "suspected": the proxy or a prober could not connect to the server
+	CauseProbe       Cause = "probe"       // event "recovered": the server stated its identity to a probe
+	CauseTTL         Cause = "ttl"         // event "expired": no heartbeat arrived within the TTL, and no answer to a probe renewed the lease
+	CauseRefused     Cause = "refused"     // event "expired": the address of the server refused connections
+	CauseIdentity    Cause = "identity"    // event "expired": another server answered at the address of the server
+	CauseLeave       Cause = "leave"       // event "left": the server published a leave
+	CauseIncarnation Cause = "incarnation" // event "replaced": another incarnation of the server started
+	CauseAddress     Cause = "address"     // event "replaced": another id took the address; event "suspected": a server of another service took the address
+	CauseBlind       Cause = "blind"       // event "mode": no messages arrive through any nsqd
+	CauseReceiving   Cause = "receiving"   // event "mode": messages arrive through nsqd again
+	CauseMass        Cause = "mass"        // event "mode": too many servers are suspect at once
+	CauseCalm        Cause = "calm"        // event "mode": warm-up is over and few servers are suspect; event "conflict": the other API server's canaries ceased
+	CauseDuplicate   Cause = "duplicate"   // event "conflict": another API server has the same id
 )
 
 // Mode is how an API server judges servers whose heartbeats do not arrive: which of them expire, and how fast.
@@ -133,7 +133,7 @@ func (ServerReplaced) Type() Type   { return TypeReplaced }
 func (ModeChanged) Type() Type      { return TypeMode }
 func (ConflictChanged) Type() Type  { return TypeConflict }
 
-// Details returns t.
+// Details implements Event.
 func (t Transition) Details() Transition { return t }
 
 // New returns the event of type typ about a server. It returns false if typ is not the type of an event about a server.

@@ -45,7 +45,7 @@ func publishEach(ctx context.Context, p *TopicPublisher, messages []*message.Mes
 	return failed, cause
 }
 
-// messages returns values as messages, encoded. It returns an error for each value that cannot be encoded.
+// messages encodes the values and returns one message for each. It returns an error for each value that cannot be encoded.
 func (s *Source[T]) messages(ctx context.Context, values []T) (messages []*message.Message, errs []error) {
 	for _, v := range values {
 		id := ""

@@ -113,7 +113,7 @@ func TestReceipt(t *testing.T) {
 
 // One handler call processes a batch of NSQ messages; only the messages that failed are delivered again.
 func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
-	t.Parallel() // nsqd needs five seconds to requeue
+	t.Parallel() // in parallel, because nsqd needs five seconds to requeue
 	const messages = 60
 	results := []error{nil, pipeline.Drop(events.ReasonStale), events.Invalid(events.ReasonWeight, "x"), errors.New("busy")}
 	var mu sync.Mutex

@@ -72,7 +72,7 @@ func TestQuarantineCopiesTenMessagesASecond(t *testing.T) {
 	})
 }
 
-// The limit must hold even if messages are not rejected in the order of receipt, because they are processed concurrently.
+// The limit must hold although messages are processed concurrently, so that they are not rejected in the order of receipt.
 func TestQuarantineCopiesTenMessagesASecondOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, in := mustBench(t), newInbox()

@@ -31,14 +31,14 @@ func NewRouter(m *Metrics, q *Quarantine, skew *ClockSkew, log *zap.Logger) (*Ro
 	return &Router{router: r, metrics: m, quarantine: q, skew: skew, log: log}, nil
 }
 
-// Consume passes each message of the topic through the chain. It processes messages concurrently, as many as the subscriber from has in
-// flight.
+// Consume passes each message of the topic through the chain. It processes messages concurrently, up to the number that its subscriber has
+// in flight.
 func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chain) {
 	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce publishes each message of the subscriber from to the topic, through the returned TopicPublisher. It does not close the publisher,
-// because other handlers can use it, and the caller can publish after Run.
+// Produce takes each message of the subscriber from and publishes it to the topic, through the returned TopicPublisher. Produce does not
+// close the publisher, because other handlers can use it, and the caller can publish after Run.
 func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *TopicPublisher {
 	p := newTopicPublisher(name, topic, to, r.metrics, r.log)
 	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {

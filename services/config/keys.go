@@ -55,8 +55,8 @@ func keysOf(section reflect.Value, prefix string) []Key {
 	return keys
 }
 
-// AddFlags adds a flag for each key in names. A section in names, such as "nsq", stands for all its keys. Read reads the flags that were
-// given.
+// AddFlags adds a flag for each key in names. A section in names, such as "nsq", stands for all its keys. The function Read later reads the
+// flags that the user gave.
 func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for _, k := range Keys() {
 		if slices.ContainsFunc(names, func(n string) bool { return k.Path == n || strings.HasPrefix(k.Path, n+".") }) {

@@ -6,7 +6,7 @@ import (
 	"rollcall/services/config"
 )
 
-// withBrokers adds the keys of the connections to NSQ to names.
+// withBrokers returns names, followed by the keys of the connections to NSQ.
 func withBrokers(names ...string) []string {
 	return append(names, "nsq.lookupd", "nsq.nsqd", "nsq.auth", "nsq.compression", "nsq.tls")
 }
