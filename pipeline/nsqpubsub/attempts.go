@@ -12,14 +12,15 @@ import (
 // attempt to connect takes a file descriptor, goroutines and buffers. So a Consumer limits its attempts to connect to nsqd that it has
 // never reached: it tries at most maxAttempts of them at once, each for attemptTime or longer. If more such nsqd are known, they take
 // turns in the order of their addresses. 5000 addresses have their turns within 5000/100 * 2 s = 100 s, so a new nsqd among 5000 that
-// do not exist is reached within 2 min. The limit does not apply to static nsqd and to nsqd that the Consumer has reached before.
+// do not exist is reached within 2 min. The limit does not apply to the nsqd in Cluster.NSQD and to nsqd that the Consumer has reached
+// before.
 const (
 	maxAttempts = 100
 	attemptTime = 2 * time.Second
 )
 
-// admit returns the addresses in addrs to which the Consumer starts to connect now. If other nsqd wait, admit ends attempts that have
-// lasted for attemptTime.
+// admit returns those of the known addresses addrs to which the Consumer starts to connect now. If other nsqd wait for their turn,
+// admit ends attempts to connect that have lasted for 2 s (attemptTime).
 func (c *Consumer) admit(addrs []string, now time.Time) (admitted []string) {
 	var waiting []string
 	for _, addr := range addrs {
@@ -55,7 +56,7 @@ func (c *Consumer) admit(addrs []string, now time.Time) (admitted []string) {
 	return append(admitted, turns...)
 }
 
-// inTurn rotates the sorted addresses so that they begin after c.lastTurn, the address that was admitted last.
+// inTurn returns the sorted slice addrs, rotated so that it begins after c.lastTurn, the address that had its turn last.
 func (c *Consumer) inTurn(addrs []string) []string {
 	i, found := slices.BinarySearch(addrs, c.lastTurn)
 	if found {
@@ -64,7 +65,8 @@ func (c *Consumer) inTurn(addrs []string) []string {
 	return slices.Concat(addrs[i:], addrs[:i])
 }
 
-// setWaiting sets the number of waiting nsqd. It logs when the first nsqd begins to wait, and when no nsqd waits any more.
+// setWaiting sets the number of nsqd that wait for their turn. It logs when the first nsqd begins to wait, and when no nsqd waits any
+// more.
 func (c *Consumer) setWaiting(n int) {
 	before := c.waiting
 	c.waiting = n
@@ -81,8 +83,8 @@ func (c *Consumer) setWaiting(n int) {
 
 var errTooMany = errors.New("too many nsqd were never reached")
 
-// Waiting returns the number of known nsqd that wait for their turn, because the Consumer tries too many other nsqd that it has never
-// reached.
+// Waiting returns the number of known nsqd to which the Consumer does not try to connect yet, because it tries too many other nsqd that
+// it has never reached.
 func (c *Consumer) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -107,7 +107,7 @@ func TestBoundedAttemptsToNonexistentNSQD(t *testing.T) {
 				if n := runtime.NumGoroutine() - goroutines; n > 2000 {
 					t.Fatalf("%d goroutines", n)
 				}
-				if n := descriptors(t) - before; n > 1000 { // two for each connection, because both ends are in this process
+				if n := descriptors(t) - before; n > 1000 { // a connection takes two descriptors, because both ends are in this process
 					t.Fatalf("%d descriptors", n)
 				}
 			}
@@ -128,7 +128,7 @@ func TestBoundedAttemptsToNonexistentNSQD(t *testing.T) {
 	}
 }
 
-// Waiting nsqd take turns, and an nsqd that nsqlookupd no longer names is forgotten.
+// The real nsqd is reached, because the Consumer tries all nsqd in turn. An nsqd that nsqlookupd no longer names is forgotten.
 func TestNSQDAmongNonexistentOnesIsReached(t *testing.T) {
 	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{})
 	var few atomic.Bool
@@ -137,7 +137,7 @@ func TestNSQDAmongNonexistentOnesIsReached(t *testing.T) {
 			return []string{nsqd.TCPAddr()}
 		}
 		addrs := []string{nsqd.TCPAddr()}
-		for port := 1000; port < 1250; port++ { // these addresses sort before the address of nsqd
+		for port := 1000; port < 1250; port++ { // these addresses sort before the address of the real nsqd, so they are tried first
 			addrs = append(addrs, fmt.Sprintf("127.0.0.1:%d", port))
 		}
 		return addrs
@@ -171,7 +171,7 @@ func TestPublishDespiteManySilentNSQD(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = l.Close() }) // closes the connections in its backlog
+		t.Cleanup(func() { _ = l.Close() }) // this also closes the connections, which were never accepted
 		invented = append(invented, l.Addr().String())
 	}
 	var all atomic.Bool

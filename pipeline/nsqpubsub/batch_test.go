@@ -15,7 +15,7 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// batches runs a consumer of topic t with the batch handler h until the test ends.
+// batches runs a consumer of the topic "t" with the batch handler h until the test ends.
 func batches(t *testing.T, cfg nsqpubsub.ConsumerConfig, h nsqpubsub.BatchHandler) {
 	t.Helper()
 	cfg.Topic, cfg.Channel = "t", "c"
@@ -96,7 +96,7 @@ func TestRetryRedeliversOneMessageOfABatch(t *testing.T) {
 		select {
 		case body := <-arrived:
 			got = append(got, body)
-		case <-time.After(10 * time.Second): // nsqd looks for messages to deliver again in a new channel only after up to 5 s
+		case <-time.After(10 * time.Second): // in a new channel, nsqd begins only after up to 5 s to deliver messages again
 			t.Fatalf("got %q, want b twice", got)
 		}
 	}
@@ -117,7 +117,7 @@ func TestWatermillMessageOfABatch(t *testing.T) {
 		mustPublish(t, p, body)
 	}
 	cfg := subscriberConfig(cluster)
-	cfg.MaxInFlight, cfg.Batch = 8, 8 // one goroutine handles all messages
+	cfg.MaxInFlight, cfg.Batch = 8, 8 // a single goroutine handles up to 8 messages together
 	messages := mustSubscribe(t, mustSubscriber(t, cfg), t.Context())
 	var got []string
 	take := func(m *message.Message) {

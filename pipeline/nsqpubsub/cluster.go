@@ -35,15 +35,15 @@ func (c Compression) String() string {
 	return fmt.Sprintf("Compression(%d)", int(c))
 }
 
-// Cluster describes the nsqd of a cluster and how to connect to them. The cluster has the nsqd in NSQD and the nsqd that the nsqlookupd
-// in Lookupd name. At least one of NSQD and Lookupd must be set.
+// Cluster describes the nsqd of a cluster and how to connect to them. The cluster consists of the nsqd listed in NSQD and of those that
+// are named by the nsqlookupd listed in Lookupd. At least one of NSQD and Lookupd must be set.
 type Cluster struct {
-	NSQD    []string // TCP addresses, host:port: the static nsqd
+	NSQD    []string // TCP addresses of nsqd, host:port; these "static" nsqd are always known
 	Lookupd []string // HTTP addresses of nsqlookupd, host:port or URL
 
-	TLS         *tls.Config // nil: plain TCP; if set, connecting to an nsqd that does not offer TLS fails with ErrNoTLS
+	TLS         *tls.Config // if nil, connections are plain TCP; if set, connecting to an nsqd that does not offer TLS fails with ErrNoTLS
 	AuthSecret  string      // sent to an nsqd that has an auth server; if TLS is set, sent only over TLS
-	Compression Compression // if nsqd does not offer the compression, messages are not compressed, and a log message says so
+	Compression Compression // if nsqd does not offer this compression, messages are not compressed, and a log message says so
 
 	LookupdPollInterval time.Duration // time between two queries of an nsqlookupd, plus or minus a tenth; default 1 s
 	LookupdPollTimeout  time.Duration // maximum duration of a query; default 2 s

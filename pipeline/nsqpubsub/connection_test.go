@@ -38,7 +38,7 @@ func TestRoundTripByConnectionSettings(t *testing.T) {
 	rows := map[string]struct {
 		tune    func(*nsqd.Options)
 		cluster nsqpubsub.Cluster
-		stats   string // text that nsqd's statistics of the connection contain
+		stats   string // text that nsqd's statistics must contain for each connection
 	}{
 		"plain":                {nil, nsqpubsub.Cluster{}, `"tls":false`},
 		"TLS":                  {withTLS, nsqpubsub.Cluster{TLS: &tls.Config{RootCAs: pool}}, `"tls":true`},
@@ -98,8 +98,8 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 }
 
-// mustAuthServer returns the address of an auth server that allows every topic to clients with the secret, and only the topic
-// "other" to clients with the secret "other".
+// mustAuthServer returns the address of an auth server that allows every topic to clients that send the given secret, and only the
+// topic "other" to clients that send the secret "other".
 func mustAuthServer(t *testing.T, secret string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -30,16 +30,19 @@ type ConsumerConfig struct {
 	Batch int
 
 	// Initialize makes the Consumer subscribe to every nsqd of the cluster, which creates the topic and the channel there. Without
-	// Initialize, the Consumer subscribes to the static nsqd and to the nsqd that have the topic according to nsqlookupd.
+	// Initialize, the Consumer subscribes to the nsqd in Cluster.NSQD and to the nsqd that have the topic according to nsqlookupd.
 	Initialize bool
 
 	// RequeueDelay is the time before a failed message is delivered again, default 100 ms. Every 100 ms, nsqd looks for messages to
 	// deliver again, but in a new channel it begins only after up to 5 s.
 	RequeueDelay time.Duration
 
-	HeartbeatInterval time.Duration // default 5 s; a pause of this process for two intervals can lose messages of an ephemeral channel
-	ReadTimeout       time.Duration // time after which a connection on which nothing arrives is lost, default 12 s
-	Logger            watermill.LoggerAdapter
+	// HeartbeatInterval is the time between two heartbeats of nsqd, default 5 s. If this process pauses for two intervals, nsqd closes the
+	// connection, and deletes an ephemeral channel without other consumers together with its messages.
+	HeartbeatInterval time.Duration
+
+	ReadTimeout time.Duration // a connection on which nothing arrives for this time is given up, default 12 s
+	Logger      watermill.LoggerAdapter
 }
 
 func (c *ConsumerConfig) setDefaults() {
@@ -88,12 +91,12 @@ type Handler func(ctx context.Context, d *Delivery) error
 // finished, except those on which it called Retry; if it returns an error, all messages of the batch are delivered again.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// queueSize is the minimum number of messages that can wait for a handler. All messages in flight fit into the queue (by default, for
-// up to 64 nsqd), so that go-nsq responds to nsqd's heartbeats while all handlers are busy.
+// queueSize is the minimum number of messages that can wait for a handler. go-nsq does not respond to nsqd's heartbeats while the queue
+// is full, so the queue has room for all messages in flight: by default, 64 messages from each of 64 nsqd.
 const queueSize = 4096
 
 // Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutine. go-nsq's
-// Consumer instead waits for one nsqd before it tries the next nsqd.
+// Consumer, in contrast, waits for one nsqd before it tries to connect to the next.
 type Consumer struct {
 	cfg       ConsumerConfig
 	conf      *nsq.Config
@@ -101,20 +104,20 @@ type Consumer struct {
 
 	ran      atomic.Bool
 	queue    chan *nsq.Message
-	running  sync.WaitGroup // the goroutines of conns, and the open connections; only these send on queue
+	running  sync.WaitGroup // counts the goroutines of conns and the open connections; only these send messages to the channel "queue"
 	handlers sync.WaitGroup
-	handling int // number of handler goroutines; only the goroutine of discovery uses it
+	handling int // number of handler goroutines; used only by the method found, whose calls are sequential
 
-	settled    chan struct{} // closed when every nsqlookupd has responded or failed
+	settled    chan struct{} // closed when every nsqlookupd has responded or failed at least once
 	settleOnce sync.Once
 
 	mu       sync.Mutex
-	conns    map[string]*consumerConn // by address
+	conns    map[string]*consumerConn // the connections, by the address of the nsqd
 	waiting  int                      // number of known nsqd that wait for their turn: see Waiting
-	lastTurn string                   // the address that was admitted last
+	lastTurn string                   // address of the nsqd that had its turn last: see inTurn
 }
 
-// NewConsumer starts nothing.
+// NewConsumer returns a Consumer that does not connect before Run or RunBatches is called.
 func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -139,10 +142,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// Run consumes until ctx ends. It returns nil when its goroutines and handlers have ended; NSQ then delivers unfinished messages again.
-// If h returns nil, the message is finished. If h returns an error, the message is delivered again after RequeueDelay; other messages
-// are not delayed. An attempt to connect to a hung nsqd can continue after Run has returned, for at most ReadTimeout and one second to
-// dial. Run can be called once; a second call returns an error.
+// Run receives and handles messages until ctx ends. It returns nil when its goroutines and handlers have ended; NSQ then delivers
+// unfinished messages again. If the handler h returns nil, the message is finished. If h returns an error, the message is delivered
+// again after RequeueDelay, and other messages are not delayed. An attempt to connect to a hung nsqd can continue after Run has
+// returned, for at most ReadTimeout and one second to dial. Run can be called once; a second call returns an error.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	return c.RunBatches(ctx, func(ctx context.Context, batch []Delivery) error {
 		for i := range batch {
@@ -154,7 +157,7 @@ func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	})
 }
 
-// RunBatches is like Run, with a handler of batches.
+// RunBatches is like Run, but its handler h handles several messages together.
 func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	if c.ran.Swap(true) {
 		return errors.New("nsqpubsub: Run was called before")
@@ -167,7 +170,8 @@ func (c *Consumer) RunBatches(ctx context.Context, h BatchHandler) error {
 	return nil
 }
 
-// found starts and ends connections and starts handlers according to the addresses that discovery knows.
+// found starts connections to those known nsqd, given by the sorted slice addrs, whose turn it is. It ends attempts to connect to nsqd
+// that are no longer known. It also starts handlers if more are needed, and divides MaxInFlight among the nsqd.
 func (c *Consumer) found(ctx context.Context, h BatchHandler, addrs []string, settled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,12 +206,12 @@ func (c *Consumer) startConn(ctx context.Context, addr string) *consumerConn {
 	return n
 }
 
-// handle handles messages until the queue is closed. After ctx has ended, it requeues the messages instead.
+// handle handles the messages in c.queue until that channel is closed. After ctx has ended, it requeues the messages instead.
 func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
 	messages := make([]*nsq.Message, 0, c.cfg.Batch)
 	for m := range c.queue {
 		messages = c.fill(append(messages[:0], m))
-		batch := make([]Delivery, len(messages)) // a new slice for each batch, because the context of a message can be used after its handling
+		batch := make([]Delivery, len(messages)) // not reused, because a handled Watermill message can still refer to it
 		for i, m := range messages {
 			batch[i] = Delivery{
 				ID:        m.ID,
@@ -234,7 +238,7 @@ func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
 	}
 }
 
-// fill appends messages from the queue, up to the size of a batch.
+// fill appends messages that wait in c.queue, until the batch is full or no message waits.
 func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
 	for len(messages) < c.cfg.Batch {
 		select {
@@ -250,7 +254,7 @@ func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
 	return messages
 }
 
-// awaitConns waits until the Consumer has tried each known nsqd once, or ctx ends.
+// awaitConns waits until the Consumer has tried at least once to connect to each known nsqd, or ctx ends.
 func (c *Consumer) awaitConns(ctx context.Context) {
 	select {
 	case <-c.settled:

@@ -21,7 +21,8 @@ const reconnectDelay = 500 * time.Millisecond
 //	connect --ok--> subscribe --OK--> connected --error, silence--> lost --delay--> connect
 //	   \---------------- error -----------------------------------/
 //
-// Reconnect leads from every state to connect, at once. The old connection closes while the new connection is made.
+// A call of Consumer.Reconnect leads from every state to the state "connect" at once. The old connection closes while the new
+// connection is made.
 type consumerConn struct {
 	c      *Consumer
 	addr   string
@@ -30,21 +31,21 @@ type consumerConn struct {
 	alive context.Context // ends when the context of Run ends, or when the nsqd is no longer known
 	end   context.CancelFunc
 
-	tried    chan struct{} // closed when the first attempt has succeeded or failed
+	tried    chan struct{} // closed when the first attempt to connect has succeeded or failed
 	triedOne sync.Once
 
-	maxInFlight atomic.Int64 // number of messages that nsqd may send before any is finished
+	maxInFlight atomic.Int64 // maximum number of unfinished messages that nsqd may have sent on the connection
 	resized     chan struct{}
 
 	reached     atomic.Bool // whether the Consumer was connected to this nsqd at some time
 	created     time.Time
 	received    atomic.Uint64
-	lastMessage atomic.Int64 // when the last message arrived, in nanoseconds since created; 0 if no message has arrived
+	lastMessage atomic.Int64 // when the last message arrived, in nanoseconds since the time "created"; 0 if no message has arrived
 
 	mu          sync.Mutex
 	cancel      context.CancelFunc // ends the current connection, or the pause before the next connection
 	current     *delegate          // nil while there is no connection
-	connectedAt time.Time          // when current subscribed; zero until then
+	connectedAt time.Time          // when the current connection subscribed; zero until then
 
 	outage outage.Log
 }
@@ -75,7 +76,8 @@ func (n *consumerConn) connectOnce() {
 	if ctx.Err() != nil {
 		return
 	}
-	if n.outage.Failed(time.Now(), err) && (n.reached.Load() || n.c.Waiting() == 0) { // while nsqd wait, thousands that do not exist can fail
+	// If nsqd wait for their turn, thousands of nsqd may not exist. Then only the failures of nsqd that were reached before are logged.
+	if n.outage.Failed(time.Now(), err) && (n.reached.Load() || n.c.Waiting() == 0) {
 		n.log().Error("no connection to nsqd", err, nil)
 	}
 	n.markTried()
@@ -89,7 +91,7 @@ func (n *consumerConn) reconnect() {
 }
 
 // connect connects and subscribes. It returns when the connection is lost or ctx ends. If ctx ends, handlers can still have messages of
-// the connection; retire closes the connection when the handlers have finished.
+// the connection; the method retire then closes the connection when these handlers have finished.
 func (n *consumerConn) connect(ctx context.Context) error {
 	var d *delegate
 	d = newDelegate(n.receive, func(err error) { n.handleResponse(d, err) })
@@ -108,8 +110,8 @@ func (n *consumerConn) connect(ctx context.Context) error {
 	return nil
 }
 
-// subscribe subscribes. It sets RDY, the number of messages that nsqd may send, whenever maxInFlight changes. It returns why the
-// connection is lost, or nil when ctx ends.
+// subscribe subscribes to the topic and channel. Then it sends RDY, the number of messages that nsqd may send, at once and whenever
+// n.maxInFlight changes. It returns the reason when the connection is lost, or nil when ctx ends.
 func (n *consumerConn) subscribe(ctx context.Context, d *delegate, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.Subscribe(n.c.cfg.Topic, n.c.cfg.Channel)); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -135,9 +137,9 @@ const (
 	retireDelay      = time.Second
 )
 
-// retire closes a connection that is no longer needed. First it makes nsqd send no more messages. Then it waits for retireDelay, so
-// that a connection that replaces this connection can subscribe: nsqd deletes an ephemeral channel, with the messages in it, when its
-// last consumer disconnects. It does not wait if n.alive has ended, because no connection replaces this connection then.
+// retire closes a connection that is no longer needed. First it makes nsqd send no more messages. Then it waits for 1 s (retireDelay),
+// so that the connection that replaces this one can subscribe first: nsqd deletes an ephemeral channel, with the messages in it, when
+// its last consumer disconnects. It does not wait if the context n.alive has ended, because no connection replaces this one then.
 func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
 	defer conn.Close()
 	if err := conn.WriteCommand(nsq.Ready(0)); err != nil {
@@ -156,7 +158,7 @@ func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
 
 // startClose makes nsqd stop sending before the connection is closed, because nsqd requeues a message that it sends to a closed
 // connection only after its message timeout of 60 s. nsqd can send one more message right after its response CLOSE_WAIT, so startClose
-// waits for closeLinger after the response.
+// waits for another 25 ms (closeLinger) after the response.
 func startClose(d *delegate, conn *nsq.Conn) error {
 	if err := conn.WriteCommand(nsq.StartClose()); err != nil {
 		return err
@@ -176,7 +178,8 @@ func startClose(d *delegate, conn *nsq.Conn) error {
 }
 
 // handleResponse handles a response of nsqd. A response without an error is the response to SUB, because nsqd responds to the other
-// commands only after an error. nsqd closes the connection after an error, except after an error about a message that has timed out.
+// commands of a consumer only if they fail. nsqd closes the connection after an error, except after an error about a message that has
+// timed out.
 func (n *consumerConn) handleResponse(d *delegate, err error) {
 	if err == nil {
 		if n.subscribed(d) {
@@ -201,7 +204,7 @@ func (n *consumerConn) receive(m *nsq.Message) {
 
 func (n *consumerConn) markTried() { n.triedOne.Do(func() { close(n.tried) }) }
 
-// setMaxInFlight sets how many messages from this nsqd may be in flight.
+// setMaxInFlight sets how many unfinished messages this nsqd may have sent.
 func (n *consumerConn) setMaxInFlight(max int) {
 	if n.maxInFlight.Swap(int64(max)) == int64(max) {
 		return
@@ -212,14 +215,15 @@ func (n *consumerConn) setMaxInFlight(max int) {
 	}
 }
 
-// setCurrent sets the current connection, which has not subscribed yet. d is nil if there is no connection.
+// setCurrent records d as the current connection, which has not subscribed yet. If there is no connection, d is nil.
 func (n *consumerConn) setCurrent(d *delegate) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.current, n.connectedAt = d, time.Time{}
 }
 
-// subscribed records that d has subscribed. It reports false if d is no longer the current connection.
+// subscribed records that the connection d has subscribed, and returns true. If d is no longer the current connection, it does nothing
+// and returns false.
 func (n *consumerConn) subscribed(d *delegate) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -252,7 +256,7 @@ func (n *consumerConn) state() ConsumerNode {
 		Err:         failure,
 	}
 	if after := time.Duration(n.lastMessage.Load()); after > 0 {
-		now := time.Now() // the wall clock may have been set since n.created
+		now := time.Now() // not n.created.Add(after), which is wrong if the wall clock was set since n.created
 		node.LastMessage = now.Add(after - now.Sub(n.created))
 	}
 	return node

@@ -14,7 +14,7 @@ type ConsumerNode struct {
 	Reached     bool      // whether the Consumer was connected to the nsqd at some time
 	ConnectedAt time.Time // when the connection subscribed, with a monotonic reading; zero while not connected
 	LastMessage time.Time // when the last message arrived, with a monotonic reading; zero if none has arrived
-	Received    uint64    // number of messages since the nsqd became known
+	Received    uint64    // number of messages received since the nsqd became known
 	Err         error     // error of the last connection or of the last attempt to connect; nil while connected
 }
 
@@ -30,7 +30,7 @@ func (c *Consumer) Nodes() []ConsumerNode {
 	return nodes
 }
 
-// Reached reports whether the Consumer was connected to the nsqd at some time since it became known.
+// Reached reports whether the Consumer was connected to the nsqd at some time since that nsqd became known.
 func (c *Consumer) Reached(nsqd string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,5 +38,5 @@ func (c *Consumer) Reached(nsqd string) bool {
 	return n != nil && n.reached.Load()
 }
 
-// Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd. It returns nil before Run.
+// Lookups returns the state of each nsqlookupd, in the order of Cluster.Lookupd. It returns nil before Run is called.
 func (c *Consumer) Lookups() []LookupState { return c.discovery.lookups() }

@@ -13,9 +13,9 @@ import (
 // the Producer has a data race when it reconnects, and both hang if nsqd hangs.
 type delegate struct {
 	onMessage  func(*nsq.Message)
-	onResponse func(error) // receives the response to a command: nil for OK
+	onResponse func(error) // called with the response to a command: nil for OK, else an error
 
-	lost      chan error    // capacity 1: the first error of the connection
+	lost      chan error    // receives the first error of the connection; its capacity is 1
 	closeWait chan struct{} // closed when nsqd has agreed to send no more messages
 	closed    chan struct{} // closed when go-nsq has released the connection
 }
@@ -30,7 +30,7 @@ func newDelegate(onMessage func(*nsq.Message), onResponse func(error)) *delegate
 	}
 }
 
-// fail records err as the reason why the connection is lost, unless another error is recorded already.
+// fail sends err to d.lost as the reason why the connection is lost, unless another error waits there already.
 func (d *delegate) fail(err error) {
 	select {
 	case d.lost <- err:

@@ -16,12 +16,13 @@ type Delivery struct {
 	retry bool
 }
 
-// Retry requests that this message of a batch is delivered again, even if the handler returns nil for the batch.
+// Retry makes nsqd deliver this message again, even if the handler returns nil for the batch that contains it.
 func (d *Delivery) Retry() { d.retry = true }
 
-// messageContext is the context of one Watermill message: the context of the subscription, with the deliveries behind the message as a
-// value. The goroutine that waits for the ack of the message ends the context by closing done. A context.WithCancel for each message
-// would be slower, because all these contexts would share one locked map in the context of the subscription.
+// messageContext is the context of one Watermill message: the context of the subscription, and in addition the NSQ messages that the
+// Watermill message represents. The goroutine that waits for the ack of the message ends the context by closing the channel "done". A
+// context.WithCancel for each message would be slower, because all these contexts would share one locked map in the context of the
+// subscription.
 type messageContext struct {
 	context.Context
 	batch []Delivery
@@ -48,9 +49,9 @@ func (c *messageContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// BatchFromContext returns the NSQ messages behind a Watermill message from Subscriber: at least one and at most ConsumerConfig.Batch.
-// ctx is the context of the message or is derived from that context; for other contexts the result is empty. Retry may be called on the
-// result until the message is acked; nothing else in it may be changed.
+// BatchFromContext returns the NSQ messages that a Watermill message from Subscriber represents, between one and ConsumerConfig.Batch.
+// ctx is the context of the message or is derived from that context; for other contexts the result is empty. Retry may be called on
+// elements of the result until the Watermill message is acked; nothing else in the result may be changed.
 func BatchFromContext(ctx context.Context) []Delivery {
 	batch, _ := ctx.Value(deliveryKey{}).([]Delivery)
 	return batch

@@ -17,15 +17,16 @@ type dialer struct {
 	logger watermill.LoggerAdapter
 
 	disallowed error // nsqd's error for which a setting was lowered; nil once the lowered settings are logged
-	warned     bool  // whether missing compression was logged
+	warned     bool  // whether a log message has said that nsqd does not offer the compression
 }
 
 func newDialer(addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *dialer {
 	return &dialer{addr: addr, conf: *conf, logger: logger}
 }
 
-// connect connects. It returns when IDENTIFY and, if configured, TLS and AUTH are done, or when ctx ends. If nsqd does not allow a
-// setting, connect tries again with a lower setting. The caller must close the connection; go-nsq then closes delegate.closed.
+// connect connects to the nsqd. It returns when IDENTIFY and, if configured, TLS and AUTH are done, or when ctx ends. If nsqd does not
+// allow a setting, connect tries again with a lower setting. The caller must close the connection; when go-nsq has done so, del.closed
+// is closed.
 func (d *dialer) connect(ctx context.Context, del *delegate) (*nsq.Conn, error) {
 	for {
 		conn, err := d.connectOnce(ctx, del)
@@ -36,7 +37,7 @@ func (d *dialer) connect(ctx context.Context, del *delegate) (*nsq.Conn, error) 
 }
 
 // connectOnce connects with the current settings. go-nsq cannot cancel an attempt: when ctx ends, the attempt continues in a goroutine
-// that ends within DialTimeout and ReadTimeout.
+// that ends within the sum of DialTimeout and ReadTimeout.
 func (d *dialer) connectOnce(ctx context.Context, del *delegate) (*nsq.Conn, error) {
 	conf := d.conf
 	secure := requireTLS(&conf)
@@ -69,7 +70,7 @@ func (d *dialer) connectOnce(ctx context.Context, del *delegate) (*nsq.Conn, err
 }
 
 // requireTLS removes the secret for AUTH from conf until the TLS handshake has succeeded, because go-nsq continues without TLS if nsqd
-// does not offer it. After conn.Connect has returned, the result points to true if the handshake has succeeded.
+// does not offer TLS. When conn.Connect has returned, the result points to true if the handshake has succeeded, else to false.
 func requireTLS(conf *nsq.Config) *bool {
 	secure := new(bool)
 	if !conf.TlsV1 {
@@ -107,10 +108,11 @@ func identify(conn *nsq.Conn) (r identifyResult) {
 	return r
 }
 
-// authRequired reports whether nsqd requires a secret and none was configured; go-nsq has no type for that error.
+// authRequired reports whether r.err says that nsqd requires a secret and go-nsq has none: none is configured, or requireTLS removed
+// it. go-nsq has no type for that error.
 func (r identifyResult) authRequired() bool { return r.err.Error() == "Auth Required" }
 
-// checkCompression logs once if nsqd does not offer the configured compression. The connection is used without it.
+// checkCompression logs once if nsqd does not offer the configured compression. The connection is used without compression.
 func (d *dialer) checkCompression(agreed *nsq.IdentifyResponse) {
 	if agreed == nil {
 		agreed = &nsq.IdentifyResponse{}

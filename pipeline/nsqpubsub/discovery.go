@@ -22,27 +22,28 @@ import (
 // maxResponse is the maximum size of a response of nsqlookupd: enough for 50 000 nsqd, which take about 300 bytes each.
 const maxResponse = 16 << 20
 
-// discovery finds the nsqd of a cluster: the static nsqd, and the nsqd that an nsqlookupd names.
+// discovery finds the nsqd of a cluster: the nsqd in Cluster.NSQD, and the nsqd that an nsqlookupd names.
 type discovery struct {
 	cluster *Cluster
-	path    string // URL path of the queries
+	path    string // URL path of the queries to nsqlookupd
 	query   string
 	logger  watermill.LoggerAdapter // may be nil
 
 	mu   sync.Mutex
-	last []LookupState // last result of each nsqlookupd, in the order of Cluster.Lookupd; empty before run
+	last []LookupState // last result of each nsqlookupd, in the order of Cluster.Lookupd; empty before the method run is called
 }
 
-// allNodes finds every nsqd.
+// allNodes returns a discovery of all nsqd of the cluster, whatever their topics.
 func allNodes(c *Cluster) *discovery { return &discovery{cluster: c, path: "/nodes"} }
 
-// nodesOf finds the nsqd that have the topic.
+// nodesOf returns a discovery of the nsqd in Cluster.NSQD and of the nsqd that have the topic according to nsqlookupd.
 func nodesOf(c *Cluster, topic string) *discovery {
 	return &discovery{cluster: c, path: "/lookup", query: url.Values{"topic": {topic}}.Encode()}
 }
 
-// run calls found with the addresses of the known nsqd until ctx ends: at once with the static nsqd, and then after each query of an
-// nsqlookupd. The argument settled reports whether every nsqlookupd has responded or failed. The calls of found are sequential.
+// run calls the function found with the addresses of the known nsqd until ctx ends: at once with the nsqd in Cluster.NSQD, and then
+// after each query of an nsqlookupd. The argument settled is true if every nsqlookupd has responded or failed at least once. The calls
+// are sequential.
 func (d *discovery) run(ctx context.Context, found func(addrs []string, settled bool)) {
 	results := make(chan lookupResult)
 	client := d.client()
@@ -69,7 +70,7 @@ func (d *discovery) run(ctx context.Context, found func(addrs []string, settled 
 	}
 }
 
-// once queries each nsqlookupd once and returns the addresses of all nsqd.
+// once returns the addresses of the known nsqd after a single query of each nsqlookupd.
 func (d *discovery) once(ctx context.Context) []string {
 	client := d.client()
 	results := make(chan lookupResult, len(d.cluster.Lookupd))
@@ -172,7 +173,7 @@ func decodeNodes(r io.Reader) ([]string, error) {
 	return addrs, nil
 }
 
-// pause waits for d. It reports false if ctx ends first.
+// pause waits for the duration d and returns true. If ctx ends first, it returns false at once.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -184,7 +185,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// jitter returns d plus or minus up to a tenth.
+// jitter returns the duration d, changed at random by up to a tenth.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
 }

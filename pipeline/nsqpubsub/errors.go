@@ -19,7 +19,7 @@ var (
 	// invalid.
 	ErrUnpublishable = errors.New("nsqpubsub: rejected by nsqd")
 
-	// ErrNoTLS is returned if TLS is configured and nsqd does not offer it. Only IDENTIFY was sent to that nsqd.
+	// ErrNoTLS is returned if TLS is configured and nsqd does not offer TLS. Only the command IDENTIFY was sent to that nsqd.
 	ErrNoTLS = errors.New("nsqpubsub: nsqd does not offer TLS")
 )
 
@@ -42,8 +42,8 @@ func responseError(response string) error {
 	return errors.New(response)
 }
 
-// isUnpublishable reports whether an error response is about the message itself. A temporary error such as E_PUB_FAILED is not.
-// E_BAD_MESSAGE with the text "failed to read" is not: nsqd has then received only a part of the message.
+// isUnpublishable reports whether an error response means that nsqd will never accept the message. It returns false for temporary
+// errors such as E_PUB_FAILED, and for E_BAD_MESSAGE with the text "failed to read": nsqd then received only a part of the message.
 func isUnpublishable(response string) bool {
 	switch code, what, _ := strings.Cut(response, " "); code {
 	case "E_BAD_TOPIC":

@@ -11,14 +11,14 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// fakeNSQD sends a fixed response to IDENTIFY and records what it receives afterwards.
+// fakeNSQD sends a fixed response to the command IDENTIFY and records what it receives afterwards.
 type fakeNSQD struct {
 	addr     string
-	identify []byte // response to IDENTIFY, a frame
-	reject   []byte // response to the first command after IDENTIFY; then the connection is closed; nil: no response
+	identify []byte // the frame that is sent in response to the command IDENTIFY
+	reject   []byte // if set, this is sent in response to the first command after IDENTIFY, and the connection is closed
 
 	mu       sync.Mutex
-	received []string // by connection: the text received after IDENTIFY
+	received []string // for each connection, the text received after the command IDENTIFY
 }
 
 const (
@@ -51,7 +51,7 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 	if _, err := io.CopyN(io.Discard, r, int64(len("  V2"))); err != nil {
 		return
 	}
-	if _, err := r.ReadString('\n'); err != nil { // IDENTIFY
+	if _, err := r.ReadString('\n'); err != nil { // the first line is the command IDENTIFY
 		return
 	}
 	var size uint32
@@ -80,7 +80,7 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 	}
 }
 
-// connections returns the number of connections, and the text that all of them received after IDENTIFY.
+// connections returns the number of connections, and the text that arrived on all of them together after the command IDENTIFY.
 func (f *fakeNSQD) connections() (n int, after string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

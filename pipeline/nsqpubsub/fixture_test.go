@@ -52,16 +52,16 @@ func mustPublish(t testing.TB, p *nsqpubsub.Producer, body string) {
 	}
 }
 
-// running is a consumer under Run with the bodies that it has received.
+// running is a Consumer whose Run was called, with the bodies of the messages that it has received.
 type running struct {
 	*nsqpubsub.Consumer
-	stop func() error // ends Run and waits for it
+	stop func() error // ends Run and waits until it has returned
 
 	mu     sync.Mutex
 	bodies []string
 }
 
-// mustRun runs a consumer of topic t, on channel c by default, until the test ends.
+// mustRun runs a consumer of the topic "t" until the test ends. The default channel is "c".
 func mustRun(t testing.TB, cfg nsqpubsub.ConsumerConfig) *running {
 	t.Helper()
 	cfg.Topic, cfg.Channel = "t", cmp.Or(cfg.Channel, "c")

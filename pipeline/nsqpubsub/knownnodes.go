@@ -13,14 +13,14 @@ type lookupResult struct {
 	err     error
 }
 
-// knownNodes merges the static nsqd with the results of all nsqlookupd. It keeps the last good result of an nsqlookupd that fails, so
-// that an outage of nsqlookupd does not make nsqd unknown.
+// knownNodes merges the nsqd in Cluster.NSQD with the results of all nsqlookupd. While an nsqlookupd fails, its last good result
+// remains valid, so that no nsqd is forgotten because of an outage of nsqlookupd.
 type knownNodes struct {
 	static  []string
 	forget  time.Duration
 	last    [][]string
 	queried []bool
-	named   map[string]time.Time // by address: when an nsqlookupd last named the nsqd
+	named   map[string]time.Time // for each address, the last time at which an nsqlookupd named it or failed after naming it
 }
 
 func newKnownNodes(c *Cluster) *knownNodes {
@@ -41,10 +41,10 @@ func (k *knownNodes) add(r lookupResult) {
 	}
 }
 
-// settled reports whether every nsqlookupd has responded or failed.
+// settled reports whether every nsqlookupd has responded or failed at least once.
 func (k *knownNodes) settled() bool { return !slices.Contains(k.queried, false) }
 
-// at returns the addresses of the nsqd known at now, sorted.
+// at returns the sorted addresses of the nsqd that are known at the time now.
 func (k *knownNodes) at(now time.Time) []string {
 	for _, addrs := range k.last {
 		for _, addr := range addrs {

@@ -9,7 +9,7 @@ import (
 
 func TestKnownNodes(t *testing.T) {
 	type step struct {
-		after   time.Duration // since the start
+		after   time.Duration // time since the start of the test
 		results []lookupResult
 		want    []string
 	}

@@ -12,12 +12,14 @@ const (
 	minHeartbeat = time.Second // the shortest heartbeat interval that nsqd allows
 	maxBuffering = 200 * time.Millisecond
 
-	// idleReadTimeout is longer than two heartbeat intervals of 30 s, which is nsqd's default.
+	// idleReadTimeout is the minimum read timeout if nsqd's default heartbeat interval of 30 s is used. It is longer than two
+	// intervals.
 	idleReadTimeout = 65 * time.Second
 )
 
-// lower lowers the setting that nsqd does not allow, according to err. It reports false if err is another error or the setting
-// cannot be lowered further. A setting of 0 means nsqd's default, which every nsqd allows.
+// lower finds out from nsqd's error err which setting nsqd does not allow, lowers that setting, and returns true. It returns false if
+// err is not about a setting, or if the setting cannot be lowered further. A setting of 0 means nsqd's default, which every nsqd
+// allows.
 func (d *dialer) lower(err error) bool {
 	text := err.Error()
 	if !strings.Contains(text, "E_BAD_BODY") {
@@ -37,7 +39,7 @@ func (d *dialer) lower(err error) bool {
 	return lowered
 }
 
-// logLowered logs the settings of a connection if they were lowered.
+// logLowered logs the settings of a connection if they were lowered after the last call.
 func (d *dialer) logLowered() {
 	if d.disallowed == nil {
 		return
@@ -56,9 +58,9 @@ func nsqdDefaultIfZero(d time.Duration) string {
 	return d.String()
 }
 
-// lowerHeartbeat lowers the interval. At 5 s and below it lowers in steps of a second, so that the result is within a second of nsqd's
-// maximum. The interval should be as long as possible: nsqd closes a connection after two intervals without a response, so with a
-// longer interval this process can pause for longer without losing messages of an ephemeral channel.
+// lowerHeartbeat lowers the heartbeat interval. At 5 s and below it lowers in steps of a second, so that the result is within a second
+// of nsqd's maximum. The interval should be as long as possible: nsqd closes a connection after two intervals without a response, so
+// with a longer interval this process can pause for longer without losing messages of an ephemeral channel.
 func lowerHeartbeat(conf *nsq.Config) bool {
 	switch h := conf.HeartbeatInterval; {
 	case h <= 0:
@@ -73,8 +75,8 @@ func lowerHeartbeat(conf *nsq.Config) bool {
 	return true
 }
 
-// lowerBufferTimeout doubles the time for which nsqd may buffer messages, up to 200 ms. After that it sets 0, which means nsqd's
-// default of 250 ms.
+// lowerBufferTimeout doubles the time for which nsqd may buffer messages, because nsqd can require a minimum. Instead of a time above
+// 200 ms it sets 0, which means nsqd's default of 250 ms.
 func lowerBufferTimeout(conf *nsq.Config) bool {
 	switch t := conf.OutputBufferTimeout; {
 	case t <= 0:

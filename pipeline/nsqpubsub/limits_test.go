@@ -17,7 +17,7 @@ func TestConnectWithinLimitsOfNSQD(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tune  func(*nsqd.Options)
 		quiet bool   // whether the default settings are within nsqd's limits, so that nothing is logged
-		want  string // text in the log message
+		want  string // text that the log message must contain
 	}{
 		"none":                              {tune: func(*nsqd.Options) {}, quiet: true},
 		"--min-output-buffer-timeout=100ms": {tune: func(o *nsqd.Options) { o.MinOutputBufferTimeout = 100 * time.Millisecond }, want: "output buffer timeout"},

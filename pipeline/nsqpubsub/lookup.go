@@ -14,8 +14,8 @@ import (
 // LookupState is the result of the last query of one nsqlookupd.
 type LookupState struct {
 	Address string // as in Cluster.Lookupd
-	Named   int    // number of nsqd in the response
-	Err     error  // nil if the nsqlookupd responded
+	Named   int    // number of nsqd that the response names
+	Err     error  // nil if the query succeeded
 }
 
 var errNotQueried = errors.New("no response yet")
@@ -32,7 +32,7 @@ func (d *discovery) lookups() []LookupState {
 	return slices.Clone(d.last)
 }
 
-// withLookups wraps err with the state of each nsqlookupd.
+// withLookups returns err with the state of each nsqlookupd added to its text.
 func withLookups(err error, lookups []LookupState) error {
 	if len(lookups) == 0 {
 		return err

@@ -14,7 +14,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// The test binary has two more modes: it runs an nsqd that can be restarted, or requests such a restart.
+// With one of these words as its first argument, the test binary runs no tests. Instead it runs an nsqd, or requests the restart of
+// such an nsqd.
 const (
 	nsqdVerb    = "nsqd"
 	restartVerb = "restart"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		os.Exit(requestRestart(os.Args[2]))
 	}
 	goleak.VerifyTestMain(m, append(fixture.LeakOptions(),
-		// Watermill's suite receives from a channel that it never closes.
+		// A goroutine of Watermill's suite never ends, because it receives from a channel that the suite never closes.
 		goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))...)
 }
 

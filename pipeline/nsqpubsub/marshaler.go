@@ -13,8 +13,9 @@ type Unmarshaler interface {
 	Unmarshal(topic string, d *Delivery) (*message.Message, error)
 }
 
-// Plain uses the payload as the body, so that NSQ clients of any kind can read it. The UUID and metadata of a published message are
-// lost; the UUID of a received message is NSQ's message ID. A message without payload cannot be published.
+// Plain uses the payload of a Watermill message as the body of an NSQ message, so that NSQ clients of any kind can read it. The UUID
+// and metadata of a published message are lost; the UUID of a received message is NSQ's message ID. A message without payload cannot be
+// published.
 type Plain struct{}
 
 // Marshal returns the payload.

@@ -12,7 +12,7 @@ import (
 //
 //	nsqd that have accepted a message at some time, together with one nsqd that has never accepted a message
 //	the other nsqd that have never accepted a message
-//	nsqd in the penalty box
+//	nsqd in the penalty box: Publish failed there less than PenaltyTime ago
 //
 // The order within each group is random, or always the same if Ordered is set. Most nsqd that have never accepted a message come late,
 // because nsqlookupd can name many nsqd that do not exist, and an attempt to publish to each of them can take PublishTimeout.
@@ -47,5 +47,6 @@ func (p *Producer) arrange(nodes []*producerConn) {
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 }
 
-// rank defines the order of nsqd if Ordered is set. It differs for each Producer, so that Producers prefer different nsqd.
+// rank returns the number by which nsqd are sorted if Ordered is set. The order differs between Producers, so that not all of them
+// prefer the same nsqd.
 func (p *Producer) rank(addr string) uint64 { return maphash.String(p.seed, addr) }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// The interval is the shortest that nsqd allows. Three missed heartbeats end the connection to a hung nsqd.
+	// The heartbeat interval is the shortest that nsqd allows. The read timeout ends a connection to a hung nsqd after three intervals.
 	producerHeartbeat   = time.Second
 	producerReadTimeout = 3 * time.Second
 )
@@ -24,7 +24,7 @@ const (
 type ProducerConfig struct {
 	Cluster
 	PublishTimeout time.Duration // how long Publish waits for one nsqd before it tries the next nsqd; default 1 s
-	PenaltyTime    time.Duration // how long an nsqd that failed stays in the penalty box, default 5 s
+	PenaltyTime    time.Duration // how long an nsqd that failed is tried last (is in the penalty box), default 5 s
 	MaxMessageSize int           // maximum size of a body in bytes, at most nsqd's --max-msg-size; default 1 MiB, which is also nsqd's default
 
 	// Ordered makes the Producer publish through one nsqd, which it chooses at random, and through another nsqd only while the chosen
@@ -65,11 +65,11 @@ type Producer struct {
 
 	alive context.Context // ends when Close is called
 	end   context.CancelFunc
-	tasks sync.WaitGroup // discovery, and a goroutine for each nsqd
-	seed  maphash.Seed   // for the order of nsqd if Ordered is set
+	tasks sync.WaitGroup // counts the goroutines: one of discovery, and one for each nsqd to which a message was published
+	seed  maphash.Seed   // determines the order of the nsqd if Ordered is set
 
 	start   sync.Once
-	usable  chan struct{} // closed when an nsqd is known, or every nsqlookupd has responded or failed
+	usable  chan struct{} // closed when an nsqd is known, or every nsqlookupd has responded or failed at least once
 	opened  sync.Once
 	closing sync.Once
 
@@ -77,7 +77,7 @@ type Producer struct {
 
 	mu         sync.Mutex
 	closed     bool
-	publishing sync.WaitGroup // running calls of Publish and PublishTo; added under mu, and only while closed is false
+	publishing sync.WaitGroup // counts running calls of Publish and PublishTo; none is added once the field "closed" is true
 	nodes      map[string]*producerConn
 }
 
@@ -104,13 +104,13 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	return p, nil
 }
 
-// Publish returns nil once an nsqd has accepted the message. It tries each nsqd once, for at most PublishTimeout, until ctx ends. The
-// order is random unless Ordered is set; nsqd in the penalty box are last. NSQ can deliver the message more than once. If no nsqd is
-// known, Publish waits until every nsqlookupd has responded or failed.
+// Publish returns nil once an nsqd has accepted the message. It tries one nsqd after the other until ctx ends, each once and for at
+// most PublishTimeout. The order is random unless Ordered is set; nsqd in the penalty box are last. NSQ can deliver the message more
+// than once. If no nsqd is known, Publish waits until an nsqd is known or every nsqlookupd has responded or failed.
 //
 // Publish returns ErrEmpty for an empty body, ErrTooLarge for a body that is too large, and ErrTopic for an invalid topic. It sends
 // nothing then, because nsqd would close the connection. It returns ErrUnpublishable for a message that nsqd rejects. Unpublishable is
-// true for these four errors. The caller must not change body afterwards, even if Publish returns an error.
+// true for these four errors. The caller must not change body after the call, even if Publish returns an error.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -119,9 +119,9 @@ func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error
 	return p.publish(ctx, topic, body)
 }
 
-// PublishTo publishes to one nsqd, given by its address as Nodes lists it. It works for an nsqd that is in the penalty box and
-// does not change that. It waits for the response for at most PublishTimeout. It returns ErrNoNSQD if the nsqd is not known; an
-// nsqd that only nsqlookupd names becomes known when nsqlookupd has responded.
+// PublishTo publishes to one nsqd, given by its address as Nodes lists it. It also publishes to an nsqd in the penalty box, and neither
+// puts an nsqd into the penalty box nor takes it out. It waits for the response for at most PublishTimeout. It returns ErrNoNSQD if the
+// nsqd is not known; an nsqd that only nsqlookupd names becomes known when nsqlookupd has responded.
 func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byte) error {
 	if err := p.begin(ctx, topic, body); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byt
 	return nil
 }
 
-// begin checks the message and waits for p.usable. If it returns nil, the caller must call publishing.Done.
+// begin checks the message and waits for p.usable. If it returns nil, the caller must call p.publishing.Done after publishing.
 func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err error) {
 	if err := p.check(topic, body); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 		if ctx.Err() != nil || p.alive.Err() != nil {
 			break
 		}
-		if !Unpublishable(err) { // if the error is unpublishable, the message is the cause and not the nsqd
+		if !Unpublishable(err) { // nsqd is not to blame for a message that cannot be published
 			n.failed(err, time.Now(), p.cfg.PenaltyTime)
 		}
 	}
@@ -213,7 +213,7 @@ func (p *Producer) startDiscovery() {
 	p.tasks.Go(func() { p.discovery.run(p.alive, p.found) })
 }
 
-// found adds and removes nodes according to the addresses that discovery knows.
+// found adds the known nsqd, given by the sorted slice addrs, to p.nodes. It removes nsqd that are neither known nor connected.
 func (p *Producer) found(addrs []string, settled bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,8 +236,9 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 }
 
-// Close waits until each running Publish has finished its current attempt, and closes the connections. It returns within PublishTimeout
-// and a second; goroutines that wait for a hung nsqd can continue for up to four more seconds. Further calls do nothing.
+// Close waits for running calls of Publish and PublishTo, but at most for PublishTimeout, and then closes the connections. It returns
+// within PublishTimeout plus a second; goroutines that wait for a hung nsqd can continue for up to four more seconds. Further calls do
+// nothing.
 func (p *Producer) Close() error {
 	p.closing.Do(func() {
 		p.mu.Lock()
@@ -252,7 +253,7 @@ func (p *Producer) Close() error {
 	return nil
 }
 
-// waitFor waits for wg, but at most for limit.
+// waitFor waits for the WaitGroup, but no longer than the duration limit.
 func waitFor(wg *sync.WaitGroup, limit time.Duration) {
 	done := make(chan struct{})
 	go func() {

@@ -15,7 +15,7 @@ import (
 )
 
 // producerConn publishes to one nsqd. One goroutine owns the connection, because connecting and writing block for seconds if nsqd
-// hangs; publish waits for the goroutine no longer than its argument limit.
+// hangs; the method publish waits for the goroutine only for a limited time.
 type producerConn struct {
 	addr     string
 	dialer   *dialer
@@ -25,11 +25,11 @@ type producerConn struct {
 	alive context.Context // ends when the Producer is closed, or when the nsqd is no longer known
 	drop  context.CancelFunc
 
-	started   sync.Once // starts run when the first message is published to this nsqd
+	started   sync.Once // starts the goroutine when the first message is published to this nsqd
 	connected atomic.Bool
 	proven    atomic.Bool // whether this nsqd has accepted a message at some time
 	outage    outage.Log
-	closing   sync.WaitGroup // connections that close; go-nsq takes 100 ms to close a connection
+	closing   sync.WaitGroup // counts connections that are being closed, which takes go-nsq 100 ms
 
 	mu             sync.Mutex
 	penalizedUntil time.Time
@@ -38,8 +38,8 @@ type producerConn struct {
 type publication struct {
 	topic string
 	body  []byte
-	done  chan error // receives the result; capacity 1, because publish may have returned already
-	again bool       // sent before, on a connection that was lost for an unknown reason: see sendQueue
+	done  chan error // receives the result; capacity 1, so that sending the result does not block if publish has returned already
+	again bool       // whether it was sent before, on a connection that was lost for an unknown reason: see sendQueue
 }
 
 func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *producerConn {
@@ -48,7 +48,7 @@ func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger 
 	return n
 }
 
-// run handles requests until n.alive ends. It connects when there is a message to publish.
+// run publishes the messages that arrive on n.requests until the context n.alive ends. It connects when there is a message to publish.
 func (n *producerConn) run() {
 	defer n.closing.Wait()
 	var unsent []publication
@@ -66,8 +66,9 @@ func (n *producerConn) run() {
 	}
 }
 
-// serve connects. It publishes the messages in first and then the messages in n.requests, until the connection is lost. It returns the
-// messages to publish on the next connection.
+// serve connects and publishes messages until the connection is lost: those of the slice first, then those that arrive on n.requests.
+// It returns the messages to publish on the next connection. If it cannot connect, every message of the slice first fails with the
+// error.
 func (n *producerConn) serve(first []publication) (unsent []publication) {
 	responses := make(chan error, 64)
 	done := make(chan struct{})
@@ -93,7 +94,8 @@ func (n *producerConn) serve(first []publication) (unsent []publication) {
 	return q.unsent(err)
 }
 
-// publishAll publishes the messages in q and in n.requests until the connection is lost. It returns the reason of the loss.
+// publishAll publishes the messages in the queue q and those that arrive on n.requests, until the connection is lost or n.alive ends.
+// It returns the reason of the loss, or ErrClosed.
 func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) error {
 	for {
 		if err := q.send(); err != nil {
@@ -170,7 +172,7 @@ func (n *producerConn) penalized(now time.Time) bool {
 // ProducerNode is the state of one nsqd to which a Producer publishes.
 type ProducerNode struct {
 	Address   string
-	Penalized bool  // in the penalty box
+	Penalized bool  // whether the nsqd is in the penalty box, because a Publish failed there recently
 	Err       error // error of the last Publish that failed at this nsqd; nil if none has failed, or if a later Publish succeeded
 }
 

@@ -61,7 +61,7 @@ func TestReconnectLosesNoMessagesOfEphemeralChannel(t *testing.T) {
 	p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
 	fixture.Eventually(t, 2*time.Second, "connected", func() bool { return c.connected(through.Addr) })
 	c.Reconnect(through.Addr)
-	for i := range messages { // some messages before the new connection is ready, and some after that
+	for i := range messages { // some messages are published before the new connection is ready, and some after that
 		mustPublish(t, p, fmt.Sprint(i))
 		<-time.After(5 * time.Millisecond)
 	}
@@ -75,7 +75,7 @@ func TestReconnectLosesNoMessagesOfEphemeralChannel(t *testing.T) {
 			t.Errorf("message %d did not arrive", i)
 		}
 	}
-	// The old connection is closed.
+	// The old connection must be closed too, so that only the new connection remains.
 	fixture.Eventually(t, 5*time.Second, "nsqd has one client", func() bool {
 		return strings.Contains(mustGet(t, n.HTTPAddr(), "/stats?format=json&topic=t"), `"client_count":1`)
 	})

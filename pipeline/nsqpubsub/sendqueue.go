@@ -7,7 +7,7 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
-// sendQueue has the messages that are published on one connection. nsqd responds in the order of publishing, and closes the
+// sendQueue holds the messages that are published on one connection. nsqd responds in the order of publishing, and closes the
 // connection after an error.
 //
 // If nsqd rejects one of several messages, the connection can be reset before the error response arrives, so it is not known which
@@ -15,11 +15,12 @@ import (
 // published once more, alone.
 type sendQueue struct {
 	conn    *nsq.Conn
-	waiting []publication // not sent yet
-	sent    []publication // sent, without a response yet
+	waiting []publication // messages that are not sent yet
+	sent    []publication // messages that are sent and have no response yet
 }
 
-// send sends the waiting messages in order. It stops at a message that must wait for the response to another message.
+// send sends the waiting messages in order. A message that is sent again is sent alone: send stops before it, and after it, until there
+// is a response to what was sent before.
 func (q *sendQueue) send() error {
 	for len(q.waiting) > 0 {
 		p := q.waiting[0]
@@ -35,7 +36,8 @@ func (q *sendQueue) send() error {
 	return nil
 }
 
-// complete passes nsqd's response, nil or an error, to the oldest message that was sent. It returns the response.
+// complete passes nsqd's response, nil or an error, to the publisher of the oldest message that has no response yet. It returns the
+// response.
 func (q *sendQueue) complete(response error) error {
 	if len(q.sent) == 0 {
 		return fmt.Errorf("unexpected response: %w", response)
@@ -45,8 +47,8 @@ func (q *sendQueue) complete(response error) error {
 	return response
 }
 
-// reason returns why the connection was lost: the error response of nsqd if there is one, else err. If nsqd has responded with an
-// error, it has closed the connection, and err is only the consequence.
+// reason returns why the connection was lost: the error response of nsqd if there is one, else err. nsqd closes the connection after an
+// error response, so err is then only the consequence.
 func (q *sendQueue) reason(responses <-chan error, err error) error {
 	for {
 		select {
@@ -68,7 +70,7 @@ func (q *sendQueue) unsent(err error) []publication {
 	case errors.Is(err, ErrClosed):
 		completeAll(left, err)
 		return nil
-	case errors.Is(err, ErrUnpublishable): // nsqd has not read the messages after the rejected message
+	case errors.Is(err, ErrUnpublishable): // nsqd has not read the messages after the rejected one, so they can be sent again
 		return left
 	case len(q.sent) == 1:
 		q.sent[0].done <- err

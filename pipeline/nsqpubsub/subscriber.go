@@ -36,7 +36,7 @@ type Subscriber struct {
 	cfg     SubscriberConfig
 	closing context.Context
 	close   context.CancelFunc
-	running sync.WaitGroup // goroutines of the subscriptions; added under mu, and only before Close
+	running sync.WaitGroup // counts the goroutines of the subscriptions; none is added after Close was called
 
 	mu            sync.Mutex
 	subscriptions map[*subscription]struct{}
@@ -47,7 +47,7 @@ var (
 	_ message.SubscribeInitializer = (*Subscriber)(nil)
 )
 
-// NewSubscriber starts nothing.
+// NewSubscriber returns a Subscriber that does not connect before Subscribe or SubscribeInitialize is called.
 func NewSubscriber(cfg SubscriberConfig) (*Subscriber, error) {
 	cfg.setDefaults()
 	if cfg.Topic != "" {
@@ -144,7 +144,8 @@ func (s *Subscriber) SubscribeInitialize(topic string) error {
 	return errors.Join(errs...)
 }
 
-// initialize subscribes and disconnects. This creates topic and channel, and does not need nsqd's HTTP address.
+// initialize subscribes at one nsqd and disconnects, which creates topic and channel there. Unlike a request to create them, it does
+// not need nsqd's HTTP address.
 func (s *Subscriber) initialize(ctx context.Context, addr, topic string) error {
 	err := subscribeOnce(ctx, addr, topic, &s.cfg.ConsumerConfig)
 	if err != nil {
@@ -184,7 +185,7 @@ func subscribeOnce(ctx context.Context, addr, topic string, cfg *ConsumerConfig)
 	}
 }
 
-// Nodes returns the nsqd of each running subscription, sorted by topic and address.
+// Nodes returns the state of each connection of the running subscriptions, sorted by topic and address of the nsqd.
 func (s *Subscriber) Nodes() []ConsumerNode {
 	var nodes []ConsumerNode
 	s.mu.Lock()
@@ -198,7 +199,7 @@ func (s *Subscriber) Nodes() []ConsumerNode {
 	return nodes
 }
 
-// Reached reports whether a running subscription was connected to the nsqd at some time since it became known.
+// Reached reports whether a running subscription was connected to the nsqd at some time since that nsqd became known.
 func (s *Subscriber) Reached(nsqd string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +240,7 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// subscription passes the messages of one Consumer to its channel.
+// subscription passes the messages of one Consumer to the channel that Subscribe has returned.
 type subscription struct {
 	topic       string
 	consumer    *Consumer
@@ -257,12 +258,13 @@ func (s *subscription) run(ctx context.Context) {
 
 var errNacked = errors.New("nsqpubsub: nacked")
 
-// deliver sends one Watermill message for the batch to the channel. It returns when the message is acked or nacked, or when ctx ends.
+// deliver sends one Watermill message for the batch to the channel s.out. It returns when the message is acked or nacked, or when ctx
+// ends.
 func (s *subscription) deliver(ctx context.Context, batch []Delivery) error {
 	msg, err := s.unmarshaler.Unmarshal(s.topic, &batch[0])
 	if err != nil {
 		s.logger.Error("message dropped", err, watermill.LogFields{"topic": s.topic, "nsqd": batch[0].NSQD})
-		return nil // after another delivery, the Unmarshaler would fail again
+		return nil // no error, so that the message is not delivered again: the Unmarshaler would fail again
 	}
 	mc := &messageContext{Context: ctx, batch: batch, done: make(chan struct{})}
 	defer close(mc.done)

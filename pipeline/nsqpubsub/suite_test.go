@@ -16,7 +16,7 @@ import (
 func TestSuiteOnNSQD(t *testing.T) {
 	t.Parallel()
 	n := fixture.NSQD(t, embednsq.NSQDConfig{})
-	// Without SubscribeInitialize, Subscribe must create topic and channel.
+	// The suite does not see SubscribeInitialize, so Subscribe must create topic and channel.
 	hide := func(s *nsqpubsub.Subscriber) message.Subscriber { return struct{ message.Subscriber }{s} }
 	runSuite(t, tests.Features{}, pubSubs{nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, 10, hide})
 }

@@ -62,7 +62,7 @@ func TestNothingIsSentWithoutTLS(t *testing.T) {
 	}
 }
 
-// The secret is sent only over TLS: if the handshake fails, for whatever reason, the secret is not sent.
+// If the TLS handshake fails, for whatever reason, neither the auth secret nor a message is sent.
 func TestNothingIsSentAfterFailedHandshake(t *testing.T) {
 	_, _, pool := mustCertificate(t)
 	f := mustFakeNSQD(t, append(frame(responseFrame, `{"max_rdy_count":2500,"tls_v1":true,"auth_required":true}`), "no handshake at all"...))
@@ -117,7 +117,7 @@ func TestNSQDWithoutCompression(t *testing.T) {
 	}
 }
 
-// lines is a logger that records each message with its error.
+// lines is a logger that records the messages of the levels Error and Info, each with its error if it has one.
 type lines struct {
 	mu  sync.Mutex
 	got []string
@@ -140,7 +140,7 @@ func (l *lines) all() []string {
 	return append([]string(nil), l.got...)
 }
 
-// count returns the number of lines that contain text.
+// count returns the number of recorded messages that contain the text.
 func (l *lines) count(text string) (n int) {
 	for _, line := range l.all() {
 		if strings.Contains(line, text) {
