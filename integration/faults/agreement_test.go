@@ -15,8 +15,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// Two API servers publish events about the same deaths. The event ids of both are equal, so a subscriber handles each death once. Only the
-// observer in the events differs.
+// Two API servers publish events about the same deaths. Both give the event about a death the same id, so a subscriber handles each death
+// once. Their events differ only in the observer.
 func TestAPIServersEmitEqualEventIDs(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSite(t, 2)

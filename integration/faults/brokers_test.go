@@ -34,7 +34,8 @@ func newBrokerSite(t *testing.T) *brokerSite {
 	return b
 }
 
-// Heartbeats arrive in time through two nsqd while the third fails. The subtests run one after the other at one site.
+// While one of three nsqd fails, heartbeats arrive in time through the other two nsqd. The subtests share one site, so they run one after
+// the other.
 func TestOneOfThreeNSQDFails(t *testing.T) {
 	t.Parallel()
 	b := newBrokerSite(t)
@@ -71,7 +72,7 @@ func TestOneOfThreeNSQDFails(t *testing.T) {
 	}
 }
 
-// awaitConnected waits until the API server is connected to n, and returns how long that took.
+// awaitConnected waits until the API server is connected to the given nsqd, and returns how long that took.
 func (b *brokerSite) awaitConnected(t *testing.T, n *harness.Daemon) time.Duration {
 	t.Helper()
 	return b.api.Await(t, 30*time.Second, "connected to "+n.TCP, func() bool {
@@ -126,8 +127,8 @@ func TestRollingRestartOfNSQD(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "rolling restart of nsqd")
 }
 
-// While no nsqd works, the API server expires each server that dies, because its port refuses connections, and no other server. When the
-// nsqd work again, the API server publishes the events in order.
+// While all nsqd are down, the API server expires the servers that die, because their ports refuse connections. It expires no other server.
+// When the nsqd work again, the API server publishes the events in order.
 func TestServersDieWhileAllNSQDAreDown(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]struct {
@@ -149,7 +150,7 @@ func TestServersDieWhileAllNSQDAreDown(t *testing.T) {
 			for _, n := range b.NSQD {
 				fault.begin(t, n)
 			}
-			fixture.Sleep(4 * time.Second) // until the mode is blind
+			fixture.Sleep(4 * time.Second) // wait until the API server is blind, because it receives no message
 			var died time.Time
 			for i, server := range servers {
 				died = s.Events.MarkDead(ids[i])

@@ -22,7 +22,7 @@ func TestKilledServerExpires(t *testing.T) {
 	s := harness.NewSite(t, 2)
 	a := s.StartAPI("api-1")
 	ids, servers := s.StartDataServers("victim", kills)
-	s.StartFleet("other", 100) // so that only a few of many servers die
+	s.StartFleet("other", 100) // these servers live, so that only a few of many servers die
 	s.AwaitNormal(a)
 	for i, server := range servers {
 		s.Events.MarkDead(ids[i])
@@ -34,7 +34,8 @@ func TestKilledServerExpires(t *testing.T) {
 	s.NoFalseExpiries("SIGKILL of others", a)
 }
 
-// The kernel accepts connections for a paused process, but the process does not respond. An address in a black hole accepts no connection.
+// A server expires that accepts connections and never responds, because its process is paused. A server also expires that accepts no
+// connection, because its host is down.
 func TestHungServerExpires(t *testing.T) {
 	t.Parallel()
 	const (
@@ -58,14 +59,14 @@ func TestHungServerExpires(t *testing.T) {
 		} else {
 			servers[i].Kill()
 		}
-		fixture.Sleep(650 * time.Millisecond) // 8 servers x 650 ms is one heartbeat interval, so the deaths spread over the interval
+		fixture.Sleep(650 * time.Millisecond) // 8 servers x 650 ms is about one heartbeat interval, so the deaths spread over the interval
 	}
 	harness.PercentileAtMost(t, "expired after SIGSTOP", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, stopped), 99, limit)
 	harness.PercentileAtMost(t, "expired in a black hole", s.Events.DelaysOf(t, 15*time.Second, events.TypeExpired, lost), 99, limit)
 	s.NoFalseExpiries("hung servers", a)
 }
 
-func TestServerLeaves(t *testing.T) { // not parallel: the limit of 300 ms is tight
+func TestServerLeaves(t *testing.T) { // not parallel, because other tests could delay an event beyond the tight limit of 300 ms
 	const limit = 300 * time.Millisecond
 	s := harness.NewSite(t, 2)
 	a := s.StartAPI("api-1")

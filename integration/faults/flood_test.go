@@ -15,7 +15,7 @@ import (
 // heartbeats of other servers must not be late. The test is not parallel, because it keeps both cores of a small machine busy.
 func TestHeartbeatFlood(t *testing.T) {
 	const (
-		most     = 40 // --registry.maxservers
+		most     = 40 // value of the flag --registry.maxservers, the most servers that the registry holds
 		others   = 20
 		rate     = 10_000 // heartbeats a second from one server
 		invented = 20_000
@@ -33,7 +33,7 @@ func TestHeartbeatFlood(t *testing.T) {
 		measured.publish(t, nsqd)
 		return a.Lists(s.Servers...)
 	})
-	fixture.Sleep(3 * time.Second) // the servers of a fleet publish more heartbeats in their first seconds than later
+	fixture.Sleep(3 * time.Second) // wait, because the servers of a fleet publish more heartbeats in their first seconds than later
 
 	worst, sent, made, begun := 0.0, 0, 0, time.Now()
 	ticks := time.NewTicker(step)
@@ -65,8 +65,8 @@ func TestHeartbeatFlood(t *testing.T) {
 	}
 	t.Logf("%d heartbeats a second, %d invented servers; greatest lag_ms in the status %v", int(float64(sent)/time.Since(begun).Seconds()), made, worst)
 	fixture.Sleep(time.Second)
-	// A busy machine may delay 5 % of the events, so their limit is for the 95th percentile. The limit of lag_ms in the status has no
-	// exception.
+	// The limit holds for 95 % of the events, because a busy machine may delay the others. The greatest lag_ms in the status must not
+	// exceed the limit either.
 	harness.PercentileAtMost(t, "flood: delay from a heartbeat of another server to its event", measured.delays(s.Events), 95, limit)
 	harness.AtMost(t, "flood: greatest lag_ms in the status", worst, float64(limit.Milliseconds()))
 	if !a.Lists(s.Servers...) {
@@ -86,7 +86,7 @@ func TestHeartbeatFlood(t *testing.T) {
 type measuredServer struct {
 	addr        string
 	incarnation int64
-	sent        []time.Time // time of each heartbeat, by seq-1
+	sent        []time.Time // when each heartbeat was sent; the heartbeat with seq n is at index n-1
 }
 
 func (m *measuredServer) id() string { return "measured" }
@@ -117,7 +117,7 @@ func TestStaleHeartbeatsDoNotRegister(t *testing.T) {
 	dead := []struct {
 		id    string
 		seq   int           // seq of the heartbeat that NSQ delivers late; the heartbeat that registers the server has seq 5
-		waits time.Duration // delay of the late heartbeat; the server expires before
+		waits time.Duration // how late NSQ delivers the late heartbeat; the server has expired by then
 	}{
 		{"earlier-heartbeat", 4, 9500 * time.Millisecond},
 		{"later-heartbeat", 6, 9500 * time.Millisecond},

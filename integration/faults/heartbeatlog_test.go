@@ -17,7 +17,7 @@ import (
 // once, only its first arrival counts.
 type heartbeatLog struct {
 	mu       sync.Mutex
-	arrivals map[string]arrival // by server, incarnation and seq
+	arrivals map[string]arrival // first arrival of each heartbeat; the key is made of the server, the incarnation and seq
 }
 
 type arrival struct {
@@ -39,7 +39,7 @@ func startHeartbeatLog(tb testing.TB, nsqd ...string) *heartbeatLog {
 func (l *heartbeatLog) record(_ context.Context, d *nsqpubsub.Delivery) error {
 	h, err := events.DecodeHeartbeat(d.Body)
 	if err != nil || h.Type != events.KindHeartbeat {
-		return nil // a canary or a leave
+		return nil // the message is a canary or a leave, not a heartbeat
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *heartbeatLog) record(_ context.Context, d *nsqpubsub.Delivery) error {
 	return nil
 }
 
-// delays returns the delays of the heartbeats sent after from and before to.
+// delays returns the delays of the heartbeats that were sent in a period.
 func (l *heartbeatLog) delays(from, to time.Time) []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 func TestServerEnds(t *testing.T) {
 	const (
 		tick  = 250 * time.Millisecond
-		again = 250 * time.Millisecond // delay of the second attempt after a refused connection
+		again = 250 * time.Millisecond // how long the prober waits after a refused connection, before it tries again
 	)
 	c := harness.NewCluster(t)
 	c.StartNSQD()
@@ -64,7 +64,7 @@ func TestServerEnds(t *testing.T) {
 	} {
 		after := e.at.Sub(expired.LastSeen)
 		t.Logf("%s %v after the last heartbeat", e.name, after)
-		// The 2 ms allow for times that are rounded down to the millisecond.
+		// Allow 2 ms, because the times in events are rounded down to the millisecond.
 		if after < e.least-2*time.Millisecond || after > e.most {
 			t.Errorf("%s %v after the last heartbeat, want %v to %v", e.name, after, e.least, e.most)
 		}

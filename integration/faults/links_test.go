@@ -34,8 +34,8 @@ const (
 	receivingLimit = 15 * time.Second
 )
 
-// A firewall that loses its state, or a host that is lost, leaves a connection that stays open and delivers nothing. The subtests run one
-// after the other at one site.
+// A firewall that loses its state, or a host that is lost, leaves a connection that stays open and delivers nothing. The subtests share one
+// site, so they run one after the other.
 func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	t.Parallel()
 	b, links := newLinkedSite(t)
@@ -71,8 +71,8 @@ func TestHalfOpenConnectionToNSQD(t *testing.T) {
 	})
 }
 
-// awaitReception waits until the API server reports the given reception, such as silent, of the nsqd behind w. It fails the test if that
-// takes longer than limit.
+// awaitReception waits until the API server reports the given reception, such as "silent", for the nsqd behind a link. It fails the test if
+// that takes longer than limit.
 func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, reception string, limit time.Duration) {
 	t.Helper()
 	begun := time.Now()
@@ -86,7 +86,7 @@ func (b *brokerSite) awaitReception(t *testing.T, what string, w *fixture.Link, 
 	harness.AtMost(t, what+": nsqd is "+reception, time.Since(begun), limit)
 }
 
-// The subtests run one after the other at one site.
+// The subtests share one site, so they run one after the other.
 func TestConnectionToNSQDFails(t *testing.T) {
 	t.Parallel()
 	b, links := newLinkedSite(t)

@@ -23,7 +23,8 @@ func TestNSQLookupdIsDown(t *testing.T) {
 	b.poller.CheckUninterrupted(t, "nsqlookupd down")
 }
 
-// All parts start while nsqlookupd hangs: it accepts connections and does not respond. The configured list of nsqd must be enough.
+// All parts start while nsqlookupd hangs: it accepts connections and does not respond. The parts must work with the nsqd that their
+// configuration lists.
 func TestStartWhileNSQLookupdHangs(t *testing.T) {
 	t.Parallel()
 	const limit = 12 * time.Second // 5 s that nsqd waits for nsqlookupd before it creates a topic, a heartbeat interval of 5 s until the mode is normal, and 2 s to spare

@@ -9,7 +9,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// A fleet of 500 servers dies at once, as in a power failure. No server of a second fleet expires.
+// All 500 servers of a fleet die at the same moment, as in a power failure. No server of a second fleet expires.
 func TestHalfOfServersDie(t *testing.T) {
 	t.Parallel()
 	const (

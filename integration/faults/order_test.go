@@ -10,8 +10,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// When a server restarts, the API server emits replaced and then registered. A subscriber that deletes the server on replaced and adds it
-// on registered needs the events in this order, also if several nsqd deliver them.
+// When a server restarts, the API server emits a "replaced" event and then a "registered" event. A subscriber deletes the server on the
+// first event and adds it on the second, so the events must arrive in this order, even if different nsqd deliver them.
 func TestEventsArriveInRevisionOrder(t *testing.T) {
 	const servers = 100
 	c := harness.NewCluster(t)
@@ -19,7 +19,7 @@ func TestEventsArriveInRevisionOrder(t *testing.T) {
 	c.StartAPI("api-1", 2)
 	seen := c.Watch()
 	next := uint64(1)
-	for incarnation, count := range []uint64{servers, 2 * servers} { // number of events: the first incarnation causes registered, the second replaced and registered
+	for incarnation, count := range []uint64{servers, 2 * servers} { // count is the number of events: a server causes "registered" with its first incarnation, and "replaced" and "registered" with its second
 		for i := range servers {
 			via := n1
 			if i%2 == 0 {
@@ -41,8 +41,7 @@ func TestEventsArriveInRevisionOrder(t *testing.T) {
 	}
 }
 
-// inOrder returns an error unless the revision of each event is one more than the revision of the event before. All events must come from
-// one API server.
+// inOrder returns an error unless the revision increases by one from each event to the next. All events must come from one API server.
 func inOrder(seen []harness.LoggedEvent) error {
 	var last uint64
 	for _, s := range seen {

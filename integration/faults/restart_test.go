@@ -14,7 +14,8 @@ import (
 	"rollcall/integration/harness"
 )
 
-// API servers are killed and started again. The snapshot file of each is in a different condition.
+// API servers are killed and started again, each with its snapshot file in another condition: whole, cut, garbage, empty, or of an older
+// version.
 func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	t.Parallel()
 	const limit = 2 * time.Second
@@ -40,7 +41,7 @@ func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	for _, a := range apis {
 		s.AwaitNormal(a)
 	}
-	fixture.Sleep(1500 * time.Millisecond) // until the last change is saved, which takes at most a second
+	fixture.Sleep(1500 * time.Millisecond) // wait until the snapshot files contain the last change, which takes at most a second
 	for _, f := range files {
 		a := apis[f.name]
 		a.Kill()
@@ -79,7 +80,7 @@ func TestAPIServerRestartsFromSnapshot(t *testing.T) {
 	}
 }
 
-// warns reports whether the log of a has a warning that contains text.
+// warns reports whether the log of an API server has a warning that contains the given text.
 func warns(a *harness.APIServer, text string) bool {
 	for line := range strings.Lines(a.Log.Text()) {
 		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, text) {

@@ -13,7 +13,8 @@ import (
 
 var soak = flag.Duration("soak", time.Hour, "duration of TestSoak, with -long")
 
-// Fleets start and end for a long time, in turn by leave and by SIGKILL. The goroutines and the memory of the API server must not grow.
+// For a long time, fleets of servers start, and end alternately by leaving and by SIGKILL. The API server's number of goroutines and its
+// memory must not grow.
 func TestSoak(t *testing.T) {
 	harness.SkipUnlessLong(t)
 	t.Parallel()
@@ -21,7 +22,7 @@ func TestSoak(t *testing.T) {
 		steady = 40
 		churn  = 20
 		lives  = 12 * time.Second
-		slack  = 8 << 20 // allowed growth of the memory in bytes; a tenth of the memory if that is more
+		slack  = 8 << 20 // allowed growth of the memory in bytes, or a tenth of the memory if a tenth is more
 	)
 	b := harness.NewSite(t, 3)
 	a := b.StartAPI("api-1")
@@ -36,7 +37,7 @@ func TestSoak(t *testing.T) {
 	for round := 0; time.Since(begun) < *soak || len(memory) == 0; round++ {
 		sample := sample
 		if round == 0 {
-			sample = func() {} // not measured: caches fill in the first round
+			sample = func() {} // the first round is not measured, because caches fill during it
 		}
 		f := b.StartFleet(fmt.Sprintf("churn-%d", round), churn)
 		harness.Every(time.Second, lives, sample)

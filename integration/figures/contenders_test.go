@@ -20,7 +20,7 @@ import (
 	"rollcall/integration/harness"
 )
 
-// contender is a proxy process. All contenders forward to the same servers.
+// contender is a proxy that a benchmark compares with other proxies. All contenders forward to the same servers.
 type contender struct {
 	name string
 	addr string
@@ -166,7 +166,7 @@ func startContender(tb testing.TB, name, addr string, cmd *exec.Cmd) contender {
 	tb.Helper()
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	p := harness.StartProcess(tb, cmd)
-	tb.Cleanup(p.Terminate) // Kill would end the parent process and leave its workers
+	tb.Cleanup(p.Terminate) // Kill would end the parent process and leave its workers running
 	fixture.Eventually(tb, 5*time.Second, name+" serves", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -191,8 +191,8 @@ func cpuOf(pid int) (time.Duration, bool) {
 		if err != nil {
 			continue // the process has ended
 		}
-		// Of the fields after the name in brackets, the first is the state, the second the parent, the 12th the user time and the 13th the system
-		// time.
+		// In /proc/PID/stat, the name of the program stands in brackets. Of the fields after it, the first is the state, the second the
+		// parent, the 12th the user time and the 13th the system time.
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		id := filepath.Base(filepath.Dir(file))
 		if len(fields) < 13 || id != strconv.Itoa(pid) && fields[1] != strconv.Itoa(pid) {

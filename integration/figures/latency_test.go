@@ -39,7 +39,7 @@ func BenchmarkHeartbeatToEvent(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(0, "ns/op") // hides ns/op: an op registers 500 servers
+	b.ReportMetric(0, "ns/op") // do not report ns/op, which would be the time for 500 servers
 }
 
 func awaitRegistered(b *testing.B, seen <-chan events.Event, id string) {
@@ -47,7 +47,7 @@ func awaitRegistered(b *testing.B, seen <-chan events.Event, id string) {
 	late := time.After(5 * time.Second)
 	for {
 		select {
-		case e := <-seen: // may also be the expiry of an earlier server
+		case e := <-seen: // the event can also be the expiry of an earlier server
 			if e.Type() == events.TypeRegistered && e.Details().Server.ID == id {
 				return
 			}

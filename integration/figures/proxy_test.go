@@ -60,8 +60,8 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
-// compare measures all contenders in each round, and reports the median of the rounds for each contender. Ratios compare a contender with
-// the first contender.
+// compare measures every contender once in each round, and reports the median of the rounds for each contender. It also reports the ratio
+// of each contender to the first one.
 func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loadClient) {
 	b.Helper()
 	cpu, rate := make(map[string][]float64), make(map[string][]float64)
@@ -69,7 +69,7 @@ func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loa
 		for _, c := range contenders {
 			perRequest, perSecond := measure(b, c, hammerOf(c))
 			if round == 0 {
-				continue // the first round warms up
+				continue // the first round only warms up
 			}
 			cpu[c.name], rate[c.name] = append(cpu[c.name], perRequest), append(rate[c.name], perSecond)
 		}
@@ -81,7 +81,7 @@ func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loa
 			b.ReportMetric(harness.Median(cpu[c.name])/harness.Median(cpu[contenders[0].name]), c.name+"-cpu-ratio")
 		}
 	}
-	b.ReportMetric(0, "ns/op") // hides ns/op: an op is all rounds
+	b.ReportMetric(0, "ns/op") // do not report ns/op, which would be the time of all rounds
 }
 
 // measure loads a proxy. It returns the CPU time per request in microseconds, and the requests per second.
@@ -155,7 +155,7 @@ func (h *loadClient) run(conn net.Conn) error {
 	return nil
 }
 
-// readResponse reads a response, which must have status 200 and the expected size.
+// readResponse reads a response. It returns an error unless the response has status 200 and the expected size.
 func (h *loadClient) readResponse(conn net.Conn, buf []byte) error {
 	n, end := 0, -1
 	for end < 0 {

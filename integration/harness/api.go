@@ -55,16 +55,16 @@ type Status struct {
 	NSQD []Node
 }
 
-// Node is an nsqd in Status.
+// Node is what the status says about one nsqd.
 type Node struct {
 	Address   string
 	Connected bool
-	Reception string   // receiving, silent or new
+	Reception string   // "receiving", "silent" or "new"
 	LagMS     *float64 `json:"lag_ms"`
 	Received  uint64
 }
 
-// Node returns the nsqd with an address, or the zero Node if the status does not list it.
+// Node returns the nsqd with the given address, or the zero Node if the status does not list it.
 func (s *Status) Node(addr string) Node {
 	for _, n := range s.NSQD {
 		if n.Address == addr {
@@ -111,8 +111,8 @@ func Get[T any](a *API, path string) (*T, error) {
 	return value, json.Unmarshal(body, value)
 }
 
-// Metric returns the sum of the series in /metrics whose text starts with prefix and contains every label. It fails the test if there is no
-// such series.
+// Metric returns the sum of the series in /metrics that start with the given prefix and contain every given label. It fails the test if
+// there is no such series.
 func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	tb.Helper()
 	sum, found := a.sum(tb, prefix, labels...)
@@ -122,7 +122,7 @@ func (a *API) Metric(tb testing.TB, prefix string, labels ...string) float64 {
 	return sum
 }
 
-// Count returns the sum of the series of a counter that contain every label, or 0 if there is no such series.
+// Count returns the sum of the series of a counter that contain every given label, or 0 if there is no such series.
 func (a *API) Count(tb testing.TB, name string, labels ...string) float64 {
 	tb.Helper()
 	sum, _ := a.sum(tb, name+"{", labels...)
@@ -158,8 +158,8 @@ func (a *API) Expired(tb testing.TB) int {
 	return int(a.Metric(tb, "rollcall_transitions_total{", `type="expired"`))
 }
 
-// Await calls holds every 20 ms until holds returns true, and returns how long that took. If that takes longer than within, Await fails the
-// test at once and prints the last lines of the log.
+// Await calls the function holds every 20 ms until it returns true, and returns how long that took. If that takes longer than the given
+// limit, Await fails the test at once and prints the last lines of the log.
 func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func() bool) time.Duration {
 	tb.Helper()
 	begun := time.Now()
@@ -174,7 +174,8 @@ func (a *API) Await(tb testing.TB, within time.Duration, what string, holds func
 	return time.Since(begun)
 }
 
-// AwaitNormal waits until the mode is normal and all ids are listed, and returns how long that took.
+// AwaitNormal waits until the mode of the API server is normal and its list has all servers with the given ids. It returns how long that
+// took.
 func (a *API) AwaitNormal(tb testing.TB, within time.Duration, ids ...string) time.Duration {
 	tb.Helper()
 	return a.Await(tb, within, fmt.Sprintf("mode normal, and %d servers listed", len(ids)), func() bool {
@@ -183,7 +184,7 @@ func (a *API) AwaitNormal(tb testing.TB, within time.Duration, ids ...string) ti
 	})
 }
 
-// Lists reports whether /v1/servers lists all ids.
+// Lists reports whether /v1/servers lists all servers with the given ids.
 func (a *API) Lists(ids ...string) bool {
 	servers, err := a.servers()
 	if err != nil {

@@ -40,7 +40,8 @@ func (s *BackendSpec) setDefaults() {
 
 func (s BackendSpec) id(i int) string { return fmt.Sprintf("%s-%02d", s.Service, i) }
 
-// backend is the handler of all servers in the process. GET /count returns the number of requests so far, without the requests for /count.
+// backend is the handler of all servers in the process. GET /count returns the number of requests so far, not counting the requests for
+// /count itself.
 type backend struct {
 	spec     BackendSpec
 	body     []byte
@@ -85,7 +86,7 @@ func reset(w http.ResponseWriter) {
 func startChildBackend(spec BackendSpec) (string, func() error, error) {
 	spec.setDefaults()
 	producer, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // the timeout of dataserver.Agent
+		Cluster: nsqpubsub.Cluster{Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // PublishTimeout is as long as in dataserver.Agent
 	})
 	if err != nil {
 		return "", nil, err
@@ -162,7 +163,7 @@ func (b *Backends) Requests(tb testing.TB) int {
 	return n
 }
 
-// Check is the LoadSpec.Check for the responses of these servers.
+// Check returns an error if a response of these servers has a wrong body. A test uses it as LoadSpec.Check.
 func (b *Backends) Check(_, server, _ string, body []byte) error {
 	if len(body) != b.Spec.Size {
 		return fmt.Errorf("%s responded with %d bytes, want %d", server, len(body), b.Spec.Size)

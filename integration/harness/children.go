@@ -17,8 +17,8 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// childEnv is an environment variable. If it is set, a test binary runs as the child with that name. A child is a process of its own, so
-// that a test can pause it, kill it, and measure its CPU time.
+// childEnv is the environment variable that makes a test binary run as a child process. Its value is the name of the child. Tests use child
+// processes because a test can pause them, kill them, and measure their CPU time.
 const childEnv = "TEST_ROLLCALL_CHILD"
 
 // Children maps the name of each child to a function that runs the child and returns its exit code. A child prints one line when it is
@@ -40,7 +40,7 @@ func ownChildren() Children {
 	}
 }
 
-// ChildCommand returns the command of a child. It passes spec to the child as JSON.
+// ChildCommand returns the command that runs a child process. It passes the value spec to the child as JSON.
 func ChildCommand(tb testing.TB, name string, spec any) *exec.Cmd {
 	tb.Helper()
 	self, err := os.Executable()
@@ -48,7 +48,7 @@ func ChildCommand(tb testing.TB, name string, spec any) *exec.Cmd {
 	text, err := json.Marshal(spec)
 	fixture.Must(tb, err)
 	cmd := exec.Command(self, string(text))
-	// nsqd.Exit has data races, which must not fail the test.
+	// In the child the race detector reports nothing, because nsqd.Exit has data races, which must not fail the test.
 	cmd.Env = append(os.Environ(), childEnv+"="+name, "GORACE=log_path=/dev/null exitcode=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -80,7 +80,7 @@ func runChild[T any](start func(T) (line string, stop func() error, err error)) 
 	return 0
 }
 
-// daemonSpec describes an nsqd or nsqlookupd.
+// daemonSpec describes a process of nsqd or nsqlookupd.
 type daemonSpec struct {
 	TCP, HTTP string
 	Data      string   // data folder of an nsqd

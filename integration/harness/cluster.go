@@ -32,17 +32,17 @@ type Cluster struct {
 func NewCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	l := fixture.Lookupd(tb)
-	tb.Cleanup(http.DefaultClient.CloseIdleConnections) // runs before nsqlookupd stops
+	tb.Cleanup(http.DefaultClient.CloseIdleConnections) // cleanups run in reverse order, so these connections close before nsqlookupd stops
 	return &Cluster{tb: tb, Lookupd: l, NSQ: nsqpubsub.Cluster{Lookupd: []string{l.HTTPAddr()}}}
 }
 
-// StartNSQD adds an nsqd.
+// StartNSQD starts an nsqd and adds it to the cluster.
 func (c *Cluster) StartNSQD() *embednsq.NSQD {
 	c.tb.Helper()
 	return fixture.NSQD(c.tb, embednsq.NSQDConfig{Lookupd: []string{c.Lookupd.TCPAddr()}})
 }
 
-// Config returns a configuration for this cluster, with free ports.
+// Config returns a configuration for a process that uses this cluster, with the given id and free ports.
 func (c *Cluster) Config(id string) config.Config {
 	cfg := config.Default()
 	cfg.ID = id
@@ -51,7 +51,7 @@ func (c *Cluster) Config(id string) config.Config {
 	return cfg
 }
 
-// StartAPI adds an API server. It returns when the API server is connected to at least the given number of nsqd.
+// StartAPI starts an API server, and returns when it is connected to at least the given number of nsqd.
 func (c *Cluster) StartAPI(id string, nsqd int) *app.APIServer {
 	c.tb.Helper()
 	a, err := app.ListenAPIServer(c.Config(id), zap.NewNop())
@@ -83,7 +83,8 @@ func (c *Cluster) Client(a *app.APIServer) *apiserver.Client {
 	return client
 }
 
-// Watch returns a channel of the lifecycle events from now on. If the topic has no channel yet, earlier events come first.
+// Watch subscribes to the lifecycle events and returns them on a Go channel. If nobody has subscribed to the topic before, the events that
+// were published earlier come first.
 func (c *Cluster) Watch() <-chan events.Event {
 	c.tb.Helper()
 	sub, err := subscriber.New(subscriber.Config{NSQ: c.NSQ})
@@ -147,7 +148,8 @@ func PublishAll(tb testing.TB, nsqdHTTP, topic string, messages int, body func(i
 	}
 }
 
-// Heartbeat returns a heartbeat of 250 bytes. The server's id and address are made from the number server. The unit of ttl is milliseconds.
+// Heartbeat returns a heartbeat of about 260 bytes, with ttl in milliseconds. It derives the id and the address of the server from the
+// number of the server.
 func Heartbeat(server, seq int, ttl int64) []byte {
 	return fmt.Appendf(nil, `{"v":1,"type":"heartbeat","service":"data","id":"%016x","addr":"10.0.%d.%d:8080",`+
 		`"incarnation":1763812345678,"seq":%d,"interval_ms":5000,"ttl_ms":%d,"weight":100,"zone":"a","version":"1.4.2",`+

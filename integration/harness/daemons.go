@@ -44,7 +44,7 @@ func (d *Daemon) Start(tb testing.TB) {
 	d.Process = StartChild(tb, ChildCommand(tb, d.name, d.spec))
 }
 
-// StartChild starts a ChildCommand, and returns when the child is ready.
+// StartChild starts a command that ChildCommand returned, and returns when the child process is ready.
 func StartChild(tb testing.TB, cmd *exec.Cmd) *Process {
 	tb.Helper()
 	p, _ := StartReportingChild(tb, cmd)

@@ -62,14 +62,14 @@ func (l *EventLog) Record(_ context.Context, e events.Event) error {
 	return nil
 }
 
-// MarkDead marks servers that the test is about to stop, and returns the current time.
+// MarkDead records that the test is about to stop the given servers, and returns the current time.
 func (l *EventLog) MarkDead(ids ...string) time.Time {
 	now := time.Now()
 	l.MarkDeadAt(now, ids...)
 	return now
 }
 
-// MarkDeadAt marks servers that stopped at a given time.
+// MarkDeadAt records that the given servers stopped, and when they stopped.
 func (l *EventLog) MarkDeadAt(at time.Time, ids ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *EventLog) MarkDeadAt(at time.Time, ids ...string) {
 	}
 }
 
-// MarkAlive marks servers that started again. Their events so far do not count any more.
+// MarkAlive records that the given servers started again. Their events so far do not count any more.
 func (l *EventLog) MarkAlive(ids ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +88,8 @@ func (l *EventLog) MarkAlive(ids ...string) {
 	}
 }
 
-// Matching returns the events that satisfy is, without the events of a server from before its MarkAlive.
+// Matching returns the events that satisfy the given condition. It omits the events of a restarted server from before the call of
+// MarkAlive.
 func (l *EventLog) Matching(is func(LoggedEvent) bool) []LoggedEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,12 +102,13 @@ func (l *EventLog) Matching(is func(LoggedEvent) bool) []LoggedEvent {
 	return found
 }
 
-// OfServer returns the events of a type about a server.
+// OfServer returns the events of the given type about the given server.
 func (l *EventLog) OfServer(typ events.Type, id string) []LoggedEvent {
 	return l.Matching(func(e LoggedEvent) bool { return e.Type() == typ && e.ServerID() == id })
 }
 
-// Await waits for an event of a type about a server, and returns the first such event. It returns false if no such event arrives in time.
+// Await waits for an event of the given type about the given server, and returns the first such event. It returns false if no such event
+// arrives in time.
 func (l *EventLog) Await(within time.Duration, typ events.Type, id string) (LoggedEvent, bool) {
 	late := time.After(within)
 	for {
@@ -124,8 +126,8 @@ func (l *EventLog) Await(within time.Duration, typ events.Type, id string) (Logg
 	}
 }
 
-// DelaysOf waits for an event of a type about each server. It returns the times from the death of the server to the arrival of the event.
-// It fails the test for each server whose event does not arrive in time.
+// DelaysOf waits for an event of the given type about each of the given servers. It returns the times from the death of a server to the
+// arrival of its event. It fails the test for each server whose event does not arrive in time.
 func (l *EventLog) DelaysOf(tb testing.TB, within time.Duration, typ events.Type, ids []string) []time.Duration {
 	tb.Helper()
 	var delays []time.Duration

@@ -23,8 +23,8 @@ type FleetSpec struct {
 
 func (s FleetSpec) id(i int) string { return fmt.Sprintf("%s-%04d", s.Prefix, i) }
 
-// serversPerProducer is the number of servers of a fleet that share a producer. A producer for each server would open thousands of
-// connections.
+// serversPerProducer is the number of servers of a fleet that share an NSQ producer. If every server had a producer, the fleet would open
+// thousands of connections.
 const serversPerProducer = 10
 
 func startChildFleet(spec FleetSpec) (string, func() error, error) {
@@ -35,7 +35,7 @@ func startChildFleet(spec FleetSpec) (string, func() error, error) {
 	for i := range spec.Servers {
 		if i%serversPerProducer == 0 {
 			p, err := nsqpubsub.NewProducer(nsqpubsub.ProducerConfig{
-				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // the timeout of dataserver.Agent
+				Cluster: nsqpubsub.Cluster{NSQD: spec.NSQD, Lookupd: spec.Lookupd}, PublishTimeout: 400 * time.Millisecond, // PublishTimeout is as long as in dataserver.Agent
 			})
 			if err != nil {
 				cancel()

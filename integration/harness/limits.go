@@ -17,7 +17,7 @@ func AtMost[T cmp.Ordered](tb testing.TB, what string, value, limit T) {
 	}
 }
 
-// PercentileAtMost is AtMost for a percentile of values.
+// PercentileAtMost is like AtMost. The measured value is the given percentile of the durations.
 func PercentileAtMost(tb testing.TB, what string, values []time.Duration, percent int, limit time.Duration) {
 	tb.Helper()
 	if len(values) == 0 {
@@ -30,13 +30,13 @@ func PercentileAtMost(tb testing.TB, what string, values []time.Duration, percen
 	AtMost(tb, fmt.Sprintf("%s: %d measured, p50 %v, worst %v, p%d", what, len(v), at(50), at(100), percent), at(percent), limit)
 }
 
-// Median sorts v and returns its median.
+// Median sorts the given slice and returns its median.
 func Median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
 }
 
-// Every calls f once per interval, until duration has passed.
+// Every calls the function f once per interval, until duration has passed.
 func Every(interval, duration time.Duration, f func()) {
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()

@@ -41,7 +41,8 @@ type LoadSpec struct {
 	Body    []byte   // body of POST and PUT requests
 	Rate    int      // requests per second; default UsualRate
 	Status  int      // expected status of every response; default 200
-	// Check checks the body of a response that a server sent for path. The default expects the body that "rollcall dataserver" sends.
+	// Check returns an error if the body of a response is wrong for the server that sent it and the path that was requested. The default
+	// expects the body that "rollcall dataserver" sends.
 	Check func(service, server, path string, body []byte) error
 }
 
@@ -57,7 +58,7 @@ func (s *LoadSpec) setDefaults() {
 	}
 }
 
-// checkDataServer is the LoadSpec.Check for the responses of "rollcall dataserver".
+// checkDataServer checks a response of "rollcall dataserver". It is the default of LoadSpec.Check.
 func checkDataServer(service, server, path string, body []byte) error {
 	text := string(body)
 	if !strings.HasPrefix(text, service+" "+server+" at ") || !strings.HasSuffix(text, " answers "+path+"\n") {
@@ -90,7 +91,7 @@ type Load struct {
 	samples []Sample
 }
 
-// StartLoad starts to send requests. It stops at Stop or at the end of the test.
+// StartLoad starts to send requests. The load ends when Stop is called, or at the end of the test.
 func StartLoad(tb testing.TB, spec LoadSpec) *Load {
 	tb.Helper()
 	spec.setDefaults()
@@ -204,7 +205,7 @@ func (l *Load) All() []Sample {
 	return slices.Clone(l.samples)
 }
 
-// Between returns the requests sent at from or later, and before to.
+// Between returns the requests that were sent in a period: at the time from or later, and before the time to.
 func (l *Load) Between(from, to time.Time) []Sample {
 	return slices.DeleteFunc(l.All(), func(s Sample) bool { return s.sent.Before(from) || !s.sent.Before(to) })
 }

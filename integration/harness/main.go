@@ -13,8 +13,8 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// Main is the TestMain of a package. It runs the tests, or, in a process that ChildCommand started, a child. The argument more holds the
-// children that the package adds to the children of the harness.
+// Main is the TestMain of a package. It runs the tests, or, in a process that ChildCommand started, it runs the child. The argument more
+// holds the children that the package adds to the children of the harness.
 func Main(m *testing.M, more Children) {
 	if name := os.Getenv(childEnv); name != "" {
 		start, ok := more[name]
@@ -47,11 +47,11 @@ func Main(m *testing.M, more Children) {
 // long is the value of the flag -long.
 var long bool
 
-// parallel is the default of -parallel. Most tests wait for leases to end, but many also send 500 requests per second. If more than two
-// tests run at once, two cores are too few to stay within the limits.
+// parallel is the default of the flag -parallel, the number of tests that run at once. Many tests send 500 requests per second. If more
+// than two of them run at once, a machine with two cores is too slow for the limits.
 const parallel = "2"
 
-// ShortOrLong returns the duration of a fault: full with -long, else short.
+// ShortOrLong returns the duration of a fault: the long duration if the flag -long is set, otherwise the short one.
 func ShortOrLong(short, full time.Duration) time.Duration {
 	if long {
 		return full
@@ -62,7 +62,7 @@ func ShortOrLong(short, full time.Duration) time.Duration {
 // Long returns the value of the flag -long.
 func Long() bool { return long }
 
-// SkipUnlessLong skips the test without -long.
+// SkipUnlessLong skips the test unless the flag -long is set.
 func SkipUnlessLong(t *testing.T) {
 	t.Helper()
 	if !long {

@@ -49,7 +49,7 @@ func StartPoller(tb testing.TB, a *API, ids []string) *Poller {
 	return p
 }
 
-// poll polls once. It ignores requests without a response, because tests pause and stop API servers.
+// poll sends each request once. It ignores requests that get no response, because tests pause and stop API servers.
 func (p *Poller) poll(ids []string) {
 	notReady := p.api.check("/readyz")
 	servers, notListed := p.api.servers()
@@ -82,7 +82,7 @@ func (p *Poller) poll(ids []string) {
 	}
 }
 
-// Missing returns the servers that were missing in a list. The result maps ids to the time of the first such list.
+// Missing returns the servers that were missing in a list, by id, with the time of the first list in which each was missing.
 func (p *Poller) Missing() map[string]time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -45,7 +45,7 @@ func StartProcess(tb testing.TB, cmd *exec.Cmd) *Process {
 func (p *Process) Terminate() {
 	p.once.Do(func() {
 		_ = p.in.Close()
-		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // the process may end between the two signals
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} { // SIGCONT fails if SIGTERM has ended the process already
 			if err := p.Cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				p.tb.Errorf("signal %v: %v", s, err)
 			}

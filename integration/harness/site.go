@@ -78,7 +78,8 @@ func (s *Site) StartDataServers(prefix string, n int) (ids []string, servers []*
 	return ids, servers
 }
 
-// AwaitNormal waits until the mode of a is normal and a lists every data server. A fault before that would prove nothing.
+// AwaitNormal waits until the mode of the API server is normal and its list has every data server. A test that causes a fault earlier
+// proves nothing.
 func (s *Site) AwaitNormal(a *APIServer) {
 	s.tb.Helper()
 	a.AwaitNormal(s.tb, 40*time.Second, s.Servers...)

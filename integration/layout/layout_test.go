@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	"integration/fixture":  {"services/embednsq"},
 }
 
-// onlyIn maps a module of others to the folders that may import it.
+// onlyIn maps the path of a third-party module to the only folders that may import it.
 var onlyIn = map[string][]string{
 	"github.com/nsqio/go-nsq":            {"pipeline/nsqpubsub"},
 	"github.com/nsqio/nsq":               {"services/embednsq", "integration/harness"},

@@ -86,7 +86,7 @@ func TestDocsTestsExist(t *testing.T) {
 	}
 }
 
-// hasHeading reports whether text has a heading to which GitHub gives the anchor.
+// hasHeading reports whether a Markdown text has a heading to which GitHub gives this anchor.
 func hasHeading(text, anchor string) bool {
 	for line := range strings.Lines(fenced.ReplaceAllString(text, "")) {
 		title := strings.TrimLeft(strings.TrimSpace(line), "#")

@@ -17,7 +17,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// listed is a package as go list prints it.
+// listed is a package as the command "go list" prints it.
 type listed struct {
 	ImportPath   string
 	Dir          string

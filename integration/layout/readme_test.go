@@ -36,7 +36,7 @@ var (
 	part    = regexp.MustCompile(`\b(nsqlookupd|nsqd|apiserver)\d`) // a service of docker-compose.yml
 )
 
-// stackReadme describes docker-compose.yml.
+// stackReadme is the path of the document that describes docker-compose.yml.
 const stackReadme = "services/rollcall/README.md"
 
 func TestReadmeLength(t *testing.T) {
@@ -103,7 +103,7 @@ func TestReadmeAndComposeFileAgree(t *testing.T) {
 }
 
 func TestDocsEnvironmentVariablesAreKeys(t *testing.T) {
-	known := []string{"ROLLCALL_API"} // no key: a variable of the commands that query an API server
+	known := []string{"ROLLCALL_API"} // ROLLCALL_API is no key of the configuration: the commands that query an API server read it
 	for _, k := range config.Keys() {
 		known = append(known, k.Env())
 	}

@@ -153,8 +153,8 @@ type slowSpec struct {
 	Most    time.Duration // longest time for which a client waits until the proxy closes its connection
 }
 
-// startChildSlow runs the slow clients until the proxy has closed all connections. It returns as its line how long each connection was
-// open, in JSON.
+// startChildSlow runs the slow clients until the proxy has closed all connections. The line that it returns tells in JSON how long each
+// connection was open.
 func startChildSlow(spec slowSpec) (string, func() error, error) {
 	lives := make([]time.Duration, spec.Clients)
 	var ran errgroup.Group

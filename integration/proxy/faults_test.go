@@ -44,7 +44,7 @@ func (p *proxySite) load(t *testing.T, methods ...string) *harness.Load {
 	return harness.StartLoad(t, harness.LoadSpec{Proxies: []string{p.api.Proxy}, Methods: methods, Body: []byte("a body that no server reads")})
 }
 
-// The test is not parallel: it measures short times.
+// The test is not parallel: it measures times so short that other tests would change them.
 func TestProxyUnderLoad(t *testing.T) {
 	p := newProxySite(t)
 	t.Run("servers leave", p.serversLeave)
@@ -67,7 +67,7 @@ func (p *proxySite) serversLeave(t *testing.T) {
 		p.running[i].Signal(syscall.SIGTERM)
 		fixture.Sleep(200 * time.Millisecond)
 	}
-	fixture.Sleep(2 * time.Second) // until all five servers have ended
+	fixture.Sleep(2 * time.Second) // wait until all five servers have ended
 	l.NoFailures(t, "SIGTERM under load")
 	var took []time.Duration
 	for id, at := range signaled {
@@ -83,7 +83,7 @@ func (p *proxySite) serversLeave(t *testing.T) {
 func (p *proxySite) serverIsKilled(t *testing.T) {
 	const (
 		limit = time.Second
-		again = 7 * time.Second // long enough for another attempt at the killed server: an ejection ends after 5 s
+		again = 7 * time.Second // long enough for the proxy to try the killed server again: it ejects a server for 5 s
 		floor = 50 * time.Millisecond
 	)
 	l := p.load(t)
@@ -91,7 +91,7 @@ func (p *proxySite) serverIsKilled(t *testing.T) {
 	retries := p.api.Count(t, harness.RetriesMetric)
 	killed := p.Events.MarkDead(p.ids[serverCount-1])
 	p.running[serverCount-1].Kill()
-	tried := killed // time of the last retry
+	tried := killed // when the proxy made the last retry
 	harness.Every(20*time.Millisecond, again, func() {
 		if now := p.api.Count(t, harness.RetriesMetric); now > retries {
 			retries, tried = now, time.Now()
@@ -105,8 +105,8 @@ func (p *proxySite) serverIsKilled(t *testing.T) {
 	othersAtMost(t, "SIGKILL under load: latency", l.Between(time.Time{}, killed), l.Between(killed, killed.Add(again)), floor)
 }
 
-// othersAtMost checks that a fault does not slow down other requests: the p99 of meanwhile is at most twice the p99 of usually, or at most
-// floor. The floor allows for a machine with two cores.
+// othersAtMost fails the test if a fault slows down other requests: if the 99th percentile of their latencies is more than twice the usual
+// percentile and also more than floor. The parameter floor allows for a machine with two cores.
 func othersAtMost(t *testing.T, what string, usually, meanwhile []harness.Sample, floor time.Duration) {
 	t.Helper()
 	usual := harness.Quantile(usually, 99)
@@ -119,9 +119,9 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
 		limit  = 10500 * time.Millisecond
-		caught = 20 // limit of the number of slow requests
+		caught = 20 // greatest number of slow requests allowed
 		slow   = time.Second
-		floor  = slow / 4 // higher than elsewhere, because other tests run at the same time
+		floor  = slow / 4 // a higher floor than in other tests, because other tests run at the same time as this test
 	)
 	p := newProxySite(t)
 	p.AwaitNormal(p.api)
@@ -134,7 +134,7 @@ func TestServerPausedUnderLoad(t *testing.T) {
 	l.NoFailures(t, "SIGSTOP under load")
 
 	var slowOnes []harness.Sample
-	before := stopped.Add(-100 * time.Millisecond) // requests sent before this time got their response before the pause
+	before := stopped.Add(-100 * time.Millisecond) // requests sent before this time had their responses before the pause
 	others := l.Between(before, time.Now())
 	for i := 0; i < len(others); {
 		if others[i].Took < slow {

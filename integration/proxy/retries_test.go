@@ -32,7 +32,7 @@ func TestNoRetryStorm(t *testing.T) {
 			l := harness.StartLoad(t, harness.LoadSpec{Proxies: []string{a.Proxy}, Service: b.Spec.Service, Status: b.Spec.Status, Check: b.Check})
 			fixture.Sleep(lasts)
 			l.Stop()
-			fixture.Sleep(loadTime / 3) // the proxy counts a request after its response
+			fixture.Sleep(loadTime / 3) // wait, because the proxy counts a request only after its response
 			failed, requests, attempts := l.Failed(t, kind.name), len(l.All()), b.Requests(t)
 			most := requests
 			if kind.spec.Resets == 0 {

@@ -16,7 +16,7 @@ const (
 	identityNone                   // no identity: the server only accepts connections
 )
 
-// findingAt returns the finding of probe p at an address. The servers at that address are in there.
+// findingAt returns what the probe p finds at an address. The slice there holds the servers at this address.
 func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	found := registry.FindingAccepted
 	for _, s := range there {
@@ -40,7 +40,8 @@ func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	return found
 }
 
-// occupant returns the server whose fate decides how an address responds: a server that runs there, or the probed server if none runs.
+// occupant returns the server whose fate decides how an address responds: the server that runs there, or the probed server if no server
+// runs there.
 func occupant(there []*dataServer, probed *dataServer) *dataServer {
 	for _, s := range there {
 		if s.is(running) {
@@ -60,7 +61,7 @@ func addressScenarios() []scenario {
 		{name: "addresses reused and shared, 5 % loss", servers: 200, length: length, network: network{loss: 0.05},
 			play: func(w *world) {
 				reuseAddresses(w, identityFull, identityIDOnly, identityNone)
-				shareAddresses(w, identityFull) // if probes cannot identify a server, two lost heartbeats in a row are enough for a false expiry
+				shareAddresses(w, identityFull) // with identityFull, because without an identity in the responses two lost heartbeats in a row are enough for a false expiry
 			}},
 	}
 }
@@ -97,7 +98,8 @@ func reuseAddresses(w *world, identities ...identity) {
 	}
 }
 
-// shareAddresses adds a second server to the processes of 50 servers: half start with the process, the others later. No server dies.
+// shareAddresses adds a second server to the process of each of 50 servers. Half of the added servers start with the process, the others
+// later. No server dies.
 func shareAddresses(w *world, identities ...identity) {
 	for i, s := range w.servers[50:100] {
 		id := s.id

@@ -32,19 +32,19 @@ type apiServer struct {
 	inbox      []message     // messages that have arrived and are not yet read
 	rate       int           // number of messages read in a step; 0: all
 	lag        time.Duration // age at which a message is read
-	mailbox    bool          // unread messages wait in the mailbox: their receipt has the time of arrival, not the time of reading
+	mailbox    bool          // whether unread messages wait in the mailbox of the registry: then they count as received when they arrive, not when they are read
 	nextTick   int
 	nextCanary int
 
 	paused       bool
 	gate         atomic.Pointer[chan struct{}] // channel on which the prober's goroutines wait; nil while the process runs
-	disconnected atomic.Bool                   // whether the process is cut off the network
+	disconnected atomic.Bool                   // whether the process is cut off from the network
 	share        int                           // share of the CPU time, in percent
 	throttled    bool
 	clock        time.Duration // how far the wall clock was changed
 	stall        int           // step at which the process paused or lost the network
 	reader       int           // step from which the process is connected to nsqd
-	keeps        bool          // nsqd keeps the channel of the process during a long stall
+	keeps        bool          // whether nsqd keeps the channel of the process while the process is paused or cut off for long
 	unreached    []string      // addresses of nsqd that nsqlookupd lists and that cannot be reached
 
 	snapshot []byte // content of the snapshot file
@@ -61,7 +61,7 @@ func newAPIServer(w *world) *apiServer {
 	return &apiServer{w: w, share: 100, keeps: w.noise.IntN(2) == 0}
 }
 
-// begin starts the process. It restores saved, unless saved is nil.
+// begin starts the process. If the given snapshot is not nil, the process restores it.
 func (a *apiServer) begin(saved *registry.Snapshot) {
 	a.started = a.time()
 	a.skew = pipeline.NewClockSkew(a.started)
@@ -118,14 +118,14 @@ func (a *apiServer) resume() {
 	}
 }
 
-// open lets the prober's goroutines continue.
+// open lets the prober's goroutines continue after a pause.
 func (a *apiServer) open() {
 	if gate := a.gate.Swap(nil); gate != nil {
 		close(*gate)
 	}
 }
 
-// disconnect cuts the process off the network until reconnect.
+// disconnect cuts the process off from the network until reconnect is called.
 func (a *apiServer) disconnect() {
 	a.disconnected.Store(true)
 	a.stall = a.w.now
@@ -136,8 +136,8 @@ func (a *apiServer) reconnect() {
 	a.recoverChannel()
 }
 
-// recoverChannel ends a stall and shuffles the inbox. If nsqd has closed the connection because the stall was long, the process connects
-// again after a random time.
+// recoverChannel ends a pause or a network failure of the process, and shuffles the messages that are not yet read. If nsqd has closed the
+// connection in the meantime, the process connects again after a random delay.
 func (a *apiServer) recoverChannel() {
 	if a.w.now-a.stall > steps(nsqdClientTimeout) && !a.keeps {
 		a.reader = a.w.now + randomSteps(a.w.noise, reconnectTime)
@@ -147,7 +147,8 @@ func (a *apiServer) recoverChannel() {
 
 func (a *apiServer) stalled() bool { return a.paused || a.disconnected.Load() }
 
-// arrive puts a message from an nsqd into the inbox. The message is lost if the process does not run or has no channel.
+// arrive puts a message from an nsqd into the inbox. The message is lost if the process does not run, or if nsqd has no channel for the
+// process.
 func (a *apiServer) arrive(m message) {
 	switch {
 	case a.stop == nil, a.w.now < a.reader:
@@ -200,7 +201,8 @@ func (a *apiServer) readable() int {
 	return n
 }
 
-// schedule pauses the process in each second from the time at which its share of the CPU time is used up, until the second ends.
+// schedule limits the CPU time of the process. When the process has used up its share of a second, schedule pauses it until the second
+// ends.
 func (a *apiServer) schedule() {
 	second := steps(time.Second)
 	switch a.w.now % second {
@@ -241,7 +243,7 @@ func (a *apiServer) canary() {
 	}
 }
 
-// process runs messages through the stages.
+// process passes messages through the stages of the API server.
 func (a *apiServer) process(messages []message) {
 	var env pipeline.Envelope
 	for _, m := range messages {
@@ -304,7 +306,7 @@ func (a *apiServer) readSnapshot() *registry.Snapshot {
 	return s
 }
 
-// routable returns the keys of the servers that would get requests.
+// routable returns the keys of the servers to which the API server would send requests.
 func (a *apiServer) routable() map[string]bool {
 	list, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
 	fixture.Must(a.w.t, err)
@@ -315,9 +317,9 @@ func (a *apiServer) routable() map[string]bool {
 	return keys
 }
 
-// at converts a time of the bubble to the reading of the process's clock. Times of a bubble have no monotonic reading, so at adds to the
-// epoch, which has one. A change of the wall clock must not change the monotonic reading. Package time has no function for that, so at adds
-// the change to the seconds in the wall word of the time. These seconds begin at bit 30.
+// at returns what the clock of the process shows at a moment of the synctest bubble. Times of a bubble have no monotonic reading, so at
+// adds to w.epoch, which has one. A change of the wall clock must not change the monotonic reading. Package time has no function for that,
+// so at adds the change to the seconds inside the time.Time. These seconds begin at bit 30 of its first word.
 func (a *apiServer) at(moment time.Time) time.Time {
 	was := a.w.epoch.Add(moment.Sub(a.w.start))
 	is := was

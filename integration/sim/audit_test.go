@@ -25,7 +25,7 @@ type audit struct {
 	failures       int
 	falseExpiries  int // number of expiries of servers that run
 	detection      detectionTimes
-	eventsByServer map[string][]string // events of each server in order, by key of the server; nil: not kept
+	eventsByServer map[string][]string // events of each server in order, by key of the server; nil if events are not kept
 }
 
 type auditedEvent struct {
@@ -35,7 +35,7 @@ type auditedEvent struct {
 
 // serverLife is one incarnation of a server.
 type serverLife struct {
-	id          string // the key of the server: service/id
+	id          string // the key of the server, made of its service and its id
 	incarnation int64
 }
 
@@ -147,8 +147,8 @@ func (c *audit) expired(at time.Time, s *dataServer, life serverLife, d events.T
 	}
 }
 
-// expectDetection fails the test if the server is still routable one TTL and a second after its death. It does so only in worlds in which
-// nsqd and the API server have no fault.
+// expectDetection fails the test if the server is still routable one TTL and a second after its death. It does nothing in worlds in which
+// nsqd or the API server has faults.
 func (c *audit) expectDetection(s *dataServer) {
 	if !c.w.network.onlyServersFail {
 		return
@@ -186,12 +186,12 @@ func (c *audit) checkEnd(a *apiServer) {
 func (c *audit) misplaced(s *dataServer, state events.State) string {
 	n := c.w.network
 	switch {
-	case s.healthy() && c.w.unreached(): // most of the server's heartbeats are lost
+	case s.healthy() && c.w.unreached(): // any state is right, because most of the server's heartbeats are lost
 	case s.healthy() && state == "":
 		return "it runs"
 	case s.healthy() && state != events.StateAlive && n.loss == 0 && n.late == 0:
 		return "it runs and its heartbeats arrive"
-	case s.is(left) && n.loss > 0, n.unprobed: // the leave may be lost, and without probes detection takes longer
+	case s.is(left) && n.loss > 0, n.unprobed: // any state is right: the leave may be lost, and without probes detection takes longer
 	case !s.is(running) && !s.publishesAfterLeave && state != "" && c.w.now-s.since > steps(2*ttl):
 		return "it is dead"
 	}

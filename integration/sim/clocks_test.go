@@ -26,7 +26,7 @@ func clockScenarios() []scenario {
 	}
 }
 
-// restartBack restarts a server whose clock was set back: the new incarnation is lower than the previous incarnation by the duration by.
+// restartBack restarts a server whose clock was set back by the given duration, so that the new incarnation is lower than the previous one.
 func (s *dataServer) restartBack(by time.Duration) {
 	was := s.incarnation
 	s.restart()

@@ -47,7 +47,7 @@ func joinLines(lines []string) (s string) {
 	return s
 }
 
-// A failure can be examined only if another run with its seed fails in the same way.
+// Two runs with the same seed must emit the same events. Otherwise nobody could repeat a failure to examine it.
 func TestSimulationIsDeterministic(t *testing.T) {
 	play := func() (byServer map[string][]string) {
 		synctest.Test(t, func(t *testing.T) {

@@ -40,7 +40,7 @@ type nsqdNode struct {
 	w     *world
 	index int
 	addr  string
-	skew  time.Duration // error of its clock
+	skew  time.Duration // error of the nsqd's clock
 	state nsqdState
 	since int
 	life  int
@@ -76,8 +76,8 @@ func (n *nsqdNode) become(s nsqdState) { n.state, n.since = s, n.w.now }
 
 func (n *nsqdNode) hang() { n.become(nsqdHung) }
 
-// resume ends hang. nsqd stamps the messages in its sockets now. If the API server has given up nsqd in the meantime, it connects again
-// after a random time; in half of these cases nsqd has deleted the channel with its messages.
+// resume ends a hang: nsqd runs again, and stamps the messages that are in its sockets. If the API server has given up the connection in
+// the meantime, it connects again after a random delay. In half of these cases nsqd has deleted the channel with its messages.
 func (n *nsqdNode) resume() {
 	if n.w.now-n.since > steps(consumerTimeout) {
 		n.reader = n.w.now + randomSteps(n.w.noise, reconnectTime)

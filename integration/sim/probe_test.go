@@ -11,8 +11,8 @@ import (
 // Responses to probes arrive between the steps of the world, so that they never race with a step.
 const (
 	responseTime    = 20 * time.Millisecond  // longest time until a running server responds
-	probeTimeout    = 500 * time.Millisecond // longest time of a probe
-	probeRetryDelay = 250 * time.Millisecond // delay of the second attempt after a refused connection
+	probeTimeout    = 500 * time.Millisecond // time after which a probe gives up
+	probeRetryDelay = 250 * time.Millisecond // how long a probe waits after a refused connection, before it tries again
 )
 
 // probe simulates a probe. Its random numbers depend only on the server and the time, not on the order of the prober's goroutines.
@@ -24,7 +24,7 @@ func (a *apiServer) probe(ctx context.Context, p registry.Probe) registry.Findin
 	if a.gate.Load() == nil {
 		return finding
 	}
-	// The process is paused. When it resumes, both the response and the timeout may be due; then either result is possible.
+	// The process is paused. If the response and the timeout are both due when it resumes, the probe ends with either of them, at random.
 	if !a.awaitRunning(ctx) || time.Since(began) > probeTimeout && dice.IntN(2) == 0 {
 		return registry.FindingSilent
 	}
@@ -62,7 +62,7 @@ func (a *apiServer) call(s *dataServer, p registry.Probe, dice *rand.Rand) regis
 	return registry.FindingRefused
 }
 
-// awaitRunning waits while the process is paused, and reports whether ctx is still valid.
+// awaitRunning waits until the process is not paused. It returns false if ctx ends before that.
 func (a *apiServer) awaitRunning(ctx context.Context) bool {
 	for gate := a.gate.Load(); gate != nil; gate = a.gate.Load() {
 		select {
@@ -74,7 +74,7 @@ func (a *apiServer) awaitRunning(ctx context.Context) bool {
 	return true
 }
 
-// Probes returns the probes of the real registry to the prober.
+// Probes returns the channel from which the prober receives the registry's probes.
 func (a *apiServer) Probes() <-chan registry.Probe { return a.registry.Probes() }
 
 // Report passes the evidence of the prober to the registry. It waits while the process is paused, and converts the times to the clock of

@@ -22,7 +22,8 @@ func queueScenarios() []scenario {
 				gone := faultsBegin + growing
 				expectFewSuspects(w, faultsBegin, gone+settleTime)
 				w.at(gone, func() { w.api.rate = 100 })
-				// The registry became blind when messages were older than a TTL. While it warms up again, silence expires no server.
+				// If messages became older than a TTL, the registry was blind. Until it has warmed up again, it expires no server for its
+				// silence.
 				holes := time.Duration(0)
 				if growing > ttl {
 					holes = settleTime
@@ -44,8 +45,8 @@ func queueScenarios() []scenario {
 			name: fmt.Sprintf("messages through 1 of 3 nsqd are %v s late", lag.Seconds()), naiveFails: lag > ttl, length: faultsBegin + 4*settleTime, deaths: deaths,
 			play: func(w *world) {
 				w.at(faultsBegin, func() { w.nsqd[0].lag = lag })
-				// An nsqd whose messages are late by a TTL or more is silent. Then the lease clock runs at two thirds of real time, because one of
-				// three nsqd is silent, and lease ages stand still for an interval.
+				// The registry regards an nsqd as silent if its messages are late by a TTL or more. While one of three nsqd is silent, the
+				// lease clock runs at two thirds of real time; lease ages also stand still for an interval.
 				killAndExpect(w, deaths, faultsBegin+2*settleTime, min(lag, ttl), 0)
 				w.at(faultsBegin+3*settleTime, func() { w.nsqd[0].lag = 0 })
 			}})
@@ -53,7 +54,8 @@ func queueScenarios() []scenario {
 	return all
 }
 
-// In unreachedScenarios the API server cannot reach some of the nsqd that it knows. In half of the scenarios senders publish to these nsqd.
+// unreachedScenarios are scenarios in which the API server cannot reach some of the nsqd that it knows. In half of these scenarios senders
+// publish to such nsqd.
 func unreachedScenarios() []scenario {
 	const deaths = 10
 	invented := func(n int) func(*world) {
@@ -80,9 +82,9 @@ func unreachedScenarios() []scenario {
 	}
 }
 
-// killAndExpect kills n servers in the second that begins at at. Half of them crash and must expire within crashLimit plus delay. The
-// others lose their host and must expire within vanishLimit plus delay and holes. Without probes the second limit is for both halves. A
-// server that never registered is not expected to expire.
+// killAndExpect kills n servers at random times within a second, and fails the test if they do not expire in time. Half of the servers
+// crash, and must expire within crashLimit plus delay. The others lose their host, and must expire within vanishLimit plus delay plus
+// holes. Without probes, vanishLimit counts for all of them. A server that never registered need not expire.
 func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 	for i, s := range w.pick(n) {
 		fate, limit := crashed, crashLimit+delay
@@ -105,7 +107,7 @@ func killAndExpect(w *world, n int, at, delay, holes time.Duration) {
 	}
 }
 
-// expectFewSuspects fails the test if, at any tick between from and to, more than a tenth of the servers are suspect.
+// expectFewSuspects fails the test if, at any tick of a period, more than a tenth of the servers are suspect.
 func expectFewSuspects(w *world, from, to time.Duration) {
 	for at := from; at < to; at += tickInterval {
 		w.at(at, func() {

@@ -54,8 +54,8 @@ func withoutProbes(all []scenario) []scenario {
 	return unasked
 }
 
-// lossScenarios lose messages and probes; some also repeat and delay messages. The first seed runs for minutes, the others for less than a
-// minute.
+// lossScenarios are scenarios in which messages and probes are lost; in some, messages are also repeated and delayed. The first seed runs
+// for minutes of virtual time, the others for less than a minute.
 func lossScenarios() []scenario {
 	alone := func(loss, deaf float64) network { return network{loss: loss, probeLoss: deaf, onlyServersFail: true} }
 	rough := func(loss float64) network {
@@ -141,7 +141,7 @@ func apiScenarios() []scenario {
 		all = append(all, scenario{
 			name: fmt.Sprintf("API server stopped %v s", length.Seconds()), length: faultsBegin + length + settleTime, naiveFails: true, alsoUnprobed: true,
 			play: func(w *world) {
-				// The API server pauses at any step between two ticks, and resumes at any step between two ticks.
+				// Between two ticks, the step at which the API server pauses is random. The step at which it resumes is random too.
 				at := faultsBegin + time.Duration(w.rng.IntN(10))*step
 				w.at(at, w.api.pause)
 				w.at(at+length+time.Duration(w.rng.IntN(10))*step, w.api.resume)
@@ -294,7 +294,7 @@ func restartAndResume(w *world) {
 	}
 }
 
-// soon adds do to the script, at a random time within five seconds after faultsBegin. It returns that time.
+// soon plans a call of the function do at a random time in the five seconds after faultsBegin. It returns the planned time.
 func (w *world) soon(do func()) time.Duration {
 	at := faultsBegin + w.moment(5*time.Second)
 	w.at(at, do)
@@ -310,12 +310,13 @@ func (w *world) pick(n int) []*dataServer {
 	return picked
 }
 
-// moment returns a random time below d.
+// moment returns a random duration that is less than d and a whole number of steps.
 func (w *world) moment(d time.Duration) time.Duration {
 	return time.Duration(randomSteps(w.rng, d)-1) * step
 }
 
-// restored tells the audit that the API server starts from a snapshot: revisions continue from the revision of s.
+// restored tells the audit that the API server starts from a snapshot. The audit then expects that revisions continue from the revision of
+// the snapshot.
 func (c *audit) restored(s *registry.Snapshot) {
 	c.revision = s.Revision
 }

@@ -24,7 +24,7 @@ type dataServer struct {
 	w      *world
 	index  int
 	id     string
-	key    string // service/id
+	key    string // the service and the id of the server, as "service/id"
 	addr   string
 	fate   atomic.Int32 // holds a fate; atomic, because probes read it in other goroutines
 	since  int          // step from which the server has its fate
@@ -36,7 +36,7 @@ type dataServer struct {
 	clockSetBack        bool // the server restarted after its clock was set back
 	publishesAfterLeave bool // the server publishes heartbeats after its leave
 	seq                 uint64
-	turn                int // number of the only valid turn; turns with lower numbers are void
+	turn                int // number of the planned turn that is valid; turns with lower numbers are canceled
 	began               int // step of the first attempt to publish the current heartbeat
 	order               []int
 	tried               int
@@ -67,11 +67,11 @@ func (s *dataServer) healthy() bool {
 func (s *dataServer) become(f fate) {
 	s.fate.Store(int32(f))
 	s.since = s.w.now
-	s.turn++ // cancels the planned turn
+	s.turn++ // cancels the turn that the server has planned
 	s.tried = 0
 }
 
-// appear starts a server at step at, with a random incarnation from the ten hours before the start of the world.
+// appear starts a server at the given step, with a random incarnation from the ten hours before the start of the world.
 func (s *dataServer) appear(at int) {
 	s.become(running)
 	s.incarnation = s.w.epoch.Add(-time.Duration(s.w.rng.Int64N(int64(10 * time.Hour)))).UnixMilli()
@@ -114,8 +114,8 @@ func (s *dataServer) plan(at int) {
 	*turns = append(*turns, turn{s.index, s.turn})
 }
 
-// act publishes a heartbeat through the first nsqd that takes it. If an nsqd hangs, act plans a turn to try the next nsqd. A void turn does
-// nothing.
+// act publishes a heartbeat through the first nsqd that takes it. If an nsqd hangs, act plans a turn in which the server tries the next
+// nsqd. If the given turn was canceled, act does nothing.
 func (s *dataServer) act(t turn) {
 	if t.number != s.turn {
 		return
@@ -166,7 +166,7 @@ func (s *dataServer) heartbeat() message {
 	return message{server: s.index, kind: heartbeatMessage, incarnation: s.incarnation, seq: s.seq}
 }
 
-// body appends the JSON of a heartbeat or a leave to buf.
+// body appends the JSON of the given message, a heartbeat or a leave, to the slice buf.
 func (s *dataServer) body(buf []byte, m message) []byte {
 	buf = strconv.AppendInt(append(buf, s.prefix...), m.incarnation, 10)
 	buf = strconv.AppendUint(append(buf, `,"seq":`...), m.seq, 10)

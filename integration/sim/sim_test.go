@@ -19,13 +19,13 @@ var (
 	dayFlag   = flag.Bool("day", false, "also simulate 24 hours of loss, duplicates and disorder")
 )
 
-// fewSeeds is the default number of seeds, for every run of all tests. CI simulates more seeds.
+// fewSeeds is the default number of seeds. It is small, because every run of all tests includes the simulation. CI simulates more seeds.
 const fewSeeds = 3
 
 // serverCount is the number of servers unless a scenario says otherwise.
 const serverCount = 1000
 
-// The limits for the detection of a death.
+// The limits for the time from the death of a server to its expiry.
 const (
 	crashMedianLimit = 6 * time.Second
 	crashLimit       = 8500 * time.Millisecond
@@ -33,7 +33,7 @@ const (
 )
 
 // TestSimulation plays every scenario with several seeds, applies the naive rule to the same messages, and logs the results of the registry
-// and of the rule.
+// and of the naive rule.
 func TestSimulation(t *testing.T) {
 	scenarios := scenarios()
 	if *dayFlag {
@@ -43,7 +43,8 @@ func TestSimulation(t *testing.T) {
 	if *seedFlag > 0 {
 		first, last = *seedFlag, *seedFlag
 	}
-	// The few megabytes of a world live as long as the world. With the default setting, garbage collection takes a fifth of the time.
+	// Collect garbage less often. With the default setting that takes a fifth of the time and frees little, because the few megabytes of a
+	// world live as long as the world.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 
 	rows := make([]result, len(scenarios))
@@ -79,7 +80,7 @@ func TestSimulation(t *testing.T) {
 // playScenario plays a scenario with one seed and adds the outcome to row. It fails the test if a rule that holds for every seed is broken.
 func playScenario(t *testing.T, sc scenario, seed uint64, length time.Duration, row *result) {
 	var w *world
-	defer func() { row.add(w) }() // also after a failure
+	defer func() { row.add(w) }() // add the outcome also after a failure
 	synctest.Test(t, func(t *testing.T) {
 		w = newWorld(t, seed, cmp.Or(sc.servers, serverCount), sc.network)
 		if sc.play != nil {
@@ -141,7 +142,7 @@ func resultTable(scenarios []scenario, rows []result) string {
 	line("", "", "naive", "rollcall", "naive", "rollcall")
 	for i := range rows {
 		r := &rows[i]
-		if r.virtual == 0 { // excluded by -run
+		if r.virtual == 0 { // the scenario did not run, because the flag -run excluded it
 			continue
 		}
 		line(scenarios[i].name, r.virtual.Round(time.Second), r.naive, r.ours, "", "")

@@ -18,14 +18,14 @@ import (
 //	                                                              audit, beside naiveRule
 const step = 25 * time.Millisecond
 
-// steps converts a duration to steps.
+// steps converts a duration to a number of steps.
 func steps(d time.Duration) int { return int(d / step) }
 
 // horizon is the number of steps ahead for which servers and messages can be planned. The script has no such bound.
 const horizon = 1024
 
-// epoch is the start of every world, on the clocks of the world. It is read outside of the synctest bubbles, because times in a bubble have
-// no monotonic reading.
+// epoch is the time that the simulated clocks show at the start of every world. It is read outside of the synctest bubbles, because times
+// in a bubble have no monotonic reading.
 var epoch = time.Now()
 
 // network describes what happens to messages between nsqd and the API server, and to probes.
@@ -46,7 +46,7 @@ type world struct {
 	rng     *rand.Rand // random numbers for the script and the servers
 	noise   *rand.Rand // random numbers for the network; separate, so that servers act the same whatever the network does
 	start   time.Time  // start of the world, in the time of the bubble
-	epoch   time.Time  // start of the world, on the clocks of the world
+	epoch   time.Time  // start of the world, as the simulated clocks show it
 	now     int        // steps since start
 	network network
 
@@ -100,18 +100,18 @@ func (w *world) add(service, id, addr string) *dataServer {
 	return s
 }
 
-// at adds do to the script. The world calls do at the time when, counted from the start of the world.
+// at plans a call of the function do. The time of the call counts from the start of the world.
 func (w *world) at(when time.Duration, do func()) {
 	w.script[steps(when)] = append(w.script[steps(when)], do)
 }
 
-// after is like at, but d counts from now.
+// after plans a call of the function do when the duration d has passed from now.
 func (w *world) after(d time.Duration, do func()) { w.at(time.Duration(w.now)*step+d, do) }
 
 // run plays the world, stops the API server, and makes the last checks.
 func (w *world) run(length time.Duration) {
 	w.api.begin(nil)
-	defer func() { // also after a failure
+	defer func() { // stop the API server also after a failure
 		if w.api.stop != nil {
 			w.api.stop()
 		}
@@ -150,5 +150,5 @@ func (w *world) step() {
 	w.api.step()
 }
 
-// randomSteps returns a random number of steps, from 1 to the steps of d.
+// randomSteps returns a random number of steps, from 1 to the number of steps in d.
 func randomSteps(rng *rand.Rand, d time.Duration) int { return 1 + rng.IntN(max(1, steps(d))) }

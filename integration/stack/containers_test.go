@@ -25,7 +25,7 @@ const (
 	stackRate   = 100 // requests a second
 )
 
-// TestStack runs docker-compose.yml as users do, and the faults that need containers.
+// TestStack starts docker-compose.yml as users do, and causes the faults that need containers.
 func TestStack(t *testing.T) {
 	s := newStack(t)
 	harness.AtMost(t, "up until every container is healthy", s.up(), healthyIn)
@@ -123,8 +123,8 @@ func (s *stack) allResponded(a *harness.API, ids []string) func() bool {
 	}
 }
 
-// startChecks starts a load on the proxies, and a poller of each API server. The function that it returns stops them. That function fails
-// the test if a request failed, if a list missed a server that is not in dead, or if a live server expired.
+// startChecks starts a load on the proxies, and a poller of each API server. It returns a function that stops them. This function fails the
+// test if a request failed, if a list missed a server that the parameter dead does not name, or if a live server expired.
 func (s *stack) startChecks(what string) (*harness.Load, []*harness.Poller, func(dead ...string)) {
 	s.tb.Helper()
 	ids := s.ids(s.containers("dataserver")...)

@@ -13,7 +13,7 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// labels returns the labels that Prometheus adds to each series of the job.
+// labels returns the labels that Prometheus adds to each series of the scrape job.
 func (j scrapeJob) labels() []string {
 	labels := []string{"job", "instance"}
 	for _, r := range j.Relabel {
@@ -30,14 +30,14 @@ var (
 	pairForm   = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)="(?:[^"\\]|\\.)*"`)
 )
 
-// scrape requests the metrics at addr, and adds the labels of each, with the labels of job.
+// scrape requests the metrics at the address addr. It records the labels of each metric, and the labels that Prometheus adds for the job.
 func (s seriesLabels) scrape(tb testing.TB, job scrapeJob, addr string) {
 	tb.Helper()
 	s["up"] = append(s["up"], job.labels()...)
 	for text := range strings.Lines(string(mustGet(tb, "http://"+addr+"/metrics"))) {
 		m := sampleForm.FindStringSubmatch(text)
 		if m == nil {
-			continue // a comment
+			continue // the line is a comment
 		}
 		s[m[1]] = append(s[m[1]], job.labels()...)
 		for _, pair := range pairForm.FindAllStringSubmatch(m[2], -1) {
@@ -92,7 +92,7 @@ func (q query) check(t *testing.T, known seriesLabels) {
 	}
 	q.has(t, all, a.groups)
 	if a.by != nil {
-		all = a.by // the result of an expression with by has no other labels
+		all = a.by // if the expression has "by", its result has only these labels
 	}
 	q.has(t, all, q.legend)
 }

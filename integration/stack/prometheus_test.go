@@ -35,7 +35,7 @@ func lookPrometheus(t *testing.T) string {
 	return path
 }
 
-// startPrometheus starts Prometheus with the configuration of the stack, in which apis replace the API servers of the stack.
+// startPrometheus starts Prometheus with the configuration of the stack, but with the given API servers instead of those of the stack.
 func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func startPrometheus(t *testing.T, path string, apis ...*harness.APIServer) *pro
 	return p
 }
 
-// ask requests a path of the HTTP API, and decodes the data of the response into data.
+// ask requests a path of the HTTP API of Prometheus, and decodes the field "data" of the response into the parameter data.
 func (p *prometheus) ask(path string, data any) error {
 	resp, err := p.http.Get("http://" + p.addr + path)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *prometheus) ask(path string, data any) error {
 	return nil
 }
 
-// targets describes each target in a line that ends in its health, sorted.
+// targets returns a line for each target of Prometheus, sorted. A line ends in the health of its target.
 func (p *prometheus) targets() []string {
 	var found struct {
 		ActiveTargets []struct {
@@ -95,7 +95,7 @@ func (p *prometheus) targets() []string {
 	return lines
 }
 
-// await waits until targets returns the given lines.
+// await waits until Prometheus has exactly the given targets.
 func (p *prometheus) await(t *testing.T, within time.Duration, what string, targets ...string) {
 	t.Helper()
 	slices.Sort(targets)
@@ -119,7 +119,7 @@ func TestPrometheusFindsServers(t *testing.T) {
 	apis := []*harness.APIServer{s.StartAPI("api-1"), s.StartAPI("api-2")}
 	p := startPrometheus(t, path, apis...)
 	var servers []*harness.Process
-	var want []string // targets of the data servers
+	var want []string // the targets that Prometheus must have for the data servers
 	start := func() {
 		id, addr := fmt.Sprintf("data-%d", len(servers)), fixture.FreeAddr(t)
 		servers = append(servers, s.StartDataServer(id, addr, "--dataserver.zone=a"))
@@ -150,7 +150,7 @@ func TestPrometheusFindsServers(t *testing.T) {
 	p.await(t, left, "a server that left is no target", api(0, "up"), api(1, "up"), want[2])
 	apis[0].Terminate()
 	servers[2].Terminate()
-	start() // an API server that lists the new server has received the leave of the server before
+	start() // servers[2] left before this start, so an API server that lists the new server has received that leave
 	stale := strings.TrimSuffix(want[2], "up") + "down"
 	p.await(t, scraped, "without one API server, a new server is a target and a server that left still is", api(0, "down"), api(1, "up"), stale, want[3])
 	apis[0].Start(t)

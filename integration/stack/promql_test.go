@@ -9,11 +9,11 @@ import (
 )
 
 // selectors lists the metrics and labels that a PromQL expression reads. Regular expressions find them. That is enough for a dashboard in
-// which braces follow the metric at once and no metric has the name of a function.
+// which braces follow the metric immediately and no metric has the name of a function.
 type selectors struct {
 	metrics map[string][]string // labels in the braces, by metric
-	groups  []string            // labels of by, on and ignoring
-	by      []string            // labels of by: the only labels of the result
+	groups  []string            // labels after "by", "on" and "ignoring"
+	by      []string            // labels after "by", which are the only labels of the result
 }
 
 var (

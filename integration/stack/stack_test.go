@@ -30,7 +30,7 @@ type stack struct {
 	eventOutput *harness.Output // output of the command docker events
 }
 
-// stackSpec is what the child needs to tear the stack down.
+// stackSpec is what the child process needs to tear the stack down.
 type stackSpec struct {
 	Compose []string // the command and its first arguments
 	Project string
@@ -103,7 +103,8 @@ func (s *stack) isolate() {
 	s.edit("Dockerfile", building, func(from []byte) []byte { return []byte(string(from) + "LABEL " + leftover + "=\n") })
 }
 
-// edit replaces each match of place in a file of the copy by the result of change.
+// edit changes a file of the copied repository: it replaces each match of the regular expression place by the result of the function
+// change.
 func (s *stack) edit(name string, place *regexp.Regexp, change func([]byte) []byte) {
 	s.tb.Helper()
 	file := filepath.Join(s.spec.Dir, name)
@@ -144,7 +145,7 @@ func (s *stack) tearDownAtEnd() {
 	})
 }
 
-// startChildStack starts nothing. Its stop function tears the stack down.
+// startChildStack starts nothing. The stop function that it returns tears the stack down.
 func startChildStack(spec stackSpec) (string, func() error, error) {
 	return "", func() error {
 		_ = exec.Command("docker", "rm", "--force", spec.tail()).Run() // fails if the container was not started
@@ -190,7 +191,7 @@ func finish(tb testing.TB, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// up starts the stack. It returns the time until every container is healthy.
+// up starts the stack, and returns how long it took until every container was healthy.
 func (s *stack) up() time.Duration {
 	s.tb.Helper()
 	cmd := exec.Command("docker", "events", "--filter", "label=com.docker.compose.project="+s.spec.Project, "--format", "{{json .}}",
@@ -277,7 +278,7 @@ func (s *stack) hostPort(container string, port int) string {
 	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
 }
 
-// await waits for a docker event of a container that happened after since.
+// await waits until Docker reports the given event of a container, and returns it. Events from before the time since do not count.
 func (s *stack) await(since time.Time, action, container string) dockerEvent {
 	s.tb.Helper()
 	var found dockerEvent
