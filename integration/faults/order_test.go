@@ -19,7 +19,7 @@ func TestEventsArriveInRevisionOrder(t *testing.T) {
 	c.StartAPI("api-1", 2)
 	seen := c.Watch()
 	next := uint64(1)
-	for incarnation, count := range []uint64{servers, 2 * servers} { // count is the number of events: a server causes "registered" with its first incarnation, and "replaced" and "registered" with its second
+	for incarnation, count := range []uint64{servers, 2 * servers} { // count of events: a start causes "registered", a restart "replaced" and "registered"
 		for i := range servers {
 			via := n1
 			if i%2 == 0 {

@@ -99,8 +99,8 @@ func (c *Cluster) Watch() <-chan events.Event {
 	return seen
 }
 
-// Run runs f in a goroutine. At the end of the test Run cancels the context of f, and fails the test if f returns an error or does not
-// return within 20 s.
+// Run runs the function f in a goroutine. At the end of the test Run cancels the context of f, and fails the test if f returns an error or
+// does not return within 20 s.
 func Run(tb testing.TB, name string, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

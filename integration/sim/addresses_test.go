@@ -61,7 +61,7 @@ func addressScenarios() []scenario {
 		{name: "addresses reused and shared, 5 % loss", servers: 200, length: length, network: network{loss: 0.05},
 			play: func(w *world) {
 				reuseAddresses(w, identityFull, identityIDOnly, identityNone)
-				shareAddresses(w, identityFull) // with identityFull, because without an identity in the responses two lost heartbeats in a row are enough for a false expiry
+				shareAddresses(w, identityFull) // a server that probes cannot identify could expire falsely after two lost heartbeats in a row
 			}},
 	}
 }

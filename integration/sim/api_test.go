@@ -30,9 +30,9 @@ type apiServer struct {
 	buf      []byte
 
 	inbox      []message     // messages that have arrived and are not yet read
-	rate       int           // number of messages read in a step; 0: all
+	rate       int           // number of messages read in a step; 0 means all
 	lag        time.Duration // age at which a message is read
-	mailbox    bool          // whether unread messages wait in the mailbox of the registry: then they count as received when they arrive, not when they are read
+	mailbox    bool          // whether unread messages wait in the registry's mailbox, and so count as received when they arrive, not when they are read
 	nextTick   int
 	nextCanary int
 

@@ -6,7 +6,7 @@ import "time"
 // registry at the same time.
 type naiveRule struct {
 	w             *world
-	lastHeard     []int // step of the last heartbeat, by index of the server; 0: the server is not listed
+	lastHeard     []int // step of the last heartbeat, by index of the server; 0 means that the server is not listed
 	falseExpiries int   // number of expiries of servers that run
 	detection     detectionTimes
 }

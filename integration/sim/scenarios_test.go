@@ -111,7 +111,7 @@ func nsqdScenarios() []scenario {
 				w.at(faultsBegin, w.nsqd[0].hang)
 				w.at(faultsBegin+time.Second, func() {
 					for _, s := range w.servers {
-						if s.tried > 0 { // the current heartbeat of s is only in the socket of the nsqd that hangs
+						if s.tried > 0 { // the current heartbeat of the server s is only in the socket of the hung nsqd
 							s.die(crashed)
 						}
 					}

@@ -43,8 +43,8 @@ func TestSimulation(t *testing.T) {
 	if *seedFlag > 0 {
 		first, last = *seedFlag, *seedFlag
 	}
-	// Collect garbage less often. With the default setting that takes a fifth of the time and frees little, because the few megabytes of a
-	// world live as long as the world.
+	// Collect garbage less often. With the default setting, garbage collection takes a fifth of the time and frees little, because the few
+	// megabytes of a world live as long as the world.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 
 	rows := make([]result, len(scenarios))

@@ -21,7 +21,7 @@ const step = 25 * time.Millisecond
 // steps converts a duration to a number of steps.
 func steps(d time.Duration) int { return int(d / step) }
 
-// horizon is the number of steps ahead for which servers and messages can be planned. The script has no such bound.
+// horizon is the number of steps ahead for which servers and messages can be planned. The script of a scenario can plan further ahead.
 const horizon = 1024
 
 // epoch is the time that the simulated clocks show at the start of every world. It is read outside of the synctest bubbles, because times
