@@ -34,8 +34,8 @@ func TestKilledServerExpires(t *testing.T) {
 	s.NoFalseExpiries("SIGKILL of others", a)
 }
 
-// A server expires that accepts connections and never responds, because its process is paused. A server also expires that accepts no
-// connection, because its host is down.
+// A paused process never responds, although the kernel accepts connections for it. A host that is down does not even accept connections. In
+// both cases the server expires.
 func TestHungServerExpires(t *testing.T) {
 	t.Parallel()
 	const (

@@ -61,7 +61,7 @@ func BenchmarkProxy(b *testing.B) {
 }
 
 // compare measures every contender once in each round, and reports the median of the rounds for each contender. It also reports the ratio
-// of each contender to the first one.
+// of each contender's CPU time to the CPU time of the first contender.
 func compare(b *testing.B, contenders []contender, hammerOf func(contender) *loadClient) {
 	b.Helper()
 	cpu, rate := make(map[string][]float64), make(map[string][]float64)

@@ -205,7 +205,7 @@ func (l *Load) All() []Sample {
 	return slices.Clone(l.samples)
 }
 
-// Between returns the requests that were sent in a period: at the time from or later, and before the time to.
+// Between returns the requests that were sent in a period, including the start of the period but not its end.
 func (l *Load) Between(from, to time.Time) []Sample {
 	return slices.DeleteFunc(l.All(), func(s Sample) bool { return s.sent.Before(from) || !s.sent.Before(to) })
 }

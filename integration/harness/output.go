@@ -50,8 +50,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Await waits for a line that satisfies the given condition, and returns the first such line and its index. It ignores the lines before the
-// index from. If no such line arrives in time, Await fails the test at once.
+// Await waits for a line that satisfies the given condition, at the given index or later. It returns the first such line and its index. If
+// no such line arrives in time, Await fails the test at once.
 func (o *Output) Await(tb testing.TB, within time.Duration, what string, from int, is func(string) bool) (Line, int) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)

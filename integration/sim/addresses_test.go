@@ -16,7 +16,7 @@ const (
 	identityNone                   // no identity: the server only accepts connections
 )
 
-// findingAt returns what the probe p finds at an address. The slice there holds the servers at this address.
+// findingAt returns what a probe finds at an address. The given servers are the servers at this address.
 func findingAt(there []*dataServer, p registry.Probe) registry.Finding {
 	found := registry.FindingAccepted
 	for _, s := range there {

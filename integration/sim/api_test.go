@@ -317,9 +317,9 @@ func (a *apiServer) routable() map[string]bool {
 	return keys
 }
 
-// at returns what the clock of the process shows at a moment of the synctest bubble. Times of a bubble have no monotonic reading, so at
-// adds to w.epoch, which has one. A change of the wall clock must not change the monotonic reading. Package time has no function for that,
-// so at adds the change to the seconds inside the time.Time. These seconds begin at bit 30 of its first word.
+// at returns what the clock of the process shows at a moment of the synctest bubble. Times of a bubble have no monotonic reading, so the
+// function adds to w.epoch, which has one. A change of the wall clock must not change the monotonic reading. Package time cannot do that,
+// so the function adds the change to the seconds inside the time.Time. These seconds begin at bit 30 of its first word.
 func (a *apiServer) at(moment time.Time) time.Time {
 	was := a.w.epoch.Add(moment.Sub(a.w.start))
 	is := was

@@ -278,7 +278,7 @@ func (s *stack) hostPort(container string, port int) string {
 	return strings.TrimSpace(s.docker("port", container, fmt.Sprint(port)))
 }
 
-// await waits until Docker reports the given event of a container, and returns it. Events from before the time since do not count.
+// await waits until Docker reports the given event of a container, and returns it. Events from before the given time do not count.
 func (s *stack) await(since time.Time, action, container string) dockerEvent {
 	s.tb.Helper()
 	var found dockerEvent
