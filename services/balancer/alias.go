@@ -12,10 +12,10 @@ type lottery struct {
 	columns    []column // nil if all weights are equal
 }
 
-// A column of the alias table belongs to two candidates: column i belongs to candidate i and to candidate other.
+// column is one column of the alias table. Two candidates share column number i: candidate number i and the candidate with the index other.
 type column struct {
-	own   uint32 // part of column i that candidate i has, in units of 2^-32
-	other int32  // index of the candidate that has the rest of the column
+	own   uint32 // part of column number i that belongs to candidate number i, in units of 2^-32
+	other int32  // index of the candidate that owns the rest of the column
 }
 
 func newLottery(candidates []candidate) lottery {
@@ -31,8 +31,8 @@ func newLottery(candidates []candidate) lottery {
 	return l
 }
 
-// columns builds the alias table. A candidate below the mean weight leaves room in its column. A candidate above the mean weight fills
-// this room.
+// columns builds the alias table. A candidate with less than the mean weight does not fill its column. The rest of this column goes to a
+// candidate with more than the mean weight.
 func columns(candidates []candidate, mean float64) []column {
 	columns := make([]column, len(candidates))
 	height := make([]float64, len(candidates)) // for each candidate, its weight that no column contains yet; 1 is a full column
@@ -56,10 +56,10 @@ func columns(candidates []candidate, mean float64) []column {
 			low = append(low, j)
 		}
 	}
-	return columns // each candidate left in low or high fills its own column, apart from rounding errors
+	return columns // each candidate that remains in the slice low or high fills its own column, apart from rounding errors
 }
 
-// draw returns the index of a candidate, drawn in proportion to the weights.
+// draw draws a candidate with a probability in proportion to its weight, and returns the candidate's index.
 func (l *lottery) draw() int {
 	r := rand.Uint64()
 	i := int((r >> 32) * uint64(len(l.candidates)) >> 32)
@@ -69,11 +69,11 @@ func (l *lottery) draw() int {
 	return i
 }
 
-// redraws bounds how often pair draws the second candidate. pair draws again if it gets the first candidate a second time. The bound
-// matters only if one candidate has most of the weight.
+// redraws bounds how often the method pair draws the second candidate: it draws again if the second candidate is the same as the first. The
+// bound matters only if one candidate has most of the weight.
 const redraws = 3
 
-// pair draws two distinct candidates. If there is only one candidate, pair returns this candidate twice.
+// pair draws two different candidates. If there is only one candidate, it returns this candidate twice.
 func (l *lottery) pair() (first, second *candidate) {
 	n := len(l.candidates)
 	i := l.draw()

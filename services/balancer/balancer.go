@@ -27,7 +27,7 @@ type Balancer struct {
 	zone      zone
 	earliest  time.Time // earliest end of the current ejections; zero if no server is ejected
 	reported  bool      // at least one server has reported its load
-	sweptAt   time.Time // time of the last sweep
+	sweptAt   time.Time // time of the last call of sweep
 }
 
 // New returns a Balancer without servers. It starts nothing. The error comes from cfg.Validate.
@@ -41,8 +41,8 @@ func New(cfg Config) (*Balancer, error) {
 	return b, nil
 }
 
-// Update replaces the membership: servers are all servers of the service at now, in any order. If several servers have the same id, Update
-// uses the last of them. Update does not keep the slice. The servers must not change afterwards.
+// Update replaces the membership: the slice servers contains all servers of the service at the time now, in any order. If several of them
+// have the same id, Update uses the last one. Update does not keep the slice, but the servers themselves must not change afterwards.
 //
 // A slow start begins for a new incarnation of a server, and for a server that appears Config.SlowStart or more after the first Update
 // with a server. A server that appears earlier may have been running before this process started, so its weight is not reduced.
@@ -50,12 +50,12 @@ func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round++
-	b.sweep(now) // before setMembers, which treats a server whose endpoint was deleted as new
+	b.sweep(now) // sweep before setMembers, because setMembers treats a server whose endpoint was deleted as new
 	b.setMembers(servers, now)
 	b.rebuild(now)
 }
 
-// Tick advances slow starts, ejections and the age of reported loads to now. Call it about four times a second. Tick computes the
+// Tick advances slow starts, ejections and the age of reported loads to the time now. Call it about four times a second. Tick computes the
 // candidates only during a slow start, when an ejection ends, and when the preference for the zone changes. All other calls are cheap.
 func (b *Balancer) Tick(now time.Time) {
 	b.mu.Lock()
@@ -74,16 +74,17 @@ func (b *Balancer) Tick(now time.Time) {
 	}
 }
 
-// Pick chooses a server for a request with the configured policy. It never returns an endpoint in tried. It returns nil if no other server
-// can be used. Only the policy Hash uses key. Pick does not block, except for the mutex of RoundRobin. Call Begin on the result.
+// Pick chooses a server for a request with the configured policy. It never returns an endpoint of the slice tried. It returns nil if no
+// other server can be used. Only the policy Hash uses the parameter key. Pick does not block, except for the mutex of RoundRobin. Call
+// Begin on the result.
 func (b *Balancer) Pick(key uint64, tried []*Endpoint) *Endpoint {
 	v := b.view.Load()
 	return v.pick(v.picker, key, tried)
 }
 
-// PickBy is Pick with the given policy; an empty policy is the configured policy. The first call for a policy after a change of the
-// candidates takes the lock and builds the picker. The error wraps ErrPolicy and means that the policy is unknown. If no server can be
-// used, PickBy returns nil without an error.
+// PickBy is like Pick, but uses the given policy; an empty policy means the configured policy. The first call for a policy after a change
+// of the candidates takes the lock and builds the picker. The error wraps ErrPolicy and means that the policy is unknown. If no server can
+// be used, PickBy returns nil without an error.
 func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
 	v := b.view.Load()
 	if policy == "" || policy == b.cfg.Policy {
@@ -96,7 +97,8 @@ func (b *Balancer) PickBy(policy Policy, key uint64) (*Endpoint, error) {
 	return v.pick(p, key, nil), nil
 }
 
-// setMembers makes servers the members. It creates the endpoints of new servers and resets the endpoints of new incarnations.
+// setMembers replaces the members with the given servers. It creates the endpoints of new servers and resets the endpoints of new
+// incarnations.
 func (b *Balancer) setMembers(servers []*events.Server, now time.Time) {
 	members := make([]*Endpoint, 0, len(servers))
 	for _, s := range servers {
@@ -133,8 +135,9 @@ func (b *Balancer) setMembers(servers []*events.Server, now time.Time) {
 	b.members = members
 }
 
-// Bounds for the endpoints of servers that left. An endpoint is kept for keepLeft, so that a server that disappears and returns is not
-// treated as new. It is kept longer while it has requests in flight. maxLeft bounds the memory if callers forget to call Done.
+// Bounds for the endpoints of servers that left the membership. Such an endpoint is kept for keepLeft, so that a server that disappears and
+// returns is not treated as new. It is kept longer while it has requests in flight. maxLeft bounds the memory if callers forget to call
+// Done.
 const (
 	keepLeft   = time.Minute
 	sweepEvery = 10 * time.Second

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// The servers have different weights, because equal weights need less work.
+// BenchmarkPick uses servers of different weights, because a pick among servers of equal weight takes less work.
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, n := range []int{3, 100, 1000} {
@@ -80,7 +80,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate measures an Update that removes one of 1000 servers, or adds it.
+// BenchmarkUpdate measures an Update that removes one of 1000 servers, and an Update that adds a server to 999 servers.
 func BenchmarkUpdate(b *testing.B) {
 	for _, policy := range balancer.Policies() {
 		for _, change := range []string{"remove", "add"} {

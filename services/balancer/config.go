@@ -7,12 +7,12 @@ import (
 	"rollcall/services/check"
 )
 
-// Config of a Balancer. The zero value is useful.
+// Config configures a Balancer. The zero value is valid: every field has a default.
 type Config struct {
 	Policy    Policy        // policy of Pick; default P2C
 	Zone      string        // zone of the caller; Pick prefers servers of this zone; default: no preference
 	SlowStart time.Duration // time in which the weight of a new server grows to its full value; default 10 s, negative: no slow start
-	Panic     int           // percentage: while fewer servers are usable, suspects are used too; default 50, negative: suspects are never used
+	Panic     int           // while less than this percentage of the servers is usable, suspect servers are chosen too; default 50, negative: never
 	Eject     Ejection
 }
 
@@ -41,7 +41,7 @@ func (c *Config) setDefaults() {
 	c.Eject.Percent = cmp.Or(c.Eject.Percent, 30)
 }
 
-// Validate returns an error for each field that is out of its bounds. A field that is zero has its default.
+// Validate returns an error for each field that is out of its bounds. A zero field is valid and means its default.
 func (c Config) Validate() error {
 	c.setDefaults()
 	f := check.Of("balancer")
@@ -51,7 +51,8 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// Check adds an error for each field of e that is out of its bounds. key is the key of e, such as proxy.eject.
+// Check adds an error for each field of e that is out of its bounds. The parameter key is the key of e in the configuration file, such as
+// proxy.eject.
 func (e Ejection) Check(f *check.Fields, key string) {
 	f.That(e.For > 0, key+".for", "%v: want more than 0", e.For)
 	f.That(e.Longest >= e.For, key+".longest", "%v: want at least the %s.for of %v", e.Longest, key, e.For)

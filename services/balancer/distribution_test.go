@@ -12,7 +12,7 @@ import (
 // sigmas is the largest deviation of a count from its mean, in standard deviations. One in 500 million counts exceeds it by chance.
 const sigmas = 6
 
-// wantShares checks that each server got its share of n picks. A share is the probability of the server.
+// wantShares checks that each server got its share of n picks. A share is the probability that a pick chooses the server.
 func wantShares(t *testing.T, got map[string]int, n int, shares map[string]float64) {
 	t.Helper()
 	for id, p := range shares {
@@ -80,7 +80,7 @@ func TestIdleServersShareByWeight(t *testing.T) {
 	}
 }
 
-// With two servers, p2c always draws both.
+// There are only two servers, so the policy p2c draws both for each pick and compares them.
 func TestP2CPrefersLessLoadedServerByWeight(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -119,7 +119,7 @@ func TestP2CDrawsTwoDistinctServers(t *testing.T) {
 	b.Update(same(3), start)
 	busy := endpoint(t, b, "s0001")
 	busy.Begin()
-	// p2c never draws a server twice, so it always compares the busy server with an idle server.
+	// The policy p2c never draws the same server twice for a pick, so it compares the busy server only with idle servers.
 	if got := picked(b, n); got["s0001"] != 0 {
 		t.Errorf("the busy server was chosen %d times of %d", got["s0001"], n)
 	}
@@ -132,8 +132,8 @@ func TestP2CDrawsSecondServerByWeight(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	b.Update(servers(100, 95, 55), start)
 	endpoint(t, b, "s0000").Begin()
-	// If p2c draws the busy server first, each draw of the second server returns the busy server again with a probability of 0.4. After
-	// three such draws, p2c chooses one of the two other servers with equal probability.
+	// If the policy p2c draws the busy server first, each draw of the second server returns the busy server again with a probability of
+	// 0.4. After three such draws, p2c chooses one of the two other servers with equal probability.
 	light := 0.22 + 0.4*(0.22*(1+0.4+0.4*0.4)+0.4*0.4*0.4/2)
 	wantShares(t, picked(b, n), n, map[string]float64{"s0001": 1 - light, "s0002": light})
 }

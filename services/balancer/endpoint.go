@@ -21,14 +21,14 @@ type Endpoint struct {
 	answered atomic.Bool                   // the server has answered since the end of its last ejection
 	load     atomic.Uint64                 // estimated load: the bits of a float64
 
-	// Protected by Balancer.mu:
+	// The fields below are protected by Balancer.mu.
 	round     uint64    // number of the last Update that contained the server
 	startedAt time.Time // start of the slow start; zero if the server has not had a slow start
 	leftAt    time.Time // when the server left the membership; zero while it is a member
 	ejected   bool      // the server is ejected now
 	until     time.Time // end of the last ejection
 	ejections int       // number of earlier ejections that determine the duration of the next ejection
-	report    report    // load that this incarnation reported last
+	report    report    // load that the current incarnation of the server reported last
 }
 
 // Server returns the newest description of the server. It is never nil. The caller must not change it.

@@ -21,7 +21,7 @@ func mustNew(tb testing.TB, cfg balancer.Config) *balancer.Balancer {
 	return b
 }
 
-// servers returns an alive server in zone a for each weight. The ids are s0000, s0001, and so on.
+// servers returns an alive server in the zone "a" for each weight. The ids are s0000, s0001, and so on.
 func servers(weights ...int) []*events.Server {
 	all := make([]*events.Server, len(weights))
 	for i, w := range weights {
@@ -54,7 +54,7 @@ func repeat(n, weight int) []int {
 	return weights
 }
 
-// with returns a copy of s to which change was applied.
+// with copies s, applies the function change to the copy, and returns the copy.
 func with(s *events.Server, change func(*events.Server)) *events.Server {
 	changed := *s
 	change(&changed)

@@ -6,8 +6,8 @@ import (
 )
 
 // Each key belongs to one of a fixed number of slots, and each slot to a server. The number of slots of a server is random: if n slots are
-// expected, it deviates by about √n. So a server should have at least about 50 slots, a deviation of 14 %. The table takes 12 bytes for
-// each slot.
+// expected, it deviates by about √n. So a server should have at least about 50 slots; the deviation is then 14 %. The table takes 12 bytes
+// for each slot.
 const (
 	slotBits = 16
 	slots    = 1 << slotBits
@@ -15,8 +15,8 @@ const (
 
 // rendezvous assigns each slot to the server with the lowest score: highest random weight by Thaler and Ravishankar, "Using name-based
 // mappings to increase hit rates" (1998). If a server is added or removed, only the slots that this server gains or loses change their
-// owner. The formula of the score comes from Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005). A hash of the slot
-// and of the server's id yields u, which is uniform between 0 and 1:
+// owner. The formula of the score comes from Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005). A hash of the slot and
+// of the server's id yields a number u, which is uniformly distributed between 0 and 1:
 //
 //	score = −ln(1−u) / weight
 //
@@ -28,8 +28,8 @@ const (
 // growing weights, keys would move to a new server in many steps, and each key that moves finds a cold cache. The table depends only on
 // ids and weights, so that all processes with the same candidates agree.
 type rendezvous struct {
-	servers []bidder  // sorted by id
-	owner   []int32   // for each slot, the index of its owner in servers
+	servers []bidder  // all candidates, sorted by id
+	owner   []int32   // for each slot, the index of its owner in the field servers
 	score   []float64 // for each slot, the score of its owner
 }
 
@@ -42,7 +42,7 @@ type bidder struct {
 // bid is the score of a server for a slot.
 type bid struct {
 	score  float64
-	server int32 // index in servers, or none; of equal scores, the lower index wins
+	server int32 // index in rendezvous.servers, or the constant none; of two bids with equal scores, the lower index wins
 }
 
 const none = math.MaxInt32
@@ -70,7 +70,7 @@ func newRendezvous(candidates []candidate, previous picker) picker {
 	return r
 }
 
-// build computes the owners of n slots.
+// build computes the owners of n slots without a previous table.
 func (r *rendezvous) build(n int) {
 	r.owner = make([]int32, n)
 	r.score = make([]float64, n)
@@ -82,10 +82,10 @@ func (r *rendezvous) build(n int) {
 	}
 }
 
-// derive computes the owners from old, the table of the previous candidates. All servers bid for the slots of servers that were removed.
-// Added servers bid for all slots. A server whose weight has changed counts as removed and added.
+// derive computes the owners from the parameter old, which is the table of the previous candidates. All servers bid for the slots of
+// servers that were removed. Added servers bid for all slots. A server whose weight has changed counts as removed and added.
 func (r *rendezvous) derive(old *rendezvous) {
-	place := make([]int32, len(old.servers)) // index of each old server in r.servers, or none
+	place := make([]int32, len(old.servers)) // for each server of the old table, its index in r.servers, or the constant none
 	var added []int32
 	j := 0
 	for i, s := range r.servers {
@@ -102,7 +102,7 @@ func (r *rendezvous) derive(old *rendezvous) {
 	for ; j < len(old.servers); j++ {
 		place[j] = none
 	}
-	if 2*len(added) > len(r.servers) { // building is faster, because added servers would bid twice for the slots of removed servers
+	if 2*len(added) > len(r.servers) { // most servers are new: build is faster, because new servers would bid twice for the slots of removed servers
 		r.build(len(old.owner))
 		return
 	}
@@ -120,8 +120,8 @@ func (r *rendezvous) derive(old *rendezvous) {
 	}
 }
 
-// draw returns the u of a slot and a server, which is uniform in (0, 1); see rendezvous. It is a step of SplitMix64, seeded by the hash of
-// the server's id.
+// draw returns the number u of a slot and a server (see rendezvous). Each u is uniformly distributed between 0 and 1. It is one step of the
+// random number generator SplitMix64, seeded by the hash of the server's id.
 func draw(hash, slot uint64) float64 {
 	return (float64(mix(hash+slot*0x9e3779b97f4a7c15)>>12) + 0.5) / (1 << 52)
 }
@@ -142,7 +142,8 @@ func (r *rendezvous) bidForAll(i int32) {
 	}
 }
 
-// best returns the lowest bid for slot of all servers that are not in tried. If all servers are in tried, the server of the bid is none.
+// best returns the lowest bid for a slot among the servers that are not in the slice tried. If all servers are in it, the field server of
+// the returned bid is the constant none.
 func (r *rendezvous) best(slot uint64, tried []*Endpoint) bid {
 	best := bid{math.Inf(1), none}
 	for i := range r.servers {

@@ -12,7 +12,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// owners returns the ids of the servers of 20 000 keys.
+// owners picks a server for each of the keys 0 to 19 999, and returns the ids of these servers.
 func owners(b *balancer.Balancer) []string {
 	of := make([]string, 20_000)
 	for i := range of {
@@ -82,7 +82,7 @@ func TestHashRetriesOnNextServerOfKey(t *testing.T) {
 		next := b.Pick(key, []*balancer.Endpoint{owner})
 		rest := slices.DeleteFunc(slices.Clone(all), func(s *events.Server) bool { return s.ID == idOf(owner) })
 		without := mustNew(t, balancer.Config{Policy: balancer.Hash})
-		if key%20 == 0 { // only some keys, because each New builds a table
+		if key%20 == 0 { // only for every 20th key, because this Update builds a whole table
 			without.Update(rest, start)
 			if want := without.Pick(key, nil); idOf(next) != idOf(want) {
 				t.Errorf("key %d: tried %s, got %s, want %s, which owns the key without the first server", key, idOf(owner), idOf(next), idOf(want))

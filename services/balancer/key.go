@@ -1,7 +1,8 @@
 package balancer
 
-// KeyOf returns a key for Pick that depends only on s, which may be a session, a user or a path. The result is the same in every
-// process and version, so that API servers with the same membership send equal strings to the same server. KeyOf does not allocate.
+// KeyOf returns a key for Pick that depends only on the string s, such as the id of a session, the name of a user, or a path. The result is
+// the same in every process and version, so that API servers with the same membership send equal strings to the same server. KeyOf does not
+// allocate.
 func KeyOf(s string) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a, 64 bits
 	h := uint64(offset)

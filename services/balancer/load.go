@@ -17,14 +17,14 @@ type report struct {
 	halfLife time.Duration // age at which the weight of the report is a half
 }
 
-// weight returns the weight of the report in the estimate at now; the mean has the rest of the weight. A new report has the weight 1,
-// which halves with each heartbeat interval.
+// weight returns the weight of the report in the estimate (see Balancer.estimate) at the time now; the mean of all servers has the rest of
+// the weight. A new report has the weight 1, which halves with each heartbeat interval.
 func (r *report) weight(now time.Time) float64 {
 	return math.Exp2(-max(0, float64(now.Sub(r.at))/float64(r.halfLife)))
 }
 
-// Load updates the loads that servers reported in their heartbeats. AgeMS of each server must be the age of the report at now. Load
-// ignores servers that are not members, other incarnations of members, and servers without a reported load. It changes neither the
+// Load updates the loads that servers reported in their heartbeats. AgeMS of each server must be the age of the report at the time now.
+// Load ignores servers that are not members, other incarnations of members, and servers without a reported load. It changes neither the
 // candidates nor their weights.
 //
 // Update does not read loads, because the loads in a membership are as old as the last transition of each server.

@@ -9,8 +9,8 @@ import (
 	"rollcall/services/balancer"
 )
 
-// reports returns servers with the given weights. Each server reported its load, a number of requests in flight, the given age ago. A
-// negative number means that the server reports no load.
+// reports returns servers with the given weights. Server number i reported inFlight[i] requests in flight; the report is as old as the
+// parameter age says. If inFlight[i] is negative, the server reports no load.
 func reports(age time.Duration, weights []int, inFlight ...int64) []*events.Server {
 	all := servers(weights...)
 	for i, s := range all {

@@ -14,7 +14,7 @@ func (p *p2c) pick(uint64) *Endpoint {
 	return lighter(a, b, float64(a.InFlight()), float64(b.InFlight()))
 }
 
-// lighter returns the candidate with the lower (load + 1) / weight. On a tie, or if both loads are 0, it returns a.
+// lighter returns the candidate with the lower (load + 1) / weight. On a tie, or if both loads are 0, it returns the first candidate.
 func lighter(a, b *candidate, loadA, loadB float64) *Endpoint {
 	if loadA+loadB > 0 && (loadB+1)*a.weight < (loadA+1)*b.weight {
 		return b.Endpoint

@@ -12,7 +12,7 @@ import (
 type Policy string
 
 const (
-	P2C        Policy = "p2c"        // draws two servers by weight; takes the one with fewer requests in flight for its weight
+	P2C        Policy = "p2c"        // draws two servers by weight; takes the one with fewer requests in flight, relative to its weight
 	Random     Policy = "random"     // draws one server by weight
 	RoundRobin Policy = "roundrobin" // takes the servers in turn, by weight
 	LeastLoad  Policy = "leastload"  // like P2C, but also counts the load that servers report in their heartbeats
@@ -27,7 +27,7 @@ func Policies() []Policy { return []Policy{P2C, Random, RoundRobin, LeastLoad, H
 
 func (p Policy) known() bool { return slices.Contains(Policies(), p) }
 
-// Check adds an error for key if p is not one of Policies.
+// Check adds an error for the configuration key if p is not one of the policies that Policies returns.
 func (p Policy) Check(f *check.Fields, key string) {
 	f.That(p.known(), key, "%q: want one of %s", p, PolicyNames())
 }
@@ -56,12 +56,13 @@ type picker interface {
 // ranker is a picker that ranks all candidates for a key. Its method pick returns the candidate of the highest rank.
 type ranker interface {
 	picker
-	// pickNext returns the highest ranked candidate that is not in tried, or nil.
+	// pickNext returns the highest ranked candidate that is not in the slice tried. It returns nil if all candidates are in it.
 	pickNext(key uint64, tried []*Endpoint) *Endpoint
 }
 
-// newPicker builds the picker of a known policy. candidates is not empty, is sorted by id, and does not change afterwards. previous is the
-// picker that newPicker built for the same policy before, or nil. Calls of Pick may still use previous.
+// newPicker builds the picker of a known policy. The slice candidates is not empty, is sorted by id, and does not change afterwards. The
+// parameter previous is the picker that newPicker built for the same policy before, or nil. Concurrent calls of Pick may still use that
+// picker.
 func newPicker(p Policy, candidates []candidate, previous picker) picker {
 	switch p {
 	case Random:

@@ -8,13 +8,13 @@ import (
 // roundRobin is a smooth weighted round robin: after t picks, the number of requests of each server differs from its share of t by less
 // than one. With equal weights it is an exact rotation.
 //
-// Request number k of a server with weight w, of a total weight W, has the window of virtual time from k/w to (k+1)/w; t picks take
-// the virtual time t/W. Of the servers whose window is open, pick takes the one whose window closes first. This is earliest deadline
+// Request number k of a server with weight w, of a total weight W, has the window of virtual time from k/w to (k+1)/w; t picks take the
+// virtual time t/W. Of the servers whose window is open, the method pick takes the one whose window closes first. This is earliest deadline
 // first, as in stride scheduling (Waldspurger and Weihl, 1995), with the windows of worst-case fair queueing (Bennett and Zhang, WF²Q,
-// 1996). The bound of one request is the "chairman assignment problem" (Tijdeman, 1980). Stride scheduling without the windows
-// would send a server of weight 100 among 100 servers of weight 1 a hundred requests in a row.
+// 1996). The bound of one request is the "chairman assignment problem" (Tijdeman, 1980). Stride scheduling without the windows would send a
+// server of weight 100 among 100 servers of weight 1 a hundred requests in a row.
 //
-// A pick takes O(log n) under a mutex.
+// Among n servers, a pick takes a time of O(log n) and holds a mutex.
 type roundRobin struct {
 	mu      sync.Mutex
 	picks   float64 // number of picks so far
@@ -24,10 +24,10 @@ type roundRobin struct {
 	ready   heap    // servers whose window is open, ordered by the time at which the window closes
 }
 
-// turn is the state of one server.
+// turn is the state of one server in the rotation.
 type turn struct {
 	candidate
-	served float64 // requests so far; fractional if the lag comes from the previous picker
+	served float64 // number of requests so far; it can have a fraction after a new picker has taken over the lag of the previous picker
 }
 
 // lag returns by how many requests t is behind its share. It is negative if t is ahead.
@@ -51,8 +51,8 @@ func newRoundRobin(candidates []candidate, previous picker) picker {
 	return r
 }
 
-// carry takes over the lag of each server from the previous picker, limited to one request. The lag of servers that were removed is
-// divided among all servers by weight.
+// carry takes over the lag of each server (the number of requests that it is behind its share) from the previous picker, limited to one
+// request. The lag of servers that were removed is divided among all servers by weight.
 func (r *roundRobin) carry(old *roundRobin) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
@@ -91,7 +91,7 @@ func (r *roundRobin) pick(uint64) *Endpoint {
 	return t.Endpoint
 }
 
-// heap is a min-heap. container/heap would call methods through an interface. These calls take longer than the mutex.
+// heap is a min-heap. It replaces container/heap, which calls methods through an interface: these calls would take longer than the mutex.
 type heap []item
 
 type item struct {

@@ -6,13 +6,13 @@ import (
 	"rollcall/events"
 )
 
-// usability is what a server may be used for.
+// usability says whether and when a server can be chosen.
 type usability uint8
 
 const (
 	excluded usability = iota // weight 0 or draining: never used
 	usable
-	suspect // used only in panic
+	suspect // used only while too few servers are usable (Config.Panic)
 	ejected // used only if no other server can be used
 )
 
@@ -34,7 +34,7 @@ func (b *Balancer) usability(e *Endpoint) usability {
 	}
 }
 
-// route selects the candidates at now. The first row with a server applies:
+// route selects the candidates at the time now. The first row whose condition holds and that has a server applies:
 //
 //	condition                            candidates
 //	no panic, the zone is preferred      usable servers of the zone; other usable servers are the reserve

@@ -9,7 +9,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// in returns one server for each of the given states.
+// The function in returns one server for each of the given states.
 func in(states ...events.State) []*events.Server {
 	all := same(len(states))
 	for i, state := range states {
@@ -104,7 +104,7 @@ func TestPickNeverReturnsTriedServer(t *testing.T) {
 func TestPickPrefersUsableServerForRetry(t *testing.T) {
 	b := mustNew(t, balancer.Config{})
 	const suspect = events.StateSuspect
-	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // one usable server of five means panic: all servers are candidates
+	b.Update(in(suspect, suspect, suspect, events.StateAlive, suspect), start) // one of five servers is usable, so the suspect servers become candidates too
 	b.PickAlways()
 	first := b.Pick(0, nil)
 	for range 100 {

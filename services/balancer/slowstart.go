@@ -13,7 +13,8 @@ const (
 	shareSteps = 40
 )
 
-// share returns the part of its weight that a server has after elapsed. The part grows linearly, in steps, from firstShare to 1.
+// share returns the part of its full weight that a server has when its slow start has lasted for the time elapsed. The part grows in equal
+// steps from firstShare to 1.
 func share(elapsed, slowStart time.Duration) float64 {
 	if slowStart <= 0 || elapsed >= slowStart {
 		return 1
@@ -22,7 +23,7 @@ func share(elapsed, slowStart time.Duration) float64 {
 	return max(firstShare, math.Floor(part*shareSteps)/shareSteps)
 }
 
-// candidate returns e as a candidate, with its weight at now.
+// candidate returns e as a candidate, with the weight of e at the time now.
 func (b *Balancer) candidate(e *Endpoint, now time.Time) candidate {
 	full := float64(e.Server().Weight)
 	c := candidate{Endpoint: e, weight: full, full: full}

@@ -6,7 +6,7 @@ type Stats struct {
 	Usable     int    // usable servers of all zones: alive, weight above 0, not ejected
 	Suspects   int    // suspect servers with a weight above 0 that are not ejected
 	Ejected    int    // servers that are ejected now
-	Candidates int    // servers that Pick chooses from: fewer than Usable if the zone is preferred, more than Usable in panic
+	Candidates int    // servers that Pick chooses from: fewer than Usable if the zone is preferred, more than Usable while Panic is true
 	Starting   int    // candidates in their slow start
 	Panic      bool   // suspects are candidates too, because too few servers are usable
 	Ejections  uint64 // ejections since New

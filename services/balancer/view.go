@@ -10,10 +10,11 @@ import (
 	"rollcall/events"
 )
 
-// view is what Pick reads: the candidates and their pickers between two changes. All fields except others are immutable.
+// view holds what Pick reads: the candidates and their pickers. A change of the candidates replaces the whole view, because all its fields
+// except the field others are immutable.
 type view struct {
-	stats      Stats // without Ejections
-	routable   int   // servers that are not excluded
+	stats      Stats // counts of the servers; its field Ejections is not set
+	routable   int   // number of servers that are not excluded (weight 0 or draining)
 	local      bool  // Config.Zone has enough usable servers to be preferred
 	candidates []candidate
 	reserve    []*Endpoint                       // usable servers of other zones, for a request that has tried all candidates
@@ -21,7 +22,8 @@ type view struct {
 	others     atomic.Pointer[map[Policy]picker] // pickers of the other policies, built by PickBy
 }
 
-// maxPicks bounds how often view.pick calls a picker that returns servers in tried. After maxPicks calls, view.pick scans the candidates.
+// maxPicks bounds how often view.pick calls the picker for one request, while the picker returns servers that were already tried. After
+// maxPicks calls, view.pick scans the candidates.
 const maxPicks = 3
 
 func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
@@ -33,7 +35,7 @@ func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
 		return e
 	}
 	if r, ok := p.(ranker); ok {
-		e = r.pickNext(key, slices.Clone(tried)) // a copy, because otherwise tried would escape to the heap in every call of Pick
+		e = r.pickNext(key, slices.Clone(tried)) // a copy, because otherwise the slice tried would escape to the heap in every call of Pick
 	} else {
 		for n := 1; n < maxPicks && slices.Contains(tried, e); n++ {
 			e = p.pick(mix(key + uint64(n)))
@@ -45,7 +47,8 @@ func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
 	return v.scan(tried)
 }
 
-// scan returns a server that is not in tried: an alive candidate, else a server of the reserve, else a suspect candidate, else nil.
+// scan returns a server that is not in the slice tried: an alive candidate, else a server of the reserve, else a suspect candidate, else
+// nil.
 func (v *view) scan(tried []*Endpoint) *Endpoint {
 	var worse *Endpoint
 	n := len(v.candidates)
@@ -92,7 +95,7 @@ func (b *Balancer) build(p Policy, candidates []candidate) picker {
 	return picker
 }
 
-// pickerBy returns the picker of policy, which is not the configured policy. It builds the picker if no earlier call has built it. It also
+// pickerBy returns the picker of a policy other than the configured policy. It builds the picker if no earlier call has built it. It also
 // returns the view to which the picker belongs: v, or a newer view.
 func (b *Balancer) pickerBy(v *view, policy Policy) (*view, picker) {
 	if p := v.other(policy); p != nil {

@@ -11,11 +11,11 @@ import "time"
 // zone, the zone is not preferred for five minutes.
 type peak struct {
 	minutes [6]int    // maximum in the current minute and in each of the five minutes before
-	origin  time.Time // time of the first observe
+	origin  time.Time // time of the first call of observe
 	minute  int64     // number of the current minute, counted from origin
 }
 
-// observe records n at now and returns the peak.
+// observe records the number n at the time now, and returns the maximum of the last five minutes.
 func (p *peak) observe(n int, now time.Time) int {
 	if p.origin.IsZero() {
 		p.origin = now
@@ -37,7 +37,7 @@ func (p *peak) observe(n int, now time.Time) int {
 	return most
 }
 
-// zone counts the servers of Config.Zone that are not excluded.
+// zone counts the servers of Config.Zone that are not excluded: their weight is above 0 and they are not draining.
 type zone struct {
 	peak            peak
 	servers, usable int

@@ -8,7 +8,8 @@ import (
 	"rollcall/services/balancer"
 )
 
-// zoned returns servers in two zones. The number of servers is here for zone a, and there for zone b.
+// zoned returns servers in two zones. The parameter here is the number of servers in the zone "a", and the parameter there is the number in
+// the zone "b".
 func zoned(here, there int) []*events.Server {
 	all := same(here + there)
 	for _, s := range all[here:] {
@@ -17,7 +18,7 @@ func zoned(here, there int) []*events.Server {
 	return all
 }
 
-// suspected sets the state of the first n servers of all to suspect, and returns all.
+// suspected sets the state of the first n servers of the slice to suspect, and returns the slice.
 func suspected(n int, all []*events.Server) []*events.Server {
 	for _, s := range all[:n] {
 		s.State = events.StateSuspect
@@ -25,7 +26,7 @@ func suspected(n int, all []*events.Server) []*events.Server {
 	return all
 }
 
-// onlyHere reports whether Pick chooses only servers of zone a.
+// onlyHere reports whether Pick chooses only servers of the zone "a".
 func onlyHere(t *testing.T, b *balancer.Balancer) bool {
 	t.Helper()
 	for i := range 200 {
@@ -49,7 +50,7 @@ func TestZoneIsPreferredWhileHalfIsUsable(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		steps []at
-		local bool // whether zone a is preferred after the last step
+		local bool // whether the zone "a" is preferred after the last step
 	}{
 		{"all servers are usable", []at{{0, zoned(2, 9)}}, true},
 		{"half of the zone is usable", []at{{0, suspected(2, zoned(4, 9))}}, true},
