@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	requestTimeout = 30 * time.Second // for a request; a long poll has its wait in addition
-	responseLimit  = 256 << 20        // bytes of a response: enough for 100 000 servers of 2 KiB each
-	problemLimit   = 64 << 10         // bytes of an error response
+	requestTimeout = 30 * time.Second // longest time of a request; a long poll can take longer by its wait
+	responseLimit  = 256 << 20        // largest response, in bytes: enough for 100 000 servers of 2 KiB each
+	problemLimit   = 64 << 10         // largest error response, in bytes
 )
 
 // Client sends requests to one API server. It is safe for concurrent use. Each method returns when it has the response, when its context
 // ends, or after 30 s; a long poll can take longer by Query.Wait. An error status is returned as a *Problem.
 type Client struct {
-	base  string // URL of the API, without a slash at its end
+	base  string // URL of the API; it does not end with a slash
 	http  *http.Client
 	limit int64 // maximum size of a response, in bytes
 }
 
 // NewClient returns a client of the API at base, which is host:port or a URL. It opens no connection. If hc is nil, the client uses
-// http.DefaultTransport. If hc has a Timeout, it must be longer than the Wait of every long poll.
+// http.DefaultTransport. If hc has a Timeout, the Timeout must be longer than the Wait of every long poll.
 func NewClient(base string, hc *http.Client) (*Client, error) {
 	full := base
 	if !strings.Contains(base, "://") {
@@ -65,8 +65,8 @@ func (c *Client) Server(ctx context.Context, service, id string) (*registry.Expl
 	return get[registry.Explanation](ctx, c, "/v1/servers/"+segment(service)+"/"+segment(id), requestTimeout)
 }
 
-// Services counts the servers of each service by state. If complete is true and servers may be missing, the error is a *Problem
-// with status 503.
+// Services counts the servers of each service by state. If the parameter complete is true and servers may be missing, the error is a
+// *Problem with status 503.
 func (c *Client) Services(ctx context.Context, complete bool) (*ServiceList, error) {
 	path := "/v1/services"
 	if params := (Query{Complete: complete}).values().Encode(); params != "" {
@@ -146,8 +146,8 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// readProblem returns the Problem of an error response. If the body is not a Problem, as in the response of a proxy in between,
-// readProblem makes a Problem of the status and the beginning of the body.
+// readProblem returns the Problem of an error response. If the body is not a Problem, for example because a proxy between the client and
+// the API server responded, readProblem makes a Problem of the status and the beginning of the body.
 func readProblem(resp *http.Response) *Problem {
 	body, err := readAll(resp.Body, problemLimit)
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && mediaType == problem.ContentType {
@@ -156,6 +156,6 @@ func readProblem(resp *http.Response) *Problem {
 			return &p
 		}
 	}
-	const enough = 200 // characters of the body that the detail quotes
+	const enough = 200 // number of characters of the body that the detail quotes
 	return newProblem(resp.StatusCode, fmt.Sprintf("%.*q", enough, strings.TrimSpace(string(body))))
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// This test is internal to set a small limit: a response beyond the real limit would take a second and half a gigabyte of memory.
+// This test belongs to the package itself, so that it can set a small limit: a response beyond the real limit would take a second and half
+// a gigabyte of memory.
 func TestClientLimitsResponses(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"api-1"}`)

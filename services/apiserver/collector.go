@@ -20,8 +20,8 @@ const scrapeTimeout = 2 * time.Second
 type figures struct {
 	registry Registry
 	nodes    func() []Node
-	label    func(service string) string // Config.ServiceLabel; nil: labels.Of
-	labels   *label.Services             // default values of the label service
+	label    func(service string) string // Config.ServiceLabel; if it is nil, figures.labels determines the values
+	labels   *label.Services             // default values of the label "service"
 
 	servers     *prometheus.Desc
 	heartbeats  *prometheus.Desc
@@ -113,7 +113,7 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// byLabel adds up the counts of the services that have the same value of the label service.
+// byLabel adds up the counts of all services for which the label "service" has the same value.
 func (f *figures) byLabel(services []Service) map[string]*Counts {
 	valueOf := f.label
 	if valueOf == nil {

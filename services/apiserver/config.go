@@ -31,7 +31,7 @@ type Node struct {
 	LagMS       int64              `json:"lag_ms"` // how long the last message waited in the nsqd
 	LastMessage time.Time          `json:"last_message,omitzero"`
 	Received    uint64             `json:"received"`        // messages since the process started
-	Loss        float64            `json:"loss,omitempty"`  // ratio of the canaries that the nsqd accepted but did not deliver
+	Loss        float64            `json:"loss,omitempty"`  // ratio of the canaries (test messages) that the nsqd accepted but did not deliver
 	Error       string             `json:"error,omitempty"` // why this process is not connected to the nsqd
 }
 
@@ -47,8 +47,8 @@ type Config struct {
 	Log      *zap.Logger         // default: no log
 	Now      func() time.Time    // default: time.Now
 
-	// ServiceLabel returns the value of the label service in metrics. The default is the name of the service for the first 1000 registered
-	// services, and "other" for all further services.
+	// ServiceLabel returns the value of the label "service" of the metrics. The default is the name of the service for the first 1000
+	// registered services, and "other" for all further services.
 	ServiceLabel func(service string) string
 
 	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. While the bound is reached, a
@@ -56,8 +56,8 @@ type Config struct {
 	ListBytes int64
 
 	// Pick chooses a live server of a service for GET /v1/services/{service}/pick. An empty policy means the policy that is configured for
-	// the service. Only the policy hash uses key. The API responds to ErrNoServer with 503, to ErrPolicy with 400, and to other errors
-	// with 500. If Pick is nil, the path does not exist.
+	// the service. Only the policy "hash" uses the parameter key. The API responds to ErrNoServer with 503, to ErrPolicy with 400, and to
+	// other errors with 500. If Pick is nil, the path does not exist.
 	Pick func(ctx context.Context, service, policy, key string) (*events.Server, error)
 }
 

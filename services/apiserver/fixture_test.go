@@ -38,9 +38,9 @@ type harness struct {
 	openAPI  *openAPI
 	stop     func()        // stops the registry and waits until its Run has returned
 	ready    error         // error that Config.Ready returns
-	ticked   time.Duration // time of the next tick, since start
-	silent   bool          // tick delivers no canaries
-	now      atomic.Int64  // time of the clock, in nanoseconds since start
+	ticked   time.Duration // time from start() to the next tick
+	silent   bool          // if true, the method tick delivers no canaries (test messages)
+	now      atomic.Int64  // time of the clock, in nanoseconds after start()
 }
 
 func mustHarness(t testing.TB, change ...func(*apiserver.Config)) *harness {
@@ -93,7 +93,7 @@ func (r *harness) mustServer(reg apiserver.Registry, change ...func(*apiserver.C
 }
 
 // tick advances the time to start+after. It ticks the registry every 250 ms, and delivers a canary through the connected nsqd each time
-// unless silent is true.
+// unless r.silent is true.
 func (r *harness) tick(after time.Duration) {
 	r.t.Helper()
 	for ; r.ticked <= after; r.ticked += 250 * time.Millisecond {
@@ -151,7 +151,7 @@ func (r *harness) populate() {
 	r.tick(8500 * time.Millisecond)
 }
 
-// do calls the handler without a socket, and compares the response with openapi.yaml.
+// do sends a request to the handler without a socket, and compares the response with openapi.yaml.
 func (r *harness) do(method, target string, header ...string) *httptest.ResponseRecorder {
 	r.t.Helper()
 	w := do(r.server, method, target, header...)
@@ -237,7 +237,7 @@ func mustGolden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// keys lists the servers of a response as service/id.
+// keys returns service/id of each server in a response.
 func keys(t testing.TB, w *httptest.ResponseRecorder) []string {
 	t.Helper()
 	var list apiserver.ServerList

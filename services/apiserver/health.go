@@ -50,7 +50,8 @@ func (s *Server) ready(complete bool) error {
 	return nil
 }
 
-// checkEmpty returns an error if list is empty although servers may exist: no message arrives through any nsqd, or ready returns an error.
+// checkEmpty returns an error if list is empty although servers may exist: no message arrives through any nsqd, or the method ready returns
+// an error.
 func (s *Server) checkEmpty(list *registry.Membership) error {
 	if len(list.Servers) > 0 {
 		return nil
@@ -61,7 +62,7 @@ func (s *Server) checkEmpty(list *registry.Membership) error {
 	return s.ready(list.Complete)
 }
 
-// checkComplete returns an error if the client requires a complete list and servers may be missing in list.
+// checkComplete returns an error if the client requires a complete list and servers may be missing in the list.
 func (s *Server) checkComplete(list *registry.Membership, required bool) error {
 	if !required {
 		return nil

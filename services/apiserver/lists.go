@@ -24,9 +24,9 @@ var errBusy = errors.New("too many long responses are in flight")
 // lists limits the long lists in flight. The encoding of a long list stays in memory until the client has read it, and encoding takes
 // processor time that the heartbeats need.
 type lists struct {
-	turns chan struct{} // semaphore of encoders; its capacity is half of the processors
+	turns chan struct{} // limits how many lists are encoded at once, to half of the number of processors
 	held  atomic.Int64  // bytes of encodings that clients have not read yet
-	max   int64         // no further list is encoded while held is at least max
+	max   int64         // bound of the field held: while it is reached, no further list is encoded
 }
 
 func newLists(maxHeld int64) *lists {
@@ -34,7 +34,7 @@ func newLists(maxHeld int64) *lists {
 }
 
 // encode waits for a turn, then builds and encodes a list. The caller calls release when the client has read the encoding. The size of a
-// list is known only after it is encoded, so held can exceed max by one list for each turn.
+// list is known only after it is encoded, so l.held can exceed l.max by one list for each turn.
 func (l *lists) encode(ctx context.Context, build func() (any, error)) ([]byte, error) {
 	wait := time.NewTimer(listWait)
 	defer wait.Stop()
@@ -60,8 +60,8 @@ func (l *lists) encode(ctx context.Context, build func() (any, error)) ([]byte, 
 
 func (l *lists) release(body []byte) { l.held.Add(-int64(len(body))) }
 
-// respondList responds with the list that build returns. entries is the approximate length of the list, which decides whether the list is
-// long.
+// respondList responds with the list that the function build returns. The parameter entries is the approximate length of this list. It
+// decides whether the limits for long lists apply.
 func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, entries int, build func() (any, error)) error {
 	if entries <= smallList {
 		list, err := build()

@@ -14,10 +14,10 @@ import (
 	"rollcall/services/registry"
 )
 
-// slowReader is the ResponseWriter of a client that reads no body until the channel read is closed.
+// slowReader is the ResponseWriter of a client that reads no body until the test closes the channel slowReader.read.
 type slowReader struct {
 	*httptest.ResponseRecorder
-	writing chan struct{} // capacity 1; Write sends to it before it waits for read
+	writing chan struct{} // Write sends a value to this channel (capacity 1) before it waits until the client reads
 	read    chan struct{}
 }
 
@@ -108,7 +108,7 @@ func TestConcurrentScrapesAreLimited(t *testing.T) {
 	}
 }
 
-// stuck is a registry whose List blocks until open is closed.
+// stuck is a registry whose method List blocks until the channel stuck.open is closed.
 type stuck struct {
 	apiserver.Registry
 	open chan struct{}

@@ -46,7 +46,7 @@ func (s *Server) metrics() handler {
 	})
 	running := make(chan struct{}, maxScrapes)
 	return func(w http.ResponseWriter, r *http.Request) error {
-		select { // a scrape keeps all figures in memory until the client has read them
+		select { // bounds the number of scrapes, because a scrape keeps all figures in memory until the client has read them
 		case running <- struct{}{}:
 			defer func() { <-running }()
 		default:

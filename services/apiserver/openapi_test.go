@@ -25,7 +25,7 @@ import (
 type openAPI struct {
 	doc    *openapi3.T
 	routes *http.ServeMux  // finds the path in openapi.yaml that matches a request
-	seen   map[string]bool // statuses and members that check has seen; nil: check does not record them
+	seen   map[string]bool // statuses and members that the method check has seen; if nil, check does not record them
 }
 
 func mustOpenAPI(t testing.TB, s *apiserver.Server) *openAPI {
@@ -92,7 +92,7 @@ func (o *openAPI) record(what string) {
 	}
 }
 
-// members records the JSON members of value as seen, and fails the test for each member that schema lacks.
+// members records the JSON members of a value as seen, and fails the test for each member that the schema lacks.
 func (o *openAPI) members(t testing.TB, where string, schema *openapi3.Schema, value any) {
 	t.Helper()
 	switch value := value.(type) {
@@ -149,7 +149,7 @@ func properties(schema *openapi3.Schema) map[string]*openapi3.Schema {
 	return all
 }
 
-// complete is a registry whose responses have every member. If err is not nil, its methods return err.
+// complete is a registry whose responses have every member. If complete.err is not nil, the methods return this error instead.
 type complete struct{ err error }
 
 func (c complete) server() *events.Server {

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Errors that Config.Pick returns.
+// Errors that Config.Pick can return.
 var (
 	// ErrNoServer means that the service has no server that can be chosen.
 	ErrNoServer = errors.New("apiserver: no live server")
@@ -25,7 +25,7 @@ var (
 // PickQuery selects how a server is chosen. The zero PickQuery means the policy that is configured for the service.
 type PickQuery struct {
 	Policy   string
-	Key      string // the policy hash sends equal keys to the same server
+	Key      string // the policy "hash" sends equal keys to the same server
 	Complete bool   // the response is a 503 while servers may be missing in the registry
 }
 
@@ -62,7 +62,7 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e, err := s.cfg.Registry.Explain(ctx, service, picked.ID, s.cfg.Now())
-	if errors.Is(err, registry.ErrNotFound) { // the server was removed after Pick chose it; it could as well be removed after the response
+	if errors.Is(err, registry.ErrNotFound) { // removed after Pick chose it; returned all the same, because a server can be removed at any time
 		return respondJSON(w, Picked{*picked, members.Complete})
 	}
 	if err != nil {

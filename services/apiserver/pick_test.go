@@ -15,7 +15,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// choosing records the arguments of Config.Pick, and returns picked and err.
+// choosing implements Config.Pick: it records the arguments, and returns choosing.picked and choosing.err.
 type choosing struct {
 	service, policy, key string
 	picked               *events.Server

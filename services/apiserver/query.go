@@ -139,8 +139,8 @@ func isTrue(value string) error {
 	return nil
 }
 
-// single returns the value of a parameter that is given once, and an error for other parameters. An empty value is an error too: it
-// probably comes from an unset variable in a script, and must not select every server.
+// single returns the value of a parameter that is given exactly once. It returns an error if the parameter is given more than once, or if a
+// value is empty: an empty value probably comes from an unset variable in a script, and must not select every server.
 func single(values []string) (string, error) {
 	if slices.Contains(values, "") {
 		return "", errors.New("is empty")

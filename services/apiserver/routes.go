@@ -36,7 +36,7 @@ func (s *Server) router() http.Handler {
 	unknown := s.serve("other", notFound)
 	mux.Handle("/", unknown)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// ServeMux would redirect an unclean path with an HTML body, or reject it without a problem document.
+		// ServeMux would redirect an unclean path such as /v1//servers with an HTML body, or reject it without a problem document.
 		if p := r.URL.EscapedPath(); path.Clean("/"+p) != p {
 			unknown.ServeHTTP(w, r)
 			return

@@ -68,7 +68,7 @@ func TestLongPollsEndWithRegistry(t *testing.T) {
 	wg.Wait()
 }
 
-// watches is a registry that sends to entered in each call of Watch.
+// watches is a registry that sends a value to the channel watches.entered in each call of Watch.
 type watches struct {
 	apiserver.Registry
 	entered chan struct{}

@@ -18,12 +18,12 @@ const (
 )
 
 const (
-	bodyLimit    = 64 << 10         // bytes of a request body
-	writeTimeout = 30 * time.Second // for a client to read the response
-	queryTimeout = 5 * time.Second  // for the registry to respond
+	bodyLimit    = 64 << 10         // largest request body, in bytes
+	writeTimeout = 30 * time.Second // time that a client has to read the response
+	queryTimeout = 5 * time.Second  // time that the registry has to respond
 )
 
-// serve adds to h what all routes have in common: the limit of the body, the responses to errors, and metrics.
+// serve adds to the handler h what all routes have in common: the limit of the body, the responses to errors, and metrics.
 func (s *Server) serve(route string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
@@ -103,7 +103,7 @@ func limitWrite(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// recorder records the status for the metrics.
+// recorder is a ResponseWriter that remembers the status of the response for the metrics.
 type recorder struct {
 	http.ResponseWriter
 	status int

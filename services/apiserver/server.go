@@ -17,11 +17,11 @@ import (
 
 // Limits for clients.
 const (
-	headerTimeout = 5 * time.Second  // for the header of a request
-	readTimeout   = 10 * time.Second // for the header and the body of a request together; a handler can take longer
-	idleTimeout   = 90 * time.Second // from a response to the next request on the connection
-	headerLimit   = 16 << 10         // bytes of the header of a request
-	drainTimeout  = 5 * time.Second  // for requests in flight when the context of Run ends
+	headerTimeout = 5 * time.Second  // time that a client has to send the header of a request
+	readTimeout   = 10 * time.Second // time that a client has to send the header and the body of a request together; a handler can take longer
+	idleTimeout   = 90 * time.Second // longest time from a response to the next request on the connection
+	headerLimit   = 16 << 10         // largest header of a request, in bytes
+	drainTimeout  = 5 * time.Second  // time that requests in flight have to finish after the context of Run has ended
 )
 
 // Server serves the API. It is also a prometheus.Collector. It collects metrics of its own requests, the figures of the registry, and the
@@ -36,7 +36,7 @@ type Server struct {
 	lists    *lists
 
 	draining chan struct{} // closed when the context of Run ends; ends long polls
-	drain    func()        // closes draining; can be called more than once
+	drain    func()        // closes the channel draining; can be called more than once
 }
 
 // New returns a Server for cfg. It starts nothing. The error comes from cfg.Validate.
@@ -98,7 +98,7 @@ func (s *Server) stop(hs *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err != nil {
-		// Run returns no error because of slow clients.
+		// Slow clients are not an error of Run, so Run only logs that it closed their connections.
 		s.cfg.Log.Warn("api: closed connections with requests in flight", zap.Duration("after", drainTimeout), zap.Error(errors.Join(err, hs.Close())))
 	}
 }

@@ -69,9 +69,9 @@ func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	return n
 }
 
-// await waits until the revision differs from index, until the membership changes without a new revision (as when a restored server
-// answers a probe), for wait, or until the process stops. An index that is greater than the revision differs too: it comes from before a
-// restart of the API server.
+// await waits until the revision differs from the parameter index, until the membership changes without a new revision (as when a restored
+// server answers a probe), until the time wait has passed, or until the process stops. If index is greater than the revision, await returns
+// at once: such an index comes from before a restart of the API server.
 func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -110,7 +110,7 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 // etag identifies a membership by the process, the generation, and the filter. The ETag is weak, because it stays the same when seq,
 // age_ms, last_seen, load and via change. A 304 means that no server registered, changed or ended.
 func (s *Server) etag(of *registry.Membership, q Query) string {
-	q.Wait, q.Complete = 0, false // Wait and Complete do not filter servers
+	q.Wait, q.Complete = 0, false // Wait and Complete do not filter servers, so they are not part of the ETag
 	filter := fnv.New64a()
 	filter.Write([]byte(q.values().Encode()))
 	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())

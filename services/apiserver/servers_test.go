@@ -87,13 +87,13 @@ func TestETag(t *testing.T) {
 	}
 	matches(304, "", warming)
 	r.tick(6 * time.Second)
-	matches(200, "", warming) // the mode has changed
+	matches(200, "", warming) // the mode has changed, so the ETag has changed
 
 	first := tag("")
 	matches(304, "", strings.TrimPrefix(first, "W/"))
 	matches(304, "", `"x", `+first)
 	matches(200, "", `"x"`)
-	matches(200, "?zone=a", first) // another filter
+	matches(200, "?zone=a", first) // the ETag belongs to a list with another filter
 	r.deliver(6*time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 2))
 	matches(304, "", first) // renewing a lease does not change the membership
 	r.deliver(6*time.Second, heartbeat("data", "green", "10.0.0.8:8080", 1))

@@ -104,7 +104,8 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	return respondJSON(w, status)
 }
 
-// withReception returns a copy of nodes to which the reception and the lag of each nsqd are added. receptions come from the registry.
+// withReception returns a copy of nodes to which the reception and the lag of each nsqd are added. The parameter receptions comes from the
+// registry.
 func withReception(nodes []Node, receptions []registry.NSQD) []Node {
 	joined := append([]Node{}, nodes...)
 	for i := range joined {
