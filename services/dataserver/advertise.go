@@ -30,7 +30,8 @@ func Advertised(ctx context.Context, addr net.Addr, nsq nsqpubsub.Cluster) (stri
 	if !listen.Addr().IsUnspecified() {
 		return listen.String(), nil
 	}
-	// The route to addresses that are for documentation (RFC 5737, RFC 3849) is the default route.
+	// These addresses are reserved for documentation (RFC 5737, RFC 3849), so this machine reaches them through its default
+	// route.
 	peers := append(nsq.Addresses(), "192.0.2.1:9", "[2001:db8::1]:9")
 	for _, peer := range peers {
 		if from, ok := source(ctx, peer); ok {

@@ -28,7 +28,7 @@ type Agent struct {
 
 	incarnation atomic.Int64 // Unix milliseconds; 0 until Run starts
 
-	// Owned by Run.
+	// Only Run uses the fields below.
 	seq     uint64 // sequence number of the last message
 	failing bool   // whether the last heartbeat could not be published
 }
@@ -103,13 +103,13 @@ func (a *Agent) Update(change func(*Description)) error {
 	a.description = cfg.Description
 	select {
 	case a.changed <- struct{}{}:
-	default: // the heartbeat that is due already will carry this change too
+	default: // a heartbeat with an earlier change is due already; it will carry this change too
 	}
 	return nil
 }
 
-// currentDescription returns the description for the heartbeat to publish now. It empties changed, because that heartbeat
-// carries all changes so far.
+// currentDescription returns the description for the heartbeat to publish now. It also empties the channel a.changed,
+// because that heartbeat carries all changes so far.
 func (a *Agent) currentDescription() Description {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -21,7 +21,8 @@ const (
 	burst = time.Second
 	// minGap is the shortest time between two heartbeats, however often Update is called.
 	minGap = 100 * time.Millisecond
-	// jitter is the random part of the interval, to either side. It spreads the heartbeats of servers that started together.
+	// jitter bounds the random part of the interval: each interval is up to 10 % shorter or longer than Config.Interval. It
+	// spreads the heartbeats of servers that started together.
 	jitter = 0.1
 )
 
@@ -32,7 +33,7 @@ type Config struct {
 
 	// ID identifies the server within its service; default Addr. No two servers of a service may have the same ID. Where a
 	// restart changes the address, set an ID that stays, such as the name of the pod or host: the new process then replaces
-	// the old one at once. With the default, both are registered until the TTL of the old one ends.
+	// the old process at once. With the default, both are registered until the TTL of the old process ends.
 	ID string
 
 	Description // the description at the start
@@ -40,25 +41,27 @@ type Config struct {
 	Interval time.Duration // time between heartbeats, at least 100 ms; default 5 s
 	TTL      time.Duration // time without a heartbeat after which the server expires, at least 2 intervals; default 2 intervals
 
-	// Load returns the load to publish; nil publishes none. Run calls it before each message, never concurrently. It must
-	// not block, because the heartbeat waits for it.
+	// Load, if not nil, returns the load to publish. Run calls it before each message, never concurrently. It must not
+	// block, because the heartbeat waits for it.
 	Load func() events.Load
 
-	// OnError is called for each heartbeat that could not be published; nil ignores errors. The next heartbeat follows after
-	// one second, or after Interval if that is shorter. Run calls OnError, never concurrently; it must not block.
+	// OnError, if not nil, is called for each heartbeat that could not be published. The next heartbeat follows after one
+	// second, or after Interval if that is shorter. Run calls OnError, never concurrently; it must not block.
 	OnError func(error)
 
-	// OnRecovery is called for the first heartbeat published after a failure, if not nil. It must not block.
+	// OnRecovery, if not nil, is called when a heartbeat has been published for the first time after a failure. It must not
+	// block.
 	OnRecovery func()
 
 	NSQ          nsqpubsub.Cluster
 	Topic        string        // default events.HeartbeatTopic
 	LeaveTimeout time.Duration // bound of publishing the leave; default 1 s
 
-	// Publisher replaces NSQ if not nil. The agent does not close it, so several agents of a process may share one.
+	// Publisher, if not nil, is used instead of NSQ. The agent does not close it, so several agents of a process may share
+	// one.
 	Publisher Publisher
 
-	// Metrics registers the agent's metrics, if not nil. Agents with the same Metrics count together; wrap it with labels
+	// Metrics, if not nil, registers the agent's metrics. Agents with the same Metrics count together; wrap it with labels
 	// (prometheus.WrapRegistererWith) to count them apart.
 	Metrics prometheus.Registerer
 }
@@ -78,7 +81,7 @@ func Default() Config {
 func (c *Config) setDefaults() {
 	c.Service = cmp.Or(c.Service, events.DefaultService)
 	if addr, err := events.ParseAddr(c.Addr); err == nil {
-		c.Addr = addr.String() // canonical, because it may become the id
+		c.Addr = addr.String() // the canonical form, because the address may become the id
 	}
 	c.ID = cmp.Or(c.ID, c.Addr)
 	c.Description.setDefaults()

@@ -25,7 +25,7 @@ func (d Description) clone() Description {
 	d.Tags = slices.Clone(d.Tags)
 	d.Meta = maps.Clone(d.Meta)
 	if d.Meta == nil {
-		d.Meta = make(map[string]string) // callers of Update write to it
+		d.Meta = make(map[string]string) // never nil, because the callers of Update write to this map
 	}
 	return d
 }

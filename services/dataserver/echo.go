@@ -12,7 +12,7 @@ type echoed struct {
 	Service string `json:"service"`
 	ID      string `json:"id"`
 	Addr    string `json:"addr"`
-	Path    string `json:"path"` // of the request, escaped
+	Path    string `json:"path"` // path of the request, escaped
 }
 
 // echo responds to every request with the agent's service, id and address and the request's path: as one line of text, or as

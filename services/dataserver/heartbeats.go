@@ -13,7 +13,7 @@ import (
 // publishHeartbeats publishes heartbeats one after the other until ctx ends. The time limit of each heartbeat ends before
 // the next heartbeat is due, so heartbeats are neither late nor queued.
 func (a *Agent) publishHeartbeats(ctx context.Context) {
-	var start time.Time // when the last heartbeat was begun
+	var start time.Time // when the agent began to publish the last heartbeat
 	due := time.Now()
 	for a.await(ctx, start, due) {
 		start = time.Now()
@@ -37,8 +37,8 @@ func (a *Agent) step() time.Duration {
 	return time.Duration((1 + jitter*(2*rand.Float64()-1)) * float64(a.cfg.Interval))
 }
 
-// await waits until the next heartbeat is due. A changed description makes it due minGap after start. await reports false if
-// ctx has ended.
+// await waits until the next heartbeat is due. If the description changes, that heartbeat is due minGap (100 ms) after the
+// time start of the previous heartbeat. await reports false if ctx has ended.
 func (a *Agent) await(ctx context.Context, start, due time.Time) bool {
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()

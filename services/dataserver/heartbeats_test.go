@@ -24,7 +24,7 @@ func TestHeartbeatTimes(t *testing.T) {
 		mustStop(t, r)
 
 		beats := p.all()
-		beats = beats[:len(beats)-1] // the leave
+		beats = beats[:len(beats)-1] // without the last message, which is the leave
 		for i, want := range []time.Duration{0, time.Second, 2 * time.Second} {
 			if beats[i].at != want {
 				t.Errorf("heartbeat %d after %v, want %v", i+1, beats[i].at, want)
@@ -98,7 +98,7 @@ func TestHangingPublishDelaysNoHeartbeat(t *testing.T) {
 			t.Errorf("%d concurrent calls of Publish", p.mostBusy)
 		}
 		for i := 1; i < len(beats); i++ {
-			limit := 5 * time.Second // the retry after a failure comes earlier
+			limit := 5 * time.Second // the retry after a failure comes earlier than the next regular heartbeat
 			if i < 3 {
 				limit = time.Second
 			}
@@ -245,7 +245,7 @@ func TestAgentsShareMetrics(t *testing.T) {
 			mustStop(t, r)
 		}
 		got := mustGather(t, registry)
-		// Of each agent: heartbeats 1 and 3 and the leave were sent, heartbeat 2 failed.
+		// Each of the two agents sent heartbeat 1, heartbeat 3 and the leave, and failed to send heartbeat 2.
 		if got["rollcall_agent_heartbeats_total sent"] != 6 || got["rollcall_agent_heartbeats_total failed"] != 2 {
 			t.Errorf("got %v", got)
 		}

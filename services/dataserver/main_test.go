@@ -19,13 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type sent struct {
 	events.Heartbeat
 	topic string
-	at    time.Duration // since the recorder was created
+	at    time.Duration // time since the recorder was created
 }
 
 // recorder is a Publisher that stores the messages and returns the result of answer.
 type recorder struct {
 	start  time.Time
-	answer func(ctx context.Context, h events.Heartbeat) error // nil accepts every message
+	answer func(ctx context.Context, h events.Heartbeat) error // if nil, the recorder accepts every message
 
 	mu       sync.Mutex
 	messages []sent

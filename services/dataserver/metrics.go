@@ -12,7 +12,7 @@ type metrics struct {
 	lastSuccess  prometheus.Gauge
 }
 
-// newMetrics returns metrics that are registered with to, unless to is nil.
+// newMetrics returns the metrics of an agent. If the registerer is not nil, newMetrics registers them with it.
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	heartbeats, err := register(to, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_agent_heartbeats_total",

@@ -29,7 +29,7 @@ func TestHeartbeatsAndLeaveOverNSQ(t *testing.T) {
 	heard := listen(t, n)
 	a := mustAgent(t, dataserver.Config{
 		ID: "a", Addr: addr, Interval: 200 * time.Millisecond, NSQ: nsqpubsub.Cluster{Lookupd: []string{lookupd.HTTPAddr()}},
-		// nsqd may not be registered with nsqlookupd yet when the first heartbeats are published.
+		// An error is only logged: nsqd may not be registered with nsqlookupd yet when the first heartbeats are published.
 		OnError: func(err error) { t.Log(err) },
 	})
 	r := start(t, a.Run)
@@ -111,7 +111,7 @@ func TestAgentRunsAndStopsWithoutBroker(t *testing.T) {
 	}
 }
 
-// Not parallel: another test could be assigned the ports while nsqd is down.
+// This test does not run in parallel: while its nsqd is down, another test could be assigned the ports of that nsqd.
 func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 	cfg := embednsq.NSQDConfig{DataPath: t.TempDir()}
 	n := fixture.NSQD(t, cfg)
@@ -160,7 +160,7 @@ func mustTopic(t testing.TB) string {
 	return path
 }
 
-// listen returns a channel with the heartbeats that arrive at n.
+// listen returns a channel with the heartbeats that arrive at the nsqd n.
 func listen(t testing.TB, n *embednsq.NSQD) <-chan arrival {
 	t.Helper()
 	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{

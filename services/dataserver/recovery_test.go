@@ -11,7 +11,7 @@ import (
 	"rollcall/services/dataserver"
 )
 
-// flaky is a Publisher that fails from 2.5 s to 6.5 s after start.
+// flaky is a Publisher that fails from 2.5 s to 6.5 s after the time flaky.start.
 type flaky struct{ start time.Time }
 
 func (f flaky) Publish(context.Context, string, []byte) error {

@@ -92,7 +92,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error 
 	return errors.Join(left, drained)
 }
 
-// drain waits for the requests in flight, and closes their connections after Drain.
+// drain waits for the requests in flight, but at most for ServerConfig.Drain. Then it closes the remaining connections.
 func (s *Server) drain(h *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
 	defer cancel()

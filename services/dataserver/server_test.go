@@ -27,7 +27,7 @@ func TestServerResponsesCarryIdentity(t *testing.T) {
 		{"/", "", "data a at " + host + " answers /\n"},
 		{"/orders/7%0A?q=1", "text/html", "data a at " + host + " answers /orders/7%0A\n"},
 		{"/healthz", "", "ok\n"},
-		{"/metrics", "", "data a at " + host + " answers /metrics\n"}, // no Gatherer: not a path of the server's own
+		{"/metrics", "", "data a at " + host + " answers /metrics\n"}, // without a Gatherer, the server leaves this path to the Handler
 	} {
 		resp, body := get(t, base+c.path, c.accept)
 		if resp.StatusCode != http.StatusOK || body != c.want || resp.Header.Get(events.IdentityHeader) != "a" {
@@ -138,7 +138,7 @@ func TestDrainClosesConnectionOfHangingRequest(t *testing.T) {
 		if strings.HasPrefix(got, "200") {
 			t.Errorf("the request got %s", got)
 		}
-	case <-time.After(5 * time.Second): // less than the client's timeout
+	case <-time.After(5 * time.Second): // less than the client's timeout of 10 s
 		t.Error("the request is still in flight")
 	}
 }
@@ -181,7 +181,7 @@ func TestIdentifyKeepsTheResponse(t *testing.T) {
 	<-served
 }
 
-// blocking is a handler that responds after release is closed.
+// blocking is a handler that responds after the test has closed the channel blocking.release.
 type blocking struct{ entered, release chan struct{} }
 
 func newBlocking() *blocking { return &blocking{make(chan struct{}, 1), make(chan struct{})} }

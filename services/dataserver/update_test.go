@@ -108,7 +108,7 @@ func TestUpdateDuringPublishFollowsInNextHeartbeat(t *testing.T) {
 
 func TestUpdateBeforeRunIsInFirstHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for range 20 { // the random order in which select tries its cases must not matter
+		for range 20 { // repeated, because select tries its cases in random order, which must not matter
 			p := newRecorder()
 			a := mustAgent(t, dataserver.Config{Addr: addr, Publisher: p})
 			mustUpdate(t, a, func(d *dataserver.Description) { d.Version = "2" })
