@@ -28,8 +28,8 @@ type Config struct {
 	// ends in #ephemeral. A name has at most 64 characters, including that suffix: letters, digits, '.', '_' and '-'.
 	Channel string
 
-	// Exclusive declares that no other process consumes from the Channel named here. OnGap requires it: on a shared
-	// channel, each process misses the events that NSQ delivers to the others.
+	// Exclusive declares that no other process consumes from Channel. OnGap requires it: on a shared channel, each process
+	// misses the events that NSQ delivers to the others.
 	Exclusive bool
 
 	// OnGap, if not nil, is called when events are missing. The program should then list the servers again. Several calls

@@ -9,14 +9,14 @@ import (
 // handled holds the ids of the events that the handler processed last, at most max of them.
 type handled struct {
 	max    int
-	until  map[string]time.Time // by event id: events with the id are duplicates up to this time; at any time if it is zero
-	ids    []string             // in the order of handling, as a ring once it is full
+	until  map[string]time.Time // for each event id: events with this id are duplicates up to this time, or at any time if it is zero
+	ids    []string             // the ids in the order of handling; a ring once there are max of them
 	oldest int                  // index of the oldest id in a full ring
 }
 
 func newHandled(limit int) handled { return handled{max: limit, until: make(map[string]time.Time)} }
 
-// has reports whether the event was handled.
+// has reports whether the handler has already processed the event.
 func (h *handled) has(t events.Transition) bool {
 	until, known := h.until[t.ID]
 	return known && (until.IsZero() || !t.Time.After(until))
@@ -35,9 +35,9 @@ func (h *handled) add(e events.Event) {
 	}
 }
 
-// allowReturn accepts a later registration of a server that has expired, left or been replaced. All API servers give the
-// first registration of an incarnation the same id. If the server returns, an API server that started after the end of the
-// server, or has forgotten the server, emits a registration with that id again.
+// allowReturn makes sure that a later registration of a server does not count as a duplicate after the server has expired,
+// left or been replaced. All API servers give the first registration of an incarnation the same id. If the server returns, an
+// API server that started after the end of the server, or has forgotten the server, emits a registration with that id again.
 func (h *handled) allowReturn(t events.Transition) {
 	first := events.EventID(events.TypeRegistered, t.Server.Service, t.Server.ID, t.Server.Incarnation, 0, 0)
 	if _, known := h.until[first]; known {

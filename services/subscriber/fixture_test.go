@@ -49,7 +49,7 @@ func mustPublish(t testing.TB, p *nsqpubsub.Producer, body []byte) {
 	}
 }
 
-// mustEvent returns an event of type typ about the server "s" + revision.
+// mustEvent returns an event of the type typ about the server whose id is "s" followed by the revision.
 func mustEvent(t testing.TB, typ events.Type, observer string, revision uint64) events.Event {
 	t.Helper()
 	at := time.Unix(1_800_000_000+int64(revision), 0).UTC()
@@ -82,7 +82,7 @@ type running struct {
 	t      testing.TB
 	sub    *subscriber.Subscriber
 	events chan events.Event // events that the handler completed
-	stop   func()            // stops Run and waits for it
+	stop   func()            // stops Run and waits until it has returned
 }
 
 // mustRun starts a subscriber whose handler always succeeds.

@@ -13,7 +13,7 @@ import (
 type Gap struct {
 	Observer string // id of the API server
 
-	// From and To are the first and the last missing revision. Both are 0 if Restarted.
+	// From and To are the first and the last missing revision. Both are 0 if Restarted is true.
 	From, To uint64
 
 	// Restarted reports that the API server restarted, so its revisions count from 1 again. The last events before the
@@ -21,14 +21,16 @@ type Gap struct {
 	Restarted bool
 }
 
-// Bounds of gaps. Beyond maxMissing, the oldest range is reported before its grace ends. Beyond maxObservers, the observer
-// that has been silent for longest is forgotten.
+// Bounds of the memory of gaps. If more than maxMissing ranges of revisions are missing, the oldest range is reported before
+// the time Config.Grace has passed. If more than maxObservers API servers publish events, the API server that has been silent
+// for longest is forgotten.
 const (
 	maxMissing   = 1000
 	maxObservers = 1000
 )
 
-// gaps finds missing revisions for each observer, from the first revision received from that observer on:
+// gaps finds the missing revisions of each observer (API server), starting after the first revision that arrives. The number
+// high is the highest revision since the last restart of the observer:
 //
 //	revision > high            the revisions between high and this one are missing
 //	revision is missing        it arrived late
@@ -40,7 +42,7 @@ const (
 type gaps struct {
 	grace     time.Duration
 	observers map[string]*observer
-	missing   []missing // ordered by due
+	missing   []missing // ranges of missing revisions, ordered by the time at which they become overdue
 }
 
 type observer struct {
@@ -130,7 +132,7 @@ func (g *gaps) arrived(observer string, revision uint64) bool {
 	return true
 }
 
-// overdue removes and returns the ranges that have been missing for longer than the grace, and the oldest ranges beyond
+// overdue removes and returns the ranges that have been missing for Config.Grace or longer, and the oldest ranges beyond
 // maxMissing.
 func (g *gaps) overdue(now time.Duration) []Gap {
 	var overdue []Gap

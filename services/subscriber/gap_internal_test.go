@@ -14,7 +14,7 @@ import (
 
 const grace = 2 * time.Second
 
-// arrivedEvent is an event that arrives at the time at.
+// arrivedEvent is an event, with the time at which it arrives.
 type arrivedEvent struct {
 	at       time.Duration
 	revision uint64
@@ -34,7 +34,7 @@ func (a arrivedEvent) transition() events.Transition {
 }
 
 // play passes the arrivals, which are ordered by time, to g as loop does. It returns the gaps and restarts that g reports
-// until end.
+// until the time end.
 func play(g *gaps, arrivals []arrivedEvent, end time.Duration) []string {
 	var reported []string
 	until := func(now time.Duration) {
@@ -207,7 +207,7 @@ func TestLeastActiveObserverIsForgotten(t *testing.T) {
 	}
 }
 
-// The revisions of two observers arrive in any order and at any pace; some arrive twice, some never.
+// The revisions of two observers (API servers) arrive in any order and at any pace; some arrive twice, some never.
 func TestExactlyTheMissingRevisionsAreReported(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arrivals := drawArrivals(t)
@@ -262,7 +262,7 @@ func drawArrivals(t *rapid.T) []arrivedEvent {
 }
 
 // overdueOf returns the revisions that must be reported: each revision above the observer's first revision that did not
-// arrive within the grace after the arrival of a higher revision.
+// arrive within the time grace after the arrival of a higher revision.
 func overdueOf(observer string, arrivals []arrivedEvent) []string {
 	own := slices.DeleteFunc(slices.Clone(arrivals), func(a arrivedEvent) bool { return a.observer != observer })
 	if len(own) == 0 {

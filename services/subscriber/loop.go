@@ -44,10 +44,10 @@ func (l *loop) deliver(ctx context.Context, d *nsqpubsub.Delivery) error {
 	}
 }
 
-// run handles messages until it receives a value from ended, and returns that value.
+// run handles messages until it receives a value from the channel ended, and returns that value.
 func (l *loop) run(ctx context.Context, ended <-chan error) error {
-	// now is the clock of the grace. It stops while the user's functions run, because a revision that waits for them is not
-	// missing.
+	// The variable now is the clock that measures Config.Grace. It stands still while the functions of the user run: a
+	// revision that arrives meanwhile has to wait for them, so it must not count as missing.
 	var now time.Duration
 	for {
 		var a arrival

@@ -13,7 +13,8 @@ import (
 	"rollcall/pipeline/nsqpubsub"
 )
 
-// startLoop runs a loop. arrive delivers an event; reported returns the times at which OnGap was called.
+// startLoop runs a loop. The function arrive delivers an event. The function reported returns the times at which OnGap was
+// called.
 func startLoop(t *testing.T, h Handler) (arrive func(revision uint64), reported func() []time.Duration) {
 	t.Helper()
 	start := time.Now()
@@ -96,7 +97,7 @@ func TestGraceStopsWhileTheHandlerRuns(t *testing.T) {
 		arrive(1)
 		arrive(3)
 		arrive(5)
-		arrive(2) // 20 s after revision 3, but the handler ran all the time
+		arrive(2) // 20 s after revision 3, but this time does not count, because the handler ran all the time
 		if got := reported(); len(got) > 0 {
 			t.Errorf("OnGap was called after %v, want no call yet", got)
 		}

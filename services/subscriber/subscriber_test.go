@@ -48,7 +48,8 @@ func TestEventOfTwoObserversIsHandledOnce(t *testing.T) {
 	r.wantRevisions(1, 2, 3, 4, 5)
 	mustPublish(t, p, mustEncode(t, mustEvent(t, events.TypeUpdated, "api-2", 7)))
 	r.wantRevisions(7)
-	// The handler got no event of api-2, but the revisions of api-2 count.
+	// The events 1 to 5 of api-2 were duplicates, but their revisions count: the subscriber notices that revision 6 of api-2
+	// is missing.
 	if got, want := receive(t, gaps), (subscriber.Gap{Observer: "api-2", From: 6, To: 6}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -142,7 +143,8 @@ func TestEachChannelGetsEveryEvent(t *testing.T) {
 
 func TestSharedChannelDeliversEachEventOnce(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
-	// Each handler waits until the other one has an event too, so that both must take part.
+	// The handler of each subscriber waits until the handler of the other subscriber has an event too, so both must take
+	// part.
 	busy := make(chan struct{})
 	wait := func(ctx context.Context, _ events.Event) error {
 		select {
@@ -229,7 +231,7 @@ func TestEventsOfAllNSQDAndAMissingRevision(t *testing.T) {
 
 func TestRestartIsReportedBeforeItsEvent(t *testing.T) {
 	cluster := nsqpubsub.Cluster{NSQD: []string{mustNSQD(t, embednsq.NSQDConfig{}).TCPAddr()}}
-	var order []string // needs no lock: one goroutine calls both functions
+	var order []string // needs no lock: one goroutine calls both OnGap and the handler
 	r := mustRunWith(t, subscriber.Config{
 		NSQ: cluster,
 		OnGap: func(g subscriber.Gap) {
