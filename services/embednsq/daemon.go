@@ -49,8 +49,8 @@ func runMain(main func() error) <-chan error {
 	return done
 }
 
-// exitWithin stops a daemon and waits for its Main. The wait is bounded, because the daemons wait without a limit for a client
-// that has connected and sent nothing.
+// exitWithin stops a daemon and waits until its method Main has returned. The wait is bounded, because the daemons wait
+// without a limit for a client that has connected and sent nothing.
 func exitWithin(limit time.Duration, exit func(), main <-chan error) error {
 	exited := make(chan struct{})
 	go func() {

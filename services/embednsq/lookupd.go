@@ -16,7 +16,7 @@ type LookupdConfig struct {
 	BroadcastAddress string // host that nsqlookupd reports to nsqd; default 127.0.0.1
 	Logf             Logf   // nil: no log
 
-	Tune func(*nsqlookupd.Options) // changes the options before the start, if not nil
+	Tune func(*nsqlookupd.Options) // if not nil, changes the options before the start
 }
 
 func (c *LookupdConfig) setDefaults() {

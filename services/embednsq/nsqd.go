@@ -22,7 +22,7 @@ type NSQDConfig struct {
 	MemQueueSize     int64    // messages kept in memory for each topic and channel; default 10000
 	Logf             Logf     // nil: no log
 
-	Tune func(*nsqd.Options) // changes the options before the start, if not nil
+	Tune func(*nsqd.Options) // if not nil, changes the options before the start
 }
 
 func (c *NSQDConfig) setDefaults() {
