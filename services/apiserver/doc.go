@@ -11,7 +11,7 @@
 //
 // Handlers keep no state: a handler queries the registry and writes the response. Every wait is bounded: a query of the registry by 5 s, a
 // long poll by its wait, and the write of a response by 30 s. The number and the memory of long lists (more than 1000 entries) are
-// limited; see lists.
+// limited; see lists.go.
 //
 // Every error is a Problem (RFC 9457), except for requests that net/http rejects before a handler runs: broken HTTP (400) and headers over
 // 16 KiB (431). An empty list means that no registered server matches the request. While the API server is not ready, or no message

@@ -50,8 +50,8 @@ func (s *Server) ready(complete bool) error {
 	return nil
 }
 
-// checkEmpty returns an error if list is empty although servers may exist: no message arrives through any nsqd, or the method ready returns
-// an error.
+// checkEmpty returns an error if the list is empty although servers may exist: no message arrives through any nsqd, or the method ready
+// returns an error.
 func (s *Server) checkEmpty(list *registry.Membership) error {
 	if len(list.Servers) > 0 {
 		return nil

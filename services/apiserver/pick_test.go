@@ -123,7 +123,7 @@ func TestPickWhileRegistryIsIncomplete(t *testing.T) {
 	check("data", "not ready: the registry is not complete")
 	r.deliver(time.Second, heartbeat("web", "a", "10.0.0.9:80", 1)) // one heartbeat does not complete the registry
 	check("data", "not ready: the registry is not complete")
-	check("web", "no live server of service web") // the service web has a server, but Config.Pick chose none
+	check("web", "no live server of service web") // the service "web" has a server, but Config.Pick chose none
 	r.tick(5 * time.Second)
 	check("data", "no live server of service data")
 	r.silent = true

@@ -46,7 +46,7 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// checkTargets returns an error if servers may be missing in list.
+// checkTargets returns an error if servers may be missing in the list.
 func (s *Server) checkTargets(list *registry.Membership) error {
 	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: the mode is warming, so servers may be missing", errNotReady)

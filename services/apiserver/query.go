@@ -16,7 +16,7 @@ import (
 
 // Bounds of a long poll.
 const (
-	DefaultWait = 30 * time.Second // wait of a request that has an index but no wait
+	DefaultWait = 30 * time.Second // wait of a long poll that has the parameter "index" but not the parameter "wait"
 	MaxWait     = 5 * time.Minute  // longest wait that a request can have
 )
 
@@ -62,7 +62,7 @@ func parseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-// parseFilter is parseQuery for a list that has no long poll: it also rejects the parameters index and wait.
+// parseFilter is parseQuery for a list that has no long poll: it also rejects the parameters "index" and "wait".
 func parseFilter(raw string) (Query, error) {
 	values, _ := url.ParseQuery(raw) // parseQuery, called below, reports the error
 	for _, name := range []string{"index", "wait"} {
@@ -117,7 +117,7 @@ func (q *Query) set(name string, values []string) error {
 	return nil
 }
 
-// parseComplete parses the query of a route that accepts only the parameter complete, and returns the value of complete. The error is a
+// parseComplete parses the query of a route that accepts only the parameter "complete", and returns its value. The error is a
 // *parameterError.
 func parseComplete(raw string) (bool, error) {
 	q, err := parseFilter(raw)

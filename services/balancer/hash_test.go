@@ -43,7 +43,7 @@ func TestHashMovesOnlyKeysOfChangedServer(t *testing.T) {
 		before := owners(b)
 		b.Update(fewer, start)
 		without := owners(b)
-		b.Update(all, start.Add(time.Hour)) // after an hour, the server counts as new and has a slow start
+		b.Update(all, start.Add(time.Hour)) // after an hour, the removed server counts as a new server and has a slow start
 		after := owners(b)
 		for i := range before {
 			if before[i] != without[i] && before[i] != all[one].ID {

@@ -21,7 +21,7 @@ type Agent struct {
 	close     func() error // closes publisher if the agent created it
 	metrics   *metrics
 	ran       atomic.Bool
-	changed   chan struct{} // capacity 1: holds a value while description is newer than the last heartbeat
+	changed   chan struct{} // capacity 1: holds a value while the field description is newer than the last heartbeat
 
 	mu          sync.Mutex
 	description Description // replaced as a whole, never modified

@@ -79,7 +79,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, agent *Agent) error 
 	defer stop()
 	served := make(chan error, 1)
 	go func() {
-		defer stop() // a server that has stopped serving publishes its leave
+		defer stop() // if Serve fails, ends ctx, so that the agent publishes the leave of the server
 		served <- h.Serve(l)
 	}()
 

@@ -138,7 +138,7 @@ func TestStopIsIdempotent(t *testing.T) {
 }
 
 func TestStopEndsInTimeWithASilentClient(t *testing.T) {
-	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{}) // not fixture.NSQD, which wants Stop to succeed
+	n, err := embednsq.StartNSQD(embednsq.NSQDConfig{}) // not by fixture.NSQD, which would fail the test if Stop returns an error
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ type Config struct {
 	Grace time.Duration
 
 	// OnSkipped, if not nil, is called for each message that is not an event (events.ErrInvalid) or whose type this version
-	// does not know (events.ErrUnknownType). NSQ does not deliver such messages again. OnSkipped may keep body.
+	// does not know (events.ErrUnknownType). NSQ does not deliver such messages again. OnSkipped may keep the slice body.
 	OnSkipped func(err error, body []byte)
 
 	Memory     int           // number of event ids remembered to find duplicates; default 10 000
