@@ -18,7 +18,7 @@ type Status struct {
 	Mode      registry.Mode `json:"mode"`
 	ModeSince time.Time     `json:"mode_since,omitzero"`
 	Detail    string        `json:"detail"`   // what the mode means and what needs attention, in words
-	Complete  bool          `json:"complete"` // the registry knows every server that publishes heartbeats: they arrived on time for one interval, or a snapshot was restored
+	Complete  bool          `json:"complete"` // the registry knows every server that publishes heartbeats: no message was late for one interval, or a fresh snapshot was restored
 	Revision  uint64        `json:"revision"`
 	Servers   Counts        `json:"servers"`
 	Outbox    Outbox        `json:"outbox"`
