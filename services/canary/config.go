@@ -17,10 +17,11 @@ type Publisher interface {
 	PublishTo(ctx context.Context, nsqd, topic string, body []byte) error
 }
 
-// DefaultInterval is the default of Config.Interval. The registry derives from it the time after which an nsqd is silent.
+// DefaultInterval is the default of Config.Interval. The registry derives from it the time after which it considers an nsqd
+// silent.
 const DefaultInterval = time.Second
 
-// Config configures a Sender. Fields without a default are required. Nodes and Reconnect must not block.
+// Config configures a Sender. Fields without a default are required. The functions Nodes and Reconnect must not block.
 type Config struct {
 	ID        string                          // id of this API server
 	Started   time.Time                       // start of this process, with a monotonic reading

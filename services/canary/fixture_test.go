@@ -20,8 +20,8 @@ import (
 type brokers struct {
 	mu         sync.Mutex
 	nodes      map[string]nsqpubsub.ConsumerNode
-	behave     map[string]func(ctx context.Context) error // returns the result of PublishTo, by address; default: no error
-	delivers   map[string]bool                            // whether the nsqd delivers accepted messages, by address; delivery takes no time
+	behave     map[string]func(ctx context.Context) error // what PublishTo returns, by address of the nsqd; default: nil
+	delivers   map[string]bool                            // whether the nsqd delivers the messages that it accepts, by address of the nsqd; delivery takes no time
 	calls      []call
 	busy       map[string]int
 	reconnects []reconnect
@@ -36,7 +36,7 @@ type call struct {
 
 type reconnect struct {
 	nsqd  string
-	after time.Duration // since the start
+	after time.Duration // time since the start of the test
 }
 
 const topic = "data_server_addr"
@@ -130,7 +130,7 @@ func (b *brokers) reconnected() []reconnect {
 	return slices.Clone(b.reconnects)
 }
 
-// hang is the result of PublishTo through an nsqd that never responds.
+// hang acts as PublishTo through an nsqd that never responds.
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()

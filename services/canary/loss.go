@@ -21,7 +21,7 @@ const (
 // trips holds the latest canaries that were sent through one nsqd.
 type trips struct {
 	mu   sync.Mutex
-	last []trip // oldest first
+	last []trip // canaries, oldest first
 }
 
 type trip struct {
@@ -35,8 +35,8 @@ func (t *trips) begin(sent time.Time) {
 	t.last = append(t.last, trip{sent: sent})
 }
 
-// mark calls change for the canary that was sent at sent. The time that a returned canary states is rounded down to a
-// microsecond, so mark accepts a difference below a microsecond.
+// mark calls the function change for the canary that was sent at the time sent. A canary that returns states this time, rounded
+// down to a microsecond, so mark accepts a difference below a microsecond.
 func (t *trips) mark(sent time.Time, change func(*trip)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -48,8 +48,8 @@ func (t *trips) mark(sent time.Time, change func(*trip)) {
 	}
 }
 
-// judge removes canaries that are out of the window, and canaries that the nsqd did not accept within lossAfter. It returns the
-// number of canaries that became lost since the previous call, and the loss.
+// judge keeps the latest lossWindow canaries, and removes canaries that the nsqd did not accept within lossAfter. It returns how
+// many canaries became lost since the previous call, and the loss that Loss returns.
 func (t *trips) judge(now time.Time) (lost int, loss float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,8 @@ func (t *trips) judge(now time.Time) (lost int, loss float64) {
 	return lost, float64(missing) / float64(judged)
 }
 
-// Returned records that the canary that this process sent at sent has returned through nsqd. It does not block.
+// Returned records that a canary of this process has returned through nsqd. The parameter sent is the time when this process sent
+// the canary. Returned does not block.
 func (s *Sender) Returned(nsqd string, sent time.Time) {
 	if n := s.target(nsqd); n != nil {
 		n.trips.mark(sent, func(c *trip) { c.returned = true })
@@ -94,7 +95,7 @@ func (s *Sender) Loss(nsqd string) float64 {
 	return n.judgeLoss(time.Now())
 }
 
-// judgeLoss adds the canaries that became lost to the counter, and returns the loss.
+// judgeLoss adds the canaries that became lost to the counter lost, and returns the share of canaries that are lost.
 func (n *target) judgeLoss(now time.Time) float64 {
 	lost, loss := n.trips.judge(now)
 	n.lost.Add(float64(lost))

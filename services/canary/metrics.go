@@ -12,7 +12,7 @@ type metrics struct {
 	loss       *prometheus.GaugeVec
 }
 
-// newMetrics creates the metrics, and registers them with to unless to is nil.
+// newMetrics creates the metrics. If the Registerer is not nil, newMetrics registers the metrics with it.
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		canaries: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -17,7 +17,7 @@ import (
 // received holds the canaries that a consumer received.
 type received struct {
 	mu    sync.Mutex
-	times map[string][]time.Time // when the canaries were sent, by nsqd
+	times map[string][]time.Time // when the canaries were sent, by address of the nsqd
 }
 
 func (h *received) through(nsqd string) []time.Time {
@@ -26,7 +26,8 @@ func (h *received) through(nsqd string) []time.Time {
 	return h.times[nsqd]
 }
 
-// mustReceive runs a Sender and a consumer for the nsqd at addrs.
+// mustReceive runs a Sender and a consumer, which both use the nsqd at addrs, and returns the canaries that the consumer
+// receives.
 func mustReceive(t *testing.T, cfg canary.Config, addrs ...string) *received {
 	t.Helper()
 	h := &received{times: make(map[string][]time.Time)}
@@ -99,7 +100,8 @@ func TestConnectionThatDeliversNothingIsRebuilt(t *testing.T) {
 		Interval: 200 * time.Millisecond, Silence: 2 * time.Second, Reconnect: func(nsqd string) { reconnects <- nsqd },
 	}, healthy, p.Addr)
 	fixture.Eventually(t, 10*time.Second, "a canary", func() bool { return len(h.through(p.Addr)) > 0 })
-	// Only the present connection of the consumer becomes silent. New connections work, and connections for publishing too.
+	// From now on, the present connection of the consumer delivers nothing. New connections work, and so do connections for
+	// publishing.
 	p.SilenceIf(fixture.ToClient, func(sent string) bool { return strings.Contains(sent, "SUB ") })
 	muted := time.Now()
 	select {

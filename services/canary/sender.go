@@ -17,7 +17,7 @@ type Sender struct {
 	metrics *metrics
 
 	mu      sync.Mutex
-	targets map[string]*target // by address; only Run changes the map
+	targets map[string]*target // targets by address of the nsqd; only Run changes the map
 }
 
 // New returns a Sender that does not run yet. New fails if cfg is invalid or a metric cannot be registered.
@@ -35,7 +35,7 @@ func New(cfg Config) (*Sender, error) {
 
 // Run publishes until ctx ends. It returns nil when all its goroutines have ended. Call Run once.
 func (s *Sender) Run(ctx context.Context) error {
-	ticks := time.NewTicker(s.cfg.Interval / 4) // often, so that a new nsqd gets its first canary soon
+	ticks := time.NewTicker(s.cfg.Interval / 4) // shorter than the interval, so that a new nsqd gets its first canary soon
 	defer ticks.Stop()
 	defer s.follow(ctx, nil)
 	for ctx.Err() == nil {
@@ -51,8 +51,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// nodes returns the nsqd by address. It omits an nsqd that the consumer never reached, because a canary could not return from
-// there.
+// nodes returns the state of the consumer's connections, by address of the nsqd. It omits an nsqd that the consumer never reached,
+// because no canary can return through this nsqd.
 func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	nodes := make(map[string]nsqpubsub.ConsumerNode)
 	for _, n := range s.cfg.Nodes() {
@@ -63,8 +63,8 @@ func (s *Sender) nodes() map[string]nsqpubsub.ConsumerNode {
 	return nodes
 }
 
-// follow starts a target for each nsqd that is new in nodes, and removes the targets of all nsqd that are not in nodes. It waits
-// until the goroutines of the removed targets have ended.
+// follow starts a target, which publishes canaries, for each new nsqd in the map nodes. It removes the targets of all nsqd that
+// are not in the map, and waits until the goroutines of these targets have ended.
 func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.ConsumerNode) {
 	var removed []*target
 	for addr, n := range s.targets {
@@ -87,9 +87,9 @@ func (s *Sender) follow(ctx context.Context, nodes map[string]nsqpubsub.Consumer
 	}
 }
 
-// repair rebuilds the consumer's connection to each nsqd that accepts canaries and delivers no message. A request to the /ping
-// of the nsqd could not replace the canaries: the HTTP address of a static nsqd is not known, and nsqd answers /ping even if it
-// delivers nothing from the topic.
+// repair rebuilds the consumer's connection to each nsqd that accepts canaries and delivers no message. Requests for the path
+// /ping of an nsqd could not replace the canaries: the HTTP address of a static nsqd is not known, and nsqd answers /ping even if
+// it delivers nothing from the topic.
 func (s *Sender) repair(nodes map[string]nsqpubsub.ConsumerNode, now time.Time) {
 	for addr, node := range nodes {
 		n := s.targets[addr]

@@ -119,7 +119,7 @@ func TestNSQDJoinsAndLeaves(t *testing.T) {
 		}
 		b.join("a")
 		time.Sleep(time.Second)
-		if n := len(b.to("a")); n != before { // the first canary after the return hangs and has not ended yet
+		if n := len(b.to("a")); n != before { // the first canary after the nsqd came back hangs and has not ended yet
 			t.Errorf("%d canaries were abandoned, want none yet", n-before)
 		}
 		time.Sleep(time.Second)
@@ -165,8 +165,8 @@ func TestConnectionIsRebuiltEvery15Seconds(t *testing.T) {
 func TestWhichConnectionsAreRebuilt(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(b *brokers) // at the start
-		later  func(b *brokers) // after ten seconds
+		change func(b *brokers) // changes the nsqd at the start; nil: no change
+		later  func(b *brokers) // changes the nsqd after ten seconds; nil: no change
 		want   time.Duration    // from the start to the first reconnect; 0: no reconnect in 24 s
 	}{
 		{"a connection through which no message ever arrived", nil, nil, 15 * time.Second},

@@ -16,18 +16,19 @@ type target struct {
 	end  context.CancelFunc
 	done chan struct{} // closed when the goroutine has ended
 
-	acceptedAt   atomic.Pointer[time.Time] // when the nsqd accepted the last canary; nil before the first
+	acceptedAt   atomic.Pointer[time.Time] // when the nsqd last accepted a canary; nil before the first canary
 	sent, failed prometheus.Counter
 
 	trips trips
 	lost  prometheus.Counter
 
-	// Only Run uses lossy and rebuilt.
-	lossy   bool      // the last log line about the loss said that the nsqd loses messages
+	// Only Run uses the fields lossy and rebuilt.
+	lossy   bool      // whether the last log line about the loss said that the nsqd loses messages
 	rebuilt time.Time // when Run last rebuilt the consumer's connection to the nsqd
 }
 
-// start adds a target before its first canary, which may return at once.
+// start adds a target for the nsqd at addr, and then starts its goroutine. The first canary can return at once, and Returned must
+// then find the target.
 func (s *Sender) start(ctx context.Context, addr string) {
 	n := &target{
 		addr:   addr,
@@ -48,7 +49,7 @@ func (s *Sender) start(ctx context.Context, addr string) {
 	}()
 }
 
-// publish sends a canary every interval. It abandons a canary that hangs when the next canary is due.
+// publish sends a canary every interval. If a canary hangs, publish abandons it when the next canary is due.
 func (s *Sender) publish(ctx context.Context, n *target) {
 	ticks := time.NewTicker(s.cfg.Interval)
 	defer ticks.Stop()

@@ -31,5 +31,5 @@ func (f *Fields) That(ok bool, field, reason string, args ...any) {
 // Add adds errors, such as those of a nested configuration. It ignores nil.
 func (f *Fields) Add(errs ...error) { f.errs = append(f.errs, errs...) }
 
-// Err returns the join of all errors, or nil.
+// Err joins all errors. It returns nil if there is no error.
 func (f *Fields) Err() error { return errors.Join(f.errs...) }

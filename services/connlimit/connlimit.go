@@ -15,7 +15,7 @@ import (
 // Listener is a listener with a limit of open connections. Several goroutines may use it at once, but only one goroutine may call Accept.
 type Listener struct {
 	net.Listener
-	slots  chan struct{} // has an element for each connection, and one while Accept waits for a client
+	slots  chan struct{} // holds one element for each open connection, and one more while Accept waits for a client
 	onFull func(full bool)
 	report func()
 	open   atomic.Int64 // number of open connections
@@ -23,12 +23,12 @@ type Listener struct {
 	ending chan struct{} // closed when Accept must not wait for a slot any more
 	end    func()
 
-	// Used only by Accept:
-	full       bool // last argument of onFull
+	// Only Accept uses the fields full and reportedAt.
+	full       bool // argument of the last call of onFull
 	reportedAt time.Time
 }
 
-// reportEvery is the shortest time between two calls of report.
+// reportEvery is the shortest time between two calls of the function report.
 const reportEvery = time.Minute
 
 // New returns a Listener that accepts connections from l and has at most limit open connections. A limit below 1 counts as 1. When Accept
@@ -74,7 +74,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, free: free}, nil
 }
 
-// take waits for a slot and takes it. It returns false if Close or SetDeadline ends the listener before a slot is free.
+// take waits for a free slot of the listener and occupies it. It returns false if Close or SetDeadline ends the listener before a slot is free.
 func (l *Listener) take() bool {
 	select {
 	case l.slots <- struct{}{}:
@@ -109,8 +109,8 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
-// SetDeadline sets the deadline of Accept. After a deadline in the past the limit no longer applies: an Accept that waits because the
-// listener is full returns.
+// SetDeadline sets the deadline of Accept. If the deadline is in the past, the limit of connections no longer applies, and an Accept that
+// waits because the listener is full returns.
 func (l *Listener) SetDeadline(t time.Time) error {
 	below, ok := l.Listener.(interface{ SetDeadline(time.Time) error })
 	if !ok {

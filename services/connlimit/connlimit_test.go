@@ -129,7 +129,7 @@ func TestOpenDoesNotCountWaitingAccept(t *testing.T) {
 		defer close(ended)
 		_, _ = l.Accept()
 	}()
-	<-time.After(50 * time.Millisecond) // so that Accept waits
+	<-time.After(50 * time.Millisecond) // gives Accept the time to begin to wait
 	if l.Open() != 1 {
 		t.Errorf("%d are open, want 1", l.Open())
 	}

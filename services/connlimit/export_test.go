@@ -1,4 +1,4 @@
 package connlimit
 
-// OnFull makes Accept call f when l becomes full and when it is no longer full.
+// OnFull makes Accept call the function f when l becomes full and when l is no longer full.
 func OnFull(l *Listener, f func(full bool)) { l.onFull = f }

@@ -2,7 +2,7 @@ package connlimit
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Collector returns a collector for listeners. The keys are the values of the label listener.
+// Collector returns a collector of metrics about listeners. A key of the map is the value of the label "listener".
 func Collector(listeners map[string]*Listener) prometheus.Collector {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("rollcall_listener_"+name, help, []string{"listener"}, nil)

@@ -53,7 +53,7 @@ func TestDeniedAddressIsNotConnectedTo(t *testing.T) {
 	if got := dial.Finding(err); got != registry.FindingUnknown {
 		t.Errorf("finding of a denied address is %s, want unknown", got)
 	}
-	// This connection is the first that the listener accepts, so the dialer did not connect before.
+	// The test connects now. If this is the first connection that the listener accepts, the dialer has not connected.
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// failed returns the error of a dialer whose connect failed with errno.
+// failed returns the error that a dialer returns if its call of connect failed with errno.
 func failed(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }

@@ -20,8 +20,8 @@ type Services struct {
 // NewServices returns Services without any service.
 func NewServices() *Services { return &Services{own: make(map[string]struct{})} }
 
-// Of returns the value for a service. A new service gets its name if fewer than MaxServices services have a value of their own, or else
-// Other.
+// Of returns the value for a service. A new service gets its name as the value while fewer than MaxServices services have a value of their
+// own. After that, a new service gets Other.
 func (s *Services) Of(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +45,7 @@ func (s *Services) Known(service string) string {
 	return Other
 }
 
-// Release takes the value of its own from a service, so that another service can get one.
+// Release frees the value that a service has of its own, so that another service can get a value of its own.
 func (s *Services) Release(service string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

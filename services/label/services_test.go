@@ -15,7 +15,7 @@ func TestFirstThousandServicesHaveTheirOwnValue(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", service, got, want)
 		}
 	}
-	check("other", "other") // must not count as one of MaxServices
+	check("other", "other") // the service "other" must not count as one of MaxServices
 	for i := range label.MaxServices {
 		check(fmt.Sprint("s", i), fmt.Sprint("s", i))
 	}

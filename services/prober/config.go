@@ -38,7 +38,7 @@ type Config struct {
 	// addresses are permitted.
 	Permit func(netip.AddrPort) error
 
-	Timeout     time.Duration // of one attempt, for the connection and the response together; default 500 ms
+	Timeout     time.Duration // limit of one attempt, for the connection and the response together; default 500 ms
 	Again       time.Duration // wait between a refusal and the second attempt; default 250 ms
 	Concurrency int           // most probes at the same time; default 256; each probe has a goroutine and a socket
 

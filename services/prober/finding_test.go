@@ -216,7 +216,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// refusal returns the error of a dialer whose connect failed with errno.
+// refusal returns the error that a dialer returns if its call of connect failed with errno.
 func refusal(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
@@ -251,7 +251,7 @@ func TestSecondAttemptAfterARefusal(t *testing.T) {
 	}
 }
 
-// A server refuses connections for a moment while it restarts.
+// A server that restarts refuses connections for a moment. Therefore the prober tries again after a refusal.
 func TestServerThatRestartsIsIdentified(t *testing.T) {
 	addr := fixture.FreeAddr(t)
 	again := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -277,7 +277,7 @@ func TestServerThatRestartsIsIdentified(t *testing.T) {
 	}
 }
 
-// If this process was paused, its timeout can be over although the response arrived in time.
+// If this process was paused, it can notice the end of a timeout late. The response may have arrived in time.
 func TestTimeoutThatIsNoticedLateIsUnknown(t *testing.T) {
 	for _, tt := range []struct {
 		name string

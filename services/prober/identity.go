@@ -9,7 +9,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// identity is the identity of one server in the header of a response.
+// identity is the identity of one server, as the header of a response states it.
 type identity struct {
 	id, service string // service is empty if the header is missing
 	incarnation int64  // 0 if the header is missing
@@ -38,7 +38,7 @@ func identities(h http.Header) []identity {
 	return all
 }
 
-// identify compares the identities in a header with the server of p.
+// identify compares the identities in the header h with the server of the probe p.
 func identify(h http.Header, p registry.Probe) registry.Finding {
 	all := identities(h)
 	if len(all) == 0 {
@@ -56,9 +56,9 @@ func identify(h http.Header, p registry.Probe) registry.Finding {
 	return found
 }
 
-// compare compares i with the server of p. It ignores a service or an incarnation that only i or only p states. An equal id
-// alone is enough, unless p.Contested. A process with another incarnation is the same server after a restart. It is not a
-// stranger, but does not confirm the old incarnation, which its heartbeat will replace.
+// compare compares the identity i with the server of the probe p. It ignores a service or an incarnation that only i or only p
+// states. An equal id alone is enough, unless p.Contested. A process with another incarnation is the same server after a restart.
+// Such a process is not a stranger, but it does not confirm the old incarnation, which its heartbeat will replace.
 func (i identity) compare(p registry.Probe) registry.Finding {
 	switch {
 	case i.id != textproto.TrimString(p.ID): // HTTP removes spaces around a value

@@ -8,7 +8,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// Each probe is for data/a, incarnation 7.
+// Each probe of this test is for the server data/a with the incarnation 7.
 func TestIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		name                       string

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeRegistry requests the probes that a test sends to its channel.
+// fakeRegistry requests the probes that a test sends to the channel probes.
 type fakeRegistry struct {
 	probes  chan registry.Probe
 	reports chan registry.Evidence
@@ -47,7 +47,7 @@ func mustNew(t testing.TB, cfg prober.Config) *prober.Prober {
 	return p
 }
 
-// mustRun starts a prober. stop stops the prober and waits until Run has returned.
+// mustRun starts a prober. The function stop ends the prober, and waits until Run has returned.
 func mustRun(t testing.TB, cfg prober.Config) (r *fakeRegistry, stop func()) {
 	t.Helper()
 	r = newFakeRegistry()
@@ -69,7 +69,7 @@ func mustRun(t testing.TB, cfg prober.Config) (r *fakeRegistry, stop func()) {
 	return r, stop
 }
 
-// probeOf returns a probe of the server with the id a at addr.
+// probeOf returns a probe of the server with the id "a" at the address addr.
 func probeOf(addr string) registry.Probe {
 	return registry.Probe{Service: "data", ID: "a", Addr: addr, Incarnation: 1763812345678}
 }
@@ -107,5 +107,5 @@ func mustHTTP(t testing.TB, h http.HandlerFunc) (addr string) {
 	return s.Listener.Addr().String()
 }
 
-// patient is for tests whose server responds. Its timeout is long, because a busy machine can be slow.
+// patient is a configuration for tests whose server responds. Its timeout is long, because a busy machine can be slow.
 var patient = prober.Config{Timeout: 30 * time.Second}

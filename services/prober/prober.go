@@ -45,7 +45,8 @@ func New(cfg Config) (*Prober, error) {
 
 // Run runs each probe in its own goroutine until ctx ends or the registry closes the channel of probes. It returns nil when all
 // its goroutines have ended. When ctx ends, Run aborts the running probes and does not report them. When the channel is closed,
-// Run completes the running probes, which takes at most two attempts (Config.Timeout each) and the wait between (Config.Again).
+// Run completes the running probes. A probe takes at most two attempts (Config.Timeout each), and the wait between the attempts
+// (Config.Again).
 func (p *Prober) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(p.cfg.Concurrency)
@@ -76,7 +77,7 @@ func (p *Prober) probe(ctx context.Context, probe registry.Probe) {
 		c.Inc()
 	}
 	p.seconds.Observe(ended.Sub(began).Seconds())
-	// An error means that the registry or this prober is stopping, and nobody needs the finding any more.
+	// Report fails only if the registry or this prober is stopping, and then nobody needs the finding any more.
 	_ = p.cfg.Registry.Report(ctx, registry.Evidence{
 		Probe: probe, Finding: found, Source: registry.SourceProbe, Began: began, Ended: ended,
 	})

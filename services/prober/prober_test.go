@@ -164,7 +164,7 @@ func TestContextEndsAProbeInAnyPhase(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			probe := probeOf(tt.addr(t))
-			before := goleak.IgnoreCurrent() // goroutines of the test's servers
+			before := goleak.IgnoreCurrent() // ignores the goroutines of the test's servers
 			dial := tt.cfg.Dial
 			if dial == nil {
 				dial = func(ctx context.Context, addr string) (net.Conn, error) {

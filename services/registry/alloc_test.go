@@ -8,7 +8,8 @@ import (
 	"rollcall/events"
 )
 
-// allocServers is large enough to use several slots of the wheel, and more than one bucket of the maps.
+// allocServers is a number of servers that fill several slots of the registry's timer wheel, and more than one bucket of its
+// maps.
 const allocServers = 1000
 
 func plainBeat(i int, seq uint64) *events.Heartbeat {

@@ -47,7 +47,7 @@ func startRegistry(tb testing.TB, servers int) (*registry.Registry, time.Time) {
 	return r, now
 }
 
-// BenchmarkObserve renews one server after the other.
+// BenchmarkObserve measures Observe with heartbeats of registered servers, one server after the other.
 func BenchmarkObserve(b *testing.B) {
 	for _, servers := range []int{10, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("servers=%d", servers), func(b *testing.B) {
@@ -69,7 +69,7 @@ func BenchmarkObserve(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if err := r.Tick(ctx, now, nil); err != nil { // waits until Run has applied all heartbeats
+			if err := r.Tick(ctx, now, nil); err != nil { // Tick returns after Run has applied all heartbeats
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "observes/s")
@@ -92,9 +92,10 @@ func BenchmarkMembers(b *testing.B) {
 	}
 }
 
-// BenchmarkTick measures ticks at which no server is due. Each tick advances the time by less than a slot. A server with a TTL of
-// 6 minutes would become suspect after 252 s, which is less than one turn of the wheel (256 s), so ticks pass empty slots only. A
-// server with a TTL of a day stays in the wheel for many turns, and a tick passes its slot once per turn.
+// BenchmarkTick measures ticks at which no server is due. Each tick advances the time by less than a slot of the timer wheel. A
+// server with a TTL of 6 minutes would become suspect after 252 s, which is less than one turn of the wheel (256 s), so ticks
+// pass empty slots only. A server with a TTL of a day stays in the wheel for many turns, and a tick passes its slot once per
+// turn.
 func BenchmarkTick(b *testing.B) {
 	for _, ttl := range []time.Duration{6 * time.Minute, events.MaxLease} {
 		for _, servers := range []int{10, 100_000} {
@@ -122,7 +123,7 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
-// renewAll renews all servers with a TTL of ttl. The leases begin at times that are spread over four seconds.
+// renewAll renews all servers with heartbeats whose TTL is ttl. The leases begin at times that are spread over four seconds.
 func renewAll(b *testing.B, r *registry.Registry, servers int, seq uint64, ttl time.Duration, now time.Time) {
 	b.Helper()
 	for i := range servers {
@@ -142,7 +143,7 @@ func BenchmarkMemoryPerServer(b *testing.B) {
 	for b.Loop() {
 		before := heap()
 		r, _ := startRegistry(b, servers)
-		for seq := uint64(2); seq < 8; seq++ { // fills the rings of recent heartbeats
+		for seq := uint64(2); seq < 8; seq++ { // these heartbeats fill each server's ring of recent heartbeats
 			for i := range servers {
 				if err := r.Observe(context.Background(), heartbeatOf(i, seq), receiptAt(time.Now())); err != nil {
 					b.Fatal(err)

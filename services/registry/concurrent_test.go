@@ -11,8 +11,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// All methods run concurrently, also while Run stops. The race detector finds shared state, goleak finds goroutines that do not
-// end, and the counts show lost heartbeats and events.
+// The test calls all methods of a Registry concurrently, also while Run stops. The race detector finds data races, goleak finds
+// goroutines that do not end, and the counts show lost heartbeats and events.
 func TestConcurrentUseAndStop(t *testing.T) {
 	const observers, beats, servers = 8, 5000, 200
 	r, stop := mustRun(t, registry.Config{Mailbox: 64, Outbox: 1 << 16})
@@ -34,7 +34,7 @@ func TestConcurrentUseAndStop(t *testing.T) {
 			repeat(func(t *testing.T, r *registry.Registry) error { return call(t.Context(), r) })
 		}
 	}
-	repeat(func(t *testing.T, r *registry.Registry) error { // a watcher that joins and leaves
+	repeat(func(t *testing.T, r *registry.Registry) error { // this watcher joins and leaves again and again
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		w := r.Watch(ctx)
@@ -45,7 +45,7 @@ func TestConcurrentUseAndStop(t *testing.T) {
 		}
 		return nil
 	})
-	callers.Go(func() { // a watcher that stays
+	callers.Go(func() { // this watcher stays until the registry stops
 		revision := uint64(0)
 		for s := range r.Watch(t.Context()) {
 			if s.Revision < revision {
@@ -54,10 +54,10 @@ func TestConcurrentUseAndStop(t *testing.T) {
 			revision = s.Revision
 		}
 	})
-	r.Watch(t.Context()) // a watcher that does not read
+	r.Watch(t.Context()) // this watcher does not read its channel
 
 	revision := uint64(0)
-	callers.Go(func() { // a slow reader of events, which calls Stats after each one
+	callers.Go(func() { // this caller reads events slowly, and calls Stats after each event
 		for e := range r.Events() {
 			if got := e.Details().Revision; got != revision+1 {
 				t.Errorf("event %d after %d", got, revision)
@@ -99,7 +99,8 @@ func TestConcurrentUseAndStop(t *testing.T) {
 	}
 }
 
-// observeMany sends heartbeats, restarts and leaves of all servers, until it has sent beats messages or the registry stops.
+// observeMany passes heartbeats, restarts and leaves of all servers to r. It ends after as many messages as the parameter beats
+// says, or when r has stopped.
 func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers int) {
 	for i := range beats {
 		h := heartbeatOf(i%servers, uint64(i/servers+1))
@@ -116,7 +117,7 @@ func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers in
 	}
 }
 
-// The only allocation is the heartbeat, which the test allocates itself.
+// Observe must allocate nothing. The one allocation that the test allows is the heartbeat, which the test makes itself.
 func TestObserveAllocatesNothing(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// twinWorld is a state that receives canaries of several processes every second.
+// twinWorld is the state of a registry that receives canaries of several processes every second.
 type twinWorld struct {
 	state *state
 	start time.Time
@@ -19,8 +19,8 @@ func newTwinWorld(t *testing.T) *twinWorld {
 	return &twinWorld{state: mustState(t, Config{Started: start}), start: start}
 }
 
-// canary delivers a canary of the process with the given id that started at started. sent is the age of the canary, and delay is
-// the delay in its receipt.
+// canary delivers a canary of the process with the given id. The process started at r.start plus the duration started. The
+// parameter sent is the age of the canary, and the parameter delay becomes Receipt.Delay.
 func (r *twinWorld) canary(id string, started, sent, delay time.Duration) {
 	at := r.start.Add(r.now)
 	h := &events.Heartbeat{V: 1, Type: events.KindCanary, ID: id, Incarnation: r.start.Add(started).UnixMilli(), Seq: uint64((r.now - sent - started).Microseconds())}
@@ -30,7 +30,7 @@ func (r *twinWorld) canary(id string, started, sent, delay time.Duration) {
 func (r *twinWorld) pass(d time.Duration, each func()) {
 	for end := r.now + d; r.now < end; r.now += 250 * time.Millisecond {
 		if r.now%time.Second == 0 {
-			r.canary("api-1", 0, 0, 0) // of this process
+			r.canary("api-1", 0, 0, 0) // a canary of this process
 			each()
 		}
 		r.state.tick(r.start.Add(r.now), []string{"nsqd-1"})
@@ -49,9 +49,9 @@ func (r *twinWorld) conflicts() (all []events.ConflictChanged) {
 func TestConflictWithAnotherProcessOfTheSameID(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		starts []time.Duration // starts of the other processes
+		starts []time.Duration // when the other processes started, relative to the start of this process
 		yields bool
-		first  time.Duration // start of the process that Conflict must name
+		first  time.Duration // start of the process that Conflict must name, relative to the start of this process
 	}{
 		{"a process that started earlier", []time.Duration{-time.Hour}, true, -time.Hour},
 		{"a process that started later", []time.Duration{3 * time.Second}, false, 3 * time.Second},
@@ -63,7 +63,7 @@ func TestConflictWithAnotherProcessOfTheSameID(t *testing.T) {
 			r.pass(20*time.Second, func() {
 				for _, s := range tt.starts {
 					sent := time.Duration(0)
-					if s > r.now { // the clock of the other process is ahead by s; the process has run for as long as this process
+					if s > r.now { // a start in the future: the clock of the other process is ahead by s, and the process has run for as long as this process
 						sent = -s
 					}
 					r.canary("api-1", s, sent, 0)

@@ -46,7 +46,8 @@ func TestOlderIncarnationRegistersAfterTheNewerOneLeft(t *testing.T) {
 	}
 }
 
-// Messages in the mailbox were already acked, so Run applies them before it returns. Their events can then be flushed.
+// Messages in the mailbox were already acked, so nsqd does not deliver them again. Therefore Run applies them before it returns,
+// and their events can still be published.
 func TestRunAppliesTheMailboxBeforeItReturns(t *testing.T) {
 	const beats = 1000
 	r, err := New(Config{Observer: "api-1"})
@@ -86,7 +87,7 @@ func TestReplacementHasOneEventID(t *testing.T) {
 		return ids
 	}
 	one, two := play(1), play(1, 2)
-	if len(one) != 3 || !slices.Equal(one, two) { // registered, replaced, registered
+	if len(one) != 3 || !slices.Equal(one, two) { // the events are registered, replaced and registered
 		t.Errorf("got %q and %q, want the same three", one, two)
 	}
 }
@@ -103,9 +104,9 @@ func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 		s.observe(newMessage(h, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
 	}
 	observe("x", 1, 1)
-	observe("y", 2, 1) // takes the address of x
+	observe("y", 2, 1) // server y takes the address of server x
 	y := s.servers[key{"data", "y"}]
-	for range 2 { // the second refusal expires y
+	for range 2 { // the second refused probe expires server y
 		e := Evidence{Probe: Probe{Service: "data", ID: "y", Addr: y.view.Addr, Incarnation: 2}, Finding: FindingRefused, Source: SourceProbe}
 		now = now.Add(time.Second)
 		e.Began, e.Ended = now, now
@@ -113,7 +114,7 @@ func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 	}
 	observe("x", 1, 2)
 	observe("y", 2, 3)
-	observe("y", 2, 4) // the second heartbeat registers y again, and takes the address of x again
+	observe("y", 2, 4) // the second heartbeat registers server y again, and y takes the address of x again
 	var ids []string
 	for _, e := range s.outbox.queue {
 		if e.Type() == events.TypeReplaced {

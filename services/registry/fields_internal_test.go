@@ -9,7 +9,7 @@ import (
 	"rollcall/events"
 )
 
-// notDescribed maps each field of a heartbeat that does not describe the server to the reason.
+// notDescribed has the fields of a heartbeat that do not describe the server. The value of a field is the reason.
 var notDescribed = map[string]string{
 	"V":           "the format of the message",
 	"Type":        "the kind of the message",
@@ -38,7 +38,7 @@ func changeField(t *testing.T, h *events.Heartbeat, f reflect.StructField) {
 	v := reflect.ValueOf(h).Elem().FieldByIndex(f.Index)
 	switch old := v.Interface().(type) {
 	case string:
-		v.SetString(old + "1") // also valid for an address
+		v.SetString(old + "1") // the new value is valid for an address too
 	case int, int64:
 		v.SetInt(v.Int() + 1)
 	case []string:

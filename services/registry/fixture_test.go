@@ -19,7 +19,7 @@ func mustNew(t testing.TB, cfg registry.Config) *registry.Registry {
 	return r
 }
 
-// mustRun starts a registry. stop stops the registry and waits until Run has returned.
+// mustRun starts a registry. The function stop ends the registry, and waits until Run has returned.
 func mustRun(t testing.TB, cfg registry.Config) (r *registry.Registry, stop func()) {
 	t.Helper()
 	r = mustNew(t, cfg)
@@ -58,7 +58,8 @@ func mustTick(t testing.TB, r *registry.Registry, now time.Time) {
 	}
 }
 
-// mustTicks ticks every 250 ms, first at from and never after to.
+// mustTicks calls Tick with times that are 250 ms apart. The first time is the parameter from, and no time is after the parameter
+// to.
 func mustTicks(t testing.TB, r *registry.Registry, from, to time.Time) {
 	t.Helper()
 	for at := from; !at.After(to); at = at.Add(250 * time.Millisecond) {
@@ -75,7 +76,7 @@ func mustMembers(t testing.TB, r *registry.Registry, q registry.Query) *registry
 	return s
 }
 
-// leaveOf returns a leave with the same fields as heartbeatOf.
+// leaveOf returns a leave message with the fields of heartbeatOf(i, seq).
 func leaveOf(i int, seq uint64) *events.Heartbeat {
 	h := heartbeatOf(i, seq)
 	h.Type = events.KindLeave

@@ -8,7 +8,8 @@ import (
 	"rollcall/events"
 )
 
-// Heartbeats with invented ids must not use much memory, and must not displace entries of registered servers.
+// The registry keeps entries about ignored heartbeats. Heartbeats with invented ids must not use much memory, and must not
+// displace the entries of registered servers.
 func TestIgnoredIsBounded(t *testing.T) {
 	s := mustState(t, Config{MaxServers: 2 * ignoredUnknown})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -23,7 +24,7 @@ func TestIgnoredIsBounded(t *testing.T) {
 		observe(fmt.Sprint("server-", i), 2, 0)
 	}
 	for i := range 3 * ignoredUnknown {
-		observe(fmt.Sprint("invented-", i), 2, time.Second) // the registry is full
+		observe(fmt.Sprint("invented-", i), 2, time.Second) // the registry is full, so it ignores the heartbeat
 	}
 	if n := len(s.ignored.entries); n != ignoredUnknown {
 		t.Errorf("%d entries of invented ids, want %d", n, ignoredUnknown)
@@ -43,8 +44,8 @@ func TestIgnoredIsBounded(t *testing.T) {
 	}
 }
 
-// If processes that follow each other have the same incarnation, their events still have different ids. Otherwise a subscriber
-// would take the events of the second process for duplicates.
+// Processes that follow each other can have the same incarnation. Their events must still have different ids: otherwise a
+// subscriber would take the events of the second process for duplicates.
 func TestRestartWithTheSameIncarnationHasNewEventIDs(t *testing.T) {
 	s := mustState(t, Config{})
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// flow runs the clock for d. At each tick, a message arrives through each nsqd in lag. The message is late by the lag of the nsqd.
+// flow runs the lease clock c for the duration d. At each tick, one message arrives through each nsqd in the map lag. The value
+// of the nsqd in the map is how late the message is.
 func flow(c *leaseClock, d time.Duration, lag map[string]time.Duration) {
 	var known []string
 	for addr := range lag {
@@ -28,7 +29,7 @@ func TestLagExtendsLeases(t *testing.T) {
 		name  string
 		lag   map[string]time.Duration
 		grace time.Duration
-		speed float64 // speed of L, relative to the speed of time
+		speed float64 // speed of the lease time (L), relative to real time
 	}{
 		{"no lag", map[string]time.Duration{"a": 0, "b": 0}, 0, 1},
 		{"1 s", map[string]time.Duration{"a": time.Second, "b": time.Second}, 0, 1},
@@ -60,8 +61,8 @@ func TestLagExtendsLeases(t *testing.T) {
 func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		before time.Duration // time between receipt and processing
-		delay  time.Duration // time between stamp and receipt
+		before time.Duration // time that a message waits between its receipt and its processing
+		delay  time.Duration // time between the stamp of a message by nsqd and its receipt
 		want   time.Duration
 	}{
 		{"in NSQ", 0, 3 * time.Second, 3 * time.Second},
@@ -81,7 +82,7 @@ func TestLagIncludesTheWaitInNSQAndMailbox(t *testing.T) {
 	}
 }
 
-// A late message that newer messages have overtaken does not count as lag.
+// A late message does not count as lag if newer messages have overtaken it.
 func TestDisorderIsNoLag(t *testing.T) {
 	c, _ := receivingClock(t, "a")
 	for range 100 {
@@ -99,7 +100,7 @@ func TestDetailDescribesTheNSQD(t *testing.T) {
 	s := mustState(t, Config{})
 	flow(&s.clock, 10*time.Second, map[string]time.Duration{"a": 0, "b": 4250 * time.Millisecond, "c": 0})
 	known := []string{"a", "b", "c", "d", "e"}
-	for range 12 { // c becomes silent
+	for range 12 { // the nsqd "c" becomes silent, because no message arrives through it
 		now := s.clock.last + testTick
 		s.clock.received("a", now, 0)
 		s.clock.received("b", now, 4250*time.Millisecond)

@@ -7,7 +7,7 @@ import (
 	"rollcall/events"
 )
 
-// arrivals delivers the messages of one tick.
+// arrivals is a function that delivers the messages of one tick to the registry.
 type arrivals func(s *state, now time.Duration, at time.Time)
 
 func canaryVia(nsqd string, delay time.Duration) arrivals {
@@ -25,7 +25,7 @@ func heartbeatVia(nsqd string, delay time.Duration) arrivals {
 	}
 }
 
-// every delivers the messages of a, but only at multiples of d.
+// every returns a function that delivers the messages of a, but only at times that are multiples of d.
 func every(d time.Duration, a arrivals) arrivals {
 	return func(s *state, now time.Duration, at time.Time) {
 		if now%d == 0 {

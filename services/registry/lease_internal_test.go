@@ -15,8 +15,8 @@ const (
 	testSilentAfter = 2500 * time.Millisecond // two and a half times the interval of canaries, which is a second
 )
 
-// receivingClock returns a clock and the time of its next tick. The clock has run for one second, with a message through each nsqd
-// at every tick.
+// receivingClock returns a lease clock that has run for one second, and the time of its next tick. At every tick of this second,
+// a message arrived through each nsqd.
 func receivingClock(t *testing.T, nsqd ...string) (*leaseClock, time.Duration) {
 	t.Helper()
 	c := newLeaseClock(testInterval, testTick, time.Second)
@@ -36,10 +36,10 @@ func TestLeaseClockSpeed(t *testing.T) {
 	three := []string{"a", "b", "c"}
 	for _, tt := range []struct {
 		name      string
-		g, lag    time.Duration // of the measured tick: time since the previous tick, and wait of one message in the mailbox
-		receiving []string      // nsqd that deliver a message at the measured tick and at the ticks before
+		g, lag    time.Duration // g is the time from the previous tick to the measured tick; lag is how long one message waited in the mailbox
+		receiving []string      // nsqd that deliver a message at each tick, up to the measured tick
 		known     []string
-		want      time.Duration // how far L advances at the measured tick
+		want      time.Duration // how far the lease time (L) advances at the measured tick
 	}{
 		{"every nsqd is receiving", testTick, 0, three, three, testTick},
 		{"one of three nsqd is silent", testTick, 0, []string{"a", "b"}, three, testTick * 2 / 3},
@@ -80,12 +80,12 @@ func TestLeaseClockSpeed(t *testing.T) {
 func TestLeaseClockCredits(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		play func(c *leaseClock, now time.Duration) time.Duration // returns the credit
+		play func(c *leaseClock, now time.Duration) time.Duration // advances the clock c, and returns the last credit
 		want time.Duration
 	}{
 		{"a pause of this process", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+2*time.Second, []string{"a", "b"})
-		}, 2 * time.Second}, // the last tick came one tick before now
+		}, 2 * time.Second}, // the previous tick came at now-testTick
 		{"a long pause gives no more than an interval", func(c *leaseClock, now time.Duration) time.Duration {
 			return c.advance(now+time.Minute, []string{"a", "b"})
 		}, testInterval},
@@ -93,7 +93,7 @@ func TestLeaseClockCredits(t *testing.T) {
 			return c.advance(now+testTick, []string{"a", "b"})
 		}, 0},
 		{"an nsqd becomes silent", func(c *leaseClock, now time.Duration) time.Duration {
-			return quiet(c, now, now+testSilentAfter-testTick, "a") // the last message through b came one tick before now
+			return quiet(c, now, now+testSilentAfter-testTick, "a") // the last message through the nsqd "b" came at now-testTick
 		}, testSilentAfter},
 		{"an nsqd stays silent", func(c *leaseClock, now time.Duration) time.Duration {
 			quiet(c, now, now+testSilentAfter-testTick, "a")
@@ -117,7 +117,8 @@ func TestLeaseClockCredits(t *testing.T) {
 	}
 }
 
-// quiet ticks from the time from to the time to. Messages arrive only through the nsqd in receiving. It returns the last credit.
+// quiet ticks the clock c. The first tick is at the parameter from, and the last tick is at the parameter to. Messages arrive
+// only through the nsqd in receiving. quiet returns the credit of the last tick.
 func quiet(c *leaseClock, from, to time.Duration, receiving ...string) (credit time.Duration) {
 	for now := from; now <= to; now += testTick {
 		for _, addr := range receiving {
@@ -155,8 +156,9 @@ func TestRemovedNSQDDoesNotCount(t *testing.T) {
 	}
 }
 
-// L never decreases and never advances faster than time. No credit is larger than an interval. The sum of all credits is at most
-// the credit limit plus half of L. Therefore the age of a silent server grows.
+// The lease time (L) never decreases and never advances faster than real time. No credit is larger than an interval. The sum of
+// all credits is at most the credit limit plus half of L. Therefore the age of a silent server grows, whatever credits the server
+// gets.
 func TestLeaseClockIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newLeaseClock(testInterval, testTick, time.Second)

@@ -11,7 +11,8 @@ import (
 	"rollcall/events"
 )
 
-// observeSeqs delivers heartbeats of one server in the order of seqs. The server published each of them seq seconds after the start.
+// observeSeqs delivers heartbeats of one server. Their sequence numbers are seqs, in the order of arrival. The server published
+// the heartbeat with the sequence number n at n seconds after the start.
 func observeSeqs(s *state, seqs ...uint64) {
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	now := start
@@ -73,7 +74,8 @@ func TestHeartbeatsWithoutSeqAreNotCounted(t *testing.T) {
 	}
 }
 
-// In any order of arrival, a heartbeat is lost if it leaves the window before it arrives.
+// Heartbeats can arrive in any order. A heartbeat counts as lost if the window of sequence numbers has passed it before it
+// arrives.
 func TestWindowCountsMissingHeartbeats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, newest, lost := allArrived, uint64(1), uint64(0)

@@ -48,8 +48,8 @@ type play struct {
 	start  time.Time
 	now    time.Duration
 	ticked time.Duration
-	silent int           // number of nsqd that deliver nothing; these are the first in modelNSQD
-	said   []word        // the latest messages, which again can repeat
+	silent int           // number of nsqd that deliver nothing: the first ones of modelNSQD
+	said   []word        // the latest messages; the method again repeats one of them
 	left   map[life]bool // incarnations that published a leave
 	events []events.Event
 }
@@ -80,7 +80,8 @@ func drawWord(t *rapid.T, now time.Duration) word {
 		addr:        rapid.SampledFrom([]string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}).Draw(t, "addr"),
 		zone:        rapid.SampledFrom([]string{"", "", "", "z"}).Draw(t, "zone"),
 		incarnation: rapid.SampledFrom([]int64{0, 1, 2, 3, 0, 1, 2, 3, naiveAhead, naiveAhead + 1}).Draw(t, "inc"),
-		// Ordinals are mostly near now, so that the ordinals of one server rise, fall and repeat.
+		// Most ordinals are close to the number of seconds in the parameter now, so that the ordinals of one server rise, fall
+		// and repeat.
 		ordinal: uint64(max(1, int64(now/time.Second)+rapid.Int64Range(-4, 4).Draw(t, "seq"))) + rapid.SampledFrom([]uint64{0, 0, 0, 0, 0, 0, 0, 0, 1 << 21, 1 << 62}).Draw(t, "leap"),
 		delay:   time.Duration(rapid.SampledFrom([]int{0, 0, 0, 500, 1500, 6999, 7000, 8000, 9999, 10000, 60000}).Draw(t, "delay")) * time.Millisecond,
 		ttl:     rapid.SampledFrom([]time.Duration{10 * time.Second, 10 * time.Second, shortestTTL, 400 * time.Second}).Draw(t, "ttl"),
@@ -89,7 +90,7 @@ func drawWord(t *rapid.T, now time.Duration) word {
 	return w
 }
 
-// again repeats one of the latest messages, as a duplicate or as a message that newer messages have overtaken.
+// again applies one of the latest messages once more, as a duplicate or as a message that newer messages have overtaken.
 func (p *play) again(t *rapid.T) {
 	if len(p.said) == 0 {
 		t.Skip("no message yet")
@@ -112,7 +113,7 @@ func (p *play) hear(w word) {
 		}
 		p.left[life{w.key, incarnation}] = true
 	}
-	if w.incarnation == 0 { // then the stamp is the ordinal
+	if w.incarnation == 0 { // a heartbeat without an incarnation has its stamp as its ordinal
 		h.Seq = 0
 		w.ordinal = uint64(received.Add(-w.delay).UnixNano())
 	}
@@ -263,8 +264,8 @@ type life struct {
 	incarnation int64
 }
 
-// checkLives checks the order of events. Each incarnation begins with registered, followed by any number of updated, suspected and
-// recovered, and by at most one event of removal. Revisions grow by one. Within the shortest TTL, event ids are unique, and no
+// checkLives checks the order of events. The events of each incarnation are registered, then any number of updated, suspected and
+// recovered, and then at most one event of removal. Revisions grow by one. Within the shortest TTL, event ids are unique, and no
 // server that left returns. After the shortest TTL, a server that goes on publishing can return; the model checks this.
 func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	here := make(map[life]bool)
@@ -304,8 +305,8 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	}
 }
 
-// checkSuccessor checks that the next event registers another incarnation of old. Changes of mode, and the replacement of a
-// server that had the address, can come before this event.
+// checkSuccessor checks that the next event registers another incarnation of the server old. Before this event, there can be
+// changes of mode, and the replacement of another server that had the address.
 func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	for len(next) > 0 && next[0].Type() == events.TypeMode {
 		next = next[1:]

@@ -34,8 +34,8 @@ type naiveServer struct {
 	key
 	addr, zone  string
 	incarnation int64
-	newest      uint64        // highest ordinal
-	stamp, beat time.Duration // times of the lease clock
+	newest      uint64        // highest ordinal of the heartbeats
+	stamp, beat time.Duration // the last renewal of the lease, and the last heartbeat, in lease time
 	sent        time.Duration
 	claimed     time.Duration
 	ttl         time.Duration
@@ -53,11 +53,11 @@ type naiveServer struct {
 type naiveStone struct {
 	incarnation int64
 	newest      uint64
-	how         string // left, expired, replaced (by a newer incarnation) or displaced
+	how         string // how the incarnation ended: left, expired, replaced (by a newer incarnation) or displaced
 	ended       time.Duration
 	olderUntil  time.Duration // a TTL after the removal
 	highest     int64
-	before      int64 // incarnation that a newer one replaced earlier; -1: no incarnation
+	before      int64 // incarnation that a newer incarnation replaced before; -1: none
 	until       time.Duration
 }
 
@@ -67,13 +67,13 @@ type naiveContest struct {
 	ttl         time.Duration
 }
 
-// word is a heartbeat or a leave, as the model sees it.
+// word is a heartbeat or a leave message, in the form that the model uses.
 type word struct {
 	key
 	leave       bool
 	addr, zone  string
 	incarnation int64
-	ordinal     uint64 // seq; the stamp if there is no incarnation
+	ordinal     uint64 // sequence number, or the stamp if the message has no incarnation
 	delay, ttl  time.Duration
 	weight      int
 }
@@ -100,7 +100,7 @@ func (n *naive) end(s *naiveServer, what string, now time.Duration) {
 	n.emit(s, what)
 }
 
-// mark adds the tombstone of an incarnation.
+// mark adds the tombstone of an incarnation of the server k.
 func (n *naive) mark(k key, incarnation int64, newest uint64, how string, ttl, now time.Duration) {
 	stone := naiveStone{incarnation, newest, how, now, now + ttl, incarnation, -1, now + time.Hour}
 	if old, ok := n.stones[k]; ok {
@@ -154,9 +154,9 @@ func (n *naive) leave(w word, s *naiveServer, now time.Duration) {
 	}
 }
 
-// barred returns the effect of a tombstone on a heartbeat. "" means that the tombstone has no effect. "echo" and "no" mean that
-// the heartbeat does not register the server. "twice" means that the second such heartbeat registers the server. A "no" counts as
-// a first heartbeat, an "echo" does not.
+// barred returns the effect of a tombstone on the heartbeat w. "" means that the tombstone has no effect. "echo" and "no" mean
+// that w does not register the server. "twice" means that the second such heartbeat registers the server. A heartbeat with the
+// result "no" counts as the first of the two, but a heartbeat with the result "echo" does not.
 func (n *naive) barred(w word, now time.Duration) string {
 	stone, ok := n.stones[w.key]
 	over := now >= stone.olderUntil
@@ -180,7 +180,8 @@ func (n *naive) barred(w word, now time.Duration) string {
 	return "twice"
 }
 
-// twice records w. It reports whether another recorded heartbeat was published after since and at least half an interval before w.
+// twice records the heartbeat w. It reports whether another recorded heartbeat was published after the time since, and at least
+// half an interval before w.
 func (n *naive) twice(w word, since, now time.Duration) bool {
 	sent := now - w.delay
 	c := n.contests[w.key]
@@ -195,7 +196,7 @@ func (n *naive) twice(w word, since, now time.Duration) bool {
 	return sent-c.first >= naiveInterval/2
 }
 
-// contends reports whether the out-of-order heartbeat w takes the place of s.
+// contends reports whether the out-of-order heartbeat w replaces the registered server s.
 func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 	silence := now - w.delay - s.sent
 	same := w.incarnation == s.incarnation && w.ordinal == s.newest
@@ -208,7 +209,7 @@ func (n *naive) contends(w word, s *naiveServer, now time.Duration) bool {
 // overdue returns the duration of silence after which the next heartbeat of s is late.
 func (s *naiveServer) overdue() time.Duration { return min(s.ttl*7/10, naiveInterval*3/2) }
 
-// enter applies a heartbeat of a server that is not registered.
+// enter applies the heartbeat w of a server that is not registered.
 func (n *naive) enter(w word, now time.Duration) {
 	switch n.barred(w, now) {
 	case "":
@@ -224,7 +225,7 @@ func (n *naive) enter(w word, now time.Duration) {
 	}
 }
 
-// succeed replaces s with the incarnation of w, or ignores w.
+// succeed replaces the registered server s with the incarnation of the heartbeat w, or ignores w.
 func (n *naive) succeed(w word, s *naiveServer, now time.Duration) {
 	next := w.incarnation > s.incarnation && n.barred(w, now) == "" && (w.incarnation < naiveAhead || s.incarnation >= naiveAhead)
 	if next || n.contends(w, s, now) {
@@ -338,7 +339,7 @@ func (s *naiveServer) renew(w word, lease, now time.Duration) {
 	}
 }
 
-// find applies a finding about a registered server.
+// find applies a finding about the registered server s.
 func (n *naive) find(s *naiveServer, finding Finding, source Source, began, now time.Duration) {
 	if source == SourceProbe && finding != FindingSilent && finding != FindingUnknown {
 		n.answered = max(n.answered, began)
@@ -394,7 +395,7 @@ func (s *naiveServer) fail(began time.Duration) {
 
 func (n *naive) exhausted(s *naiveServer) bool {
 	since := s.beat
-	if way := n.clock.nsqds["nsqd-1"]; way != nil { // all heartbeats arrive through nsqd-1
+	if way := n.clock.nsqds["nsqd-1"]; way != nil { // the test delivers all heartbeats through nsqd-1
 		since = max(since, min(time.Duration(way.until), s.stamp))
 	}
 	return n.lease()-since >= n.clock.withUnreached(max(s.ttl, time.Minute))
@@ -447,7 +448,7 @@ func (n *naive) settle(now, g time.Duration) {
 	if n.clock.blind() {
 		n.warmAt = now + 15*time.Second
 	}
-	most := len(n.servers) * 50 // in percent; 50 % is the limit for fewer than ten servers
+	most := len(n.servers) * 50 // mode holding begins when more than 50 % are suspect; 50 % is the limit for fewer than ten servers
 	if n.mode == ModeHolding {
 		most = len(n.servers) * 34
 	}
@@ -521,7 +522,7 @@ func (n *naive) contested(s *naiveServer, now time.Duration) bool {
 	return c != nil && c.last > s.sent && now-c.last < c.ttl && now-s.sent < 3*s.ttl
 }
 
-// at and lease convert lease time to time.Duration, because the model uses this type for all times.
+// The methods at and lease convert lease time to time.Duration, because the model uses this type for all times.
 func (n *naive) at(now time.Duration) time.Duration { return time.Duration(n.clock.at(now)) }
 func (n *naive) lease() time.Duration               { return time.Duration(n.clock.lease) }
 

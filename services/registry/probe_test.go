@@ -9,7 +9,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// The channel of Probes delivers one probe per second of a suspect that does not answer, and no more.
+// While a suspect does not answer, the channel that Probes returns delivers one probe per second, and no more.
 func TestSuspectIsProbedOncePerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{Probing: true})

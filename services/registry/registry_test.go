@@ -89,7 +89,7 @@ func TestMethodsReturnWhenTheContextEnds(t *testing.T) {
 		t.Run(name+" before Run", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := mustNew(t, registry.Config{Mailbox: 1})
-				mustObserve(t, r, heartbeatOf(1, 1), time.Now()) // fills the mailbox
+				mustObserve(t, r, heartbeatOf(1, 1), time.Now()) // this heartbeat fills the mailbox
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				start := time.Now()
@@ -183,7 +183,7 @@ func TestOutboxDropsTheOldestEvents(t *testing.T) {
 	}
 }
 
-// A server sends a heartbeat every 5 s for a minute, and then stops.
+// The test checks the times of the events of a server that sends a heartbeat every 5 s for a minute, and then stops.
 func TestTimesOfEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := mustRun(t, registry.Config{})
@@ -208,7 +208,7 @@ func TestTimesOfEvents(t *testing.T) {
 			at  time.Duration
 		}{
 			{events.TypeRegistered, 0},
-			{events.TypeMode, 15*time.Second + time.Millisecond}, // the end of warming
+			{events.TypeMode, 15*time.Second + time.Millisecond}, // the mode warming ends
 			{events.TypeSuspected, last + 7*time.Second + time.Millisecond},
 			{events.TypeExpired, last + 10*time.Second + time.Millisecond},
 		} {

@@ -88,7 +88,7 @@ func mustReplay(t *testing.T, text string) []byte {
 	sc.begin(t, Config{}, false)
 	for i, line := range strings.SplitAfter(text, "\n") {
 		if strings.HasPrefix(line, "  ") {
-			continue // part of a result
+			continue // an indented line is part of a result
 		}
 		sc.out.WriteString(line)
 		words := strings.Fields(line)
@@ -109,7 +109,7 @@ func mustReplay(t *testing.T, text string) []byte {
 	return sc.out.Bytes()
 }
 
-// begin makes a state that is no longer in mode warming, unless cold is set.
+// begin makes a state that is no longer in mode warming, unless the parameter cold is true.
 func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
 	t.Helper()
 	sc.state = mustState(t, cfg)
@@ -118,7 +118,7 @@ func (sc *scenario) begin(t *testing.T, cfg Config, cold bool) {
 	}
 }
 
-// warm ticks s until start, when the mode has just become normal, and drops the events of s.
+// warm calls s.tick up to the time start, when the mode has just become normal, and drops the events of s.
 func warm(s *state, start time.Time) {
 	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
 		s.tick(at, nil)
@@ -167,7 +167,7 @@ func (sc *scenario) run(t *testing.T, a *arguments) error {
 	return a.err
 }
 
-// pass runs the ticks that are due before now.
+// pass runs the ticks that are due before sc.now.
 func (sc *scenario) pass(a *arguments) {
 	for next := sc.ticked + sc.state.cfg.Tick; next < sc.now; next += sc.state.cfg.Tick {
 		sc.tick(next, a)
@@ -182,7 +182,7 @@ func (sc *scenario) tick(at time.Duration, a *arguments) {
 	sc.ticked = at
 }
 
-// report reports a finding about the registered server.
+// report reports a finding about the registered server that the command names.
 func (sc *scenario) report(a *arguments) {
 	k := a.key()
 	e := Evidence{
@@ -259,10 +259,10 @@ func (sc *scenario) explain(k key) {
 	}
 }
 
-// arguments are the words of a command: its subject, and key=value pairs.
+// arguments are the words of a command: its subject, and pairs of the form key=value.
 type arguments struct {
 	command, subject string
-	finding          string // the second word that is not a pair
+	finding          string // the second word that is not a pair key=value
 	named            map[string]string
 	err              error // the first error
 }

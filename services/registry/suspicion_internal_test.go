@@ -9,7 +9,7 @@ import (
 func TestSummaryCountsAcceptedProbesApart(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		findings []Finding // findings of one probe per second
+		findings []Finding // findings of probes that are a second apart
 		want     string
 	}{
 		{"silent probes failed", []Finding{FindingSilent, FindingSilent}, "so far 2 failed"},
@@ -34,7 +34,7 @@ func TestSummaryCountsAcceptedProbesApart(t *testing.T) {
 				t.Errorf("got %q, want %q", r.inquiry.probes(), tt.want)
 			}
 			s.mode = ModeNormal
-			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "so far 1 failed" && !strings.Contains(e.Summary, tt.want) { // in the last case the server is alive
+			if e, _ := s.explain(r.key(), s.clock.last); tt.want != "so far 1 failed" && !strings.Contains(e.Summary, tt.want) { // in the last case the server is alive, so that the summary does not mention probes
 				t.Errorf("got %q, want %q in it", e.Summary, tt.want)
 			}
 		})

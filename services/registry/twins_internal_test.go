@@ -8,8 +8,8 @@ import (
 	"rollcall/events"
 )
 
-// Senders vary their interval by a tenth, so the registered process is sometimes silent for longer than an interval while
-// heartbeats of the other process arrive.
+// Both processes vary their interval by a tenth. Therefore the registered process is sometimes silent for longer than an interval
+// while heartbeats of the other process arrive. The other process must not replace it.
 func TestTwoLiveProcessesWithOneIDDoNotTakeTurns(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -41,7 +41,7 @@ func TestTwoLiveProcessesWithOneIDDoNotTakeTurns(t *testing.T) {
 				}
 				s.tick(start.Add(now), nil)
 			}
-			if got := s.revision; got > 2 { // one change of mode, and one registration
+			if got := s.revision; got > 2 { // only one change of mode and one registration are allowed
 				t.Errorf("%d transitions in %v", got, length)
 			}
 		})

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// suspectFor returns a state in mode normal, and the time of its last tick. The only server of the state sent one heartbeat, at
-// least the duration silent before this tick.
+// suspectFor returns a state in mode normal, and the time of its last tick. The state has one server, which sent a single
+// heartbeat. Between this heartbeat and the last tick is at least the duration silent.
 func suspectFor(t *testing.T, cfg Config, silent time.Duration) (*state, time.Time) {
 	t.Helper()
 	s := mustState(t, cfg)
@@ -49,7 +49,7 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 			r.beat = s.clock.lease - 15*leaseSecond
 		}, "or in 45s without a heartbeat", "three probes"},
 		{"a young lease keeps a server beyond the minute", true, func(s *state, r *record, _ time.Time) {
-			s.order = append(s.order, r) // two servers, none of which answers
+			s.order = append(s.order, r) // now there are two servers, and neither answers probes
 			r.inquiry.failed, r.inquiry.failedAt = failuresToExpire, s.probes.answered+1
 			r.beat, r.stamp = s.clock.lease-59*leaseSecond, s.clock.lease-8*leaseSecond
 		}, "for at most 2s", "for at most 1s"},

@@ -10,8 +10,9 @@ import (
 	"rollcall/events"
 )
 
-// jump adds by to the wall time of at and keeps the monotonic reading, as if the wall clock had been set forward before the clock
-// was read. Package time has no function for that, so jump adds to the seconds in the field wall of at, which start at bit 30.
+// jump returns the time at with its monotonic reading, but with a wall time that is later by the duration by, as if the wall
+// clock had been set forward before the clock was read. Package time has no function for this. Therefore jump changes the seconds
+// in the field wall of time.Time, which start at bit 30.
 func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -46,7 +47,7 @@ func TestWallClockJumpsChangeNoEvent(t *testing.T) {
 }
 
 // playJump plays one minute with three servers and returns the events. Two of the servers stop. After ten seconds, the clock of
-// this process changes by here, and the clock of the broker changes by broker.
+// this process is changed by the duration here, and the clock of the broker by the duration broker.
 func playJump(t *testing.T, here, broker time.Duration) []string {
 	t.Helper()
 	s := mustState(t, Config{})

@@ -10,7 +10,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive returns the membership that waits in a channel of Watch.
+// mustReceive returns the membership that is ready in the channel from, which Watch returned.
 func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
 	t.Helper()
 	synctest.Wait()
@@ -123,8 +123,9 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A watcher that already waits takes the first membership at once. Run must not send this membership again. The many heartbeats
-// in the mailbox keep Run busy, so that the watcher waits before Run accepts the call of Watch.
+// A watcher may already wait on its channel when Run accepts the call of Watch. The watcher then takes the first membership at
+// once, and Run must not send this membership again. The many heartbeats in the mailbox keep Run busy, so that the watcher waits
+// before Run accepts the call.
 func TestWatchSendsTheFirstMembershipOnce(t *testing.T) {
 	for range 20 {
 		r := mustNew(t, registry.Config{})

@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The wheel returns exactly the records that are due. A record can be due soon, after several turns or in the past. Time can
-// advance by ticks, jump over several turns, or go back.
+// The timer wheel returns exactly the records that are due. A record can be due soon, after several turns of the wheel, or in the
+// past. Time can advance by ticks, jump over several turns, or go back.
 func TestWheelReturnsTheDueRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wheel{tick: 250 * time.Millisecond}

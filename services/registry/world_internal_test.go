@@ -10,8 +10,8 @@ import (
 	"rollcall/events"
 )
 
-// world simulates servers and nsqd around a state, in steps of one tick. It covers cases that the simulation of the whole
-// system does not vary, such as other TTLs, and senders that publish to one nsqd only.
+// world simulates servers and nsqd around the state of a registry, in steps of one tick. It covers cases that the simulation of
+// the whole system does not vary, such as other TTLs, and senders that publish to one nsqd only.
 type world struct {
 	state   *state
 	dice    *rand.Rand
@@ -24,10 +24,10 @@ type world struct {
 
 	comes func(nsqd int, now time.Duration) bool // whether messages arrive through an nsqd
 	mute  func(i int, now time.Duration) bool    // whether server i sends nothing
-	ends  map[int]time.Duration                  // when servers expired, by their index in servers
+	ends  map[int]time.Duration                  // when a server expired, by the index of the server in servers
 }
 
-// resident is a server of the world.
+// resident is a simulated server.
 type resident struct {
 	interval, ttl time.Duration
 	home          int // the only nsqd to which the server publishes; -1: any nsqd
@@ -127,13 +127,13 @@ func (w *world) falseExpiries() (n int) {
 }
 
 func TestNoHealthyServerExpires(t *testing.T) {
-	away := func(gone int) func(*world) { // for half an hour, no message arrives through the first nsqd, as many as gone
+	away := func(gone int) func(*world) { // for half an hour, no message arrives through the nsqd whose index is below gone
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n >= gone || now < 5*time.Minute || now > 35*time.Minute }
 		}
 	}
 	lossy := func(share float64) func(*world) { return func(w *world) { w.loss = share } }
-	unanswered := func(w *world) { // after five minutes no server answers probes
+	unanswered := func(w *world) { // after five minutes, no server answers probes any more
 		w.comes = func(_ int, now time.Duration) bool {
 			if now > 5*time.Minute {
 				for _, r := range w.servers {
@@ -182,7 +182,7 @@ func TestNoHealthyServerExpires(t *testing.T) {
 
 // A server that stops and does not answer probes expires, whatever else happens.
 func TestDeadServersExpire(t *testing.T) {
-	comesEach := func(period time.Duration) func(*world) { // only canaries pass the first nsqd, once per period
+	comesEach := func(period time.Duration) func(*world) { // after a minute, messages arrive through the first nsqd only once per period
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n > 0 || now < time.Minute || now%period < w.step }
 		}

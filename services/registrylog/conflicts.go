@@ -9,8 +9,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// logConflicts logs when a conflict begins, every minute while the conflict lasts, and when the conflict ends. In a conflict,
-// another API server has the same id.
+// logConflicts logs when a conflict begins, every minute while the conflict lasts, and when the conflict ends. A conflict means that
+// another API server has the id of this API server.
 func logConflicts(ctx context.Context, r *registry.Registry, log *zap.Logger) {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()

@@ -23,7 +23,7 @@ type ignoredLister interface {
 // server why the heartbeats of the server have no effect.
 func logIgnored(ctx context.Context, r ignoredLister, log *zap.Logger) {
 	type line struct {
-		count uint64 // heartbeats that were ignored up to this line
+		count uint64 // number of heartbeats that were ignored for this cause up to this line
 		at    time.Time
 	}
 	lines := make(map[string]line) // last line of each cause

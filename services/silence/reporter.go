@@ -10,7 +10,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// pauseInterval is the time between two queries for paused topics and channels while the registry is blind.
+// pauseInterval is the time between two queries for paused topics and channels, while the registry receives no message (mode blind).
 const pauseInterval = 5 * time.Second
 
 // Reporter explains from the state of the brokers why a subscriber receives no message.
@@ -35,7 +35,8 @@ func (r *Reporter) Reason() string {
 	return b.reason()
 }
 
-// Run runs until ctx ends. While the registry is blind, Run queries every nsqd that nsqlookupd lists for paused topics and channels.
+// Run runs until ctx ends. While the registry is blind, Run asks every nsqd in the list of nsqlookupd whether the topic or the channel is
+// paused.
 func (r *Reporter) Run(ctx context.Context, reg *registry.Registry) error {
 	ticks := time.NewTicker(pauseInterval)
 	defer ticks.Stop()
@@ -65,6 +66,6 @@ func (r *Reporter) Run(ctx context.Context, reg *registry.Registry) error {
 func (r *Reporter) query(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pauseInterval)
 	defer cancel()
-	paused, _ := r.cluster.Paused(ctx, r.topic, r.channel) // ignores unreachable brokers, because the subscriber reports them
+	paused, _ := r.cluster.Paused(ctx, r.topic, r.channel) // the error concerns unreachable brokers, which the subscriber reports
 	r.paused.Store(&paused)
 }

@@ -18,9 +18,9 @@ const lockSuffix = ".lock"
 // errInUse says that another process holds the lock.
 var errInUse = errors.New("the snapshot is in use by another process")
 
-// Claim locks the file at path for this process until release is called or the process ends. It also checks that the file
-// can be replaced, by replacing it with a copy. The error describes in one line why the file cannot be used. Claim does not
-// wait for a lock.
+// Claim locks the file at path for this process until the caller calls release or the process ends. It also checks that the file
+// can be replaced, by replacing it with a copy. The error describes in one line why the file cannot be used. Claim does not wait
+// for a lock.
 func Claim(path string) (release func() error, err error) {
 	return claim(path, os.Rename)
 }
@@ -48,7 +48,7 @@ func tryReplace(target string, rename func(from, to string) error) error {
 		return nil
 	case err != nil:
 		return err
-	case !info.Mode().IsRegular(): // opening a pipe would wait for a writer
+	case !info.Mode().IsRegular(): // such as a pipe: opening a pipe would wait for a writer
 		return errors.New("is not a regular file")
 	case info.Size() > MaxSize:
 		return nil

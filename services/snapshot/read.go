@@ -33,7 +33,7 @@ func readFile(path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular(): // opening a pipe would wait for a writer
+	case !info.Mode().IsRegular(): // such as a pipe: opening a pipe would wait for a writer
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	case info.Size() > MaxSize:
 		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, info.Size(), MaxSize)

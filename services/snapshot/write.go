@@ -15,7 +15,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// temporary joins the name of the snapshot and a random number to the name of a temporary file.
+// temporary is the middle of the name of a temporary file. It follows the name of the snapshot, and a random number follows it.
 const temporary = ".tmp-"
 
 // Write replaces the file at path, or the target of a symbolic link at path, and returns the size of the new file. Only the
@@ -65,7 +65,8 @@ func encode(f *os.File, saved *registry.Snapshot, limit int64) (size int64, err 
 	return limit - bounded.left, f.Sync()
 }
 
-// boundedWriter fails when more than left bytes are written, so that Write makes no file that is too large for Read.
+// boundedWriter fails when more bytes are written than the field left allows, so that Write makes no file that is too large for
+// Read.
 type boundedWriter struct {
 	io.Writer
 	left int64
@@ -80,7 +81,7 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// syncDir makes a rename in a directory survive a loss of power.
+// syncDir syncs a directory, so that a rename in the directory survives a loss of power.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -43,7 +43,7 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 		fail func(path string, saved *registry.Snapshot) error
 	}{
 		{"an error in the middle of the snapshot", func(path string, saved *registry.Snapshot) error {
-			saved.Servers[1500].Zone = "\xff" // invalid in JSON
+			saved.Servers[1500].Zone = "\xff" // not valid UTF-8, so that the snapshot cannot be encoded as JSON
 			_, err := snapshot.Write(path, saved)
 			return err
 		}},

@@ -58,7 +58,7 @@ type Writer struct {
 	written, failed prometheus.Counter
 	bytes           prometheus.Gauge
 
-	failing bool // the last write failed; only Run uses this field
+	failing bool // whether the last write failed; only Run uses this field
 }
 
 // New returns a Writer that does not run yet. New fails if cfg is invalid or a metric cannot be registered.
@@ -86,18 +86,19 @@ func New(cfg Config) (*Writer, error) {
 }
 
 const (
-	// share bounds the time that is spent on writing: after a write that took d, Run waits at least share*d.
+	// share limits the time that Run spends on writing: after a write that took the duration d, Run waits at least share*d.
 	share = 10
-	// refresh is the age at which Run writes an unchanged snapshot again, so that a process that is killed leaves a fresh snapshot.
+	// refresh is the age at which Run writes an unchanged snapshot again. Therefore a process that is killed leaves a fresh
+	// snapshot.
 	refresh = registry.FreshFor / 2
-	// lastTimeout is how long the last write waits for the registry. The disk gets lastTimeout more.
+	// lastTimeout is how long the last write waits for the registry, and then how long it waits for the disk.
 	lastTimeout = 2 * time.Second
 )
 
-// Run writes a snapshot at once, then after each change of the membership and every 30 s. Writes are at least Config.Every
-// apart, and take at most a tenth of the time. A change that comes earlier waits for the next write. A failed write is repeated
-// after the same pause. When ctx ends, Run writes a last snapshot and returns the error of this write. Therefore ctx must end
-// before the registry stops. If the registry stops first, Run returns nil. Call Run once.
+// Run writes a snapshot at once, then after each change of the membership and every 30 s. Writes are at least Config.Every apart,
+// and take at most a tenth of the time. A change during the pause after a write waits for the next write. If a write fails, Run
+// tries again after such a pause. When ctx ends, Run writes a last snapshot and returns the error of this write. Therefore ctx
+// must end before the registry stops. If the registry stops first, Run returns nil. Call Run once.
 func (w *Writer) Run(ctx context.Context) error {
 	if err := removeTemporary(w.cfg.Path); err != nil {
 		w.cfg.Log.Warn("temporary files of a crash may remain beside the snapshot", zap.Error(err))
@@ -121,7 +122,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	return w.last(ctx)
 }
 
-// due waits until the membership changes or the snapshot is as old as refresh. It returns false if ctx has ended or the registry
+// due waits until the membership changes or the duration refresh has passed. It returns false if ctx has ended or the registry
 // has stopped.
 func due(ctx context.Context, changes <-chan *registry.Membership) bool {
 	select {
@@ -173,7 +174,7 @@ func (w *Writer) write(ctx context.Context) (size int64, err error) {
 	}
 }
 
-// logResult logs the first failure in a row, and the success that ends the row.
+// logResult logs only the first of several failures in a row, and the first success after a failure.
 func (w *Writer) logResult(err error) {
 	switch {
 	case err != nil && !w.failing:
@@ -184,7 +185,7 @@ func (w *Writer) logResult(err error) {
 	w.failing = err != nil
 }
 
-// last writes the last snapshot. It takes at most twice lastTimeout, once for the registry and once for the disk.
+// last writes the last snapshot. It takes at most twice lastTimeout: once for the registry and once for the disk.
 func (w *Writer) last(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
 	defer cancel()

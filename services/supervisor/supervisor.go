@@ -37,7 +37,7 @@ func (s *Stack) Start(name string, run func(context.Context) error) {
 		defer close(p.done)
 		err := run(ctx)
 		if err == nil && ctx.Err() == nil {
-			err = errEnded // an error, because later parts may depend on this part, and all parts must stop
+			err = errEnded // the end of a part is an error, because later parts may depend on this part, and all parts must stop
 		}
 		if err != nil {
 			p.err = fmt.Errorf("%s: %w", name, err)
