@@ -35,8 +35,8 @@ func (t *trips) begin(sent time.Time) {
 	t.last = append(t.last, trip{sent: sent})
 }
 
-// mark calls the function change for the canary that was sent at the time sent. A canary that returns states this time, rounded
-// down to a microsecond, so mark accepts a difference below a microsecond.
+// mark finds the canary that was sent at the given time, and calls the function change for it. A canary that returns states this
+// time, rounded down to a microsecond, so mark accepts a difference below a microsecond.
 func (t *trips) mark(sent time.Time, change func(*trip)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *Sender) Loss(nsqd string) float64 {
 	return n.judgeLoss(time.Now())
 }
 
-// judgeLoss adds the canaries that became lost to the counter lost, and returns the share of canaries that are lost.
+// judgeLoss adds the canaries that became lost to the metric of lost canaries, and returns the loss that Loss returns.
 func (n *target) judgeLoss(now time.Time) float64 {
 	lost, loss := n.trips.judge(now)
 	n.lost.Add(float64(lost))

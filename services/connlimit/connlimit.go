@@ -74,7 +74,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return &conn{Conn: c, free: free}, nil
 }
 
-// take waits for a free slot of the listener and occupies it. It returns false if Close or SetDeadline ends the listener before a slot is free.
+// take waits for a free slot of the listener and occupies it. It returns false if Close or SetDeadline ends the wait before a slot is free.
 func (l *Listener) take() bool {
 	select {
 	case l.slots <- struct{}{}:

@@ -20,8 +20,8 @@ type Services struct {
 // NewServices returns Services without any service.
 func NewServices() *Services { return &Services{own: make(map[string]struct{})} }
 
-// Of returns the value for a service. A new service gets its name as the value while fewer than MaxServices services have a value of their
-// own. After that, a new service gets Other.
+// Of returns the value for a service. A new service gets its name as the value, or Other if MaxServices services already have a value of
+// their own.
 func (s *Services) Of(service string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -99,8 +99,8 @@ func TestConcurrentUseAndStop(t *testing.T) {
 	}
 }
 
-// observeMany passes heartbeats, restarts and leaves of all servers to r. It ends after as many messages as the parameter beats
-// says, or when r has stopped.
+// observeMany passes heartbeats, restarts and leaves of all servers to r. It stops after a number of messages (the parameter
+// beats), or when r has stopped.
 func observeMany(t *testing.T, r *registry.Registry, observer, beats, servers int) {
 	for i := range beats {
 		h := heartbeatOf(i%servers, uint64(i/servers+1))

@@ -25,7 +25,7 @@ func heartbeatVia(nsqd string, delay time.Duration) arrivals {
 	}
 }
 
-// every returns a function that delivers the messages of a, but only at times that are multiples of d.
+// every returns a function that delivers the same messages as a, but only at times that are multiples of d.
 func every(d time.Duration, a arrivals) arrivals {
 	return func(s *state, now time.Duration, at time.Time) {
 		if now%d == 0 {

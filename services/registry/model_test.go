@@ -48,7 +48,7 @@ type play struct {
 	start  time.Time
 	now    time.Duration
 	ticked time.Duration
-	silent int           // number of nsqd that deliver nothing: the first ones of modelNSQD
+	silent int           // number of nsqd that deliver nothing: the first elements of modelNSQD
 	said   []word        // the latest messages; the method again repeats one of them
 	left   map[life]bool // incarnations that published a leave
 	events []events.Event
@@ -305,8 +305,8 @@ func checkLives(t *rapid.T, all []events.Event, left map[life]bool) {
 	}
 }
 
-// checkSuccessor checks that the next event registers another incarnation of the server old. Before this event, there can be
-// changes of mode, and the replacement of another server that had the address.
+// checkSuccessor checks that the next event registers another incarnation of the same server (the parameter old). Before this
+// event, there can be changes of mode, and the replacement of another server that had the address.
 func checkSuccessor(t *rapid.T, next []events.Event, old events.Server) {
 	for len(next) > 0 && next[0].Type() == events.TypeMode {
 		next = next[1:]

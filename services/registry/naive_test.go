@@ -180,8 +180,8 @@ func (n *naive) barred(w word, now time.Duration) string {
 	return "twice"
 }
 
-// twice records the heartbeat w. It reports whether another recorded heartbeat was published after the time since, and at least
-// half an interval before w.
+// twice records the heartbeat w. It reports whether another recorded heartbeat was published after the time in the parameter
+// since, and at least half an interval before w.
 func (n *naive) twice(w word, since, now time.Duration) bool {
 	sent := now - w.delay
 	c := n.contests[w.key]

@@ -10,9 +10,9 @@ import (
 	"rollcall/events"
 )
 
-// jump returns the time at with its monotonic reading, but with a wall time that is later by the duration by, as if the wall
-// clock had been set forward before the clock was read. Package time has no function for this. Therefore jump changes the seconds
-// in the field wall of time.Time, which start at bit 30.
+// jump returns a copy of the time at. The copy has the same monotonic reading, but its wall time is later by the parameter by, as
+// if the wall clock had been set forward before the clock was read. Package time has no function for this. Therefore jump changes
+// the seconds in the field wall of time.Time, which start at bit 30.
 func jump(t *testing.T, at time.Time, by time.Duration) time.Time {
 	t.Helper()
 	jumped := at
@@ -47,7 +47,7 @@ func TestWallClockJumpsChangeNoEvent(t *testing.T) {
 }
 
 // playJump plays one minute with three servers and returns the events. Two of the servers stop. After ten seconds, the clock of
-// this process is changed by the duration here, and the clock of the broker by the duration broker.
+// this process changes by the parameter here, and the clock of the broker by the parameter broker.
 func playJump(t *testing.T, here, broker time.Duration) []string {
 	t.Helper()
 	s := mustState(t, Config{})

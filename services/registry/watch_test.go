@@ -10,7 +10,7 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive returns the membership that is ready in the channel from, which Watch returned.
+// mustReceive returns the membership that is ready in a channel that Watch returned. It fails the test if no membership is ready.
 func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
 	t.Helper()
 	synctest.Wait()

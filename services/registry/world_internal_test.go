@@ -127,7 +127,7 @@ func (w *world) falseExpiries() (n int) {
 }
 
 func TestNoHealthyServerExpires(t *testing.T) {
-	away := func(gone int) func(*world) { // for half an hour, no message arrives through the nsqd whose index is below gone
+	away := func(gone int) func(*world) { // for half an hour, no message arrives through the first nsqd; their number is the parameter gone
 		return func(w *world) {
 			w.comes = func(n int, now time.Duration) bool { return n >= gone || now < 5*time.Minute || now > 35*time.Minute }
 		}

@@ -31,7 +31,7 @@ func resolve(path string) (string, error) {
 		if dir, err = filepath.EvalSymlinks(dir); err != nil {
 			return to, nil // opening the file will report the error
 		}
-		at = filepath.Join(dir, name) // Join(to) would drop "link/..", but .. is the parent of the target of link
+		at = filepath.Join(dir, name) // Join(to) would make "link/.." empty, but link/.. is the parent of the target of link
 	}
 	return "", fmt.Errorf("%s: more than %d symbolic links in a row", path, maxLinks)
 }

@@ -15,7 +15,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// temporary is the middle of the name of a temporary file. It follows the name of the snapshot, and a random number follows it.
+// temporary is the middle part of the name of a temporary file. The name of the snapshot comes before it, and a random number
+// after it.
 const temporary = ".tmp-"
 
 // Write replaces the file at path, or the target of a symbolic link at path, and returns the size of the new file. Only the
@@ -65,8 +66,8 @@ func encode(f *os.File, saved *registry.Snapshot, limit int64) (size int64, err 
 	return limit - bounded.left, f.Sync()
 }
 
-// boundedWriter fails when more bytes are written than the field left allows, so that Write makes no file that is too large for
-// Read.
+// boundedWriter fails when more bytes are written than its limit (the field left), so that Write makes no file that is too large
+// for Read.
 type boundedWriter struct {
 	io.Writer
 	left int64
