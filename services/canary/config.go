@@ -27,7 +27,7 @@ type Config struct {
 	Started   time.Time                       // start of this process, with a monotonic reading
 	Topic     string                          // topic of the heartbeats
 	Publisher Publisher                       // publishes the canaries
-	Nodes     func() []nsqpubsub.ConsumerNode // state of the consumer's connections; connections of other topics are ignored
+	Nodes     func() []nsqpubsub.ConsumerNode // state of the consumer's connections; the Sender ignores connections of other topics
 	Reconnect func(nsqd string)               // rebuilds the consumer's connection to one nsqd
 
 	Interval time.Duration // time between two canaries through one nsqd, and timeout of a canary; default DefaultInterval

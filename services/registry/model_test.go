@@ -49,7 +49,7 @@ type play struct {
 	now    time.Duration
 	ticked time.Duration
 	silent int           // number of nsqd that deliver nothing: the first elements of modelNSQD
-	said   []word        // the latest messages; the method again repeats one of them
+	said   []word        // the latest messages, one of which play.again applies once more
 	left   map[life]bool // incarnations that published a leave
 	events []events.Event
 }

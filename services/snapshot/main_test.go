@@ -88,7 +88,7 @@ func checkAlone(t *testing.T, path string) {
 
 // fakeRegistry is a Registry whose membership changes when the test calls change.
 type fakeRegistry struct {
-	changes chan *registry.Membership // capacity 1, as in the registry
+	changes chan *registry.Membership // capacity 1, like the channel that the Watch of the registry returns
 	save    func(ctx context.Context, now time.Time) (*registry.Snapshot, error)
 }
 
@@ -125,7 +125,7 @@ func mustNew(t testing.TB, cfg snapshot.Config) *snapshot.Writer {
 // run is a call of Writer.Run that is in progress.
 type run struct {
 	cancel context.CancelFunc
-	ended  chan error // capacity 1
+	ended  chan error // result of Run; capacity 1, so that Run can return before the test calls stop
 }
 
 func start(t testing.TB, cfg snapshot.Config) *run {
