@@ -7,7 +7,7 @@ import (
 )
 
 // acceptBacklog accepts all connections that wait in the kernel's queue, and makes the kernel refuse new connections. Both happen in one
-// call of Control: the kernel would reset connections that arrive between two calls.
+// call of Control, because the kernel would reset a connection that arrives between two calls.
 func acceptBacklog(l net.Listener) []net.Conn {
 	socket, ok := l.(syscall.Conn)
 	if !ok {
@@ -34,7 +34,7 @@ func acceptBacklog(l net.Listener) []net.Conn {
 	var conns []net.Conn
 	for _, fd := range taken {
 		f := os.NewFile(uintptr(fd), "")
-		if c, err := net.FileConn(f); err == nil { // c has a copy of fd
+		if c, err := net.FileConn(f); err == nil { // c has its own copy of the file descriptor, so f can be closed
 			conns = append(conns, c)
 		}
 		_ = f.Close()

@@ -22,27 +22,27 @@ type conn struct {
 	net.Conn
 	lines   headerLines
 	inBody  bool   // a request with a body is being handled
-	ended   bool   // a header has ended since the last beginBody
-	header  fields // fields of the header that ended last
-	carried fields // fields that were found during a body, and may belong to the next header
+	ended   bool   // the end of a header was found since the last call of beginBody
+	header  fields // fields of the last header whose end was found
+	carried fields // fields that were found among the bytes of a body; they may belong to the next header
 
-	rest   []byte  // received, but not yet returned by Read
-	buffer *[]byte // holds rest
-	err    error   // error that Read returns after rest
+	rest   []byte  // bytes that were received, but that Read has not yet returned
+	buffer *[]byte // array of conn.rest, from the pool rests; nil if conn.rest is empty
+	err    error   // error that Read returns after it has returned all of conn.rest
 
-	coding  atomic.Bool                 // Transfer-Encoding was found in any request
-	lingers atomic.Pointer[atomic.Bool] // points to whether the proxy is stopping; nil: the connection does not linger
+	coding  atomic.Bool                 // a request on the connection had Transfer-Encoding
+	lingers atomic.Pointer[atomic.Bool] // points to a flag that is true while the proxy is stopping; nil: the connection does not linger
 }
 
-// rests are the buffers of conn.rest. They have the size of net/http's reads.
+// rests is the pool of the buffers for conn.rest. A buffer has the size of net/http's reads, 4 KiB.
 var rests = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// withConn is the function http.Server.ConnContext. It makes the connection available to connOf.
+// withConn is for http.Server.ConnContext: it stores the connection in the context, where connOf finds it.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if w, ok := c.(watched); ok {
 		return context.WithValue(ctx, connKey{}, w)
 	}
-	return ctx // HTTP/2
+	return ctx // fields of HTTP/2 connections are not watched
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -70,7 +70,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// scan looks for fields in p, and returns how many bytes of p Read may return now.
+// scan looks for header fields in received bytes, and returns how many of these bytes Read may return now: during a body all of them,
+// otherwise only those up to the end of the header.
 func (c *conn) scan(p []byte) int {
 	if c.inBody {
 		for n := 0; n < len(p); {
@@ -100,7 +101,8 @@ func (c *conn) release() {
 	c.buffer, c.rest = nil, nil
 }
 
-// beginBody returns the fields of the request whose body is about to be read.
+// beginBody must be called before the body of a request is read. It returns which of Content-Length and Transfer-Encoding the request may
+// have.
 func (c *conn) beginBody() fields {
 	found := c.carried
 	if c.ended {
@@ -113,17 +115,17 @@ func (c *conn) beginBody() fields {
 // sawCoding reports whether any request on the connection had Transfer-Encoding.
 func (c *conn) sawCoding() bool { return c.coding.Load() }
 
-// endRequest ends the request and its body.
+// endRequest records that the request has ended, so that Read looks for the end of a header again.
 func (c *conn) endRequest() { c.inBody = false }
 
 // NetConn returns the underlying connection, like tls.Conn.NetConn.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
-// ReadFrom copies in the kernel if both sides are sockets.
+// ReadFrom copies everything from r to the client. If r and the connection are sockets, the kernel copies.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
-// WriteTo copies everything that the client sends to w. io.Copy calls it for hijacked connections, in which no more headers need to be
-// found.
+// WriteTo copies to w everything that the client sends. io.Copy calls WriteTo for a hijacked connection, on which no more headers need to
+// be found.
 func (c *conn) WriteTo(w io.Writer) (int64, error) {
 	var first int64
 	if c.buffer != nil {

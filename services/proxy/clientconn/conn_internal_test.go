@@ -66,7 +66,7 @@ func FuzzConn(f *testing.F) {
 	})
 }
 
-// namesIn returns the fields whose names begin a line.
+// namesIn returns those of the fields Content-Length and Transfer-Encoding whose name is at the beginning of a line.
 func namesIn(lines []byte) (all fields) {
 	for line := range bytes.SplitSeq(bytes.ToLower(lines), []byte("\n")) {
 		line = bytes.TrimLeft(line, " \t\r")
@@ -144,7 +144,7 @@ func (c eager) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// If a body arrives together with its header, conn needs no second system call. A request needs no allocation.
+// If a body arrives together with its header, conn receives both with one system call. conn allocates nothing for a request.
 func TestConnReadsOnceWithoutAllocation(t *testing.T) {
 	request := []byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
 	end := bytes.Index(request, []byte("\r\n\r\n")) + 4

@@ -28,7 +28,7 @@ func AmbiguousFraming(r *http.Request) bool {
 		return false
 	}
 	c, ok := connOf(r)
-	if r.ContentLength == 0 { // without a body, net/http may call Read while the handler runs, so only sawCoding may be called
+	if r.ContentLength == 0 { // net/http may be in conn.Read now; beginBody would race with it, but sawCoding is atomic
 		return r.ProtoMinor == 0 && (!ok || c.sawCoding())
 	}
 	found := hasLength | hasCoding

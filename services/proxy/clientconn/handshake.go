@@ -21,7 +21,7 @@ const (
 var errPlainHTTP = errors.New("the client sent HTTP without TLS")
 
 // handshakes is a listener whose Accept returns connections after their TLS handshake. net/http can do handshakes too, but then it reads
-// HTTP/1 directly from the *tls.Conn, whose header fields cannot be watched.
+// HTTP/1 directly from the *tls.Conn, so that a conn cannot watch the header fields.
 type handshakes struct {
 	net.Listener
 	cfg     *tls.Config
@@ -71,11 +71,11 @@ func (h *handshakes) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and run. It does not close connections that Accept has returned.
+// Close makes Accept and run return. It does not close connections that Accept has returned.
 func (h *handshakes) Close() error { return h.close() }
 
 // run accepts connections until the underlying listener fails or Close is called. After the listener has failed, handshakes in progress
-// have settleTimeout to finish. After Close, run cuts them off. When run returns, all its goroutines have ended.
+// have settleTimeout to finish. After Close, run cuts off the handshakes in progress. When run returns, all its goroutines have ended.
 func (h *handshakes) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer h.pending.Wait()
@@ -92,7 +92,7 @@ func (h *handshakes) run() {
 			h.settle()
 		}
 		select {
-		case h.failed <- err: // after a temporary error, net/http waits before it calls Accept again
+		case h.failed <- err: // this send waits after a temporary error, because net/http pauses before it calls Accept again
 		case <-h.closed:
 			return
 		}

@@ -19,18 +19,18 @@ const (
 // before the LF belongs to the end of the line, as in net/http. The name may follow spaces and may be followed by anything, because a
 // lenient parser might accept such a line as the field.
 type headerLines struct {
-	found fields // fields found since the last empty line; if ended is true, the fields found before this empty line
-	ended bool   // the last call of next reported an empty line
+	found fields // fields found in the current header; they stay until the first call of next after the end of the header
+	ended bool   // the last call of headerLines.next found an empty line
 
-	// About the current line:
-	skip     bool                  // the name of the line is decided, so the rest of the line does not matter
+	// State of the current line:
+	skip     bool                  // it is known whether the line is one of the fields, so the rest of the line is skipped
 	notEmpty bool                  // the line has a byte other than a leading CR
 	cr       bool                  // the line consists of one CR so far
-	name     [len(codingName)]byte // name of the line so far, in lower case
-	n        int                   // length of name
+	name     [len(codingName)]byte // field name so far, in lower case
+	n        int                   // number of bytes in headerLines.name
 }
 
-// next scans p up to the end of the first empty line. It returns the number of bytes scanned, and whether there is an empty line.
+// next scans the bytes p up to the end of the first empty line. It returns how many bytes it scanned, and whether it found an empty line.
 func (h *headerLines) next(p []byte) (n int, ended bool) {
 	if h.ended {
 		h.found, h.ended = 0, false
@@ -67,7 +67,7 @@ func (h *headerLines) next(p []byte) (n int, ended bool) {
 // begin resets the state for a new line.
 func (h *headerLines) begin() { h.skip, h.notEmpty, h.cr, h.n = false, false, false, 0 }
 
-// add adds a byte to the name of the line, and decides whether the name is Content-Length or Transfer-Encoding.
+// add adds a byte to the field name of the current line. It records the field if the name is now Content-Length or Transfer-Encoding.
 func (h *headerLines) add(b byte) {
 	if h.n == 0 && (b == ' ' || b == '\t') {
 		return

@@ -18,7 +18,8 @@ const (
 	lingerPoll  = 250 * time.Millisecond // longest time until a lingering connection notices that the proxy is stopping
 )
 
-// BriefLinger is how long the proxy reads the rest of a body if the connection cannot linger (see LingerAfter) or the proxy is stopping.
+// BriefLinger is how long the proxy goes on reading a body after an early response if a full linger is not possible: LingerAfter returned
+// false, or the proxy is stopping.
 const BriefLinger = 500 * time.Millisecond
 
 // CloseAfter makes net/http close the client's connection after the response.
@@ -51,7 +52,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite closes the sending side, and lingers if LingerAfter was called. net/http calls it before Close, and tunnels call it too.
+// CloseWrite closes the sending side. If LingerAfter was called, CloseWrite then reads what the client still sends. net/http calls
+// CloseWrite before Close, and websocket tunnels call it too.
 func (c *conn) CloseWrite() error {
 	var err error
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -84,7 +86,8 @@ func (c *conn) readOn() {
 
 var discardBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
-// discard reads from c until the client closes it, or until one of the bounds is reached.
+// discard reads from c until the client closes the connection, or until a limit is reached: lingerTime, lingerIdle, lingerBytes, or
+// BriefLinger once stopping is true.
 func discard(c net.Conn, stopping *atomic.Bool) {
 	buffer := discardBuffers.Get().(*[64 << 10]byte)
 	defer discardBuffers.Put(buffer)

@@ -12,8 +12,8 @@ import (
 func TestDiscardStopsAtBounds(t *testing.T) {
 	for _, row := range []struct {
 		name  string
-		bytes int           // size of each write
-		every time.Duration // time between two writes; 0: the client does not write
+		bytes int           // size of each write of the client
+		every time.Duration // time between two writes of the client; 0: the client does not write
 		stop  time.Duration // time until the proxy stops; 0: the proxy does not stop
 		want  time.Duration
 	}{

@@ -25,7 +25,7 @@ type Listener struct {
 	unused   sync.Map     // connections on which no byte has been received
 
 	// Used only by Accept:
-	drained bool // the kernel's queue has been read into backlog
+	drained bool // Accept has moved the connections of the kernel's queue to Listener.backlog
 	backlog []net.Conn
 }
 
@@ -39,13 +39,14 @@ type Config struct {
 // New returns a Listener that accepts connections of l. It starts nothing.
 func New(l net.Listener, cfg Config) *Listener { return &Listener{Listener: l, cfg: cfg} }
 
-// Serve serves s on the listener, and returns when s stops. It sets ConnState, ConnContext and TLSConfig of s. With TLS, it offers HTTP/2.
+// Serve runs the HTTP server s on the listener, and returns when s stops. It sets ConnState, ConnContext and TLSConfig of s. With TLS, it
+// offers HTTP/2.
 func (l *Listener) Serve(s *http.Server) error {
 	s.ConnState, s.ConnContext = l.state, withConn
 	if l.cfg.TLS == nil {
 		return s.Serve(plain{l})
 	}
-	s.TLSConfig = withProtocols(l.cfg.TLS) // a copy of its own, because net/http changes it
+	s.TLSConfig = withProtocols(l.cfg.TLS) // net/http gets a copy of its own, because it changes the configuration
 	h := newHandshakes(l, withProtocols(l.cfg.TLS), l.cfg.HandshakeTimeout, l.cfg.Log)
 	var running sync.WaitGroup
 	running.Go(h.run)
@@ -85,7 +86,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// state is the function http.Server.ConnState. It counts the open connections, and finds the connections that Settle must wait for.
+// state is for http.Server.ConnState: net/http calls it when a connection changes its state. It counts the open connections, and records
+// the connections that Settle must wait for.
 func (l *Listener) state(c net.Conn, to http.ConnState) {
 	switch to {
 	case http.StateNew:

@@ -12,9 +12,9 @@ const tcpNotsentLowat = 25
 const unsentLimit = 128 << 10
 
 // limitUnsent makes a Write continue as soon as less than half of unsentLimit waits to be sent. By default the kernel wakes a writer when a
-// third of the send buffer is free. A client that reads 80 kB/s takes 17 s to free a third of 4 MiB, and 35 s to free a third of 8 MiB,
-// which is longer than the default stall timeout. The limit does not count bytes that are sent but not acknowledged, so that fast
-// connections with a high latency keep their throughput.
+// third of the send buffer is free. If a client reads 80 kB/s, this takes 17 s with a send buffer of 4 MiB, and 35 s with 8 MiB, which is
+// longer than the default stall timeout. The limit does not count bytes that are sent but not acknowledged, so that fast connections with a
+// high latency keep their throughput.
 func limitUnsent(c net.Conn) {
 	socket, ok := c.(syscall.Conn)
 	if !ok {

@@ -8,21 +8,22 @@ import (
 )
 
 // chunks reads a chunked response body. Read returns a part of a chunk as soon as that part is received, while net/http waits for the end
-// of the chunk. chunks itself does not read the last chunk and the trailer: the reader last, the body of the http.Response, reads them.
+// of the chunk. chunks itself does not read the last chunk and the trailer: chunks.last, which is the body of the http.Response, reads
+// them.
 type chunks struct {
 	r    *bufio.Reader
 	last io.Reader
 
 	left   uint64 // unread bytes of the current chunk
 	within bool   // the CRLF after the current chunk is unread
-	excess int    // bytes of overhead that chunkOverhead and byteOverhead do not allow; at most maxExcess
+	excess int    // bytes of overhead beyond chunkOverhead and byteOverhead; at most maxExcess
 }
 
 // Limits of the overhead, which is every byte of a chunked body that is not data. net/http has the same limits.
 const (
-	chunkOverhead = 16       // bytes for each chunk
-	byteOverhead  = 2        // bytes for each byte of data
-	maxExcess     = 16 << 10 // additional bytes for the whole body
+	chunkOverhead = 16       // bytes of overhead allowed for each chunk
+	byteOverhead  = 2        // bytes of overhead allowed for each byte of data
+	maxExcess     = 16 << 10 // additional bytes of overhead allowed for the whole body
 )
 
 var errChunks = errors.New("malformed chunk in the response")
@@ -45,8 +46,8 @@ func (k *chunks) Read(p []byte) (int, error) {
 	return n, unexpected(err)
 }
 
-// next reads the end of the current chunk and the size of the next chunk. If the next chunk is the last one, next returns true and leaves
-// it unread.
+// next reads the end of the current chunk and the size of the chunk after it. If that chunk is the last chunk of the body, next returns
+// true and leaves the chunk unread.
 func (k *chunks) next() (last bool, err error) {
 	if k.within {
 		end, err := k.r.Peek(2)

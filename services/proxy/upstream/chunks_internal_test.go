@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// FuzzChunks compares chunks with the reader of net/http on input that arrives in pieces.
+// FuzzChunks checks that the type chunks reads the same data as the chunked reader of net/http. The input arrives in pieces.
 func FuzzChunks(f *testing.F) {
 	for _, seed := range []string{
 		"4\r\nbody\r\n0\r\n", "4;a=b\r\nbody\r\n1 \r\na\r\n0\r\n", "A\r\n0123456789\r\n00;x\r\n", "4\nbody\n0\n", "4\r\nbodyx\r\n0\r\n", "4\r\nbody\r\n",

@@ -24,7 +24,7 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 var errHeaderLimit = errors.New("the response header is too large")
 
 // conn is a connection to a server. One request at a time uses it. The goroutine of the request reads from the connection. The same
-// goroutine writes to it, unless the request has an upload, whose goroutine then writes. Other goroutines may access only the field use.
+// goroutine writes to it, unless the request has an upload, whose goroutine then writes. Other goroutines may access only conn.use.
 type conn struct {
 	net.Conn
 	pool *Pool
@@ -32,14 +32,14 @@ type conn struct {
 	r    *bufio.Reader
 	w    *bufio.Writer
 
-	budget    int64     // bytes that may still be read before headerLimit
+	budget    int64     // bytes that may still be read until headerLimit is reached
 	received  bool      // a byte of the response was received
 	reused    bool      // the connection was used by an earlier request
-	idleSince time.Time // when the connection was last returned to the pool
+	idleSince time.Time // when the connection last became idle
 
-	kept     *[]byte // the bytes that Read has returned since keepHeader; nil unless a header is being read
+	kept     *[]byte // the bytes that Read has returned since the call of keepHeader; nil while no header is being read
 	doubtful bool    // the server may send more bytes after what seems to be the end of the response
-	client   Client  // flushed by receive before it waits; nil while a header is being read
+	client   Client  // receive flushes this client before it waits for the server; nil while a header is being read
 	reading  reading
 	response Response
 
@@ -56,7 +56,7 @@ func newConn(c net.Conn, p *Pool) *conn {
 	return n
 }
 
-// Read implements io.Reader for the bufio.Reader. It enforces headerLimit.
+// Read implements io.Reader for conn.r. It enforces headerLimit.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.budget <= 0 {
 		return 0, errHeaderLimit

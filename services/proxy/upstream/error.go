@@ -26,7 +26,7 @@ var ErrStopped = errors.New("reading of the body was stopped")
 type Fault int
 
 const (
-	FaultNone   Fault = iota // neither the client nor the server, or unknown
+	FaultNone   Fault = iota // neither the client nor the server caused the error, or the cause is unknown
 	FaultClient              // the client disconnected, is too slow, or sent a malformed request
 	FaultServer
 )

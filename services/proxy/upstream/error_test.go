@@ -36,7 +36,7 @@ func (h header) WriteHeader(w *bufio.Writer) error {
 
 const get header = "GET / HTTP/1.1\r\nHost: h\r\n"
 
-// brokenStream is a body that fails.
+// brokenStream is a request body whose Read fails.
 type brokenStream struct{}
 
 func (brokenStream) Start()                   {}
@@ -79,7 +79,7 @@ func writes(text string) func(net.Conn, int) bool {
 	}
 }
 
-// waits handles a request without a response.
+// waits handles a request: it sends no response and keeps the connection open.
 func waits(net.Conn, int) bool { return true }
 
 func TestErrors(t *testing.T) {
@@ -87,14 +87,14 @@ func TestErrors(t *testing.T) {
 		err     error
 		fault   upstream.Fault
 		sent    bool
-		part    bool // Error.Received
+		part    bool // wanted value of Error.Received
 		stale   bool
 		finding registry.Finding
 	}
 	const empty, part = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
 	for _, row := range []struct {
 		name   string
-		handle func(net.Conn, int) bool // nil: nobody listens
+		handle func(net.Conn, int) bool // nil: no server listens at the address
 		dial   error
 		before func(p *upstream.Pool) // runs before the request
 		req    upstream.Request

@@ -23,8 +23,8 @@ type Pool struct {
 	mu      sync.Mutex
 	idle    []*conn            // the last element is the most recently used connection
 	open    map[*conn]struct{} // all connections, including idle ones
-	retired time.Time          // time of the first Retire, or zero
-	usedAt  time.Time          // when a connection was last opened, or returned to the pool
+	retired time.Time          // time of the first call of Retire; zero before it
+	usedAt  time.Time          // when a connection was last opened, or passed to put
 }
 
 // Pool returns a new pool for the server at addr, an IP:port.
@@ -61,15 +61,15 @@ func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Err
 	return e
 }
 
-// Unused reports whether no connection is open, and the last use of a connection is longer ago than the idle timeout.
+// Unused reports whether no connection is open, and the last use of a connection was longer ago than the idle timeout.
 func (p *Pool) Unused(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open) == 0 && now.Sub(p.usedAt) > p.t.IdleTimeout
 }
 
-// take returns an idle connection, or nil. It closes connections that the server has closed. It also closes connections on which the server
-// has sent bytes while they were idle, because the bytes would be read as the next response.
+// take returns an idle connection, or nil if there is none. It closes connections that the server has closed. It also closes connections on
+// which the server has sent bytes while they were idle, because the bytes would be read as the next response.
 func (p *Pool) take() *conn {
 	for {
 		p.mu.Lock()
@@ -111,7 +111,7 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-// put returns a connection to the pool, or closes it if the pool is full or retired.
+// put makes a connection idle, so that another request can use it. If the pool is full or retired, put closes the connection.
 func (p *Pool) put(c *conn) {
 	now := time.Now()
 	c.idleSince = now
@@ -166,8 +166,8 @@ func (p *Pool) dropIdle() {
 	p.idle = nil
 }
 
-// Sweep closes connections that were idle for the idle timeout, and ends requests that exceed a timeout or whose context has ended. It
-// reports whether any connection is open.
+// Sweep closes connections that have been idle for longer than the idle timeout, and ends requests that exceed a timeout or whose context
+// has ended. It reports whether any connection is open.
 func (p *Pool) Sweep(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,7 +39,7 @@ type reading struct {
 	p      []byte
 	n      int
 	err    error
-	waited bool // the client was flushed
+	waited bool // tryRead has flushed the client
 	try    func(fd uintptr) bool
 }
 

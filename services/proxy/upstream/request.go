@@ -29,7 +29,7 @@ type Header interface {
 
 // Client is the receiver of a response. Its methods are called by the goroutine that uses the Response.
 type Client interface {
-	// Interim is called with each response of 102 to 199.
+	// Interim is called for each response with a status from 102 to 199.
 	Interim(status int, header http.Header)
 	// Flush sends the client everything that was written so far. Response.Read calls it before it waits for the server.
 	Flush() error
@@ -43,11 +43,11 @@ type Stream interface {
 	io.Reader
 	// Trailer returns the fields to send after the body. Their values may be missing until Read has returned io.EOF.
 	Trailer() http.Header
-	// Stop makes Read return soon. responded reports that the client has the whole response.
+	// Stop makes Read return soon. The argument is true if the client has the whole response.
 	Stop(responded bool)
 }
 
-// writeFraming writes the fields that frame the body and the end of the header.
+// writeFraming writes the fields that frame the body, and then the empty line that ends the header.
 func (c *conn) writeFraming(req *Request) {
 	switch {
 	case req.Websocket:

@@ -68,7 +68,7 @@ func (r *Response) open() error {
 	return nil
 }
 
-// maxInterim is the limit of responses to one request, including the final response.
+// maxInterim is the maximum number of responses to one request: the interim responses and the final response.
 const maxInterim = 16
 
 // readHeader reads the header of the final response. It passes interim responses to the client, except 100 Continue.
@@ -121,8 +121,9 @@ func (r *Response) Read(p []byte) (int, error) {
 // Trailer returns the fields after the body. Until Read has returned io.EOF it returns the announced fields without values.
 func (r *Response) Trailer() http.Header { return r.parsed.Trailer }
 
-// Close ends the request. err is nil, the error of Read, or another error if the client did not take the whole response. The result is an
-// *Error, or nil if err is nil. The connection is used again only if both the request and the response are complete.
+// Close ends the request. The caller passes nil or the error of Read. If the client did not take the whole response, the caller passes
+// another error. The result is an *Error, or nil if err is nil. The connection is used again only if both the request and the response are
+// complete.
 func (r *Response) Close(err error) error {
 	if err != nil && err != r.err {
 		err = clientError{err}
@@ -130,7 +131,7 @@ func (r *Response) Close(err error) error {
 	return r.finish(err)
 }
 
-// finish stops the upload, returns the connection to its pool or closes it, and converts err to an *Error.
+// finish stops the upload, puts the connection back into its pool or closes it, and converts err to an *Error.
 func (r *Response) finish(err error) error {
 	c := r.c
 	if err != nil && r.ctx.Err() != nil { // checked before upload.stop, because upload.stop may end the context too

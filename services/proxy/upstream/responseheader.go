@@ -8,17 +8,17 @@ import (
 	"sync"
 )
 
-// http.ReadResponse needs a request whose method tells whether the response has a body.
+// toGet and toHead are requests for http.ReadResponse, which must know that a response to HEAD has no body.
 var (
 	toGet  = &http.Request{Method: http.MethodGet}
 	toHead = &http.Request{Method: http.MethodHead}
 )
 
-// keeps has the buffers of keepHeader.
+// keeps is the pool of the buffers that keepHeader uses.
 var keeps = sync.Pool{New: func() any { b := make([]byte, 0, readSize); return &b }}
 
-// keepHeader makes Read copy every byte to c.kept until unkeepHeader. readResponse needs the bytes, because net/http removes some fields
-// from the header.
+// keepHeader makes Read copy every byte to c.kept until unkeepHeader is called. readResponse needs the bytes, because net/http removes some
+// fields from the header.
 func (c *conn) keepHeader() {
 	if c.kept == nil {
 		c.kept = keeps.Get().(*[]byte)
@@ -46,7 +46,7 @@ func (c *conn) readResponse(method string) (*http.Response, error) {
 		return nil, err
 	}
 	header := (*c.kept)[begin:read()]
-	if resp.Close && resp.Header["Connection"] == nil { // net/http removes a Connection that contains close
+	if resp.Close && resp.Header["Connection"] == nil { // net/http removes the field Connection if it contains close
 		if sent := connectionIn(header); sent != nil {
 			resp.Header["Connection"] = sent
 		}
@@ -55,7 +55,7 @@ func (c *conn) readResponse(method string) (*http.Response, error) {
 	return resp, nil
 }
 
-// connectionIn returns the values of Connection in the bytes of a header.
+// connectionIn returns the values of the field Connection in the bytes of a header.
 func connectionIn(header []byte) []string {
 	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(header)))
 	_, _ = r.ReadLine()
@@ -83,7 +83,7 @@ func isDoubtful(resp *http.Response, header []byte) bool {
 	return false
 }
 
-// hasField reports whether a line of the header begins with name, in any case and after any spaces.
+// hasField reports whether a line of the header begins with the given name. It ignores upper and lower case, and spaces before the name.
 func hasField(header []byte, name string) bool {
 	for line := range bytes.SplitSeq(header, []byte("\n")) {
 		line = bytes.TrimLeft(line, " \t\r")

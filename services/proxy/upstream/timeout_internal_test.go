@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// set returns t as a clock shows it after its wall clock was set ahead by the given duration. The monotonic clock does not change.
+// set moves the wall clock reading of t ahead by the given duration, and does not change the monotonic clock reading.
 func set(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second) << 30)
 	return t
@@ -22,7 +22,7 @@ func TestTimeoutsIgnoreClockChangesAndPauses(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name  string
-		ticks []time.Duration // time before each tick
+		ticks []time.Duration // time that passes before each tick
 		set   time.Duration
 		want  error
 	}{

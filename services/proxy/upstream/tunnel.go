@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// closeTimeout is the longest pause of one side of a tunnel after the other side has closed.
+// closeTimeout is how long one side of a tunnel may send nothing after the other side has closed.
 const closeTimeout = 5 * time.Second
 
 // Tunnel copies bytes between the client and the server after a response of 101. It blocks until both sides have closed, or until the
-// request is aborted, for example by Pool.Cut. first has the bytes that the caller has already read from client. The caller must close
-// client.
+// request is aborted, for example by Pool.Cut. The reader first has the bytes that the caller has already read from the client. The caller
+// must close the client's connection.
 func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 	c := r.c
 	defer c.pool.close(c)
@@ -35,8 +35,8 @@ type tunnel struct {
 	closed atomic.Int64 // write deadline that was set when one side closed, in Unix nanoseconds; 0: both sides are open
 }
 
-// pass copies one direction of the tunnel: first the bytes of first, then all bytes that from receives. When the direction ends, pass
-// limits the time of the other direction.
+// pass copies one direction of the tunnel: the bytes that were already read, from the reader first, and then everything that arrives on the
+// connection from. When this direction ends, pass limits the time of the other direction.
 func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	_, err := io.Copy(to, first)
 	if err == nil {
@@ -45,7 +45,7 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	if end := t.closed.Load(); errors.Is(err, os.ErrDeadlineExceeded) && end != 0 && time.Now().UnixNano() < end { // a read deadline ended the copy, so no bytes are lost
 		t.passRest(to, from)
 	}
-	end := time.Now().Add(t.stall) // applies to a write of the other direction that is in progress
+	end := time.Now().Add(t.stall) // deadline for a write of the other direction that is in progress
 	if t.c.use.reason() != nil {
 		end = time.Unix(1, 0)
 	}
@@ -54,7 +54,7 @@ func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 		_ = half.CloseWrite()
 	}
 	_ = from.SetWriteDeadline(end)
-	_ = to.SetReadDeadline(time.Unix(1, 0)) // makes the other direction continue with passRest
+	_ = to.SetReadDeadline(time.Unix(1, 0)) // ends the read of the other direction, which then continues with passRest
 }
 
 // passRest copies one direction after the other direction has ended, until nothing is received for closeTimeout.

@@ -14,8 +14,8 @@ type upload struct {
 	length int64
 	done   chan struct{}
 
-	// Valid once done is closed:
-	err  error // error of Stream.Read
+	// Valid once the channel done is closed:
+	err  error // error of Stream.Read; nil if the error is io.EOF or ErrStopped
 	full bool  // the whole body was sent
 }
 
@@ -35,7 +35,7 @@ func (u *upload) run() {
 		n, err := u.body.Read(buffer[:])
 		if n > 0 && !refused {
 			u.c.use.write(t.Now())
-			refused = u.send(buffer[:n]) != nil // after an error the rest of the body is discarded; the response shows why the server refused it
+			refused = u.send(buffer[:n]) != nil // after an error of send, the rest of the body is discarded; the response may show why the server refused the body
 			u.c.use.write(0)
 		}
 		switch {
@@ -79,7 +79,7 @@ func (u *upload) finish() error {
 	return u.c.w.Flush()
 }
 
-// stop ends the upload, waits for its goroutine, and returns u.err. responded reports that the client has the whole response.
+// stop ends the upload, waits for its goroutine, and returns u.err. responded is true if the client has the whole response.
 func (u *upload) stop(responded bool) error {
 	select {
 	case <-u.done:

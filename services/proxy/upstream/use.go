@@ -15,7 +15,7 @@ type use struct {
 	responded  bool            // reading of the response header has ended
 	awaited    int64           // start of the response timeout
 	writing    int64           // start of the stall timeout
-	ended      error           // argument of abort, or nil
+	ended      error           // why the request was aborted, or nil
 }
 
 func (u *use) begin(ctx context.Context, repeatable bool) {
@@ -41,14 +41,14 @@ func (u *use) respond() {
 	u.responded, u.awaited = true, 0
 }
 
-// write starts the stall timeout at the given time; 0 ends it.
+// write starts the stall timeout at the given time. If the time is 0, write ends the stall timeout.
 func (u *use) write(at int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.writing = at
 }
 
-// release ends the use of the connection by the request. It returns false if abort was called, after which the connection must be closed.
+// release ends the use of the connection by the request. It returns false if the request was aborted. The connection must then be closed.
 func (u *use) release() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -57,14 +57,14 @@ func (u *use) release() bool {
 	return used
 }
 
-// reason returns the argument of abort, or nil.
+// reason returns why the request was aborted, or nil.
 func (u *use) reason() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.ended
 }
 
-// overdue returns why the request must end, or nil. retired is the time when the server left, or zero. The caller must hold mu.
+// overdue returns why the request must end, or nil. retired is the time when the server left, or zero. The caller must hold use.mu.
 func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	switch {
 	case u.ctx.Err() != nil:
@@ -77,7 +77,7 @@ func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	return nil
 }
 
-// orphaned returns ErrDead if the request waits for a response and may be repeated. The caller must hold mu.
+// orphaned returns ErrDead if the request waits for a response and may be repeated. The caller must hold use.mu.
 func (u *use) orphaned() error {
 	if u.awaited != 0 && u.repeatable {
 		return ErrDead
