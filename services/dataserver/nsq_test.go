@@ -120,7 +120,7 @@ func TestRestartedBrokerIsUsedAgain(t *testing.T) {
 		Addr: addr, NSQ: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}, OnError: func(err error) { failed <- err },
 	})
 	r := start(t, a.Run)
-	next(t, listen(t, n))
+	t.Run("before the restart", func(t *testing.T) { next(t, listen(t, n)) }) // its consumer must not share the channel with the next one
 	cfg.TCPAddress, cfg.HTTPAddress = n.TCPAddr(), n.HTTPAddr()
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
