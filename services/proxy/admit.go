@@ -17,8 +17,8 @@ var (
 	errAmbiguous = errors.New("the path can be read as a path of another route")
 )
 
-// admit rejects a request that net/http accepts but that a server may read in another way than this proxy. unplain reports that servers
-// could read the path in several ways (see scanPath).
+// admit rejects a request that net/http accepts but that a server may read in another way than this proxy. unplain is true if servers could
+// read the path in several ways (see scanPath).
 func admit(r *http.Request, path string) (unplain bool, err error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return false, errMethod

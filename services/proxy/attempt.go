@@ -86,8 +86,8 @@ func (x *call) tunnel(resp *upstream.Response) error {
 	return nil
 }
 
-// judge returns the outcome for the balancer of an attempt that began at began and failed with f. After a failed connect, and after
-// lateLimit timeouts in a row, judge reports evidence against the server to the registry.
+// judge returns the outcome of a failed attempt, for the balancer. f is the error of the attempt, and began is its start, as a value of
+// Transport.Now. After a failed connect, and after lateLimit timeouts in a row, judge reports evidence against the server to the registry.
 func (x *call) judge(f *upstream.Error, began int64) balancer.Outcome {
 	switch {
 	case f.Fault != upstream.FaultServer:

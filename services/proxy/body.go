@@ -15,7 +15,7 @@ import (
 // memory, a slow client does not occupy a server, and the proxy can send the request again.
 const wholeLimit = 64 << 10
 
-// buffers has the buffers for bodies in memory and for copying the bodies of responses.
+// buffers is the pool of buffers for request bodies in memory and for copying response bodies.
 var buffers = sync.Pool{New: func() any { return new([wholeLimit]byte) }}
 
 var (
@@ -30,7 +30,7 @@ type body struct {
 	r *http.Request
 
 	whole  []byte            // the body in memory, or nil
-	buffer *[wholeLimit]byte // backing array of whole
+	buffer *[wholeLimit]byte // backing array of body.whole
 	unread bool              // the client's connection may hold a part of the body that was not read
 
 	stream  bool // the body is sent to the server while it is read from the client
@@ -41,12 +41,11 @@ type body struct {
 	end     time.Time // read deadline that Stop has set; zero before Stop
 }
 
-// mayLeaveBody reports whether an unread body stays on the client's connection. In HTTP/2 it does not, because each body has its own
-// stream.
+// mayLeaveBody reports whether the client's connection would still hold the request body if the proxy did not read it. In HTTP/2 this
+// cannot happen, because each body has its own stream.
 func mayLeaveBody(r *http.Request) bool { return r.ContentLength != 0 && r.ProtoMajor == 1 }
 
-// open reads the body into memory if its length is known and at most wholeLimit. A body that is longer, or of unknown length, becomes a
-// stream.
+// open reads the body into memory if its length is known and at most wholeLimit. Every other body becomes a stream.
 func (b *body) open() error {
 	b.unread = mayLeaveBody(b.r)
 	n := b.r.ContentLength
@@ -68,7 +67,6 @@ func (b *body) open() error {
 	return nil
 }
 
-// free releases the buffer.
 func (b *body) free() {
 	if b.buffer != nil {
 		buffers.Put(b.buffer)
@@ -81,7 +79,8 @@ func (b *body) free() {
 // byte every 29 s, just within the default stall timeout, needs 22 days for 64 KiB.
 const leastPerStall = 1 << 10
 
-// readWhole fills whole from the body. Each read moves the deadline.
+// readWhole reads the body until the buffer is full. It sets a new deadline before each read, so that a slow client has to keep the rate
+// leastPerStall.
 func (b *body) readWhole(whole []byte) error {
 	control := http.NewResponseController(b.w)
 	begun := time.Now()

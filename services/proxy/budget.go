@@ -5,8 +5,8 @@ import "sync/atomic"
 // budgetWindow is the length in seconds of the sliding window of a budget.
 const budgetWindow = 10
 
-// budget counts requests and retries in a sliding window, like Finagle's RetryBudget. Any goroutine may call request and take, but only one
-// goroutine may call move.
+// budget counts requests and retries in a sliding window, like Finagle's RetryBudget. Any goroutine may call the methods request and take,
+// but only one goroutine may call the method move.
 type budget struct {
 	Retry
 	requests, spent [budgetWindow]atomic.Int64 // requests and retries in each second of the window

@@ -12,8 +12,8 @@ import (
 // MaxRetries is the maximum of Retry.Attempts.
 const MaxRetries = 10
 
-// call is one request and its response while they pass through the proxy. Only the goroutine of the handler uses a call, except for body:
-// the goroutine of an upload reads the body.
+// call is one request and its response while they pass through the proxy. Only the goroutine of the handler uses a call, but the goroutine
+// of an upload may read call.body.
 type call struct {
 	p       *Proxy
 	service *service
@@ -26,7 +26,7 @@ type call struct {
 	endpoint *balancer.Endpoint    // server of the current attempt
 	instance *instance             // connections to the server of the current attempt
 	attempts []*balancer.Endpoint  // servers of all attempts, including the current attempt
-	array    [4]*balancer.Endpoint // backing array of attempts, so that the first four attempts need no allocation
+	array    [4]*balancer.Endpoint // backing array of call.attempts, so that the first four attempts need no allocation
 }
 
 // serve sends the request to one server after another until a server responds, and sends the response to the client. If serve returns an
@@ -51,7 +51,7 @@ func (x *call) serve() error {
 	f := &upstream.Error{Err: ErrNoServer}
 	for {
 		e := x.service.balancer.Pick(key, x.attempts)
-		if e == nil && f.Stale { // the server may be healthy, and no other server is left
+		if e == nil && f.Stale { // try the same server again: it may be healthy, and no other server is left
 			e = x.endpoint
 		}
 		if e == nil {
@@ -90,8 +90,8 @@ func isIdempotent(method string) bool {
 	return false
 }
 
-// again reports whether the proxy may send the request to another server. If so, again takes the retry from the budget. A request that
-// timed out is not sent again: the first server may be executing it, and another server would probably take as long.
+// again reports whether the proxy may send the request to another server. If the answer is yes, the retry is counted in the retry budget. A
+// request that timed out is not sent again: the first server may be executing it, and another server would probably take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {
 	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts || x.body.r.Context().Err() != nil:

@@ -52,7 +52,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// figures has the metrics of one service, or the sums over all services that share the label value other.
+// figures has the metrics of one service, or the sums over all services that share the label value "other".
 type figures struct {
 	usable, ejected, panicking, inFlight, connections int
 	ejections                                         uint64
@@ -82,5 +82,5 @@ func (p *Proxy) figures() map[string]*figures {
 	return all
 }
 
-// ServiceLabel returns the value that metrics use as the label service for a service: the name of the service, or label.Other.
+// ServiceLabel returns the value of the label "service" in the metrics of a service: the name of the service, or label.Other.
 func (p *Proxy) ServiceLabel(service string) string { return p.metrics.labels.Known(service) }

@@ -42,7 +42,7 @@ type Config struct {
 
 	Balancer balancer.Config            // settings for the balancer of every service
 	Policies map[string]balancer.Policy // by service, for services that need another policy than Balancer.Policy
-	Hash     HashKey                    // the key that the policy hash uses; default: the client's IP address
+	Hash     HashKey                    // the key that the policy "hash" uses; default: the client's IP address
 
 	Trusted []netip.Prefix // addresses of the proxies in front; X-Forwarded-*, Forwarded and X-Real-IP from these proxies are kept; default none
 

@@ -118,7 +118,7 @@ func (x *request) writeForwarded(w *bufio.Writer) error {
 	return nil
 }
 
-// kept reports whether a trusted proxy sent the field.
+// kept reports whether the request has the field from a trusted proxy, whose value the proxy keeps.
 func (x *request) kept(name string) bool { return x.trusted && len(x.r.Header[name]) > 0 }
 
 func (x *request) proto() string {

@@ -11,7 +11,7 @@ import (
 	"rollcall/services/balancer"
 )
 
-// KeySource is the part of a request from which the policy hash takes its key.
+// KeySource is the part of a request from which the policy "hash" takes its key.
 type KeySource string
 
 const (
@@ -21,7 +21,7 @@ const (
 	KeyQuery  KeySource = "query" // a query parameter
 )
 
-// HashKey selects the key of the policy hash. Requests with the same key go to the same server.
+// HashKey selects the key of the policy "hash". Requests with the same key go to the same server.
 type HashKey struct {
 	Source KeySource
 	Name   string // name of the header field, cookie or query parameter; empty for KeyClient
@@ -52,7 +52,7 @@ func (k HashKey) Validate() error {
 	return errors.New("proxy: hash key: want client, or the name of a header, cookie or query parameter")
 }
 
-// hashKey returns the key of the request for the policy hash. If the request has no key, hashKey counts the request and returns a random
+// hashKey returns the key of the request for the policy "hash". If the request has no key, hashKey counts the request and returns a random
 // key.
 func (x *call) hashKey() uint64 {
 	value := x.p.cfg.Hash.value(x.request.r, x.request.client)
@@ -62,8 +62,8 @@ func (x *call) hashKey() uint64 {
 	return keyOf(value)
 }
 
-// value returns the raw value of the key, or an empty string if the request has no key. Like nginx, it does not decode or unquote values,
-// and it ignores malformed cookies and parameters.
+// value returns the raw value of the request's key, or an empty string if the request has no key. Like nginx, it does not decode or unquote
+// values, and it ignores malformed cookies and parameters.
 func (k HashKey) value(r *http.Request, client string) string {
 	switch k.Source {
 	case KeyHeader:
@@ -113,7 +113,7 @@ func queryValue(query, name string) string {
 	return ""
 }
 
-// keyOf returns the key of a value, or a random key if the value is empty.
+// keyOf hashes a value to a key for the balancer. If the value is empty, keyOf returns a random key.
 func keyOf(value string) uint64 {
 	if value == "" {
 		return rand.Uint64()

@@ -72,8 +72,8 @@ func (x *request) WriteHeader(w *bufio.Writer) error {
 	return nil
 }
 
-// put writes parts to w. It ignores errors, because w.Flush returns the first error later. If put were a closure, each call would allocate
-// parts.
+// put writes strings to w. It ignores errors, because w.Flush returns the first error later. If put were a closure, each call would
+// allocate a slice for its arguments.
 func put(w *bufio.Writer, parts ...string) {
 	for _, s := range parts {
 		_, _ = w.WriteString(s)
@@ -92,7 +92,7 @@ func (x *request) copyHeader(to, from http.Header) {
 		}
 	}
 	if len(to["Content-Type"]) == 0 {
-		to["Content-Type"] = nil // so that net/http does not guess it
+		to["Content-Type"] = nil // so that net/http does not guess a Content-Type
 	}
 	to[headerServedBy] = []string{x.server.ID}
 	to[headerRequestID] = []string{x.id}

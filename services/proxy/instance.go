@@ -25,13 +25,13 @@ func (s *service) newInstance(m *events.Server) *instance {
 	return &instance{Pool: s.p.upstream.Pool(m.Addr), id: m.ID, addr: m.Addr, incarnation: m.Incarnation}
 }
 
-// is reports whether m is the same incarnation of the server at the same address.
+// is reports whether the instance belongs to the server m: the incarnation and the address are the same.
 func (in *instance) is(m *events.Server) bool {
 	return in.addr == m.Addr && in.incarnation == m.Incarnation
 }
 
-// responded records that the server responded at now. Transport.Now changes only a few times per second, so most calls find now recorded
-// and do not write.
+// responded records the time of a response of the server. The time is a value of Transport.Now, which changes only a few times per second.
+// Most calls find the same time recorded already, and do not write.
 func (in *instance) responded(now int64) {
 	if in.respondedAt.Load() != now {
 		in.respondedAt.Store(now)
@@ -41,11 +41,11 @@ func (in *instance) responded(now int64) {
 // lateLimit is the number of consecutive timeouts after which the proxy reports evidence against a server to the registry.
 const lateLimit = 5
 
-// timedOut returns the outcome for the balancer of a request that was sent at began and timed out, and whether to report the timeout as
-// evidence. A server that has responded to another request since began has not failed: only the requested resource is slow. If the server
-// has responded to no request, timedOut asks for a report after lateLimit timeouts in a row, so that the registry probes the server. A
-// timeout counts as a failure only if the server is suspect: a suspect server has responded neither to requests nor to probes and has sent
-// no heartbeat.
+// timedOut is called for a request that timed out; began is when the request was sent. It returns the outcome for the balancer, and whether
+// to report the timeout to the registry as evidence. A server that has responded to another request since then has not failed: only the
+// requested resource is slow. If the server has responded to no request since then, timedOut asks for a report after lateLimit timeouts in
+// a row, so that the registry probes the server. A timeout counts as a failure only if the server is suspect: a suspect server has
+// responded neither to requests nor to probes and has sent no heartbeat.
 func (in *instance) timedOut(state events.State, began int64) (outcome balancer.Outcome, report bool) {
 	switch {
 	case in.respondedAt.Load() >= began:

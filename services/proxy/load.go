@@ -11,8 +11,8 @@ import (
 // loadsEvery is the interval at which the proxy reads loads from the registry.
 const loadsEvery = time.Second
 
-// refreshLoads reads the loads of services with the policy leastload from the registry. Run does not get new loads from Registry.Watch,
-// because a new load does not change the membership.
+// refreshLoads reads from the registry the loads of the services whose policy is leastload. Registry.Watch does not report new loads,
+// because they do not change the membership.
 func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 	if now.Sub(p.loadsAt) < loadsEvery {
 		return

@@ -14,7 +14,7 @@ import (
 	"rollcall/services/proxy/upstream"
 )
 
-// metrics has the metrics of all services. Services above the limit of label.Services share the label value other. Requests without a
+// metrics has the metrics of all services. Services above the limit of label.Services share the label value "other". Requests without a
 // service, or to an unknown service, have an empty label value.
 type metrics struct {
 	requests *prometheus.CounterVec
@@ -23,7 +23,7 @@ type metrics struct {
 	retries  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
 	labels   *label.Services
-	gone     atomic.Uint64 // ejections of removed services that shared the label value other
+	gone     atomic.Uint64 // ejections of removed services that shared the label value "other"
 	keyless  *prometheus.CounterVec
 }
 
@@ -50,8 +50,8 @@ func newMetrics(p *Proxy, to prometheus.Registerer) (*metrics, error) {
 // refuse counts a request that the proxy rejects before the request reaches a service.
 func (m *metrics) refuse(status int) { m.requests.WithLabelValues("", strconv.Itoa(status)).Inc() }
 
-// forget deletes the series of a removed service, and releases its label value. The series of the label value other stay, because services
-// share them.
+// forget deletes the series of a removed service, and releases its label value. The series with the label value "other" stay, because
+// several services share them.
 func (m *metrics) forget(s *service) {
 	if s.label == label.Other {
 		m.gone.Add(s.balancer.Stats().Ejections)
@@ -74,7 +74,7 @@ type serviceMetrics struct {
 	retries  prometheus.Counter
 	refused  prometheus.Counter
 	keyless  prometheus.Counter
-	codes    [1000]atomic.Pointer[prometheus.Counter] // requests_total by status; a status has three digits in net/http
+	codes    [1000]atomic.Pointer[prometheus.Counter] // counters of requests_total by status; in net/http a status has three digits, so it is below 1000
 }
 
 func (m *metrics) service(name string) *serviceMetrics {
@@ -96,7 +96,7 @@ func (s *serviceMetrics) attempt(outcome balancer.Outcome, f *upstream.Error) {
 	s.of.attempts.WithLabelValues(s.service, resultOf(f)).Inc()
 }
 
-// resultOf returns the value of the label result for an attempt that did not succeed. f is nil if the server responded with a status from
+// resultOf returns the value of the label "result" for an attempt that did not succeed. f is nil if the server responded with a status from
 // 502 to 504.
 func resultOf(f *upstream.Error) string {
 	if f == nil {

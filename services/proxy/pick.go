@@ -13,7 +13,7 @@ import (
 var ErrNoServer = errors.New("proxy: no live server")
 
 // Pick chooses a server of the service, as the proxy does for a request. An empty policy stands for the policy of the service. The policy
-// hash chooses by key, or at random if key is empty. Pick blocks only if policy is leastload and the service has another policy: Pick then
+// hash chooses by key, or at random if key is empty. Pick blocks only if the given policy is leastload and the service has another policy: Pick then
 // queries the registry, at most until ctx ends. The error is ErrNoServer, an error of the registry, or an error of balancer.PickBy.
 func (p *Proxy) Pick(ctx context.Context, service string, policy balancer.Policy, key string) (*events.Server, error) {
 	s := (*p.services.Load())[service]

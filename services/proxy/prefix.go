@@ -75,7 +75,7 @@ func (x *request) rewriteField(name string, values []string) {
 		for i, v := range values {
 			values[i] = x.rewriteURL(v)
 		}
-	case "Refresh": // as nginx does
+	case "Refresh": // nginx translates Refresh too
 		for i, v := range values {
 			if before, url, ok := cutFold(v, "url="); ok {
 				values[i] = before + x.rewriteURL(url)
@@ -174,8 +174,8 @@ func (x *request) rewriteCookie(cookie string) string {
 	return strings.Join(parts, ";")
 }
 
-// lacksSlash reports whether the path of the request is exactly a prefix that the proxy removes, without a slash at its end. In a page with
-// such a path, relative links would lead out of the prefix. lacksSlash returns false for websockets, because their clients do not follow
+// lacksSlash reports whether the path is a prefix that the proxy removes, and does not end in a slash (/app, not /app/). In a page with such
+// a path, relative links would lead out of the prefix. lacksSlash returns false for websockets, because their clients do not follow
 // redirects.
 func (p *Proxy) lacksSlash(r *http.Request, to *target, path string) bool {
 	return !p.cfg.NoRewrite && to.root == "" && to.prefix != "" && path == to.prefix && !wantsWebsocket(r)

@@ -186,7 +186,7 @@ func (p *Proxy) closeAll() {
 	}
 }
 
-// ServeHTTP sends one request to a server and its response to the client.
+// ServeHTTP sends one request to a server, and sends the response to the client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.active.Add(1)
 	defer p.active.Done()
@@ -205,7 +205,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := (*p.services.Load())[to.service]
 	switch {
 	case err == nil && to.handler != nil:
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the handler sets its own deadline
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // no deadline of http.Server, because the handler sets its own
 		to.handler.ServeHTTP(w, r)
 	case err == nil && s != nil && p.lacksSlash(r, &to, path):
 		p.addSlash(w, r, &to, s, id)

@@ -22,7 +22,7 @@ type reply struct {
 	stall   time.Duration // stall timeout
 	begun   time.Time     // start of the request
 	interim bool          // interim responses may be sent
-	status  int           // status that was sent, or 0
+	status  int           // status of the response whose header was sent; 0: no header was sent yet
 	taken   int64         // bytes of a streamed body that were written to the client, at most maxTaken
 	waited  time.Duration // total time of writing a streamed body to the client
 }
@@ -40,7 +40,7 @@ func (y *reply) Interim(status int, header http.Header) {
 		return
 	}
 	h := y.w.Header()
-	final := maps.Clone(h) // such as Connection: close, which belongs to the final response
+	final := maps.Clone(h) // fields of the final response, such as Connection: close
 	clear(h)
 	for name, values := range header {
 		if returned(name, header["Connection"]) {
@@ -53,7 +53,7 @@ func (y *reply) Interim(status int, header http.Header) {
 	maps.Copy(h, final)
 }
 
-// send writes the response, whose header fields are already set in w. The error is an error of resp.Read or upstream.ErrClientGone.
+// send writes the response, whose header fields are already set in reply.w. The error is an error of resp.Read or upstream.ErrClientGone.
 func (y *reply) send(resp *upstream.Response) error {
 	var announced []string
 	if len(resp.Trailer()) > 0 {
@@ -137,7 +137,7 @@ func (y *reply) Flush() error {
 	return nil
 }
 
-// switchProtocols writes a response of 101 to a hijacked connection, with the header fields that are set in w.
+// switchProtocols writes a response of 101 to a hijacked connection, with the header fields that are set in reply.w.
 func (y *reply) switchProtocols(client net.Conn) error {
 	h := y.w.Header()
 	delete(h, "Content-Type")

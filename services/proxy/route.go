@@ -112,7 +112,7 @@ type target struct {
 	path    string // escaped path for the server; begins with a slash
 	handler http.Handler
 
-	prefix, root string // the route matched prefix at the beginning of the client's path; path begins with root instead
+	prefix, root string // target.path is the client's path with target.root in place of target.prefix at its beginning
 }
 
 // router finds the target of a request. It tries routes with a host before routes without a host, longer prefixes before shorter prefixes,

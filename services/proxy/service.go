@@ -15,17 +15,17 @@ import (
 type service struct {
 	p         *Proxy
 	name      string
-	label     string // value of the label service in metrics
+	label     string // value of the label "service" in metrics
 	balancer  *balancer.Balancer
-	keyed     bool // the policy is hash, which needs the key of each request
+	keyed     bool // the policy is "hash", which needs the key of each request
 	budget    budget
 	metrics   func() *serviceMetrics // created by the first request
 	inFlight  atomic.Int64
-	instances sync.Map // *instance by server id, created by the first request to the server
+	instances sync.Map // *instance by server id; the first request to a server creates its instance
 
 	// Only for the goroutine of Run:
 	servers  []*events.Server // servers of this service in the last membership, sorted by id
-	neededAt time.Time        // when the service was last not empty (see empty)
+	neededAt time.Time        // when forgettable last found that the service was not empty
 
 	closed  atomic.Bool // close was called
 	mu      sync.Mutex
@@ -58,7 +58,7 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 			known, _ = s.instances.LoadOrStore(id, s.newInstance(e.Server()))
 		}
 		in := known.(*instance)
-		current := in.is(e.Server()) // e.Server is called after the lookup of in; a server read before could be older than in
+		current := in.is(e.Server()) // a server that was read before the lookup could be older than the instance
 		if !current || s.closed.Load() {
 			s.retire(in, time.Now(), false) // the server has moved or restarted since, or the service is closed
 		}

@@ -91,7 +91,7 @@ func (b *body) uploading() bool {
 	return b.started && !b.read
 }
 
-// settle must be called after the last Read of a stream. It sets unread. If the body was not read to its end, it also sets the read
+// settle must be called after the last Read of a stream. It sets body.unread. If the body was not read to its end, it also sets the read
 // deadline for net/http, which reads the rest of the body before it closes the connection.
 func (b *body) settle() {
 	if !b.started {

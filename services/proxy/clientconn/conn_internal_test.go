@@ -80,7 +80,8 @@ func namesIn(lines []byte) (all fields) {
 	return all
 }
 
-// received is a connection that receives input. Its Read returns at most size bytes. If size is 0, Read has no limit.
+// received is a connection whose Read returns the bytes of received.input, at most received.size bytes per call. If the size is 0, there is
+// no limit per call.
 type received struct {
 	net.Conn
 	input *bytes.Reader

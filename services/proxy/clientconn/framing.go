@@ -28,7 +28,9 @@ func AmbiguousFraming(r *http.Request) bool {
 		return false
 	}
 	c, ok := connOf(r)
-	if r.ContentLength == 0 { // net/http may be in conn.Read now; beginBody would race with it, but sawCoding is atomic
+	// If the request has no body, net/http may be in conn.Read at this moment, so beginBody must not be called: it would race with Read.
+	// sawCoding is atomic.
+	if r.ContentLength == 0 {
 		return r.ProtoMinor == 0 && (!ok || c.sawCoding())
 	}
 	found := hasLength | hasCoding

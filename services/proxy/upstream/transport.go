@@ -34,8 +34,8 @@ func (t *Transport) Advance(now time.Time) {
 // never.
 func (t *Transport) Now() int64 { return t.clock.Load() + 1 }
 
-// since returns how long ago at was, or 0 if at is 0. It subtracts one tick, because a value of Now may already be one tick old when Now
-// returns it.
+// since returns the time that has passed since at, a value of Now. If at is 0, since returns 0. It subtracts one tick, because a value of
+// Now may already be one tick old when Now returns it.
 func (t *Transport) since(at int64) time.Duration {
 	if at == 0 {
 		return 0

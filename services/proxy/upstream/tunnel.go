@@ -13,8 +13,8 @@ import (
 const closeTimeout = 5 * time.Second
 
 // Tunnel copies bytes between the client and the server after a response of 101. It blocks until both sides have closed, or until the
-// request is aborted, for example by Pool.Cut. The reader first has the bytes that the caller has already read from the client. The caller
-// must close the client's connection.
+// request is aborted, for example by Pool.Cut. The parameter first has the bytes that the caller has already read from the client. The
+// caller must close the client's connection.
 func (r *Response) Tunnel(client net.Conn, first io.Reader) {
 	c := r.c
 	defer c.pool.close(c)
@@ -35,8 +35,8 @@ type tunnel struct {
 	closed atomic.Int64 // write deadline that was set when one side closed, in Unix nanoseconds; 0: both sides are open
 }
 
-// pass copies one direction of the tunnel: the bytes that were already read, from the reader first, and then everything that arrives on the
-// connection from. When this direction ends, pass limits the time of the other direction.
+// pass copies one direction of the tunnel: the bytes that were already read (the parameter first), and then everything that arrives on the
+// other connection (the parameter from). When this direction ends, pass limits the time of the other direction.
 func (t *tunnel) pass(to, from net.Conn, first io.Reader) {
 	_, err := io.Copy(to, first)
 	if err == nil {
