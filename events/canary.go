@@ -24,10 +24,10 @@ func EncodeCanary(observer string, started, now time.Time) ([]byte, error) {
 }
 
 // CanarySent returns the time at which this process sent the canary h, with a precision of one microsecond. The result has a
-// monotonic reading if the parameter started has one. CanarySent returns false if h is no canary, or if another API server
-// or a process with another start time sent h.
+// monotonic reading if the argument for `started` has one. CanarySent returns false if h is no canary, if another API server
+// sent h, or if a process with another start time sent h.
 func (h *Heartbeat) CanarySent(observer string, started time.Time) (time.Time, bool) {
-	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // a forged canary can state more; a Duration holds at most 292 years
+	const century = 100 * 365 * 24 * uint64(time.Hour/time.Microsecond) // limit, because the seq of a forged canary can be larger than a Duration, which holds 292 years
 	if h.Type != KindCanary || h.ID != observer || h.Incarnation != started.UnixMilli() || h.Seq > century {
 		return time.Time{}, false
 	}

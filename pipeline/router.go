@@ -37,8 +37,8 @@ func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chai
 	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce takes each message of the subscriber from and publishes it to the topic, through the returned TopicPublisher. Produce does not
-// close the publisher, because other handlers can use it, and the caller can publish after Run.
+// Produce publishes each message that it receives from a subscriber (`from`) to the topic, through the returned TopicPublisher. The
+// publisher (`to`) stays open after Run, because other handlers can share it and the caller can publish through it.
 func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *TopicPublisher {
 	p := newTopicPublisher(name, topic, to, r.metrics, r.log)
 	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {

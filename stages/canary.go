@@ -9,7 +9,7 @@ import (
 	"rollcall/pipeline"
 )
 
-// ClockSkew estimates the difference between the clocks of this process and of an nsqd from a canary of this process.
+// ClockSkew estimates the difference between the clock of an nsqd and the clock of this process. It uses the canaries of this process.
 type ClockSkew interface {
 	Learn(r events.Receipt, sent time.Time)
 }

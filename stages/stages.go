@@ -12,7 +12,7 @@ import (
 type Registry interface {
 	// Observe takes ownership of h. h is a valid heartbeat, or a canary of which only the type has been checked.
 	Observe(ctx context.Context, h *events.Heartbeat, r events.Receipt) error
-	// Tick passes the time and the addresses of all known nsqd. It returns when the registry has checked every lease.
+	// Tick tells the registry the time and the addresses of all known nsqd. It returns after the registry has checked every lease.
 	Tick(ctx context.Context, now time.Time, nsqd []string) error
 }
 

@@ -39,7 +39,7 @@ func (d *dialer) lower(err error) bool {
 	return lowered
 }
 
-// logLowered logs the settings of a connection if they were lowered after the last call.
+// logLowered logs the settings that the dialer has lowered since the previous call of logLowered.
 func (d *dialer) logLowered() {
 	if d.disallowed == nil {
 		return

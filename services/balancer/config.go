@@ -17,7 +17,7 @@ type Config struct {
 }
 
 // Ejection configures outlier ejection: a server that fails repeatedly is not chosen for a while. The struct tags describe the keys of the
-// configuration file. In that file, an After of 0 turns ejection off.
+// configuration file. An After of 0 turns ejection off in that file, but means the default in Go, where a negative After turns it off.
 type Ejection struct {
 	After   int           `koanf:"after" doc:"failures in a row after which a server is ejected, so that it gets no requests for a while; 0: never"`                    // default 5, negative: no server is ejected
 	For     time.Duration `koanf:"for" doc:"duration of the first ejection of a server; each further one takes twice as long"`                                          // default 5 s

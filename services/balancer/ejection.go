@@ -92,8 +92,8 @@ func (b *Balancer) ejection(n int) time.Duration {
 	return d
 }
 
-// endEjection ends the ejection of e if its time is over. If the ejection goes on, endEjection makes sure that b.earliest is not later than
-// its end.
+// endEjection ends the ejection of e if its time is over. Otherwise it makes sure that b.earliest is not later than the end of
+// the ejection.
 func (b *Balancer) endEjection(e *Endpoint, now time.Time) {
 	switch {
 	case !e.ejected:

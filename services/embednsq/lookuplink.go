@@ -67,7 +67,7 @@ func (l *lookupLink) leave(httpAddr string) error {
 		select {
 		case <-l.closed:
 		case <-timeout.C:
-			return nil // a nsqlookupd that hangs removes the registration later
+			return nil // no error: a nsqlookupd that hangs removes the registration when it goes on and finds the connection closed
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ func isIdempotent(method string) bool {
 	return false
 }
 
-// again reports whether the proxy may send the request to another server. If the answer is yes, the retry is counted in the retry budget. A
+// again reports whether the proxy may send the request to another server. If so, it takes the retry from the retry budget. A
 // request that timed out is not sent again: the first server may be executing it, and another server would probably take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {

@@ -24,7 +24,7 @@ type Conflict struct {
 // twin is another process that has the id of this API server.
 type twin struct {
 	first, last time.Duration // when the first canary that counts for the proof, and the newest canary, were received
-	seq         uint64        // seq of the first canary that counts for the proof: microseconds since the start of its process
+	seq         uint64        // seq of the first canary that counts as proof of the conflict; the seq of a canary is the microseconds since its sender started
 	proven      bool
 }
 

@@ -121,7 +121,7 @@ func (b *backlog) has(e events.Event) bool {
 	return true
 }
 
-// gap reports missing events, unless all events so far were skipped.
+// gap reports missing events. While watch skips the backlog it reports none, because the user does not see those events.
 func (b *backlog) gap(g subscriber.Gap) {
 	if b.live || !b.skip {
 		fmt.Fprintln(b.messages, "rollcall:", gapLine(g))

@@ -264,9 +264,9 @@ func TestLastWrite(t *testing.T) {
 	const none = -1
 	for _, tt := range []struct {
 		name    string
-		first   func(context.Context, time.Time) (*registry.Snapshot, error) // the registry's Snapshot before ctx ends; default: a snapshot of one server
+		first   func(context.Context, time.Time) (*registry.Snapshot, error) // replaces Registry.Snapshot until the ctx of the writer ends; nil: returns a snapshot of one server
 		wait    time.Duration                                                // from the start until ctx ends
-		last    func(context.Context, time.Time) (*registry.Snapshot, error) // the registry's Snapshot after ctx ended; default: a snapshot of two servers
+		last    func(context.Context, time.Time) (*registry.Snapshot, error) // replaces Registry.Snapshot after the ctx of the writer has ended; nil: returns a snapshot of two servers
 		servers int                                                          // number of servers in the file; -1: there is no file
 		took    time.Duration                                                // from the end of ctx until Run returns
 		want    string                                                       // text that the error must contain; empty: no error
