@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"services/supervisor":  {},
 	"services/terminal":    {"events"},
 	"services/version":     {},
-	"services/app":         {"events", "pipeline", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
+	"services/app":         {"events", "pipeline", "pipeline/metric", "pipeline/nsqpubsub", "pipeline/outage", "stages", "services"},
 	"services/rollcall":    {"events", "pipeline/nsqpubsub", "services"},
 	"integration":          {"events", "pipeline", "pipeline/nsqpubsub", "stages", "services", "integration/fixture"},
 	"integration/fixture":  {"services/embednsq"},

@@ -33,10 +33,10 @@ var counts = []string{
 	"rollcall_revision", "rollcall_servers",
 }
 
-type metric struct{ name, help, labels string }
+type family struct{ name, help, labels string }
 
 // mustMetrics returns all metrics of an API server and of the agent, sorted by name, also those without a series yet.
-func mustMetrics(t *testing.T) []metric {
+func mustMetrics(t *testing.T) []family {
 	t.Helper()
 	cfg := config.Default()
 	cfg.ID = "api-1"
@@ -57,17 +57,17 @@ func mustMetrics(t *testing.T) []metric {
 		a.metrics.Describe(described)
 	}()
 	text := regexp.MustCompile(`fqName: "(.*)", help: "(.*)", unit: ".*", constLabels: {.*}, variableLabels: {(.*)}}`)
-	var all []metric
+	var all []family
 	for d := range described {
 		m := text.FindStringSubmatch(d.String())
 		if m == nil {
 			t.Fatalf("unknown format: %s", d)
 		}
 		if strings.HasPrefix(m[1], "rollcall_") {
-			all = append(all, metric{m[1], m[2], m[3]})
+			all = append(all, family{m[1], m[2], m[3]})
 		}
 	}
-	slices.SortFunc(all, func(a, b metric) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b family) int { return strings.Compare(a.name, b.name) })
 	if len(all) < 50 {
 		t.Fatalf("%d metrics, want more than 50", len(all))
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +12,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/pipeline"
+	"rollcall/pipeline/metric"
 	"rollcall/pipeline/nsqpubsub"
 	"rollcall/services/apiserver"
 	"rollcall/services/canary"
@@ -175,15 +175,9 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	}); err != nil {
 		return err
 	}
-	for _, c := range []prometheus.Collector{
+	return metric.Register(a.metrics, "app",
 		connlimit.Collector(limited), a.server, waiting(a.subscriber),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
-		if err := a.metrics.Register(c); err != nil {
-			return fmt.Errorf("metrics: %w", err)
-		}
-	}
-	return nil
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 // start starts the parts from top to bottom. They stop from bottom to top: each part stops after the part below it has stopped.
