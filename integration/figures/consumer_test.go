@@ -19,40 +19,80 @@ import (
 )
 
 const (
-	benchMessages = 100_000
-	benchServers  = 1000
-	benchRounds   = 5
+	consumerRounds  = 5
+	consumerServers = 1000
+	queued          = 100_000 // messages of a round that an nsqd has ready
+	paced           = 45_000  // messages of a round that arrive at pacedRate
+	pacedRate       = 15_000  // messages per second
 )
 
-// BenchmarkConsumerCPU compares the CPU time per heartbeat of two consumers, which run in turns in this process: the whole pipeline, and a
-// bare go-nsq handler that writes to a map under a mutex. An nsqd in another process has all messages ready, so both consumers work at full
-// load.
+// BenchmarkConsumerCPU compares the CPU time per heartbeat of two consumers, and of the nsqd that serves them. The consumers are the whole
+// pipeline, and a bare go-nsq handler that writes to a map under a mutex. They run in turns in this process; each nsqd is a process of its
+// own. "queued" has all messages ready in nsqd, so that the consumers work at full load, and nsqd only delivers. In "paced" another process
+// publishes 15 000 messages per second, 15 at a time. There are more wake-ups for fewer messages, and nsqd's CPU time includes what it
+// receives.
 func BenchmarkConsumerCPU(b *testing.B) {
-	for b.Loop() {
-		var bare, full []float64
-		for range benchRounds {
-			bare = append(bare, cpuPerMessage(b, consumeBare))
-			full = append(full, cpuPerMessage(b, consumePipeline))
-		}
-		b.ReportMetric(harness.Median(bare), "bare-us/beat")
-		b.ReportMetric(harness.Median(full), "pipeline-us/beat")
-		b.ReportMetric(harness.Median(full)/harness.Median(bare), "ratio")
+	for _, load := range []struct {
+		name     string
+		messages int
+		publish  func(b *testing.B, n *harness.Daemon)
+	}{{"queued", queued, publishQueued}, {"paced", paced, publishPaced}} {
+		b.Run(load.name, func(b *testing.B) {
+			for b.Loop() {
+				var bare, pipeline consumerCosts
+				for range consumerRounds {
+					bare.measure(b, load.messages, load.publish, consumeBare)
+					pipeline.measure(b, load.messages, load.publish, consumePipeline)
+				}
+				bare.report(b, "bare")
+				pipeline.report(b, "pipeline")
+				b.ReportMetric(harness.Median(pipeline.consumer)/harness.Median(bare.consumer), "ratio")
+				b.ReportMetric(harness.Median(pipeline.nsqd)/harness.Median(bare.nsqd), "nsqd-ratio")
+			}
+			b.ReportMetric(0, "ns/op") // do not report ns/op, which would be the time of all rounds
+		})
 	}
 }
 
-type consumeFunc func(b *testing.B, nsqd string, messages int)
+// consumerCosts holds the CPU time per message of each round, in microseconds.
+type consumerCosts struct{ consumer, nsqd []float64 }
 
-func cpuPerMessage(b *testing.B, consume consumeFunc) float64 {
+// measure starts an nsqd, calls publish, and measures the function consume, which consumes the given number of messages.
+func (c *consumerCosts) measure(b *testing.B, messages int, publish func(*testing.B, *harness.Daemon), consume consumeFunc) {
 	b.Helper()
 	n := harness.StartNSQD(b)
 	defer n.Terminate()
-	harness.PublishAll(b, n.HTTP, events.HeartbeatTopic, benchMessages, func(i int) []byte {
-		return harness.Heartbeat(i%benchServers, 1+i/benchServers, events.MaxLease.Milliseconds()) // the longest TTL, so that no heartbeat becomes stale
-	})
-	before := cpuTime(b)
-	consume(b, n.TCP, benchMessages)
-	return float64((cpuTime(b) - before).Microseconds()) / benchMessages
+	publish(b, n)
+	nsqd, ok := cpuOf(n.Cmd.Process.Pid)
+	if !ok {
+		b.Skip("needs /proc for the CPU time of another process")
+	}
+	own := cpuTime(b)
+	consume(b, n.TCP, messages)
+	nsqdAfter, _ := cpuOf(n.Cmd.Process.Pid)
+	c.consumer = append(c.consumer, float64((cpuTime(b)-own).Microseconds())/float64(messages))
+	c.nsqd = append(c.nsqd, float64((nsqdAfter-nsqd).Microseconds())/float64(messages))
 }
+
+func (c *consumerCosts) report(b *testing.B, name string) {
+	b.ReportMetric(harness.Median(c.consumer), name+"-us/beat")
+	b.ReportMetric(harness.Median(c.nsqd), "nsqd-"+name+"-us/beat")
+}
+
+func publishQueued(b *testing.B, n *harness.Daemon) {
+	harness.PublishAll(b, n.HTTP, events.HeartbeatTopic, queued, func(i int) []byte { return consumerHeartbeat(i) })
+}
+
+func publishPaced(b *testing.B, n *harness.Daemon) {
+	harness.StartChild(b, harness.ChildCommand(b, "pacer", pacerSpec{NSQD: n.TCP, Messages: paced, Rate: pacedRate}))
+}
+
+// consumerHeartbeat returns the heartbeat with number i. It has the longest TTL, so that no heartbeat becomes stale.
+func consumerHeartbeat(i int) []byte {
+	return harness.Heartbeat(i%consumerServers, 1+i/consumerServers, events.MaxLease.Milliseconds())
+}
+
+type consumeFunc func(b *testing.B, nsqd string, messages int)
 
 // consumeBare is a minimal consumer with the same settings as the pipeline.
 func consumeBare(b *testing.B, addr string, messages int) {

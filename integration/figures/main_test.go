@@ -7,5 +7,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	harness.Main(m, harness.Children{"stock": harness.Child(startChildStock)})
+	harness.Main(m, harness.Children{
+		"stock": harness.Child(startChildStock),
+		"pacer": harness.Child(startChildPacer),
+	})
 }
