@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -108,21 +110,27 @@ func benchSubscriber(b *testing.B, addr string) *nsqpubsub.Subscriber {
 	}})
 }
 
+// BenchmarkPublish publishes messages by commands of 1, 10 and 1000 messages, and reports the time for each message.
 func BenchmarkPublish(b *testing.B) {
-	n := mustNSQDProcess(b, "")
-	p := mustProducer(b, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
-	body := make([]byte, 250)
-	if err := p.Publish(b.Context(), "t", body); err != nil {
-		b.Fatal(err)
+	for _, batch := range []int{1, 10, 1000} {
+		b.Run(strconv.Itoa(batch), func(b *testing.B) {
+			n := mustNSQDProcess(b, "")
+			p := mustProducer(b, nsqpubsub.ProducerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{n.TCPAddr()}}})
+			bodies := slices.Repeat([][]byte{make([]byte, 250)}, batch)
+			if err := p.PublishAll(b.Context(), "t", bodies); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			before := cpu(b)
+			for sent := 0; sent < b.N; sent += batch {
+				if err := p.PublishAll(b.Context(), "t", bodies); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
+		})
 	}
-	b.ReportAllocs()
-	before := cpu(b)
-	for b.Loop() {
-		if err := p.Publish(b.Context(), "t", body); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric((cpu(b)-before).Seconds()*1e6/float64(b.N), "cpu-us/op")
 }
 
 // benchmark publishes b.N messages, calls start, and measures until all messages are consumed.

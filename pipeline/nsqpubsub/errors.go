@@ -15,8 +15,8 @@ var (
 	ErrTopic    = errors.New("nsqpubsub: invalid topic name")
 	ErrTimeout  = errors.New("nsqpubsub: no response from nsqd in time")
 
-	// ErrUnpublishable means that nsqd has rejected a message that it will never accept: the message is too large, or its topic name is
-	// invalid.
+	// ErrUnpublishable means that nsqd has rejected messages that it will never accept: one of them is too large, they are too large
+	// together, or the topic name is invalid.
 	ErrUnpublishable = errors.New("nsqpubsub: rejected by nsqd")
 
 	// ErrNoTLS is returned if TLS is configured and nsqd does not offer TLS. Only the command IDENTIFY was sent to that nsqd.
@@ -48,6 +48,8 @@ func isUnpublishable(response string) bool {
 	switch code, what, _ := strings.Cut(response, " "); code {
 	case "E_BAD_TOPIC":
 		return true
+	case "E_BAD_BODY": // in response to MPUB: the messages together are too large
+		return strings.Contains(what, "MPUB body too big")
 	case "E_BAD_MESSAGE":
 		return !strings.Contains(what, "failed to read")
 	}

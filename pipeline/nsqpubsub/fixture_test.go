@@ -94,6 +94,12 @@ func (r *running) receive(_ context.Context, d *nsqpubsub.Delivery) error {
 
 func (r *running) has(body string) bool { return r.count(body) > 0 }
 
+func (r *running) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.bodies)
+}
+
 func (r *running) count(body string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

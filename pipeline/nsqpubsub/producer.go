@@ -77,7 +77,7 @@ type Producer struct {
 
 	mu         sync.Mutex
 	closed     bool
-	publishing sync.WaitGroup // counts running calls of Publish and PublishTo; none is added once the field "closed" is true
+	publishing sync.WaitGroup // counts running calls of Publish, PublishAll and PublishTo; none is added once the field "closed" is true
 	nodes      map[string]*producerConn
 }
 
@@ -112,18 +112,27 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 // nothing then, because nsqd would close the connection. It returns ErrUnpublishable for a message that nsqd rejects. Unpublishable is
 // true for these four errors. The caller must not change body after the call, even if Publish returns an error.
 func (p *Producer) Publish(ctx context.Context, topic string, body []byte) error {
-	if err := p.begin(ctx, topic, body); err != nil {
+	return p.PublishAll(ctx, topic, [][]byte{body})
+}
+
+// PublishAll publishes messages in order by a single command, as Publish publishes one message: all of them are accepted by the same
+// nsqd. After an error, nsqd can have accepted none, some or all of them. If one of them is unpublishable, all of them fail, and the
+// error does not tell which one is to blame; it can also be the error of a lost connection, because nsqd closes the connection. The
+// bodies together must be smaller than nsqd's --max-body-size, 5 MiB by default.
+func (p *Producer) PublishAll(ctx context.Context, topic string, bodies [][]byte) error {
+	if err := p.begin(ctx, topic, bodies); err != nil {
 		return err
 	}
 	defer p.publishing.Done()
-	return p.publish(ctx, topic, body)
+	return p.publish(ctx, topic, bodies)
 }
 
 // PublishTo publishes to one nsqd, given by its address as Nodes lists it. It also publishes to an nsqd in the penalty box, and neither
 // puts an nsqd into the penalty box nor takes it out. It waits for the response for at most PublishTimeout. It returns ErrNoNSQD if the
 // nsqd is not known; an nsqd that only nsqlookupd names becomes known when nsqlookupd has responded.
 func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byte) error {
-	if err := p.begin(ctx, topic, body); err != nil {
+	bodies := [][]byte{body}
+	if err := p.begin(ctx, topic, bodies); err != nil {
 		return err
 	}
 	defer p.publishing.Done()
@@ -134,15 +143,15 @@ func (p *Producer) PublishTo(ctx context.Context, nsqd, topic string, body []byt
 		return fmt.Errorf("%w: %s", ErrNoNSQD, nsqd)
 	}
 	p.startConn(n)
-	if err := n.publish(ctx, p.cfg.PublishTimeout, topic, body); err != nil {
+	if err := n.publish(ctx, p.cfg.PublishTimeout, topic, bodies); err != nil {
 		return fmt.Errorf("nsqpubsub: publish: %s: %w", nsqd, err)
 	}
 	return nil
 }
 
-// begin checks the message and waits for p.usable. If it returns nil, the caller must call p.publishing.Done after publishing.
-func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err error) {
-	if err := p.check(topic, body); err != nil {
+// begin checks the messages and waits for p.usable. If it returns nil, the caller must call p.publishing.Done after publishing.
+func (p *Producer) begin(ctx context.Context, topic string, bodies [][]byte) (err error) {
+	if err := p.check(topic, bodies); err != nil {
 		return err
 	}
 	if !p.enter() {
@@ -164,14 +173,20 @@ func (p *Producer) begin(ctx context.Context, topic string, body []byte) (err er
 	}
 }
 
-func (p *Producer) check(topic string, body []byte) error {
-	switch {
-	case !nsq.IsValidTopicName(topic):
+func (p *Producer) check(topic string, bodies [][]byte) error {
+	if !nsq.IsValidTopicName(topic) {
 		return fmt.Errorf("%w: %q", ErrTopic, topic)
-	case len(body) == 0:
-		return ErrEmpty
-	case len(body) > p.cfg.MaxMessageSize:
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), p.cfg.MaxMessageSize)
+	}
+	if len(bodies) == 0 {
+		return errors.New("nsqpubsub: no message to publish")
+	}
+	for _, body := range bodies {
+		if len(body) == 0 {
+			return ErrEmpty
+		}
+		if len(body) > p.cfg.MaxMessageSize {
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), p.cfg.MaxMessageSize)
+		}
 	}
 	return nil
 }
@@ -185,7 +200,7 @@ func (p *Producer) enter() bool {
 	return !p.closed
 }
 
-func (p *Producer) publish(ctx context.Context, topic string, body []byte) error {
+func (p *Producer) publish(ctx context.Context, topic string, bodies [][]byte) error {
 	nodes := p.publishOrder(time.Now())
 	if len(nodes) == 0 {
 		return withLookups(ErrNoNSQD, p.discovery.lookups())
@@ -193,7 +208,7 @@ func (p *Producer) publish(ctx context.Context, topic string, body []byte) error
 	var failures []error
 	for _, n := range nodes {
 		p.startConn(n)
-		err := n.publish(ctx, p.cfg.PublishTimeout, topic, body)
+		err := n.publish(ctx, p.cfg.PublishTimeout, topic, bodies)
 		if err == nil {
 			n.succeeded()
 			return nil
@@ -236,7 +251,7 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 }
 
-// Close waits for running calls of Publish and PublishTo, but at most for PublishTimeout, and then closes the connections. It returns
+// Close waits for running calls of Publish, PublishAll and PublishTo, but at most for PublishTimeout, and then closes the connections. It returns
 // within PublishTimeout plus a second; goroutines that wait for a hung nsqd can continue for up to four more seconds. Further calls do
 // nothing.
 func (p *Producer) Close() error {

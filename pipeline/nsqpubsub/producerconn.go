@@ -35,11 +35,19 @@ type producerConn struct {
 	penalizedUntil time.Time
 }
 
+// publication is a command that publishes one or more messages: nsqd responds to each command once.
 type publication struct {
-	topic string
-	body  []byte
-	done  chan error // receives the result; capacity 1, so that sending the result does not block if publish has returned already
-	again bool       // whether it was sent before, on a connection that was lost for an unknown reason: see sendQueue
+	topic  string
+	bodies [][]byte
+	done   chan error // receives the result; capacity 1, so that sending the result does not block if publish has returned already
+	again  bool       // whether it was sent before, on a connection that was lost for an unknown reason: see sendQueue
+}
+
+func (p *publication) command() (*nsq.Command, error) {
+	if len(p.bodies) == 1 {
+		return nsq.Publish(p.topic, p.bodies[0]), nil
+	}
+	return nsq.MultiPublish(p.topic, p.bodies)
 }
 
 func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger watermill.LoggerAdapter) *producerConn {
@@ -120,10 +128,10 @@ func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) er
 	}
 }
 
-func (n *producerConn) publish(ctx context.Context, limit time.Duration, topic string, body []byte) error {
+func (n *producerConn) publish(ctx context.Context, limit time.Duration, topic string, bodies [][]byte) error {
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
-	p := publication{topic: topic, body: body, done: make(chan error, 1)}
+	p := publication{topic: topic, bodies: bodies, done: make(chan error, 1)}
 	select {
 	case n.requests <- p:
 	case <-timeout.C:

@@ -29,7 +29,11 @@ func (q *sendQueue) send() error {
 		}
 		q.waiting = q.waiting[1:]
 		q.sent = append(q.sent, p)
-		if err := q.conn.WriteCommand(nsq.Publish(p.topic, p.body)); err != nil {
+		command, err := p.command()
+		if err == nil {
+			err = q.conn.WriteCommand(command)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -88,6 +88,8 @@ func TestResponsesThatMeanUnpublishable(t *testing.T) {
 		"E_BAD_MESSAGE PUB invalid message body size 0":    true,
 		"E_BAD_TOPIC PUB topic name \"t\" is not valid":    true,
 		"E_BAD_MESSAGE PUB failed to read message body":    false,
+		"E_BAD_BODY MPUB body too big 3000 > 2048":         true,
+		"E_BAD_BODY MPUB failed to read body size":         false,
 		"E_PUB_FAILED PUB failed exiting":                  false,
 		"E_UNAUTHORIZED AUTH failed for PUB on \"t\" \"\"": false,
 		"E_INVALID invalid command PUB":                    false,
