@@ -101,6 +101,14 @@ func (a *API) get(path string) ([]byte, error) {
 	return body, err
 }
 
+// GetBody requests a path of the API and returns the body of the response. It fails the test unless the response has status 200.
+func (a *API) GetBody(tb testing.TB, path string) []byte {
+	tb.Helper()
+	body, err := a.get(path)
+	fixture.Must(tb, err)
+	return body
+}
+
 // Get requests a path of the API and decodes the JSON of the response.
 func Get[T any](a *API, path string) (*T, error) {
 	body, err := a.get(path)
