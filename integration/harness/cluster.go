@@ -121,9 +121,9 @@ func Run(tb testing.TB, name string, f func(context.Context) error) {
 // Members returns the servers in the registry of an API server.
 func Members(tb testing.TB, a *app.APIServer) []*events.Server {
 	tb.Helper()
-	s, err := a.Registry().Members(tb.Context(), registry.Query{})
+	s, err := a.Registry().Members(tb.Context())
 	fixture.Must(tb, err)
-	return s.Servers
+	return s.Select(registry.Query{})
 }
 
 // Publish publishes one message through the HTTP API of an nsqd.

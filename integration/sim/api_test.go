@@ -308,10 +308,10 @@ func (a *apiServer) readSnapshot() *registry.Snapshot {
 
 // routable returns the keys of the servers to which the API server would send requests.
 func (a *apiServer) routable() map[string]bool {
-	list, err := a.registry.Members(context.Background(), registry.Query{State: events.StateAlive})
+	list, err := a.registry.Members(context.Background())
 	fixture.Must(a.w.t, err)
-	keys := make(map[string]bool, len(list.Servers))
-	for _, s := range list.Servers {
+	keys := make(map[string]bool)
+	for _, s := range list.Select(registry.Query{State: events.StateAlive}) {
 		keys[s.Key()] = true
 	}
 	return keys

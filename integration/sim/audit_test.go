@@ -9,7 +9,6 @@ import (
 
 	"rollcall/events"
 	"rollcall/integration/fixture"
-	"rollcall/services/registry"
 )
 
 // audit checks every event against the state of the world.
@@ -164,10 +163,10 @@ func (c *audit) expectDetection(s *dataServer) {
 // checkEnd checks the registry at the end of a world: each server has the right state, the registry has at most one entry for each server,
 // and no event or heartbeat waits or was dropped.
 func (c *audit) checkEnd(a *apiServer) {
-	list, err := a.registry.Members(context.Background(), registry.Query{})
+	list, err := a.registry.Members(context.Background())
 	fixture.Must(c.w.t, err)
-	listed := make(map[string]events.State, len(list.Servers))
-	for _, s := range list.Servers {
+	listed := make(map[string]events.State, list.Len())
+	for s := range list.All() {
 		listed[s.Key()] = s.State
 	}
 	for _, s := range c.w.servers {
@@ -177,8 +176,8 @@ func (c *audit) checkEnd(a *apiServer) {
 	}
 	st, err := a.registry.Stats(context.Background())
 	fixture.Must(c.w.t, err)
-	if len(list.Servers) > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
-		c.fail("%d servers are listed, %+v", len(list.Servers), st)
+	if list.Len() > len(c.w.servers) || st.Tombstones > len(c.w.servers) || st.Outbox > 0 || st.Mailbox > 0 || st.Dropped > 0 {
+		c.fail("%d servers are listed, %+v", list.Len(), st)
 	}
 }
 

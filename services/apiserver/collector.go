@@ -101,12 +101,12 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	f.collectStats(ch, stats)
-	members, err := f.registry.Members(ctx, registry.Query{})
+	members, err := f.registry.Members(ctx)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(f.servers, err)
 		return
 	}
-	for value, n := range f.byLabel(countServices(members.Servers)) {
+	for value, n := range f.byLabel(countServices(members)) {
 		ch <- gauge(f.servers, float64(n.Alive), value, "alive")
 		ch <- gauge(f.servers, float64(n.Suspect), value, "suspect")
 		ch <- gauge(f.servers, float64(n.Draining), value, "draining")

@@ -52,8 +52,8 @@ func (s *Server) ready(complete bool) error {
 
 // checkEmpty returns an error if the list is empty although servers may exist: no message arrives through any nsqd, or the method ready
 // returns an error.
-func (s *Server) checkEmpty(list *registry.Membership) error {
-	if len(list.Servers) > 0 {
+func (s *Server) checkEmpty(list *registry.Membership, servers int) error {
+	if servers > 0 {
 		return nil
 	}
 	if list.Mode == registry.ModeBlind {

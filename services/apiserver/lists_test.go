@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall/events"
 	"rollcall/services/apiserver"
 	"rollcall/services/registry"
 )
@@ -114,12 +115,12 @@ type stuck struct {
 	open chan struct{}
 }
 
-func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, error) {
+func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, []*events.Server, error) {
 	select {
 	case <-s.open:
 		return s.Registry.List(ctx, q, now)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 }
 

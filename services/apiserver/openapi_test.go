@@ -160,12 +160,15 @@ func (c complete) server() *events.Server {
 	}
 }
 
-func (c complete) Members(context.Context, registry.Query) (*registry.Membership, error) {
-	return &registry.Membership{Revision: 1, Mode: registry.ModeNormal, Complete: true, Servers: []*events.Server{c.server()}}, c.err
+func (c complete) Members(context.Context) (*registry.Membership, error) {
+	m := registry.NewMembership([]*events.Server{c.server()})
+	m.Revision, m.Mode, m.Complete = 1, registry.ModeNormal, true
+	return m, c.err
 }
 
-func (c complete) List(ctx context.Context, q registry.Query, _ time.Time) (*registry.Membership, error) {
-	return c.Members(ctx, q)
+func (c complete) List(ctx context.Context, q registry.Query, _ time.Time) (*registry.Membership, []*events.Server, error) {
+	m, err := c.Members(ctx)
+	return m, m.Select(q), err
 }
 
 func (c complete) Explain(context.Context, string, string, time.Time) (*registry.Explanation, error) {

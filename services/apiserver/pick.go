@@ -47,7 +47,7 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,11 +73,11 @@ func (s *Server) pickServer(w http.ResponseWriter, r *http.Request) error {
 
 // noServer returns the reason why no server could be chosen.
 func (s *Server) noServer(ctx context.Context, service string) error {
-	members, err := s.cfg.Registry.Members(ctx, registry.Query{Service: service})
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.checkEmpty(members); err != nil {
+	if err := s.checkEmpty(members, members.Service(service).Len()); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w of service %s", ErrNoServer, service)

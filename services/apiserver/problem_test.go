@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall/events"
 	"rollcall/services/apiserver"
 	"rollcall/services/registry"
 )
@@ -128,12 +129,12 @@ func TestBlockedRegistry(t *testing.T) {
 // broken is a registry that returns unknown errors.
 type broken struct{ apiserver.Registry }
 
-func (broken) Members(context.Context, registry.Query) (*registry.Membership, error) {
+func (broken) Members(context.Context) (*registry.Membership, error) {
 	return nil, errors.New("internal secret")
 }
 
-func (broken) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
-	return nil, errors.New("internal secret")
+func (broken) List(context.Context, registry.Query, time.Time) (*registry.Membership, []*events.Server, error) {
+	return nil, nil, errors.New("internal secret")
 }
 
 func TestUnknownErrorIs500WithoutDetails(t *testing.T) {

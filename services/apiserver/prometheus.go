@@ -30,16 +30,17 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx, q.selection())
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.checkTargets(members); err != nil {
+	servers := members.Select(q.selection())
+	if err := s.checkTargets(members, len(servers)); err != nil {
 		return err
 	}
-	return s.respondList(ctx, w, len(members.Servers), func() (any, error) {
-		groups := make([]targetGroup, 0, len(members.Servers))
-		for _, srv := range members.Servers {
+	return s.respondList(ctx, w, len(servers), func() (any, error) {
+		groups := make([]targetGroup, 0, len(servers))
+		for _, srv := range servers {
 			groups = append(groups, targetGroup{[]string{srv.Addr}, targetLabels(srv)})
 		}
 		return groups, nil
@@ -47,11 +48,11 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 }
 
 // checkTargets returns an error if servers may be missing in the list.
-func (s *Server) checkTargets(list *registry.Membership) error {
+func (s *Server) checkTargets(list *registry.Membership, servers int) error {
 	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: the mode is warming, so servers may be missing", errNotReady)
 	}
-	if err := s.checkEmpty(list); err != nil {
+	if err := s.checkEmpty(list, servers); err != nil {
 		return err
 	}
 	return s.ready(list.Complete)

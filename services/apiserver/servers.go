@@ -31,7 +31,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,22 +43,22 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.respondList(ctx, w, countUpTo(smallList+1, members, q.selection()), func() (any, error) {
 		now := s.cfg.Now()
-		list, err := s.cfg.Registry.List(ctx, q.selection(), now)
+		list, servers, err := s.cfg.Registry.List(ctx, q.selection(), now)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.checkEmpty(list); err != nil {
+		if err := s.checkEmpty(list, len(servers)); err != nil {
 			return nil, err
 		}
 		w.Header().Set("ETag", s.etag(list, q))
-		return ServerList{list.Revision, list.Mode, list.Complete, now.UTC().Truncate(time.Millisecond), append([]*events.Server{}, list.Servers...)}, nil
+		return ServerList{list.Revision, list.Mode, list.Complete, now.UTC().Truncate(time.Millisecond), append([]*events.Server{}, servers...)}, nil
 	})
 }
 
 // countUpTo counts the servers that q selects, and stops counting at limit.
 func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
 	n := 0
-	for _, srv := range members.Servers {
+	for srv := range members.All() {
 		if n == limit {
 			break
 		}

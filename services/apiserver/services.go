@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"rollcall/events"
 	"rollcall/services/registry"
 )
 
@@ -23,22 +22,7 @@ type Service struct {
 }
 
 // Counts has the number of servers in each state.
-type Counts struct {
-	Alive    int `json:"alive"`
-	Suspect  int `json:"suspect"`
-	Draining int `json:"draining"`
-}
-
-func (c *Counts) add(state events.State) {
-	switch state {
-	case events.StateAlive:
-		c.Alive++
-	case events.StateSuspect:
-		c.Suspect++
-	case events.StateDraining:
-		c.Draining++
-	}
-}
+type Counts = registry.Counts
 
 func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	complete, err := parseComplete(r.URL.RawQuery)
@@ -47,30 +31,27 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.checkComplete(members, complete); err != nil {
 		return err
 	}
-	if err := s.checkEmpty(members); err != nil {
+	if err := s.checkEmpty(members, len(members.Services)); err != nil {
 		return err
 	}
-	services := countServices(members.Servers)
+	services := countServices(members)
 	return s.respondList(ctx, w, len(services), func() (any, error) {
 		return ServiceList{members.Revision, members.Mode, members.Complete, services}, nil
 	})
 }
 
-// countServices counts the servers of each service by state. The servers must be sorted by service.
-func countServices(servers []*events.Server) []Service {
-	services := make([]Service, 0)
-	for _, srv := range servers {
-		if n := len(services); n == 0 || services[n-1].Name != srv.Service {
-			services = append(services, Service{Name: srv.Service})
-		}
-		services[len(services)-1].add(srv.State)
+// countServices returns the counts of each service.
+func countServices(members *registry.Membership) []Service {
+	services := make([]Service, 0, len(members.Services))
+	for _, s := range members.Services {
+		services = append(services, Service{s.Name, s.Counts})
 	}
 	return services
 }

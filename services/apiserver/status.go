@@ -77,7 +77,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	members, err := s.cfg.Registry.Members(ctx, registry.Query{})
+	members, err := s.cfg.Registry.Members(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,15 +91,13 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		Detail:    stats.ModeDetail + lossDetail(s.cfg.Nodes()),
 		Complete:  stats.Complete,
 		Revision:  members.Revision,
+		Servers:   members.Counts(),
 		Outbox:    outboxOf(stats, s.cfg.Events()),
 		NSQD:      withReception(s.cfg.Nodes(), stats.NSQD),
 	}
 	status.Detail += status.Outbox.describe()
 	if c := stats.Conflict; c != nil {
 		status.Conflict = &Conflict{c.Started, c.Since, !c.Yields, c.Detail}
-	}
-	for _, srv := range members.Servers {
-		status.Servers.add(srv.State)
 	}
 	return respondJSON(w, status)
 }

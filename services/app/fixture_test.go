@@ -84,11 +84,11 @@ func (r *running) stats() registry.Stats {
 
 func (r *running) servers() []*events.Server {
 	r.t.Helper()
-	s, err := r.Registry().Members(r.t.Context(), registry.Query{})
+	s, err := r.Registry().Members(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return s.Servers
+	return s.Select(registry.Query{})
 }
 
 // ears records the messages of a topic in order.

@@ -13,7 +13,6 @@ import (
 	"rollcall/services/apiserver"
 	"rollcall/services/config"
 	"rollcall/services/embednsq"
-	"rollcall/services/registry"
 )
 
 // knows registers a server of the service "data", without NSQ.
@@ -107,7 +106,7 @@ func TestPickUsesPoliciesOfTheProxy(t *testing.T) {
 	if a.ProxyAddr() != "" {
 		t.Errorf("the proxy listens on %s", a.ProxyAddr())
 	}
-	if s, err := a.Registry().Members(t.Context(), registry.Query{}); err != nil || len(s.Servers) != 2 {
+	if s, err := a.Registry().Members(t.Context()); err != nil || s.Len() != 2 {
 		t.Errorf("got %v, %v", s, err)
 	}
 }

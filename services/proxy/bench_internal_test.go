@@ -13,8 +13,8 @@ import (
 type noRegistry struct{}
 
 func (noRegistry) Watch(context.Context) <-chan *registry.Membership { return nil }
-func (noRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
-	return &registry.Membership{}, nil
+func (noRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, []*events.Server, error) {
+	return &registry.Membership{}, nil, nil
 }
 func (noRegistry) Report(context.Context, registry.Evidence) error { return nil }
 
@@ -35,7 +35,7 @@ func BenchmarkUpdate(b *testing.B) {
 		one := *alive[n/2]
 		one.State = events.StateSuspect
 		suspected[n/2] = &one
-		both := []*registry.Membership{{Servers: alive}, {Servers: suspected}}
+		both := []*registry.Membership{registry.NewMembership(alive), registry.NewMembership(suspected)}
 		if err := p.update(both[0], time.Now()); err != nil {
 			b.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"rollcall/events"
+	"rollcall/services/registry"
 )
 
 // set returns the time t with the reading of the wall clock moved by the given duration. The reading of the monotonic clock stays the same.
@@ -33,7 +34,7 @@ func TestBudgetAfterWallClockIsSetBack(t *testing.T) {
 	}
 	p.services.Store(&map[string]*service{"data": s})
 	now := time.Now()
-	s.update([]*events.Server{{Service: "data", ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100}}, now)
+	s.update(registry.NewMembership([]*events.Server{{Service: "data", ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100}}).Service("data"), now)
 	for s.budget.take() {
 	}
 	now = set(now, -time.Hour)

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -51,13 +52,18 @@ func (f *fakeRegistry) Watch(ctx context.Context) <-chan *registry.Membership {
 }
 
 func (f *fakeRegistry) membership() *registry.Membership {
-	return &registry.Membership{Complete: true, Mode: f.mode, Servers: slices.Clone(f.servers)}
+	servers := slices.SortedFunc(slices.Values(f.servers), func(a, b *events.Server) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.ID, b.ID))
+	})
+	m := registry.NewMembership(servers)
+	m.Complete, m.Mode = true, f.mode
+	return m
 }
 
-func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, error) {
+func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, []*events.Server, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.membership(), nil
+	return f.membership(), slices.Clone(f.servers), nil
 }
 
 func (f *fakeRegistry) Report(_ context.Context, e registry.Evidence) error {

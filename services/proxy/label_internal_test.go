@@ -42,11 +42,11 @@ func TestServicesAboveLimitShareLabel(t *testing.T) {
 	now := time.Now()
 	update := func(names ...string) {
 		t.Helper()
-		s := &registry.Membership{}
+		var servers []*events.Server
 		for _, name := range names {
-			s.Servers = append(s.Servers, &events.Server{Service: name, ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100})
+			servers = append(servers, &events.Server{Service: name, ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100})
 		}
-		if err := p.update(s, now); err != nil {
+		if err := p.update(registry.NewMembership(servers), now); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range *p.services.Load() { // create the metrics of each service, as its first request does

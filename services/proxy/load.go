@@ -28,10 +28,10 @@ func (p *Proxy) refreshLoads(ctx context.Context, now time.Time) {
 }
 
 func (p *Proxy) refreshLoad(ctx context.Context, s *service, now time.Time) error {
-	list, err := p.cfg.Registry.List(ctx, registry.Query{Service: s.name}, now)
+	_, servers, err := p.cfg.Registry.List(ctx, registry.Query{Service: s.name}, now)
 	if err != nil {
 		return err
 	}
-	s.balancer.Load(list.Servers, now)
+	s.balancer.Load(servers, now)
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rollcall/events"
 	"rollcall/services/problem"
 	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
@@ -101,13 +100,13 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 }
 
-// update applies a new membership, which is sorted by service.
+// update applies a new membership.
 func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	services := *p.services.Load()
 	grown := services
 	present := make(map[string]bool, len(services))
-	for members := range byService(membership.Servers) {
-		name := members[0].Service
+	for _, members := range membership.Services {
+		name := members.Name
 		present[name] = true
 		s := services[name]
 		if s == nil {
@@ -137,19 +136,6 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	}
 	p.mode = membership.Mode
 	return nil
-}
-
-// byService yields the servers of each service. servers must be sorted by service.
-func byService(servers []*events.Server) func(yield func([]*events.Server) bool) {
-	return func(yield func([]*events.Server) bool) {
-		for first, next := 0, 0; first < len(servers); first = next {
-			for next = first; next < len(servers) && servers[next].Service == servers[first].Service; next++ {
-			}
-			if !yield(servers[first:next:next]) {
-				return
-			}
-		}
-	}
 }
 
 // tick advances the clock of timeouts, enforces timeouts, and removes services that were empty for longer than forgetAfter.

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/balancer"
+	"rollcall/services/registry"
 )
 
 // service is the state of the proxy for one service.
@@ -24,8 +25,9 @@ type service struct {
 	instances sync.Map // *instance by server id; the first request to a server creates its instance
 
 	// Only for the goroutine of Run:
-	servers  []*events.Server // servers of this service in the last membership, sorted by id
-	neededAt time.Time        // when forgettable last found that the service was not empty
+	members  *registry.Service // this service in the last membership; nil if it had no servers
+	servers  []*events.Server  // the servers of members, sorted by id
+	neededAt time.Time         // when forgettable last found that the service was not empty
 
 	closed  atomic.Bool // close was called
 	mu      sync.Mutex
@@ -78,13 +80,13 @@ func (s *service) retire(in *instance, now time.Time, dead bool) {
 	}
 }
 
-// update applies the servers of a new membership, sorted by id.
-func (s *service) update(servers []*events.Server, now time.Time) {
-	if slices.Equal(servers, s.servers) {
+// update applies the servers of a new membership; nil means that the service has no servers.
+func (s *service) update(members *registry.Service, now time.Time) {
+	if members == s.members {
 		return
 	}
-	before := s.servers
-	s.servers = servers
+	servers, before := slices.Collect(members.All()), s.servers
+	s.members, s.servers = members, servers
 	s.balancer.Update(servers, now)
 	s.eachInstance(func(in *instance) {
 		if m := byID(servers, in.id); m != nil && in.is(m) {

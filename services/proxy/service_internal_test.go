@@ -11,6 +11,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/proxy/upstream"
+	"rollcall/services/registry"
 )
 
 // requestLine is the header of a request as raw text.
@@ -38,7 +39,7 @@ func TestServiceWithoutServersIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.update([]*events.Server{{Service: "data", ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100, Incarnation: 1}}, now)
+	s.update(registry.NewMembership([]*events.Server{{Service: "data", ID: "a", Addr: "10.0.0.1:80", State: events.StateAlive, Weight: 100, Incarnation: 1}}).Service("data"), now)
 	s.inFlight.Add(1)
 	e := s.balancer.Pick(0, nil)
 	s.update(nil, now)

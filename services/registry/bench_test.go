@@ -84,7 +84,7 @@ func BenchmarkMembers(b *testing.B) {
 			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
-				if s, err := r.Members(ctx, registry.Query{}); err != nil || len(s.Servers) != servers {
+				if s, err := r.Members(ctx); err != nil || s.Len() != servers {
 					b.Fatal(err)
 				}
 			}
@@ -150,8 +150,8 @@ func BenchmarkMemoryPerServer(b *testing.B) {
 				}
 			}
 		}
-		s, err := r.Members(context.Background(), registry.Query{})
-		if err != nil || len(s.Servers) != servers {
+		s, err := r.Members(context.Background())
+		if err != nil || s.Len() != servers {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(heap()-before)/servers, "B/server")

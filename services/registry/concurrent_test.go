@@ -40,8 +40,8 @@ func TestConcurrentUseAndStop(t *testing.T) {
 		w := r.Watch(ctx)
 		if s, open := <-w; !open {
 			return registry.ErrStopped
-		} else if len(s.Servers) > servers {
-			t.Errorf("%d servers, want at most %d", len(s.Servers), servers)
+		} else if s.Len() > servers {
+			t.Errorf("%d servers, want at most %d", s.Len(), servers)
 		}
 		return nil
 	})

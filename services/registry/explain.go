@@ -48,7 +48,7 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	if ignored != nil {
 		e.Summary += "; a heartbeat with its id was ignored " + ignored.words()
 	}
-	r.vitals(s.clock.at(now)).apply(&e.Server)
+	r.vitals(s.clock.at(now)).Apply(&e.Server)
 	for i := r.received - min(r.received, keptBeats); i < r.received; i++ {
 		b := r.beats[i%keptBeats]
 		seq := b.ordinal

@@ -56,7 +56,7 @@ func observeAt(s *state, h *events.Heartbeat, at time.Time) outcome {
 
 func serverJSON(t *testing.T, s *state) map[string]any {
 	t.Helper()
-	text, err := json.Marshal(s.members().Servers[0])
+	text, err := json.Marshal(firstOf(s).view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestRestartEmitsNoUpdatedForAnyHeartbeatField(t *testing.T) {
 			changeField(t, h, f)
 			observeAt(s, h, at)
 			s.tick(at, nil)
-			s = mustState(t, Config{Restore: mustCopy(t, s.snapshot(at))})
+			s = mustState(t, Config{Restore: mustCopy(t, snapshotOf(s, at))})
 			next := *h
 			next.Seq = 2
 			observeAt(s, &next, at)

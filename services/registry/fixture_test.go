@@ -67,9 +67,9 @@ func mustTicks(t testing.TB, r *registry.Registry, from, to time.Time) {
 	}
 }
 
-func mustMembers(t testing.TB, r *registry.Registry, q registry.Query) *registry.Membership {
+func mustMembers(t testing.TB, r *registry.Registry) *registry.Membership {
 	t.Helper()
-	s, err := r.Members(t.Context(), q)
+	s, err := r.Members(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

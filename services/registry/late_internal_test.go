@@ -88,7 +88,7 @@ func TestLastProbeIsZeroAfterAHeartbeat(t *testing.T) {
 	s := mustState(t, Config{Probing: true})
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	heartbeat := heartbeatVia("a", 0)
-	lastProbe := func() time.Time { return s.currentVitals(s.clock.last)[0].LastProbe }
+	lastProbe := func() time.Time { return vitalsOf(s).LastProbe }
 	heartbeat(s, 0, start)
 	var probed time.Time
 	for now := time.Duration(0); now <= 9*time.Second; now += testTick {
@@ -100,15 +100,13 @@ func TestLastProbeIsZeroAfterAHeartbeat(t *testing.T) {
 			probed = at
 		}
 	}
-	s.vitals = nil
 	if got := lastProbe(); probed.IsZero() || !got.Equal(probed) {
 		t.Errorf("last probe at %v, want %v", got, probed)
 	}
-	if view := s.currentVitals(s.clock.last)[0]; !view.LastSeen.Equal(start) {
+	if view := vitalsOf(s); !view.LastSeen.Equal(start) {
 		t.Errorf("last seen at %v, want the time of the heartbeat, %v", view.LastSeen, start)
 	}
 	heartbeat(s, 0, start.Add(9*time.Second))
-	s.vitals = nil
 	if got := lastProbe(); !got.IsZero() {
 		t.Errorf("last probe at %v after a heartbeat, want none", got)
 	}

@@ -217,7 +217,7 @@ func (c *leaseClock) silentNSQD() []string {
 func (s *state) credit(c time.Duration) {
 	s.credited += c
 	l := s.clock.lease
-	for _, r := range s.order {
+	for r := range s.records() {
 		r.stamp = max(r.stamp, min(r.stamp.add(c), l))
 		r.beat = max(r.beat, min(r.beat.add(c), l))
 	}

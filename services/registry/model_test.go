@@ -144,10 +144,11 @@ func (p *play) tick() {
 
 // find reports a random finding about a random registered server.
 func (p *play) find(t *rapid.T) {
-	if len(p.state.order) == 0 {
+	order := slices.Collect(p.state.records())
+	if len(order) == 0 {
 		t.Skip("no server is registered")
 	}
-	r := rapid.SampledFrom(p.state.order).Draw(t, "server")
+	r := rapid.SampledFrom(order).Draw(t, "server")
 	finding := rapid.SampledFrom(Findings()).Draw(t, "finding")
 	source := rapid.SampledFrom([]Source{SourceProbe, SourceProbe, SourceProxy}).Draw(t, "source")
 	began := p.now - time.Duration(rapid.SampledFrom([]int{0, 3, 500, 3000}).Draw(t, "took"))*time.Millisecond
@@ -193,8 +194,8 @@ func (p *play) eventLines() []string {
 }
 
 func (p *play) roll() []string {
-	lines := make([]string, 0, len(p.state.order))
-	for _, r := range p.state.order {
+	lines := make([]string, 0, len(p.state.servers))
+	for r := range p.state.records() {
 		v := r.view
 		lines = append(lines, fmt.Sprintf("%s inc=%d newest=%d %s zone=%s weight=%d suspect=%v stamp=%v",
 			v.Key(), v.Incarnation, r.ordinal, v.Addr, v.Zone, v.Weight, r.suspect, time.Duration(r.stamp)))
@@ -207,19 +208,20 @@ func checkState(t *rapid.T, s *state) {
 	if len(s.servers) > s.cfg.MaxServers {
 		t.Fatalf("%d servers, want at most %d", len(s.servers), s.cfg.MaxServers)
 	}
-	if len(s.order) != len(s.servers) || len(s.byAddr) != len(s.servers) || inWheel(&s.wheel) != len(s.servers) {
-		t.Fatalf("%d servers, but %d in order, %d by address, %d in the wheel", len(s.servers), len(s.order), len(s.byAddr), inWheel(&s.wheel))
+	order := slices.Collect(s.records())
+	if len(order) != len(s.servers) || len(s.byAddr) != len(s.servers) || inWheel(&s.wheel) != len(s.servers) {
+		t.Fatalf("%d servers, but %d in order, %d by address, %d in the wheel", len(s.servers), len(order), len(s.byAddr), inWheel(&s.wheel))
 	}
-	if !slices.IsSortedFunc(s.order, byKey) {
+	if !slices.IsSortedFunc(order, byKey) {
 		t.Fatal("the servers are out of order")
 	}
-	for _, r := range s.order {
+	for _, r := range order {
 		if s.servers[r.key()] != r || s.byAddr[key{r.view.Service, r.view.Addr}] != r {
 			t.Fatalf("%s is not found by its key and address", r.view.Key())
 		}
 	}
 	suspects := 0
-	for _, r := range s.order {
+	for _, r := range order {
 		if r.suspect {
 			suspects++
 		}
@@ -231,13 +233,24 @@ func checkState(t *rapid.T, s *state) {
 		t.Fatalf("%d suspects counted, want %d", s.suspects, suspects)
 	}
 	membership := s.members()
-	if membership.Revision != s.revision || len(membership.Servers) != len(s.order) {
-		t.Fatalf("the membership has revision %d and %d servers, want %d and %d", membership.Revision, len(membership.Servers), s.revision, len(s.order))
+	if membership.Revision != s.revision || membership.Len() != len(order) {
+		t.Fatalf("the membership has revision %d and %d servers, want %d and %d", membership.Revision, membership.Len(), s.revision, len(order))
 	}
-	for i, r := range s.order {
-		if membership.Servers[i] != r.view {
-			t.Fatalf("the membership has another record of %s", r.view.Key())
+	shown := slices.Collect(membership.All())
+	for i, r := range order {
+		if shown[i] != r.view {
+			t.Fatalf("the membership has another view of %s", r.view.Key())
 		}
+	}
+	for name, g := range s.services {
+		for _, b := range g.blocks {
+			if len(b.records) == 0 || len(b.records) > maxBlock {
+				t.Fatalf("service %s has a block of %d servers", name, len(b.records))
+			}
+		}
+	}
+	if membership.Counts().Suspect != suspects {
+		t.Fatalf("the membership counts %d suspects, want %d", membership.Counts().Suspect, suspects)
 	}
 }
 

@@ -86,7 +86,7 @@ func (r *record) probeInterval() time.Duration {
 // answersElsewhere reports whether any server has answered a probe since the time failedAt, or whether there is only one server.
 // If it returns false, the network of this process may be the cause of failed probes.
 func (s *state) answersElsewhere(failedAt time.Duration) bool {
-	return s.probes.answered >= failedAt || len(s.order) == 1
+	return s.probes.answered >= failedAt || len(s.servers) == 1
 }
 
 // probeControl probes another server if probes of r fail and no server has answered since: see answersElsewhere. Of the servers
@@ -97,7 +97,7 @@ func (s *state) probeControl(r *record, now time.Duration) {
 	}
 	s.probes.controlAt = now + probeEvery
 	var latest *record
-	for _, other := range s.order {
+	for other := range s.records() {
 		due := other.inquiry == nil || other.inquiry.probe.notBefore <= now
 		if !other.suspect && due && (latest == nil || other.sent > latest.sent) {
 			latest = other

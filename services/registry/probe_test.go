@@ -91,7 +91,7 @@ func TestEvidenceAboutAnotherServerIsIgnored(t *testing.T) {
 		if err := r.Report(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		if s := mustMembers(t, r, registry.Query{State: events.StateAlive}); len(s.Servers) != 1 {
+		if s := mustMembers(t, r); s.Counts().Alive != 1 {
 			t.Errorf("%s: the server is no longer alive", name)
 		}
 	}

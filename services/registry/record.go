@@ -144,8 +144,8 @@ func (r *record) seq() uint64 {
 }
 
 // The method vitals returns the values that each heartbeat of r renews. The parameter lease is the lease time at which the age is computed.
-func (r *record) vitals(lease leaseTime) vitals {
-	return vitals{
+func (r *record) vitals(lease leaseTime) Vitals {
+	return Vitals{
 		Seq:       r.seq(),
 		LastSeen:  wall(r.lastSeen),
 		LastProbe: r.lastProbe(),

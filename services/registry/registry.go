@@ -101,36 +101,9 @@ func (r *Registry) Report(ctx context.Context, e Evidence) error {
 	}
 }
 
-// Members returns the membership that q selects. The goroutine of the caller applies q. So while the membership does not change,
-// the cost for the goroutine of Run does not depend on the number of servers.
-func (r *Registry) Members(ctx context.Context, q Query) (*Membership, error) {
-	membership, err := query(ctx, r, (*state).members)
-	if err != nil {
-		return nil, err
-	}
-	return membership.Select(q), nil
-}
-
-// List does what Members does, but the vitals of the servers (seq, last seen, age, load, via) are at most one tick old. The first
-// call after a tick or a change makes Run read all servers. The caller owns the result.
-func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, error) {
-	type result struct {
-		membership *Membership
-		vitals     []vitals
-	}
-	a, err := query(ctx, r, func(s *state) result { return result{s.members(), s.currentVitals(s.age(now))} })
-	if err != nil {
-		return nil, err
-	}
-	part := a.membership.without()
-	for i, srv := range a.membership.Servers {
-		if q.Matches(srv) {
-			current := *srv
-			a.vitals[i].apply(&current)
-			part.Servers = append(part.Servers, &current)
-		}
-	}
-	return part, nil
+// Members returns the current membership. While the membership does not change, the cost does not depend on the number of servers.
+func (r *Registry) Members(ctx context.Context) (*Membership, error) {
+	return query(ctx, r, (*state).members)
 }
 
 // Explain says why a server is in its state. If the server is not registered, the error wraps ErrNotFound and describes how the

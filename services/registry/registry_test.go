@@ -19,11 +19,11 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 	},
 	"Tick": func(ctx context.Context, r *registry.Registry) error { return r.Tick(ctx, time.Now(), nil) },
 	"Members": func(ctx context.Context, r *registry.Registry) error {
-		_, err := r.Members(ctx, registry.Query{})
+		_, err := r.Members(ctx)
 		return err
 	},
 	"List": func(ctx context.Context, r *registry.Registry) error {
-		_, err := r.List(ctx, registry.Query{}, time.Now())
+		_, _, err := r.List(ctx, registry.Query{}, time.Now())
 		return err
 	},
 	"Explain": func(ctx context.Context, r *registry.Registry) error {
@@ -62,7 +62,7 @@ func TestMethodsAfterRunReturned(t *testing.T) {
 		}
 	})
 	t.Run("channels that Watch returned are closed", func(t *testing.T) {
-		if s := <-watching; len(s.Servers) != 1 {
+		if s := <-watching; s.Len() != 1 {
 			t.Errorf("got %v, want the last membership first", s)
 		}
 		if s, open := <-watching; open {
@@ -129,8 +129,8 @@ func TestObserveBlocksWhileTheMailboxIsFull(t *testing.T) {
 		if err := <-observed; err != nil {
 			t.Fatal(err)
 		}
-		if s := mustMembers(t, r, registry.Query{}); len(s.Servers) != 3 {
-			t.Errorf("%d servers, want 3", len(s.Servers))
+		if s := mustMembers(t, r); s.Len() != 3 {
+			t.Errorf("%d servers, want 3", s.Len())
 		}
 		stop()
 	})
@@ -146,12 +146,12 @@ func TestCallSeesEarlierHeartbeats(t *testing.T) {
 		}
 		synced := make(chan int, 1)
 		go func() {
-			s, err := r.Members(t.Context(), registry.Query{})
+			s, err := r.Members(t.Context())
 			if err != nil {
 				t.Error(err)
 				s = &registry.Membership{}
 			}
-			synced <- len(s.Servers)
+			synced <- s.Len()
 		}()
 		stop := mustStart(t, r)
 		if got := <-synced; got != beats {

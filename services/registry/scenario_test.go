@@ -227,16 +227,15 @@ func serverLine(s *events.Server) string {
 
 func (sc *scenario) show() {
 	s := sc.state
-	s.vitals = nil
 	mode := string(s.mode)
 	if !s.complete {
 		mode += " incomplete"
 	}
 	sc.printf("revision=%d %s servers=%d tombstones=%d dropped=%d", s.revision, mode, len(s.servers), len(s.tombstones.stones), s.outbox.dropped)
-	vitals := s.currentVitals(s.age(sc.start.Add(sc.now)))
-	for i, srv := range s.members().Servers {
-		current := *srv
-		vitals[i].apply(&current)
+	lease := s.clock.at(s.age(sc.start.Add(sc.now)))
+	for r := range s.records() {
+		current := *r.view
+		r.vitals(lease).Apply(&current)
 		sc.printf("%s", serverLine(&current))
 	}
 }

@@ -39,9 +39,22 @@ type Tombstone struct {
 	Time        time.Time    `json:"time"`
 }
 
-// Snapshot returns the content of the registry at the time now.
+// Snapshot returns the content of the registry at the time now. Run reads the servers in steps. The Snapshot has the servers of the
+// membership at its beginning; if a server changes meanwhile, the Snapshot has the server as it was at its beginning.
 func (r *Registry) Snapshot(ctx context.Context, now time.Time) (*Snapshot, error) {
-	return query(ctx, r, func(s *state) *Snapshot { return s.snapshot(now) })
+	type beginning struct {
+		saved      *Snapshot
+		membership *Membership
+	}
+	b, err := query(ctx, r, func(s *state) beginning { return beginning{s.snapshotHead(now), s.members()} })
+	if err != nil {
+		return nil, err
+	}
+	err = r.visit(ctx, blocksOf(b.membership.Services), func(s *state, block *Block) { s.save(block, b.saved, now) })
+	if err != nil {
+		return nil, err
+	}
+	return b.saved, nil
 }
 
 // maxSnapshot is the largest number of servers in a Snapshot.
@@ -124,23 +137,11 @@ const keptTombstones = 10_000 // maximum number of tombstones in a Snapshot; the
 // often than once per FreshFor, even if nothing changes.
 const FreshFor = time.Minute
 
-// The method snapshot returns the content of the registry at the time now.
-func (s *state) snapshot(now time.Time) *Snapshot {
+// snapshotHead returns a Snapshot without servers.
+func (s *state) snapshotHead(now time.Time) *Snapshot {
 	saved := &Snapshot{
 		Version: SnapshotVersion, Observer: s.cfg.Observer, SavedAt: wall(now.UnixNano()), Revision: s.revision,
-		Servers: make([]*events.Server, len(s.order)), Tombstones: []Tombstone{}, Rounds: make(map[string]uint64),
-	}
-	lease := s.clock.at(s.age(now))
-	for i, r := range s.order {
-		view := *r.view
-		r.vitals(lease).apply(&view)
-		if r.provisional { // the server is suspect only because this process restored it
-			view.State = aliveState(view.Weight)
-		}
-		saved.Servers[i] = &view
-		if n := r.round(); n > 0 {
-			saved.Rounds[view.Key()] = n
-		}
+		Servers: make([]*events.Server, 0, len(s.servers)), Tombstones: []Tombstone{}, Rounds: make(map[string]uint64),
 	}
 	for e := s.tombstones.order.Back(); e != nil && len(saved.Tombstones) < keptTombstones; e = e.Prev() {
 		t := e.Value.(*tombstone)
@@ -148,6 +149,24 @@ func (s *state) snapshot(now time.Time) *Snapshot {
 		saved.Tombstones = append(saved.Tombstones, Tombstone{t.key.service, t.key.id, t.incarnation, t.ordinal, typ, cause, wall(t.at)})
 	}
 	return saved
+}
+
+// The method save appends the servers of a block to a Snapshot.
+func (s *state) save(b *Block, to *Snapshot, now time.Time) {
+	lease := s.clock.at(s.age(now))
+	for i, r := range b.records {
+		view := *b.Servers[i]
+		if r.view == b.Servers[i] { // otherwise the vitals could belong to a newer description than the view
+			r.vitals(lease).Apply(&view)
+		}
+		if r.provisional { // the server is suspect only because this process restored it
+			view.State = aliveState(view.Weight)
+		}
+		to.Servers = append(to.Servers, &view)
+		if n := r.round(); n > 0 {
+			to.Rounds[view.Key()] = n
+		}
+	}
 }
 
 // restore registers the servers of a snapshot. Their present state is unknown, so each server becomes suspect and is probed at

@@ -33,7 +33,7 @@ func snapshotBefore(t *testing.T) (*Snapshot, time.Time) {
 		}
 		s.tick(at, nil)
 	}
-	return mustCopy(t, s.snapshot(at)), at
+	return mustCopy(t, snapshotOf(s, at)), at
 }
 
 // mustCopy encodes s as JSON and returns the snapshot that it decodes from this JSON.
@@ -64,7 +64,7 @@ func takeEvents(s *state) []string {
 
 func statesOf(s *state) []events.State {
 	var all []events.State
-	for _, v := range s.members().Servers {
+	for v := range s.members().All() {
 		all = append(all, v.State)
 	}
 	return all

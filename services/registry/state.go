@@ -3,8 +3,6 @@ package registry
 import (
 	"strings"
 	"time"
-
-	"rollcall/events"
 )
 
 // state is the set of servers with their transitions. It is pure: it uses no goroutine, channel, clock, lock or logger. Its time
@@ -19,15 +17,15 @@ type state struct {
 	losses   losses
 
 	servers    map[key]*record
-	byAddr     map[key]*record    // by service and address: key.id is the address
-	latest     map[uint64]*record // by hash of an address: the server that was registered last at this address
-	services   map[string]int     // number of servers of each service
-	order      []*record          // sorted by service and id, as in Membership
+	byAddr     map[key]*record     // by service and address: key.id is the address
+	latest     map[uint64]*record  // by hash of an address: the server that was registered last at this address
+	services   map[string]*group   // by name; no group is empty
+	touched    map[string]struct{} // names of the services that have changed since the slice listed was made
+	listed     []*Service          // Membership.Services of the last membership; replaced, never changed
 	wheel      wheel
 	tombstones tombstones
 	ignored    ignoring
 	due        []*record // servers that the current tick judges; the memory is reused
-	ticking    bool      // tick is judging servers, and will take all removed ones out of the slice order together
 
 	suspects  int
 	probes    probeScheduler
@@ -48,7 +46,6 @@ type state struct {
 
 	generation uint64
 	membership *Membership // last result of the method members; nil after a change
-	vitals     []vitals    // last result of the method currentVitals; nil after a tick or a change
 	counts     counts
 }
 
@@ -83,7 +80,8 @@ func newState(cfg Config) *state {
 		byAddr:     make(map[key]*record),
 		twins:      make(map[int64]*twin),
 		latest:     make(map[uint64]*record),
-		services:   make(map[string]int),
+		services:   make(map[string]*group),
+		touched:    make(map[string]struct{}),
 		wheel:      wheel{tick: cfg.Tick},
 		tombstones: newTombstones(cfg.MaxServers),
 		ignored:    newIgnoring(cfg.MaxServers),
@@ -115,33 +113,6 @@ func (s *state) age(t time.Time) time.Duration {
 		return 0
 	}
 	return s.since(t)
-}
-
-// The method members returns the current membership. It builds a new membership only after a change.
-func (s *state) members() *Membership {
-	if s.membership == nil {
-		servers := make([]*events.Server, len(s.order))
-		for i, r := range s.order {
-			servers[i] = r.view
-		}
-		s.generation++
-		s.membership = &Membership{
-			Revision: s.revision, Generation: s.generation, Mode: s.mode, Complete: s.complete, Silent: s.silent, Conflict: s.conflict, Servers: servers,
-		}
-	}
-	return s.membership
-}
-
-// currentVitals returns the vitals of all servers, in the order of Membership.Servers. It computes them once after each tick or change.
-func (s *state) currentVitals(now time.Duration) []vitals {
-	if s.vitals == nil {
-		s.vitals = make([]vitals, len(s.order))
-		lease := s.clock.at(now)
-		for i, r := range s.order {
-			s.vitals[i] = r.vitals(lease)
-		}
-	}
-	return s.vitals
 }
 
 func byKey(a, b *record) int {

@@ -25,7 +25,7 @@ func TestSummaryCountsAcceptedProbesApart(t *testing.T) {
 			for now := time.Duration(0); now <= 7*time.Second; now += testTick {
 				s.tick(start.Add(now), nil)
 			}
-			r := s.order[0]
+			r := firstOf(s)
 			for i, f := range tt.findings {
 				at := start.Add(7*time.Second + time.Duration(i)*time.Second)
 				s.report(Evidence{Probe: Probe{Service: r.view.Service, ID: r.view.ID, Addr: r.view.Addr, Incarnation: r.incarnation}, Finding: f, Source: SourceProbe, Began: at, Ended: at})

@@ -11,7 +11,6 @@ import (
 func (s *state) tick(at time.Time, nsqd []string) {
 	m := s.moment(at)
 	now := m.now
-	s.vitals = nil
 	g := now - s.clock.last
 	if credit := s.clock.advance(now, nsqd); credit > 0 {
 		s.credit(credit)
@@ -25,13 +24,8 @@ func (s *state) tick(at time.Time, nsqd []string) {
 	slices.SortFunc(s.due, func(a, b *record) int { // events are emitted in the order of the deadlines
 		return cmp.Or(cmp.Compare(a.deadline(), b.deadline()), byKey(a, b))
 	})
-	s.ticking = true
 	for _, r := range s.due {
 		s.judge(r, m)
-	}
-	s.ticking = false
-	if slices.ContainsFunc(s.due, (*record).gone) { // removeAs left these servers in s.order
-		s.order = slices.DeleteFunc(s.order, (*record).gone)
 	}
 	clear(s.due)
 }

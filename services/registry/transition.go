@@ -1,10 +1,6 @@
 package registry
 
-import (
-	"slices"
-
-	"rollcall/events"
-)
+import "rollcall/events"
 
 // The method suspect makes the server r suspect if it is not, emits an event, and requests a probe. If r is suspect already, an event
 // is emitted only if no event has reported this suspicion, because r was restored from a snapshot.
@@ -48,17 +44,15 @@ func (s *state) setState(r *record, to events.State) {
 		s.suspects--
 	}
 	r.view = &view
-	s.membership, s.vitals = nil, nil
+	s.changed(r)
 	s.schedule(r, s.clock.last)
 }
 
 // The method insert adds the server r to the registry, but not to the wheel.
 func (s *state) insert(r *record) {
 	s.servers[r.key()] = r
-	s.services[r.view.Service]++
 	s.byAddr[key{r.view.Service, r.view.Addr}] = r
-	i, _ := slices.BinarySearchFunc(s.order, r, byKey)
-	s.order = slices.Insert(s.order, i, r)
+	s.show(r)
 }
 
 // The method remove takes the server r out of the registry, adds a tombstone, and emits an event. The parameter why is the reason.
@@ -74,17 +68,9 @@ func (s *state) removeAs(r *record, why step, e edition, m moment) {
 	}
 	s.wheel.remove(r)
 	delete(s.servers, r.key())
-	if s.services[r.view.Service]--; s.services[r.view.Service] == 0 {
-		delete(s.services, r.view.Service)
-	}
+	s.hide(r)
 	s.disclaim(r)
 	s.emitAs(r, why, e, m)
-	if s.ticking { // tick removes all ended servers from s.order afterwards, in one pass
-		return
-	}
-	if i, ok := slices.BinarySearchFunc(s.order, r, byKey); ok {
-		s.order = slices.Delete(s.order, i, i+1)
-	}
 }
 
 // The type edition is a part of the id of an event. It tells two events of one type and incarnation apart: see events.EventID.
@@ -100,10 +86,10 @@ func (s *state) emit(r *record, why step, m moment) { s.emitAs(r, why, r.edition
 func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++
-	s.membership, s.vitals = nil, nil
 	view := *r.view
-	r.vitals(s.clock.at(m.now)).apply(&view)
+	r.vitals(s.clock.at(m.now)).Apply(&view)
 	r.view = &view
+	s.changed(r)
 	r.addChange(change{m.at.UnixNano(), why})
 	typ, cause := why.event()
 	event, _ := events.New(typ, events.Transition{

@@ -22,7 +22,7 @@ func suspectFor(t *testing.T, cfg Config, silent time.Duration) (*state, time.Ti
 }
 
 func summaryOf(s *state) string {
-	e, _ := s.explain(s.order[0].key(), s.clock.last)
+	e, _ := s.explain(firstOf(s).key(), s.clock.last)
 	return e.Summary
 }
 
@@ -49,14 +49,14 @@ func TestExplainStatesTheRuleThatApplies(t *testing.T) {
 			r.beat = s.clock.lease - 15*leaseSecond
 		}, "or in 45s without a heartbeat", "three probes"},
 		{"a young lease keeps a server beyond the minute", true, func(s *state, r *record, _ time.Time) {
-			s.order = append(s.order, r) // now there are two servers, and neither answers probes
+			s.servers[key{}] = r // now there are two servers, and neither answers probes
 			r.inquiry.failed, r.inquiry.failedAt = failuresToExpire, s.probes.answered+1
 			r.beat, r.stamp = s.clock.lease-59*leaseSecond, s.clock.lease-8*leaseSecond
 		}, "for at most 2s", "for at most 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, at := suspectFor(t, Config{Probing: tt.probing}, 8*time.Second)
-			tt.set(s, s.order[0], at)
+			tt.set(s, firstOf(s), at)
 			got := summaryOf(s)
 			if !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
 				t.Errorf("got %q, want %q in it and not %q", got, tt.want, tt.not)

@@ -40,8 +40,8 @@ func TestWatch(t *testing.T) {
 	for name, play := range map[string]func(*testing.T, *registry.Registry){
 		"the first membership is the current one": func(t *testing.T, r *registry.Registry) {
 			mustObserve(t, r, heartbeatOf(1, 1), time.Now())
-			if s := mustReceive(t, r.Watch(t.Context())); len(s.Servers) != 1 {
-				t.Errorf("%d servers, want 1", len(s.Servers))
+			if s := mustReceive(t, r.Watch(t.Context())); s.Len() != 1 {
+				t.Errorf("%d servers, want 1", s.Len())
 			}
 		},
 		"no membership is sent twice": func(t *testing.T, r *registry.Registry) {
@@ -69,8 +69,8 @@ func TestWatch(t *testing.T) {
 				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
 				mustTick(t, r, time.Now())
 			}
-			if s := mustReceive(t, w); len(s.Servers) != 5 || s.Revision != 5 {
-				t.Errorf("%d servers at revision %d, want 5 at 5", len(s.Servers), s.Revision)
+			if s := mustReceive(t, w); s.Len() != 5 || s.Revision != 5 {
+				t.Errorf("%d servers at revision %d, want 5 at 5", s.Len(), s.Revision)
 			}
 			mustReceiveNothing(t, w)
 		},
