@@ -147,6 +147,7 @@ func (c *crowd) restart(server int) []byte {
 func (c *crowd) awaitRegistered(b *testing.B, a *harness.APIServer) {
 	b.Helper()
 	a.Await(b, time.Minute, "all servers are registered", func() bool {
+		fixture.Sleep(200 * time.Millisecond) // a status costs milliseconds if there are many servers
 		st, err := a.Status()
 		return err == nil && st.Servers.Alive == len(c.beats) && st.Outbox.Length == 0
 	})
