@@ -21,3 +21,10 @@ func snapshotOf(s *state, now time.Time) *Snapshot {
 	}
 	return saved
 }
+
+// The method tick applies a whole tick in one step.
+func (s *state) tick(at time.Time, nsqd []string) {
+	s.beginTick(at, nsqd)
+	for s.judgeDue(judgeStep) {
+	}
+}

@@ -21,6 +21,7 @@ var (
 type Registry struct {
 	mailbox chan message
 	calls   chan func(*state)
+	ticks   chan tick
 	events  chan events.Event
 	probes  chan Probe
 	done    chan struct{} // closed when Run has returned
@@ -40,6 +41,7 @@ func New(cfg Config) (*Registry, error) {
 	return &Registry{
 		mailbox: make(chan message, cfg.Mailbox),
 		calls:   make(chan func(*state)),
+		ticks:   make(chan tick),
 		events:  make(chan events.Event),
 		probes:  make(chan Probe),
 		done:    make(chan struct{}),
@@ -75,13 +77,32 @@ func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt eve
 
 // Tick sets the time and the addresses of the nsqd, in the form that Receipt.Via has. Servers become suspect and expire by
 // silence only in Tick. Tick returns after it has applied every heartbeat that was in the mailbox and judged every server that
-// is due. The registry keeps the slice nsqd, so the caller must not change it afterwards.
+// is due. If many servers are due, Run judges them in steps, and serves heartbeats and other calls between the steps. The registry keeps
+// the slice nsqd, so the caller must not change it afterwards.
 func (r *Registry) Tick(ctx context.Context, now time.Time, nsqd []string) error {
-	_, err := query(ctx, r, func(s *state) struct{} {
-		s.tick(now, nsqd)
-		return struct{}{}
-	})
-	return err
+	t := tick{now, nsqd, make(chan struct{})}
+	select {
+	case r.ticks <- t:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return ErrStopped
+	}
+	select {
+	case <-t.complete:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return ErrStopped
+	}
+}
+
+// tick is a call of Tick.
+type tick struct {
+	at       time.Time
+	nsqd     []string
+	complete chan struct{} // Run closes it when the tick is complete
 }
 
 // Probes returns the channel of the probes to send, for one reader, which passes each result to Report. A server is probed at most
@@ -148,7 +169,14 @@ func (r *Registry) Run(ctx context.Context) error {
 		close(r.probes)
 		close(r.done)
 	}()
+	var current tick
+	ready := make(chan struct{})
+	close(ready)
 	for {
+		ticks, due := r.ticks, chan struct{}(nil)
+		if len(s.due) > 0 { // the current tick is not complete
+			ticks, due = nil, ready
+		}
 		var out chan events.Event // while the outbox is empty, this channel is nil, so the select sends nothing to it
 		var next events.Event
 		if len(s.outbox.queue) > 0 {
@@ -166,6 +194,13 @@ func (r *Registry) Run(ctx context.Context) error {
 		case call := <-r.calls:
 			r.drain(s)
 			call(s)
+		case current = <-ticks:
+			r.drain(s)
+			s.beginTick(current.at, current.nsqd)
+			r.judge(s, current)
+		case <-due:
+			r.drain(s)
+			r.judge(s, current)
 		case out <- next:
 			s.outbox.pop()
 		case probes <- probe:
@@ -175,6 +210,13 @@ func (r *Registry) Run(ctx context.Context) error {
 			return nil
 		}
 		r.notifyWatchers()
+	}
+}
+
+// judge judges the next servers that are due at a tick.
+func (r *Registry) judge(s *state, t tick) {
+	if !s.judgeDue(judgeStep) {
+		close(t.complete)
 	}
 }
 

@@ -26,6 +26,8 @@ type state struct {
 	tombstones tombstones
 	ignored    ignoring
 	due        []*record // servers that the current tick judges; the memory is reused
+	judged     int       // number of servers in the slice due that the current tick has judged
+	dueAt      moment    // time of the current tick
 
 	suspects  int
 	probes    probeScheduler

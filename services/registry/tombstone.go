@@ -67,9 +67,16 @@ func (g *tombstones) add(t tombstone, now, ttl time.Duration) {
 	}
 }
 
-// The method expire drops the tombstones that need not be kept after the time now.
+// expireStep is the largest number of tombstones that one tick drops, so that the tick is short. The next ticks drop the others.
+const expireStep = 2048
+
+// The method expire drops tombstones that need not be kept after the time now, the oldest first and at most expireStep of them.
 func (g *tombstones) expire(now time.Duration) {
-	for e := g.order.Front(); e != nil && e.Value.(*tombstone).until <= now; e = g.order.Front() {
+	for range expireStep {
+		e := g.order.Front()
+		if e == nil || e.Value.(*tombstone).until > now {
+			return
+		}
 		g.forget(e)
 	}
 }
