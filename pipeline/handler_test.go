@@ -67,7 +67,7 @@ func TestMessageThatMakesAStagePanicIsRejected(t *testing.T) {
 	if !in.send("poison") {
 		t.Error("the message is nacked, so NSQ would deliver it without end")
 	}
-	if copied := <-b.quarantine.Copies(); string(copied.Body) != "poison" || !strings.Contains(copied.Detail, "out of bounds") {
+	if copied := (<-b.quarantine.Copies())[0]; string(copied.Body) != "poison" || !strings.Contains(copied.Detail, "out of bounds") {
 		t.Errorf("the copy is %+v", copied)
 	}
 }

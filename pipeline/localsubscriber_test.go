@@ -145,9 +145,9 @@ func TestTickerAndSourceAsSubscribers(t *testing.T) {
 
 // sourceOf returns a Source of these values whose channel stays open.
 func sourceOf(values ...string) *pipeline.Source[string] {
-	from := make(chan string, len(values))
+	from := make(chan []string, len(values))
 	for _, v := range values {
-		from <- v
+		from <- []string{v}
 	}
 	return pipeline.NewSource(from, bytesOf, zap.NewNop())
 }

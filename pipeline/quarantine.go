@@ -27,7 +27,7 @@ const (
 type Quarantine struct {
 	rejected *prometheus.CounterVec
 	log      *zap.Logger
-	copies   chan events.Rejected
+	copies   chan []events.Rejected
 
 	mu     sync.Mutex
 	logged map[events.Reason]time.Time // by reason: the time of the last log message
@@ -40,14 +40,14 @@ func NewQuarantine(m *Metrics, log *zap.Logger) *Quarantine {
 	return &Quarantine{
 		rejected: m.rejected,
 		log:      log,
-		copies:   make(chan events.Rejected, quarantineQueue),
+		copies:   make(chan []events.Rejected, quarantineQueue),
 		logged:   make(map[events.Reason]time.Time),
 	}
 }
 
-// Copies returns a channel of rejected messages, to be published to the .invalid topic. Each has the first 8 KiB of the original body. The
-// channel is never closed.
-func (q *Quarantine) Copies() <-chan events.Rejected { return q.copies }
+// Copies returns a channel of rejected messages for a Source that publishes them to the .invalid topic. Each slice has one message, with
+// the first 8 KiB of the original body. The channel is never closed.
+func (q *Quarantine) Copies() <-chan []events.Rejected { return q.copies }
 
 func (q *Quarantine) add(env *Envelope, err error) {
 	reason := events.ReasonMalformed
@@ -69,9 +69,9 @@ func (q *Quarantine) add(env *Envelope, err error) {
 		body = bytes.Clone(body[:quarantineBody])
 	}
 	select {
-	case q.copies <- events.Rejected{
+	case q.copies <- []events.Rejected{{
 		Reason: reason, Detail: err.Error(), Time: env.Receipt.ReceivedAt.UTC(), Via: env.Receipt.Via, Body: body,
-	}:
+	}}:
 	default:
 	}
 }

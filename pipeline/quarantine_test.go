@@ -175,7 +175,7 @@ func TestQuarantineCopyHasTheReceivedBody(t *testing.T) {
 			})}})
 			b.start(t)
 			in.send(string(tt.body))
-			encoded, err := pipeline.EncodeRejected(<-b.quarantine.Copies())
+			encoded, err := pipeline.EncodeRejected((<-b.quarantine.Copies())[0])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -37,12 +37,12 @@ func (r *Router) Consume(name, topic string, from message.Subscriber, chain Chai
 	r.router.AddConsumerHandler(name, topic, from, newHandler(chain, r.metrics, r.quarantine, r.skew, r.log).handle)
 }
 
-// Produce publishes each message that it receives from a subscriber (`from`) to the topic, through the returned TopicPublisher. The
-// publisher (`to`) stays open after Run, because other handlers can share it and the caller can publish through it.
+// Produce publishes each message that it receives from a subscriber (`from`) to the topic, through the returned TopicPublisher. It
+// publishes the messages of a batch from a Source together. The publisher (`to`) stays open after Run, because other handlers can share it and the caller can publish through it.
 func (r *Router) Produce(name string, from message.Subscriber, topic string, to message.Publisher) *TopicPublisher {
 	p := newTopicPublisher(name, topic, to, r.metrics, r.log)
 	r.router.AddConsumerHandler(name, "", from, func(msg *message.Message) error {
-		if p.Publish(msg) != nil { // Publish has logged the error; Watermill would log a returned error at each attempt
+		if p.Publish(batchOf(msg)...) != nil { // Publish has logged the error; Watermill would log a returned error at each attempt
 			msg.Nack()
 		}
 		return nil

@@ -20,9 +20,9 @@ import (
 // One router processes messages and ticks, and publishes events.
 func TestRouterRunsAllHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, in, out, sent := mustBench(t), newInbox(), &outbox{}, make(chan string, 10)
+		b, in, out, sent := mustBench(t), newInbox(), &outbox{}, make(chan []string, 10)
 		b.Consume("messages", "t", in, pipeline.Chain{{Name: "send", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
-			sent <- string(env.Payload)
+			sent <- []string{string(env.Payload)}
 			return nil
 		})}})
 		b.Consume("ticks", "", pipeline.NewTicker(time.Second), pipeline.Chain{{Name: "tick", Stage: stageFunc(func(_ context.Context, env *pipeline.Envelope) error {
@@ -59,14 +59,14 @@ func TestRouterRunsAllHandlers(t *testing.T) {
 
 func TestRouterDoesNotClosePublisherOfEndedHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, out, short, long := mustBench(t), &outbox{}, make(chan string), make(chan string)
+		b, out, short, long := mustBench(t), &outbox{}, make(chan []string), make(chan []string)
 		b.Produce("short", pipeline.NewSource(short, bytesOf, zap.NewNop()), "short", out)
 		b.Produce("long", pipeline.NewSource(long, bytesOf, zap.NewNop()), "long", out)
 		stop := b.start(t)
-		short <- "a"
+		short <- []string{"a"}
 		close(short)
 		synctest.Wait()
-		long <- "b"
+		long <- []string{"b"}
 		synctest.Wait()
 		if len(out.of("short")) != 1 || len(out.of("long")) != 1 || out.closes != 0 {
 			t.Errorf("published %v, closed %d times", out.sent, out.closes)
@@ -77,12 +77,12 @@ func TestRouterDoesNotClosePublisherOfEndedHandler(t *testing.T) {
 
 func TestRouterRetriesUntilPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, out, from := mustBench(t), &outbox{err: errors.New("no broker")}, make(chan string, 2)
+		b, out, from := mustBench(t), &outbox{err: errors.New("no broker")}, make(chan []string, 2)
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
 		b.Produce("events", s, "out", out)
 		stop := b.start(t)
-		from <- "a"
-		from <- "b"
+		from <- []string{"a"}
+		from <- []string{"b"}
 		time.Sleep(10 * time.Second)
 		if len(from) != 1 || len(out.sent) != 0 {
 			t.Errorf("%d waiting and %d published, want 1 and 0", len(from), len(out.sent))
@@ -102,11 +102,11 @@ func TestRouterRetriesUntilPublished(t *testing.T) {
 // After Run the caller may publish the unacked messages.
 func TestUnackedAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, from := mustBench(t), make(chan string, 1)
+		b, from := mustBench(t), make(chan []string, 1)
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
 		b.Produce("events", s, "out", &outbox{err: errors.New("no broker")})
 		stop := b.start(t)
-		from <- "a"
+		from <- []string{"a"}
 		time.Sleep(time.Second)
 		stop()
 		if left := s.Unacked(); !slices.Equal(left, []string{"a"}) {
@@ -180,7 +180,7 @@ func TestRunWaitsAtMostFiveSeconds(t *testing.T) {
 
 func TestRunReturnsWhenAllHandlersHave(t *testing.T) {
 	others := goleak.IgnoreCurrent()
-	b, from := mustBench(t), make(chan string)
+	b, from := mustBench(t), make(chan []string)
 	b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", &outbox{})
 	ran := make(chan error, 1)
 	go func() { ran <- b.Run(t.Context()) }()

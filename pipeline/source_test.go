@@ -113,13 +113,13 @@ func TestSourceAckedDuringClose(t *testing.T) {
 	}
 }
 
-// Values that the Source has not received stay in the channel.
-func TestSourceReceivesOneValueAtATime(t *testing.T) {
+// Batches that the Source has not received stay in the channel.
+func TestSourceReceivesOneBatchAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		from := make(chan string, 3)
-		from <- "a"
-		from <- "b"
-		from <- "c"
+		from := make(chan []string, 3)
+		from <- []string{"a"}
+		from <- []string{"b"}
+		from <- []string{"c"}
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
 		<-mustSubscribe(t, t.Context(), s)
 		time.Sleep(time.Hour)
@@ -133,16 +133,11 @@ func TestSourceReceivesOneValueAtATime(t *testing.T) {
 func TestSourceSkipsValuesThatCannotBeEncoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
-		from := make(chan string, 3)
-		from <- "a"
-		from <- ""
-		from <- "c"
-		s := pipeline.NewSource(from, func(s string) ([]byte, error) {
-			if s == "" {
-				return nil, errors.New("empty")
-			}
-			return []byte(s), nil
-		}, zap.New(core))
+		from := make(chan []string, 3)
+		from <- []string{"a"}
+		from <- []string{""}
+		from <- []string{"c"}
+		s := pipeline.NewSource(from, nonEmpty, zap.New(core))
 		out := mustSubscribe(t, t.Context(), s)
 		for _, want := range []string{"a", "c"} {
 			msg := <-out
@@ -152,7 +147,7 @@ func TestSourceSkipsValuesThatCannotBeEncoded(t *testing.T) {
 			msg.Ack()
 		}
 		mustClose(t, s)
-		if lines := logs.All(); len(lines) != 1 || lines[0].Level != zap.ErrorLevel || lines[0].ContextMap()["error"] != "empty" {
+		if lines := logs.All(); len(lines) != 1 || lines[0].Level != zap.ErrorLevel || lines[0].ContextMap()["error"] != "message : empty" {
 			t.Errorf("logged %+v, want one error", lines)
 		}
 		if left := s.Unacked(); left != nil {
@@ -161,10 +156,51 @@ func TestSourceSkipsValuesThatCannotBeEncoded(t *testing.T) {
 	})
 }
 
+func TestSourceDeliversABatchAsOneMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := make(chan []string, 4)
+		from <- []string{"a", "b", "c"}
+		from <- []string{"", ""}
+		from <- nil
+		from <- []string{"d", "", "e"}
+		to := &fakePublisher{}
+		b := mustBench(t)
+		s := pipeline.NewSource(from, nonEmpty, zap.NewNop())
+		b.Produce("events", s, "out", to)
+		stop := b.start(t)
+		synctest.Wait()
+		if want := []string{"a", "b", "c", "d", "e"}; !slices.Equal(to.published, want) || to.calls != 2 {
+			t.Errorf("published %q with %d calls, want %q with 2", to.published, to.calls, want)
+		}
+		stop()
+		if left := s.Unacked(); left != nil {
+			t.Errorf("%q are unacked", left)
+		}
+	})
+}
+
+// A batch that is not acked is unacked as a whole, with the values that cannot be encoded: Flush reports them.
+func TestSourceUnackedBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := make(chan []string, 2)
+		from <- []string{"a", "", "b"}
+		from <- []string{"c"}
+		s := pipeline.NewSource(from, nonEmpty, zap.NewNop())
+		msg := <-mustSubscribe(t, t.Context(), s)
+		if string(msg.Payload) != "a" {
+			t.Errorf("got %q, want the first value", msg.Payload)
+		}
+		mustClose(t, s)
+		if left := s.Unacked(); !slices.Equal(left, []string{"a", "", "b"}) || len(from) != 1 {
+			t.Errorf("%q are unacked and %d batches in the channel, want the first batch and 1", left, len(from))
+		}
+	})
+}
+
 func TestSourceEndsWhenChannelIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		from := make(chan string, 1)
-		from <- "a"
+		from := make(chan []string, 1)
+		from <- []string{"a"}
 		close(from)
 		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
 		out := mustSubscribe(t, t.Context(), s)
@@ -173,4 +209,11 @@ func TestSourceEndsWhenChannelIsClosed(t *testing.T) {
 		checkClosed(t, out)
 		mustClose(t, s)
 	})
+}
+
+func nonEmpty(s string) ([]byte, error) {
+	if s == "" {
+		return nil, errors.New("empty")
+	}
+	return []byte(s), nil
 }

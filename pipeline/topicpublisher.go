@@ -42,20 +42,34 @@ func newTopicPublisher(kind, topic string, to message.Publisher, m *Metrics, log
 	}
 }
 
-// Publish returns nil if the message is published. It also returns nil if the message is unpublishable: it drops, counts and logs such
-// a message, because the message would block the messages behind it forever. After an error the caller may publish the message again.
-func (p *TopicPublisher) Publish(msg *message.Message) error {
-	err := p.to.Publish(p.topic, msg)
-	switch {
-	case err == nil:
-		p.succeeded()
-	case nsqpubsub.Unpublishable(err):
-		p.drop(msg, err)
-		return nil
-	case msg.Context().Err() == nil: // if the context has ended, the caller has stopped waiting, and the error is no failure
+// Publish publishes messages in order. It returns nil if they are published. It also returns nil if a message is unpublishable: it drops,
+// counts and logs such a message, because the message would block the messages behind it forever. After an error the caller may publish
+// the messages again; some of them can be published already. All messages must have the same context.
+func (p *TopicPublisher) Publish(messages ...*message.Message) error {
+	err := p.publish(messages)
+	if err != nil && messages[0].Context().Err() == nil { // if the context has ended, the caller has stopped waiting, and the error is no failure
 		if p.outage.Failed(time.Now(), err) {
 			p.log.Error("messages cannot be published and wait; this is logged once a minute", zap.Error(err))
 		}
+	}
+	return err
+}
+
+// publish publishes the messages together. If that fails, it publishes each half, so that an unpublishable message is dropped alone in the
+// end. It does so after every error, because nsqd closes the connection when it rejects a message, so that the reason can be lost.
+func (p *TopicPublisher) publish(messages []*message.Message) error {
+	err := p.to.Publish(p.topic, messages...)
+	switch half := len(messages) / 2; {
+	case err == nil:
+		p.succeeded()
+	case half > 0 && messages[0].Context().Err() == nil:
+		if err := p.publish(messages[:half]); err != nil {
+			return err
+		}
+		return p.publish(messages[half:])
+	case half == 0 && nsqpubsub.Unpublishable(err):
+		p.drop(messages[0], err)
+		return nil
 	}
 	return err
 }

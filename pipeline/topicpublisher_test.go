@@ -22,11 +22,12 @@ import (
 	"rollcall/services/embednsq"
 )
 
-// fakePublisher is a publisher. For a body that is a key of its field errs, Publish returns the error there; it records every other body.
+// fakePublisher is a publisher. If one of the bodies is a key of its field errs, Publish returns the error there; else it records the bodies.
 type fakePublisher struct {
 	mu        sync.Mutex
 	errs      map[string]error
 	published []string
+	calls     int // number of calls that published
 }
 
 func (p *fakePublisher) Publish(_ string, messages ...*message.Message) error {
@@ -36,6 +37,9 @@ func (p *fakePublisher) Publish(_ string, messages ...*message.Message) error {
 		if err := p.errs[string(m.Payload)]; err != nil {
 			return err
 		}
+	}
+	p.calls++
+	for _, m := range messages {
 		p.published = append(p.published, string(m.Payload))
 	}
 	return nil
@@ -57,47 +61,86 @@ func TestUnpublishableMessagesAreDropped(t *testing.T) {
 		"invalid topic":                                   nsqpubsub.ErrTopic,
 		"empty":                                           nsqpubsub.ErrEmpty,
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b, from := mustBench(t), make(chan string, 10)
-				to := &fakePublisher{errs: map[string]error{"bad": err}}
-				s := pipeline.NewSource(from, bytesOf, zap.NewNop())
-				s.ID = func(v string) string { return "id-of-" + v }
-				publisher := b.Produce("events", s, "out", to)
-				stop := b.start(t)
-				for _, body := range []string{"a", "bad", "b", "bad", "c"} {
-					from <- body
-				}
-				synctest.Wait()
-				if want := []string{"a", "b", "c"}; !slices.Equal(to.published, want) {
-					t.Errorf("published %q, want %q", to.published, want)
-				}
-				if n := b.count(t, "rollcall_messages_unpublishable_total", "messages", "events"); n != 2 || publisher.Unpublishable() != 2 {
-					t.Errorf("counted %d and %d, want 2", n, publisher.Unpublishable())
-				}
-				dropped := b.logs.FilterMessageSnippet("message dropped").All()
-				if len(dropped) != 2 || dropped[0].ContextMap()["id"] != "id-of-bad" || dropped[0].ContextMap()["bytes"] != int64(3) {
-					t.Errorf("logged %+v, want two messages with id and size", dropped)
-				}
-				if since, err := publisher.Failing(); err != nil || !since.IsZero() {
-					t.Errorf("failing since %v: %v, want no failure", since, err)
-				}
-				stop()
-				if left := s.Unacked(); left != nil {
-					t.Errorf("%q are unacked", left)
-				}
-			})
+		t.Run(name+", one at a time", func(t *testing.T) {
+			checkDropped(t, err, [][]string{{"a"}, {"bad"}, {"b"}, {"bad"}, {"c"}})
+		})
+		t.Run(name+", together", func(t *testing.T) {
+			checkDropped(t, err, [][]string{{"a", "bad", "b"}, {"bad", "c"}})
 		})
 	}
 }
 
+// checkDropped publishes the batches, for whose bodies "bad" the publisher returns err. It fails unless these bodies alone are dropped.
+func checkDropped(t *testing.T, err error, batches [][]string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b, from := mustBench(t), make(chan []string, 10)
+		to := &fakePublisher{errs: map[string]error{"bad": err}}
+		s := pipeline.NewSource(from, bytesOf, zap.NewNop())
+		s.ID = func(v string) string { return "id-of-" + v }
+		publisher := b.Produce("events", s, "out", to)
+		stop := b.start(t)
+		for _, batch := range batches {
+			from <- batch
+		}
+		synctest.Wait()
+		if want := []string{"a", "b", "c"}; !slices.Equal(to.published, want) {
+			t.Errorf("published %q, want %q", to.published, want)
+		}
+		if n := b.count(t, "rollcall_messages_unpublishable_total", "messages", "events"); n != 2 || publisher.Unpublishable() != 2 {
+			t.Errorf("counted %d and %d, want 2", n, publisher.Unpublishable())
+		}
+		dropped := b.logs.FilterMessageSnippet("message dropped").All()
+		if len(dropped) != 2 || dropped[0].ContextMap()["id"] != "id-of-bad" || dropped[0].ContextMap()["bytes"] != int64(3) {
+			t.Errorf("logged %+v, want two messages with id and size", dropped)
+		}
+		if since, err := publisher.Failing(); err != nil || !since.IsZero() {
+			t.Errorf("failing since %v: %v, want no failure", since, err)
+		}
+		stop()
+		if left := s.Unacked(); left != nil {
+			t.Errorf("%q are unacked", left)
+		}
+	})
+}
+
+// nsqd closes the connection when it rejects a message, so a rejected batch can fail with any error. Its parts are published nevertheless,
+// in order, up to the first message that fails alone. Then the batch waits, and all of it is published again.
+func TestFailedBatchIsPublishedInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, from := mustBench(t), make(chan []string, 1)
+		to := &fakePublisher{errs: map[string]error{"f": errors.New("connection reset")}}
+		publisher := b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", to)
+		stop := b.start(t)
+		from <- strings.Split("abcdefgh", "")
+		synctest.Wait()
+		if got := strings.Join(to.published, ""); got != "abcde" {
+			t.Errorf("published %q, want abcde", got)
+		}
+		if _, err := publisher.Failing(); err == nil {
+			t.Error("the failure is not recorded")
+		}
+		calls := to.calls
+		to.setError("f", nil)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := strings.Join(to.published, ""); got != "abcdeabcdefgh" || to.calls != calls+1 {
+			t.Errorf("published %q with %d calls, want abcde, and then all with one call", got, to.calls-calls)
+		}
+		if _, err := publisher.Failing(); err != nil {
+			t.Errorf("got %v after the success", err)
+		}
+		stop()
+	})
+}
+
 func TestFailureIsLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, from, start := mustBench(t), make(chan string, 10), time.Now()
+		b, from, start := mustBench(t), make(chan []string, 10), time.Now()
 		to := &fakePublisher{errs: map[string]error{"a": nsqpubsub.ErrNoNSQD}}
 		publisher := b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", to)
 		stop := b.start(t)
-		from <- "a"
+		from <- []string{"a"}
 		time.Sleep(10*time.Minute - time.Second)
 		if n := b.logs.Len(); n != 10 {
 			t.Errorf("%d log messages in ten minutes, want 10", n)
@@ -125,10 +168,10 @@ func TestFailureIsLoggedOnceAMinute(t *testing.T) {
 
 func TestStopIsNotLoggedAsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, from := mustBench(t), make(chan string, 1)
+		b, from := mustBench(t), make(chan []string, 1)
 		b.Produce("events", pipeline.NewSource(from, bytesOf, zap.NewNop()), "out", hanging{})
 		stop := b.start(t)
-		from <- "a"
+		from <- []string{"a"}
 		time.Sleep(time.Second)
 		stop()
 		if n := b.logs.Len(); n != 0 {

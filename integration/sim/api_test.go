@@ -85,8 +85,10 @@ func (a *apiServer) begin(saved *registry.Snapshot) {
 	start("registry", a.registry.Run)
 	start("prober", asking.Run)
 	running.Go(func() {
-		for e := range a.registry.Events() {
-			a.w.audit.record(e)
+		for batch := range a.registry.Events() {
+			for _, e := range batch {
+				a.w.audit.record(e)
+			}
 		}
 	})
 	a.stop = func() {

@@ -133,18 +133,23 @@ func (e *ears) heard() [][]byte {
 	return slices.Clone(e.bodies)
 }
 
-// revisions returns the revisions of the received events, in order. If NSQ delivers an event twice in a row, its revision is returned once.
+// revisions returns the revisions of the received events, in the order in which each arrived first: a batch of events that fails is
+// published again.
 func (e *ears) revisions(t testing.TB) []uint64 {
 	t.Helper()
 	var all []uint64
+	seen := make(map[uint64]bool)
 	for _, body := range e.heard() {
 		event, err := events.Decode(body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, event.Details().Revision)
+		if revision := event.Details().Revision; !seen[revision] {
+			seen[revision] = true
+			all = append(all, revision)
+		}
 	}
-	return slices.Compact(all)
+	return all
 }
 
 func upTo(n uint64) []uint64 {

@@ -57,12 +57,14 @@ func TestConcurrentUseAndStop(t *testing.T) {
 	r.Watch(t.Context()) // this watcher does not read its channel
 
 	revision := uint64(0)
-	callers.Go(func() { // this caller reads events slowly, and calls Stats after each event
-		for e := range r.Events() {
-			if got := e.Details().Revision; got != revision+1 {
-				t.Errorf("event %d after %d", got, revision)
+	callers.Go(func() { // this caller reads events slowly, and calls Stats after each batch
+		for batch := range r.Events() {
+			for _, e := range batch {
+				if got := e.Details().Revision; got != revision+1 {
+					t.Errorf("event %d after %d", got, revision)
+				}
+				revision++
 			}
-			revision++
 			if _, err := r.Stats(t.Context()); err != nil && !errors.Is(err, registry.ErrStopped) {
 				t.Error(err)
 			}

@@ -16,7 +16,7 @@ type Config struct {
 	CanaryInterval time.Duration          // time between two canaries through one nsqd; an nsqd counts as silent after 2.5 times this time; default 1 s
 	Tick           time.Duration          // time between two calls of Tick; suspicion and expiry are at most one tick late; default 250 ms
 	MaxServers     int                    // maximum number of registered servers; further servers are ignored; default 100 000
-	Outbox         int                    // maximum number of events that wait to be received; a full outbox drops its oldest event; default 65 536
+	Outbox         int                    // maximum number of events that wait to be received; a full outbox drops its oldest event; default: two for each of MaxServers, at least 65 536
 	Mailbox        int                    // maximum number of heartbeats that wait; Observe blocks while the mailbox is full; default 4096
 	Probing        bool                   // the caller reads Probes and passes the results to Report; if false, silence alone expires servers
 	BlindCause     func() string          // says why no message arrives, for the description of mode blind; must not block; if nil, the cause is unknown
@@ -34,6 +34,11 @@ const (
 	suspectDenominator = 10
 )
 
+// minOutbox bounds the default of Config.Outbox from below. The default has room for two events of each server, because a restart of the
+// whole fleet replaces and registers every server. An event that waits takes 72 bytes, in addition to the view that it shares with the record
+// of the server: see BenchmarkMemoryPerEvent.
+const minOutbox = 1 << 16
+
 // Default returns a Config with the default of every field that has a default.
 func Default() Config {
 	var c Config
@@ -47,7 +52,7 @@ func (c *Config) setDefaults() {
 	c.CanaryInterval = cmp.Or(c.CanaryInterval, time.Second)
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	c.MaxServers = cmp.Or(c.MaxServers, 100_000)
-	c.Outbox = cmp.Or(c.Outbox, 1<<16)
+	c.Outbox = cmp.Or(c.Outbox, max(minOutbox, 2*c.MaxServers))
 	c.Mailbox = cmp.Or(c.Mailbox, 1<<12)
 }
 

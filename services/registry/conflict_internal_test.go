@@ -38,7 +38,7 @@ func (r *twinWorld) pass(d time.Duration, each func()) {
 }
 
 func (r *twinWorld) conflicts() (all []events.ConflictChanged) {
-	for _, e := range r.state.outbox.queue {
+	for _, e := range r.state.outbox.all() {
 		if c, ok := e.(events.ConflictChanged); ok {
 			all = append(all, c)
 		}

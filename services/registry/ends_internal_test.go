@@ -83,7 +83,7 @@ func TestReplacementHasOneEventID(t *testing.T) {
 		again := plainBeat(1, 1)
 		again.Incarnation = 2
 		s.observe(newMessage(again, events.Receipt{Via: "nsqd-1", PublishedAt: now, ReceivedAt: now}))
-		for _, e := range s.outbox.queue {
+		for _, e := range s.outbox.all() {
 			ids = append(ids, e.Details().ID)
 		}
 		return ids
@@ -118,7 +118,7 @@ func TestRepeatedReplacementHasAnotherEventID(t *testing.T) {
 	observe("y", 2, 3)
 	observe("y", 2, 4) // the second heartbeat registers server y again, and y takes the address of x again
 	var ids []string
-	for _, e := range s.outbox.queue {
+	for _, e := range s.outbox.all() {
 		if e.Type() == events.TypeReplaced {
 			ids = append(ids, e.Details().ID)
 		}

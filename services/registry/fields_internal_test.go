@@ -76,7 +76,7 @@ func TestChangeOfAnyHeartbeatFieldEmitsUpdated(t *testing.T) {
 			h := plainBeat(1, 2)
 			changeField(t, h, f)
 			observeAt(s, h, at)
-			if e := s.outbox.queue[len(s.outbox.queue)-1]; e.Type() != events.TypeUpdated {
+			if e := s.outbox.all()[s.outbox.len()-1]; e.Type() != events.TypeUpdated {
 				t.Fatalf("the last event is %s: the field is missing in fingerprintOf", e.Type())
 			}
 			before["seq"] = float64(2)
@@ -99,7 +99,7 @@ func TestRestartEmitsNoUpdatedForAnyHeartbeatField(t *testing.T) {
 			next := *h
 			next.Seq = 2
 			observeAt(s, &next, at)
-			for _, e := range s.outbox.queue {
+			for _, e := range s.outbox.all() {
 				if e.Type() == events.TypeUpdated {
 					t.Errorf("a restart emits updated although nothing changed: the field is missing in Snapshot or heartbeatFrom")
 				}

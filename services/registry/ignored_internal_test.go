@@ -65,7 +65,7 @@ func TestRestartWithTheSameIncarnationHasNewEventIDs(t *testing.T) {
 	}
 	ids := make(map[string]bool)
 	updates := 0
-	for _, e := range s.outbox.queue {
+	for _, e := range s.outbox.all() {
 		if ids[e.Details().ID] {
 			t.Errorf("two events have the id of %s at revision %d", e.Type(), e.Details().Revision)
 		}

@@ -162,8 +162,7 @@ func (p *play) find(t *rapid.T) {
 }
 
 func (p *play) collect() {
-	p.events = append(p.events, p.state.outbox.queue...)
-	p.state.outbox.queue = nil
+	p.events = append(p.events, takeAll(p.state)...)
 }
 
 func (p *play) check(t *rapid.T) {

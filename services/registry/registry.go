@@ -22,7 +22,7 @@ type Registry struct {
 	mailbox chan message
 	calls   chan func(*state)
 	ticks   chan tick
-	events  chan events.Event
+	events  chan []events.Event
 	probes  chan Probe
 	done    chan struct{} // closed when Run has returned
 
@@ -42,7 +42,7 @@ func New(cfg Config) (*Registry, error) {
 		mailbox: make(chan message, cfg.Mailbox),
 		calls:   make(chan func(*state)),
 		ticks:   make(chan tick),
-		events:  make(chan events.Event),
+		events:  make(chan []events.Event),
 		probes:  make(chan Probe),
 		done:    make(chan struct{}),
 
@@ -147,12 +147,13 @@ func (r *Registry) Explain(ctx context.Context, service, id string, now time.Tim
 	return a.found, nil
 }
 
-// Events returns the channel of all events, in order, for one reader. While the reader does not read, events wait in the outbox.
-// The channel is closed when Run returns; Unsent then returns the events that still wait.
-func (r *Registry) Events() <-chan events.Event { return r.events }
+// Events returns the channel of all events, in order, for one reader. Each slice has the events that wait, at least one and at most 256;
+// the reader owns it. While the reader does not read, events wait in the outbox. The channel is closed when Run returns; Unsent then
+// returns the events that still wait.
+func (r *Registry) Events() <-chan []events.Event { return r.events }
 
 // Unsent returns the events that were not received. It must be called after Run has returned.
-func (r *Registry) Unsent() []events.Event { return r.state.outbox.queue }
+func (r *Registry) Unsent() []events.Event { return r.state.outbox.all() }
 
 // batch is the number of heartbeats that drain may apply before Run serves events, watchers and calls. If more heartbeats than
 // batch wait in the mailbox when drain begins, drain may apply as many as wait.
@@ -177,10 +178,10 @@ func (r *Registry) Run(ctx context.Context) error {
 		if len(s.due) > 0 { // the current tick is not complete
 			ticks, due = nil, ready
 		}
-		var out chan events.Event // while the outbox is empty, this channel is nil, so the select sends nothing to it
-		var next events.Event
-		if len(s.outbox.queue) > 0 {
-			out, next = r.events, s.outbox.queue[0]
+		var out chan []events.Event // while the outbox is empty, this channel is nil, so the select sends nothing to it
+		next := s.outbox.batch()
+		if len(next) > 0 {
+			out = r.events
 		}
 		var probes chan Probe // while no probe waits, this channel is nil, so the select sends nothing to it
 		probe, wanted := s.nextProbe()
@@ -202,7 +203,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			r.drain(s)
 			r.judge(s, current)
 		case out <- next:
-			s.outbox.pop()
+			s.outbox.taken()
 		case probes <- probe:
 			s.probes.taken(s.clock.last)
 		case <-ctx.Done():

@@ -123,7 +123,8 @@ func warm(s *state, start time.Time) {
 	for at := start.Add(-s.cfg.TTL - 2*s.cfg.Interval); !at.After(start); at = at.Add(s.cfg.Tick) {
 		s.tick(at, nil)
 	}
-	s.outbox.queue, s.revision, s.membership = nil, 0, nil
+	takeAll(s)
+	s.revision, s.membership = 0, nil
 }
 
 func (sc *scenario) run(t *testing.T, a *arguments) error {
@@ -201,9 +202,8 @@ func (sc *scenario) printf(format string, args ...any) {
 }
 
 func (sc *scenario) take() {
-	for len(sc.state.outbox.queue) > 0 {
-		sc.printf("%s", eventLine(sc.state.outbox.queue[0]))
-		sc.state.outbox.pop()
+	for _, e := range takeAll(sc.state) {
+		sc.printf("%s", eventLine(e))
 	}
 }
 

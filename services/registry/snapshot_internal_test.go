@@ -56,8 +56,8 @@ func mustCopy(t *testing.T, s *Snapshot) *Snapshot {
 // takeEvents removes and returns the events so far.
 func takeEvents(s *state) []string {
 	var lines []string
-	for ; len(s.outbox.queue) > 0; s.outbox.pop() {
-		lines = append(lines, eventLine(s.outbox.queue[0]))
+	for _, e := range takeAll(s) {
+		lines = append(lines, eventLine(e))
 	}
 	return lines
 }
@@ -188,8 +188,8 @@ func TestTwoObserversEmitTheSameEventIDs(t *testing.T) {
 				s.report(Evidence{Probe: q, Finding: found, Source: SourceProbe, Began: now, Ended: now})
 			}
 		}
-		for ; len(s.outbox.queue) > 0; s.outbox.pop() {
-			if e := s.outbox.queue[0]; e.Type() != events.TypeMode {
+		for _, e := range takeAll(s) {
+			if e.Type() != events.TypeMode {
 				ids = append(ids, e.Details().ID)
 			}
 		}

@@ -87,7 +87,7 @@ func newState(cfg Config) *state {
 		wheel:      wheel{tick: cfg.Tick},
 		tombstones: newTombstones(cfg.MaxServers),
 		ignored:    newIgnoring(cfg.MaxServers),
-		outbox:     outbox{max: cfg.Outbox},
+		outbox:     outbox{max: cfg.Outbox, observer: cfg.Observer},
 		mode:       ModeWarming,
 		warmAt:     cfg.TTL + cfg.Interval,
 

@@ -64,7 +64,7 @@ func (s *state) stats() Stats {
 		Credited:     s.credited,
 		Heartbeats:   make(map[string]uint64, outcomes),
 		Transitions:  make(map[events.Type]map[events.Cause]uint64, steps),
-		Outbox:       len(s.outbox.queue),
+		Outbox:       s.outbox.len(),
 		Dropped:      s.outbox.dropped,
 		Tombstones:   len(s.tombstones.stones),
 	}

@@ -91,15 +91,5 @@ func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	r.view = &view
 	s.changed(r)
 	r.addChange(change{m.at.UnixNano(), why})
-	typ, cause := why.event()
-	event, _ := events.New(typ, events.Transition{
-		ID:       events.EventID(typ, view.Service, view.ID, view.Incarnation, e.ordinal, e.round),
-		Time:     m.wall(),
-		Server:   view,
-		Cause:    cause,
-		Revision: s.revision,
-		LastSeen: view.LastSeen,
-		Observer: s.cfg.Observer,
-	})
-	s.outbox.push(event)
+	s.outbox.add(unsent{view: r.view, step: why, edition: e, revision: s.revision, at: m.at.UnixNano()})
 }

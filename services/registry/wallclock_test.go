@@ -65,8 +65,8 @@ func playJump(t *testing.T, here, broker time.Duration) []string {
 		}
 		s.tick(received, nil)
 	}
-	lines := make([]string, 0, len(s.outbox.queue))
-	for _, e := range s.outbox.queue {
+	lines := make([]string, 0, s.outbox.len())
+	for _, e := range s.outbox.all() {
 		d := e.Details()
 		lines = append(lines, fmt.Sprintf("#%d %s %s age=%d", d.Revision, e.Type(), d.Server.ID, d.Server.AgeMS))
 	}

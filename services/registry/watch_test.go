@@ -107,7 +107,7 @@ func TestWatch(t *testing.T) {
 			r.Watch(t.Context())
 			for i := range 100 {
 				mustObserve(t, r, heartbeatOf(i, 1), time.Now())
-				if e := <-r.Events(); e.Type() != events.TypeRegistered || e.Details().Revision != uint64(i)+1 {
+				if e := (<-r.Events())[0]; e.Type() != events.TypeRegistered || e.Details().Revision != uint64(i)+1 {
 					t.Fatalf("got %s %d, want registered %d", e.Type(), e.Details().Revision, i+1)
 				}
 			}

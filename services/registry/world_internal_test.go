@@ -85,8 +85,8 @@ func (w *world) run(d time.Duration) {
 			e := Evidence{Probe: q, Finding: w.servers[number(q.ID)].answer, Source: SourceProbe, Began: w.at(), Ended: w.at()}
 			w.state.report(e)
 		}
-		for ; len(w.state.outbox.queue) > 0; w.state.outbox.pop() {
-			if e := w.state.outbox.queue[0]; e.Type() == events.TypeExpired {
+		for _, e := range takeAll(w.state) {
+			if e.Type() == events.TypeExpired {
 				w.ends[number(e.Details().Server.ID)] = w.now
 			}
 		}
