@@ -1,8 +1,10 @@
 package figures
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -49,17 +51,47 @@ func startChildStock(spec stockSpec) (string, func() error, error) {
 			DisableCompression:    true,
 		},
 	}
-	l, err := net.Listen("tcp", spec.Listen)
+	return serveChild(spec.Listen, proxy)
+}
+
+// serveChild serves a handler in a child process.
+func serveChild(listen string, handler http.Handler) (string, func() error, error) {
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", nil, err
 	}
-	h := &http.Server{Handler: proxy, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 90 * time.Second}
+	h := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 90 * time.Second}
 	go func() { _ = h.Serve(l) }()
 	return "serves", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		return h.Shutdown(ctx)
 	}, nil
+}
+
+// aloneSpec describes an http.Server whose handler responds at once with Size bytes.
+type aloneSpec struct {
+	Listen string
+	Size   int
+}
+
+func startChildAlone(spec aloneSpec) (string, func() error, error) {
+	body := bytes.Repeat([]byte("a"), spec.Size)
+	return serveChild(spec.Listen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		h := w.Header()
+		h["Content-Type"], h["Content-Length"] = []string{"application/octet-stream"}, []string{strconv.Itoa(len(body))}
+		_, _ = w.Write(body)
+	}))
+}
+
+// startAlone starts the http.Server of an aloneSpec. It forwards nothing: it shows how much of a proxy's CPU time net/http takes for the
+// connection to the client.
+func startAlone(tb testing.TB, size int) contender {
+	tb.Helper()
+	c := contender{name: "net/http-alone", addr: fixture.FreeAddr(tb), path: "/"}
+	c.pid = harness.StartChild(tb, harness.ChildCommand(tb, "alone", aloneSpec{Listen: c.addr, Size: size})).Cmd.Process.Pid
+	return c
 }
 
 func startStockProxy(tb testing.TB, servers []string) contender {
