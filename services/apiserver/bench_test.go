@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,35 +22,62 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { d.bytes += len(b); return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
-func BenchmarkListServers(b *testing.B) {
-	for _, servers := range []int{10, 10_000} {
+// processorTime returns the processor time of this process.
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkLists measures the processor time of a request and its response without a network. The targets are 0.4 ms for 1000 servers and
+// 60 ms for 100 000 servers that are encoded again, and no allocations for each server.
+func BenchmarkLists(b *testing.B) {
+	for _, servers := range []int{10, 1000, 100_000} {
 		r := mustHarness(b)
+		var beats []events.Heartbeat
 		for i := range servers {
 			h := heartbeat("data", fmt.Sprintf("%032x", i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255), 1)
 			h.Zone, h.Version, h.Tags = "a", "1.4.2", []string{"blue"}
 			h.Meta, h.Load = events.NewMeta(map[string]string{"rack": "r7"}), &events.Load{InFlight: 3}
-			r.deliver(time.Second, h)
+			beats = append(beats, h)
 		}
-		r.tick(6 * time.Second)
-		etag := r.do("GET", "/v1/servers").Header().Get("ETag")
-		run := func(name, target, known string, want int) {
+		for seq := range 4 {
+			at := time.Second + time.Duration(seq)*5*time.Second
+			for _, h := range beats {
+				h.Seq += uint64(seq)
+				r.deliver(at, h)
+			}
+			r.tick(at)
+		}
+		run := func(name, target string, want int, again time.Duration, header ...string) {
 			b.Run(fmt.Sprintf("%s/servers=%d", name, servers), func(b *testing.B) {
-				handler, req := r.server.Handler(), httptest.NewRequest("GET", target, nil)
-				if known != "" {
-					req.Header.Set("If-None-Match", known)
+				req := httptest.NewRequest("GET", target, nil)
+				for i := 0; i < len(header); i += 2 {
+					req.Header.Set(header[i], header[i+1])
 				}
 				b.ReportAllocs()
+				before := processorTime(b)
 				for b.Loop() {
 					w := &discard{header: make(http.Header)}
-					if handler.ServeHTTP(w, req); w.status != want {
+					if r.server.Handler().ServeHTTP(w, req); w.status != want {
 						b.Fatal(w.status)
 					}
 					b.SetBytes(int64(w.bytes))
+					r.now.Add(int64(again)) // after a tick, a list with vitals is not shared any more
 				}
+				b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
 			})
 		}
-		run("all", "/v1/servers", "", http.StatusOK)
-		run("one", "/v1/servers?meta.rack=r8", "", http.StatusOK)
-		run("unchanged", "/v1/servers", etag, http.StatusNotModified)
+		const tick = 250 * time.Millisecond
+		etag := r.do("GET", "/v1/servers").Header().Get("ETag")
+		run("encoded", "/v1/servers", http.StatusOK, tick)
+		run("compressed", "/v1/servers", http.StatusOK, tick, "Accept-Encoding", "gzip")
+		run("shared", "/v1/servers", http.StatusOK, 0)
+		run("addresses", "/v1/servers?fields=addr", http.StatusOK, tick)
+		run("filtered", "/v1/servers?meta.rack=r8", http.StatusOK, tick)
+		run("unchanged", "/v1/servers", http.StatusNotModified, 0, "If-None-Match", etag)
+		run("targets", "/v1/prometheus/targets", http.StatusOK, time.Minute)
 	}
 }

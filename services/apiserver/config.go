@@ -16,7 +16,7 @@ import (
 // Registry is the part of *registry.Registry that the API uses.
 type Registry interface {
 	Members(context.Context) (*registry.Membership, error)
-	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, []*events.Server, error)
+	Vitals(ctx context.Context, blocks []*registry.Block, now time.Time, into []registry.Vitals) ([]registry.Vitals, error)
 	Explain(ctx context.Context, service, id string, now time.Time) (*registry.Explanation, error)
 	Watch(context.Context) <-chan *registry.Membership
 	Stats(context.Context) (registry.Stats, error)

@@ -7,76 +7,133 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
-	"sync/atomic"
+	"strconv"
 	"time"
 )
 
 const (
-	smallList  = 1000             // entries of a list; the limits apply only to longer lists
-	listWait   = 2 * time.Second  // how long a request waits for its turn to encode
+	smallList  = 1000             // entries of a list; only longer lists count for maxLong
+	maxLong    = 64               // requests for long lists at once
+	listWait   = 2 * time.Second  // how long a request waits for memory for an encoding
 	heldBytes  = int64(128) << 20 // default of Config.ListBytes
 	maxScrapes = 10               // scrapes of /metrics at once
+
+	// Limits for a client that reads a long response.
+	pieceTimeout = 10 * time.Second // time to read a piece
+	slowest      = 1 << 20          // bytes per second, after the first 30 s
+)
+
+// How old an encoding may be.
+const (
+	keepVitals     = 250 * time.Millisecond // a tick of the registry: seq, last_seen, age_ms, load and via change with each heartbeat
+	keepMembership = time.Minute            // the list changes with the membership only
 )
 
 var errBusy = errors.New("too many long responses are in flight")
 
-// lists limits the long lists in flight. The encoding of a long list stays in memory until the client has read it, and encoding takes
-// processor time that the heartbeats need.
+// lists encodes and writes lists. Requests for the same list share its encoding. Limits keep lists from using the processor time that
+// heartbeats need.
 type lists struct {
-	turns chan struct{} // limits how many lists are encoded at once, to half of the number of processors
-	held  atomic.Int64  // bytes of encodings that clients have not read yet
-	max   int64         // bound of the field held: while it is reached, no further list is encoded
+	long      chan struct{} // has a value for each request for a long list
+	encodings *encodings
+	encoding  turns // for encoding and compressing
+	writing   turns // for writing to clients
 }
 
 func newLists(maxHeld int64) *lists {
-	return &lists{turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), max: maxHeld}
+	return &lists{make(chan struct{}, maxLong), newEncodings(maxHeld), newTurns(), newTurns()}
 }
 
-// encode waits for a turn, then builds and encodes a list. The caller calls release when the client has read the encoding. The size of a
-// list is known only after it is encoded, so l.held can exceed l.max by one list for each turn.
-func (l *lists) encode(ctx context.Context, build func() (any, error)) ([]byte, error) {
-	wait := time.NewTimer(listWait)
-	defer wait.Stop()
-	select {
-	case l.turns <- struct{}{}:
-	case <-wait.C:
-		return nil, fmt.Errorf("%w: no list could be encoded within %v", errBusy, listWait)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-l.turns }()
-	if l.held.Load() >= l.max {
-		return nil, fmt.Errorf("%w: clients have not read %d bytes of them yet", errBusy, l.max)
-	}
-	list, err := build()
-	if err != nil {
-		return nil, err
-	}
-	body, err := encodeJSON(list)
-	l.held.Add(int64(len(body)))
-	return body, err
+// list describes a list that a handler responds with.
+type list struct {
+	filter     string        // the query; two lists of the same path and filter are the same
+	entries    int           // number of entries; for long lists, any number above smallList
+	entrySize  int           // approximate bytes of an entry
+	generation uint64        // of the membership
+	now        time.Time     // by Config.Now
+	etag       string        // header field of the response; may be empty
+	keep       time.Duration // how old an encoding may be
+
+	// encode appends the list to the text. It works in steps that take turns of lists.encoding.
+	encode func(context.Context, *text) error
 }
 
-func (l *lists) release(body []byte) { l.held.Add(-int64(len(body))) }
-
-// respondList responds with the list that the function build returns. The parameter entries is the approximate length of this list. It
-// decides whether the limits for long lists apply.
-func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, entries int, build func() (any, error)) error {
-	if entries <= smallList {
-		list, err := build()
-		if err != nil {
-			return err
+// respondList responds with a list.
+func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http.Request, of list) error {
+	if of.entries > smallList {
+		select {
+		case s.lists.long <- struct{}{}:
+			defer func() { <-s.lists.long }()
+		default:
+			return fmt.Errorf("%w: %d lists of more than %d entries", errBusy, maxLong, smallList)
 		}
-		return respondJSON(w, list)
 	}
-	body, err := s.lists.encode(ctx, build)
+	w.Header().Add("Vary", "Accept-Encoding")
+	e, zipped, err := s.encoded(ctx, r, of)
 	if err != nil {
 		return err
 	}
-	defer s.lists.release(body)
-	respond(w, http.StatusOK, jsonType, body)
+	defer s.lists.encodings.release(e)
+	if of.etag != "" {
+		w.Header().Set("ETag", of.etag)
+	}
+	if zipped {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Content-Length", strconv.FormatInt(e.text.size, 10))
+	limitWrite(w)
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		s.lists.write(r.Context(), w, &e.text)
+	}
 	return nil
+}
+
+// encoded returns the encoding of a list that the client accepts. The caller must release the encoding.
+func (s *Server) encoded(ctx context.Context, r *http.Request, of list) (e *encoding, zipped bool, err error) {
+	want := wanted{
+		listKey:    listKey{path: r.Pattern, filter: of.filter},
+		generation: of.generation, now: of.now, made: of.now, keep: of.keep, size: int64(of.entries * of.entrySize), limited: of.entries > smallList,
+	}
+	e, err = s.lists.encodings.get(ctx, want, of.encode)
+	if err != nil || e.text.size < gzipFrom || !acceptsGzip(r.Header) {
+		return e, false, err
+	}
+	defer s.lists.encodings.release(e)
+	want.gzip, want.made, want.size = true, e.made, e.text.size/4
+	zip, err := s.lists.encodings.get(ctx, want, func(ctx context.Context, to *text) error {
+		return compress(ctx, s.lists.encoding, &e.text, to)
+	})
+	return zip, true, err
+}
+
+// write writes the text to a client. It ignores errors of w, because they mean that the client's connection is broken or that the client
+// reads too slowly. Then net/http closes the connection.
+func (l *lists) write(ctx context.Context, w http.ResponseWriter, t *text) {
+	if len(t.pieces) == 1 {
+		_, _ = w.Write(t.pieces[0])
+		return
+	}
+	var (
+		control = http.NewResponseController(w)
+		turn    = turnWriter{turns: l.writing}
+		end     = time.Now().Add(writeTimeout + time.Duration(t.size/slowest)*time.Second)
+	)
+	for _, piece := range t.pieces {
+		err := turn.do(ctx, func() error {
+			limit := time.Now().Add(pieceTimeout)
+			if end.Before(limit) {
+				limit = end
+			}
+			_ = control.SetWriteDeadline(limit)
+			_, err := w.Write(piece)
+			return err
+		})
+		if err != nil {
+			return
+		}
+	}
 }
 
 // encodeJSON encodes v, with a line feed at the end.

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"rollcall/events"
 	"rollcall/services/apiserver"
 	"rollcall/services/registry"
 )
@@ -65,16 +69,26 @@ func (r *harness) serveSlowly(target string) (finish func() *httptest.ResponseRe
 	}
 }
 
+// While clients have not read the long lists of the API server, an equal list is shared, other long lists get a 503 after 2 s, and short lists
+// have no limit.
 func TestMemoryOfLongListsIsLimited(t *testing.T) {
-	r := mustHarness(t, func(c *apiserver.Config) { c.ListBytes = 1 })
-	r.fill(1001)
-	for _, target := range []string{"/v1/servers", "/v1/servers?state=alive", "/v1/services", "/v1/prometheus/targets"} {
-		t.Run(target, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t, func(c *apiserver.Config) { c.ListBytes = 1 })
+		r.fill(1001)
+		long := []string{"/v1/servers", "/v1/servers?state=alive", "/v1/services", "/v1/prometheus/targets"}
+		for _, target := range long {
 			finish := r.serveSlowly(target)
-			for _, busy := range []string{"/v1/servers", "/v1/services", "/v1/prometheus/targets"} {
+			if w := r.do("GET", target); w.Code != http.StatusOK {
+				t.Errorf("%s: status %d for the list that a slow client has, want 200", target, w.Code)
+			}
+			for _, busy := range long {
+				if busy == target {
+					continue
+				}
+				begun := time.Now()
 				w := r.do("GET", busy)
-				if w.Code != http.StatusServiceUnavailable {
-					t.Errorf("%s: status %d, want 503", busy, w.Code)
+				if w.Code != http.StatusServiceUnavailable || time.Since(begun) != 2*time.Second {
+					t.Errorf("%s beside %s: status %d after %v, want 503 after 2s", busy, target, w.Code, time.Since(begun))
 					continue
 				}
 				p := mustProblem(t, w)
@@ -88,13 +102,26 @@ func TestMemoryOfLongListsIsLimited(t *testing.T) {
 				}
 			}
 			if w := finish(); w.Code != http.StatusOK || w.Body.Len() == 0 {
-				t.Errorf("status %d with %d bytes for the slow client", w.Code, w.Body.Len())
+				t.Errorf("%s: status %d with %d bytes for the slow client", target, w.Code, w.Body.Len())
 			}
-			if w := r.do("GET", target); w.Code != http.StatusOK {
-				t.Errorf("status %d after the slow client has read, want 200", w.Code)
-			}
-		})
-	}
+		}
+	})
+}
+
+// A request for a long list that waits for memory gets the list when a slow client has read its list.
+func TestLongListWaitsForMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t, func(c *apiserver.Config) { c.ListBytes = 1 })
+		r.fill(1001)
+		finish := r.serveSlowly("/v1/services")
+		code := make(chan int, 1)
+		go func() { code <- r.do("GET", "/v1/servers").Code }()
+		time.Sleep(time.Second)
+		finish()
+		if got := <-code; got != http.StatusOK {
+			t.Errorf("status %d, want 200", got)
+		}
+	})
 }
 
 func TestConcurrentScrapesAreLimited(t *testing.T) {
@@ -109,53 +136,173 @@ func TestConcurrentScrapesAreLimited(t *testing.T) {
 	}
 }
 
-// stuck is a registry whose method List blocks until the channel stuck.open is closed.
+// stuck is a registry whose method Vitals blocks until the channel stuck.open is closed.
 type stuck struct {
 	apiserver.Registry
-	open chan struct{}
+	open  chan struct{}
+	calls atomic.Int64 // calls of Vitals
 }
 
-func (s stuck) List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, []*events.Server, error) {
+func (s *stuck) Vitals(ctx context.Context, blocks []*registry.Block, now time.Time, into []registry.Vitals) ([]registry.Vitals, error) {
+	s.calls.Add(1)
 	select {
 	case <-s.open:
-		return s.Registry.List(ctx, q, now)
+		return s.Registry.Vitals(ctx, blocks, now, into)
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
-// A request for a long list waits at most 2 s for its turn to be encoded. Then it gets a 503.
-func TestLongListWaitsForItsTurn(t *testing.T) {
+// The 65th request for a long list gets a 503 at once, while 64 requests wait for the same encoding.
+func TestConcurrentLongListsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := mustHarness(t)
 		r.fill(1001)
-		blocked := stuck{r.registry, make(chan struct{})}
+		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
 		server := r.mustServer(blocked)
-		codes := make(chan int, 100)
+		codes := make(chan int, 64)
 		for range cap(codes) {
 			go func() { codes <- do(server, "GET", "/v1/servers").Code }()
 		}
-		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(codes) > 0 {
-			t.Errorf("%d responses after 1 s, want none", len(codes))
+		begun := time.Now()
+		w := do(server, "GET", "/v1/servers?state=alive")
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || time.Since(begun) > 0 {
+			t.Errorf("status %d after %v, want 503 at once", w.Code, time.Since(begun))
 		}
-		time.Sleep(1001 * time.Millisecond)
-		synctest.Wait()
-		rejected := len(codes)
-		if rejected == 0 || rejected == cap(codes) {
-			t.Errorf("%d of %d responses after 2 s, want all except those being encoded", rejected, cap(codes))
-		}
-		for range rejected {
-			if code := <-codes; code != http.StatusServiceUnavailable {
-				t.Errorf("status %d, want 503", code)
-			}
+		if w := do(server, "GET", "/v1/servers?service=nobody"); w.Code != http.StatusOK {
+			t.Errorf("status %d of a short list, want 200", w.Code)
 		}
 		close(blocked.open)
-		for range cap(codes) - rejected {
+		for range cap(codes) {
 			if code := <-codes; code != http.StatusOK {
-				t.Errorf("status %d of a list that was being encoded, want 200", code)
+				t.Errorf("status %d of a list that waited, want 200", code)
 			}
+		}
+		if calls := blocked.calls.Load(); calls != 1 {
+			t.Errorf("64 requests for one list read the vitals %d times, want once", calls)
+		}
+		if w := do(server, "GET", "/v1/servers?state=alive"); w.Code != http.StatusOK {
+			t.Errorf("status %d after the other lists, want 200", w.Code)
+		}
+	})
+}
+
+// The client that makes other clients wait for its list may go away.
+func TestSharedListSurvivesItsFirstClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t)
+		r.fill(1001)
+		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
+		server := r.mustServer(blocked)
+		ctx, leave := context.WithCancel(t.Context())
+		first, second := make(chan struct{}), make(chan int, 1)
+		go func() {
+			defer close(first)
+			server.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/v1/servers", nil))
+		}()
+		synctest.Wait()
+		go func() { second <- do(server, "GET", "/v1/servers").Code }()
+		synctest.Wait()
+		leave()
+		close(blocked.open)
+		<-first
+		if code := <-second; code != http.StatusOK {
+			t.Errorf("status %d, want 200", code)
+		}
+	})
+}
+
+// A list is shared for a tick, and no longer than the membership stays the same.
+func TestListIsSharedForATick(t *testing.T) {
+	r := mustHarness(t)
+	r.tick(6 * time.Second)
+	r.deliver(6*time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 1))
+	seq := func(target string) (all []uint64) {
+		t.Helper()
+		var list apiserver.ServerList
+		mustDecode(t, r.do("GET", target).Body.Bytes(), &list)
+		for _, s := range list.Servers {
+			all = append(all, s.Seq)
+		}
+		return all
+	}
+	want := func(target string, want ...uint64) {
+		t.Helper()
+		if got := seq(target); !slices.Equal(got, want) {
+			t.Errorf("%s: seq %v, want %v", target, got, want)
+		}
+	}
+	want("/v1/servers", 1)
+	r.deliver(6*time.Second, heartbeat("data", "blue", "10.0.0.7:8080", 2))
+	want("/v1/servers", 1)
+	want("/v1/servers?service=data", 2)
+	r.tick(6250 * time.Millisecond)
+	want("/v1/servers", 2)
+	r.deliver(6250*time.Millisecond, heartbeat("data", "green", "10.0.0.8:8080", 7))
+	want("/v1/servers", 2, 7)
+}
+
+// deadlined is the ResponseWriter of a client that reads a piece of a list after the time deadlined.pause.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	pause time.Duration
+	until time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.until = t
+	return nil
+}
+
+func (d *deadlined) Write(b []byte) (int, error) {
+	time.Sleep(min(d.pause, time.Until(d.until)))
+	if !time.Now().Before(d.until) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return d.ResponseRecorder.Write(b)
+}
+
+func TestSlowReadersOfLongLists(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pause time.Duration
+		whole bool
+	}{
+		{"fast", 0, true},
+		{"a piece in 9 s", 9 * time.Second, true},
+		{"a piece in 10 s", 10 * time.Second, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := mustHarness(t)
+				r.fill(1001)
+				w := &deadlined{httptest.NewRecorder(), tt.pause, time.Time{}}
+				r.server.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/v1/servers", nil))
+				length, err := strconv.Atoi(w.Header().Get("Content-Length"))
+				if err != nil || length < 300_000 {
+					t.Fatalf("Content-Length %q", w.Header().Get("Content-Length"))
+				}
+				if whole := w.Body.Len() == length; whole != tt.whole {
+					t.Errorf("the client got %d of %d bytes", w.Body.Len(), length)
+				}
+			})
+		})
+	}
+}
+
+// A client that does not read does not keep other clients from reading.
+func TestSlowReaderKeepsNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t)
+		r.fill(1001)
+		for range 2 * runtime.GOMAXPROCS(0) {
+			finish := r.serveSlowly("/v1/servers")
+			defer finish()
+		}
+		begun := time.Now()
+		if w := r.do("GET", "/v1/servers"); w.Code != http.StatusOK || time.Since(begun) > 100*time.Millisecond {
+			t.Errorf("status %d after %v", w.Code, time.Since(begun))
 		}
 	})
 }

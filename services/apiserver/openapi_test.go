@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/http/httptest"
@@ -141,10 +142,11 @@ func (o *openAPI) documented() (all []string) {
 
 func properties(schema *openapi3.Schema) map[string]*openapi3.Schema {
 	all := make(map[string]*openapi3.Schema)
-	for _, part := range append(openapi3.SchemaRefs{{Value: schema}}, schema.AllOf...) {
-		for name, member := range part.Value.Properties {
-			all[name] = member.Value
-		}
+	for name, member := range schema.Properties {
+		all[name] = member.Value
+	}
+	for _, part := range schema.AllOf {
+		maps.Copy(all, properties(part.Value))
 	}
 	return all
 }
@@ -161,14 +163,17 @@ func (c complete) server() *events.Server {
 }
 
 func (c complete) Members(context.Context) (*registry.Membership, error) {
-	m := registry.NewMembership([]*events.Server{c.server()})
+	other := c.server()
+	other.ID = "green"
+	m := registry.NewMembership([]*events.Server{c.server(), other})
 	m.Revision, m.Mode, m.Complete = 1, registry.ModeNormal, true
 	return m, c.err
 }
 
-func (c complete) List(ctx context.Context, q registry.Query, _ time.Time) (*registry.Membership, []*events.Server, error) {
-	m, err := c.Members(ctx)
-	return m, m.Select(q), err
+func (c complete) Vitals(context.Context, []*registry.Block, time.Time, []registry.Vitals) ([]registry.Vitals, error) {
+	s := c.server()
+	v := registry.Vitals{LastSeen: s.LastSeen, LastProbe: s.LastProbe, Load: s.Load}
+	return []registry.Vitals{v, v}, c.err
 }
 
 func (c complete) Explain(context.Context, string, string, time.Time) (*registry.Explanation, error) {
@@ -240,6 +245,7 @@ func TestOpenAPIHoldsForEveryResponse(t *testing.T) {
 		healthy.Handler().ServeHTTP(w, broken)
 		o.check(t, broken, w)
 	}
+	get(healthy, "/v1/servers?limit=1", nil)
 	get(unknown, "/v1/servers/data/blue", nil)
 	get(healthy, "/v1/servers", nil, "If-None-Match", do(healthy, "GET", "/v1/servers").Header().Get("ETag"))
 	var busy *apiserver.Server

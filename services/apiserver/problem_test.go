@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rollcall/events"
 	"rollcall/services/apiserver"
 	"rollcall/services/registry"
 )
@@ -56,6 +55,13 @@ func TestErrors(t *testing.T) {
 		{"wait negative", "GET", "/v1/servers?index=1&wait=-1s", 400, `"wait"`},
 		{"wait beyond 5m", "GET", "/v1/servers?index=1&wait=5m0.1s", 400, `"wait"`},
 		{"wait without index", "GET", "/v1/servers?wait=1s", 400, `"wait" requires index`},
+		{"unknown field", "GET", "/v1/servers?fields=addr,address", 400, `"fields" has "address"`},
+		{"empty field", "GET", "/v1/servers?fields=addr,", 400, `"fields" has ""`},
+		{"limit no number", "GET", "/v1/servers?limit=many", 400, `"limit" is not a whole number above 0`},
+		{"limit of zero", "GET", "/v1/servers?limit=0", 400, `"limit" is not a whole number above 0`},
+		{"after without id", "GET", "/v1/servers?after=data/", 400, `"after" is not SERVICE/ID`},
+		{"after without slash", "GET", "/v1/servers?after=data", 400, `"after" is not SERVICE/ID`},
+		{"limit of services", "GET", "/v1/services?limit=1", 400, `"limit" is not supported`},
 		{"broken escape", "GET", "/v1/servers?zone=%zz", 400, "is not a valid query"},
 		{"parameter to explain", "GET", "/v1/servers/data/blue?verbose=1", 400, `"verbose" is unknown`},
 		{"parameter to services", "GET", "/v1/services?zone=a", 400, `"zone" is unknown`},
@@ -133,8 +139,8 @@ func (broken) Members(context.Context) (*registry.Membership, error) {
 	return nil, errors.New("internal secret")
 }
 
-func (broken) List(context.Context, registry.Query, time.Time) (*registry.Membership, []*events.Server, error) {
-	return nil, nil, errors.New("internal secret")
+func (broken) Vitals(context.Context, []*registry.Block, time.Time, []registry.Vitals) ([]registry.Vitals, error) {
+	return nil, errors.New("internal secret")
 }
 
 func TestUnknownErrorIs500WithoutDetails(t *testing.T) {

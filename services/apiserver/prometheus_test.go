@@ -105,6 +105,9 @@ func TestTargetsErrors(t *testing.T) {
 		detail              string
 	}{
 		{"index", "GET", "?index=1", 400, `parameter "index" is not supported: this list has no long poll`},
+		{"fields", "GET", "?fields=addr", 400, `parameter "fields" is not supported: this list has no pages and no choice of fields`},
+		{"limit", "GET", "?limit=1", 400, `parameter "limit" is not supported: this list has no pages and no choice of fields`},
+		{"after", "GET", "?after=data/blue", 400, `parameter "after" is not supported: this list has no pages and no choice of fields`},
 		{"wait", "GET", "?wait=1s", 400, `parameter "wait" is not supported: this list has no long poll`},
 		{"unknown parameter", "GET", "?sevice=data", 400, `parameter "sevice" is unknown`},
 		{"bad state", "GET", "?state=dead", 400, `parameter "state" is not one of [alive suspect draining]`},

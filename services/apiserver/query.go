@@ -31,6 +31,10 @@ type Query struct {
 
 	Complete bool // the response is a 503 while servers may be missing in the registry
 
+	Fields []string // members of each server that the response has, by their JSON names; empty: all
+	Limit  int      // how many servers the response has at most, from 1; 0: all. ServerList.Next says where the next page begins
+	After  string   // the response begins after this server, SERVICE/ID: ServerList.Next of the page before
+
 	// Wait makes the request a long poll: the API server responds when the revision differs from Index, or after Wait. Wait is at most
 	// MaxWait. The revision counts changes of the whole registry, so the selected servers may be unchanged.
 	Wait  time.Duration
@@ -62,12 +66,17 @@ func parseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-// parseFilter is parseQuery for a list that has no long poll: it also rejects the parameters "index" and "wait".
+// parseFilter is parseQuery for a list that has only filters: it also rejects the parameters of long polls, pages and fields.
 func parseFilter(raw string) (Query, error) {
 	values, _ := url.ParseQuery(raw) // parseQuery, called below, reports the error
 	for _, name := range []string{"index", "wait"} {
 		if values.Has(name) {
 			return Query{}, &parameterError{name, "is not supported: this list has no long poll"}
+		}
+	}
+	for _, name := range []string{"fields", "limit", "after"} {
+		if values.Has(name) {
+			return Query{}, &parameterError{name, "is not supported: this list has no pages and no choice of fields"}
 		}
 	}
 	return parseQuery(raw)
@@ -98,6 +107,15 @@ func (q *Query) set(name string, values []string) error {
 	case name == "complete":
 		q.Complete, err = true, isTrue(value)
 		return err
+	case name == "fields":
+		q.Fields, err = parseFields(value)
+		return err
+	case name == "limit":
+		q.Limit, err = parseLimit(value)
+		return err
+	case name == "after":
+		q.After = value
+		return checkAfter(value)
 	case name == "index":
 		if q.Index, err = strconv.ParseUint(value, 10, 64); err != nil {
 			return errors.New("is not a revision: want a whole number")
@@ -172,6 +190,11 @@ func (q Query) values() url.Values {
 	set("zone", q.Zone)
 	if q.Complete {
 		set("complete", "true")
+	}
+	set("fields", strings.Join(q.Fields, ","))
+	set("after", q.After)
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	for _, tag := range q.Tags {
 		v.Add("tag", tag)

@@ -34,6 +34,7 @@ type Server struct {
 	requests *requestMetrics
 	figures  *figures
 	lists    *lists
+	texts    *blockTexts
 
 	draining chan struct{} // closed when the context of Run ends; ends long polls
 	drain    func()        // closes the channel draining; can be called more than once
@@ -54,6 +55,7 @@ func New(cfg Config) (*Server, error) {
 		requests: newRequestMetrics(),
 		figures:  newFigures(cfg),
 		lists:    newLists(cfg.ListBytes),
+		texts:    &blockTexts{server: newServerEncoder(nil)},
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 	}

@@ -16,9 +16,10 @@ import (
 type ServerList struct {
 	Revision uint64           `json:"revision"`
 	Mode     registry.Mode    `json:"mode"`
-	Complete bool             `json:"complete"` // see Status.Complete
-	Time     time.Time        `json:"time"`     // time of the response by the clock of the API server; compare LastSeen and LastProbe with this time
-	Servers  []*events.Server `json:"servers"`  // sorted by service and id; never null
+	Complete bool             `json:"complete"`       // see Status.Complete
+	Time     time.Time        `json:"time"`           // time of the response by the clock of the API server; compare LastSeen and LastProbe with this time
+	Servers  []*events.Server `json:"servers"`        // sorted by service and id; never null
+	Next     string           `json:"next,omitempty"` // if servers are left that Query.Limit cut off: Query.After of the next page
 }
 
 func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
@@ -41,32 +42,16 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if s.unchanged(w, r, members, q) {
 		return nil
 	}
-	return s.respondList(ctx, w, countUpTo(smallList+1, members, q.selection()), func() (any, error) {
-		now := s.cfg.Now()
-		list, servers, err := s.cfg.Registry.List(ctx, q.selection(), now)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.checkEmpty(list, len(servers)); err != nil {
-			return nil, err
-		}
-		w.Header().Set("ETag", s.etag(list, q))
-		return ServerList{list.Revision, list.Mode, list.Complete, now.UTC().Truncate(time.Millisecond), append([]*events.Server{}, servers...)}, nil
-	})
-}
-
-// countUpTo counts the servers that q selects, and stops counting at limit.
-func countUpTo(limit int, members *registry.Membership, q registry.Query) int {
-	n := 0
-	for srv := range members.All() {
-		if n == limit {
-			break
-		}
-		if q.Matches(srv) {
-			n++
-		}
+	page := newPage(members, q)
+	entries := page.count(smallList + 1)
+	if err := s.checkEmpty(members, entries); err != nil {
+		return err
 	}
-	return n
+	now := s.cfg.Now()
+	return s.respondList(ctx, w, r, list{
+		filter: q.filter(), entries: entries, entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: s.etag(members, q),
+		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, now) },
+	})
 }
 
 // await waits until the revision differs from the parameter index, until the membership changes without a new revision (as when a restored
@@ -110,9 +95,8 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 // etag identifies a membership by the process, the generation, and the filter. The ETag is weak, because it stays the same when seq,
 // age_ms, last_seen, load and via change. A 304 means that no server registered, changed or ended.
 func (s *Server) etag(of *registry.Membership, q Query) string {
-	q.Wait, q.Complete = 0, false // Wait and Complete do not filter servers, so they are not part of the ETag
 	filter := fnv.New64a()
-	filter.Write([]byte(q.values().Encode()))
+	filter.Write([]byte(q.filter()))
 	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())
 }
 

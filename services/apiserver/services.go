@@ -3,9 +3,14 @@ package apiserver
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strconv"
 
 	"rollcall/services/registry"
 )
+
+// serviceSize is the usual size of a Service in JSON, in bytes.
+const serviceSize = 80
 
 // ServiceList is the response of GET /v1/services.
 type ServiceList struct {
@@ -41,10 +46,44 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkEmpty(members, len(members.Services)); err != nil {
 		return err
 	}
-	services := countServices(members)
-	return s.respondList(ctx, w, len(services), func() (any, error) {
-		return ServiceList{members.Revision, members.Mode, members.Complete, services}, nil
+	return s.respondList(ctx, w, r, list{
+		entries: len(members.Services), entrySize: serviceSize, generation: members.Generation, now: s.cfg.Now(), keep: keepMembership,
+		encode: func(ctx context.Context, t *text) error { return s.encodeServices(ctx, t, members) },
 	})
+}
+
+// encodeServices appends a ServiceList to t.
+func (s *Server) encodeServices(ctx context.Context, t *text, members *registry.Membership) error {
+	b := strconv.AppendUint(append(t.last(), `{"revision":`...), members.Revision, 10)
+	b = appendString(append(b, `,"mode":`...), string(members.Mode))
+	b = strconv.AppendBool(append(b, `,"complete":`...), members.Complete)
+	t.set(append(b, `,"services":[`...))
+	separate := false
+	for some := range slices.Chunk(members.Services, batchSize) {
+		err := s.lists.encoding.do(ctx, func() {
+			for _, service := range some {
+				b := t.last()
+				if separate {
+					b = append(b, ',')
+				}
+				separate = true
+				t.set(appendService(b, service))
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	t.set(append(t.last(), "]}\n"...))
+	return nil
+}
+
+func appendService(b []byte, s *registry.Service) []byte {
+	b = appendString(append(b, `{"service":`...), s.Name)
+	b = strconv.AppendInt(append(b, `,"alive":`...), int64(s.Counts.Alive), 10)
+	b = strconv.AppendInt(append(b, `,"suspect":`...), int64(s.Counts.Suspect), 10)
+	b = strconv.AppendInt(append(b, `,"draining":`...), int64(s.Counts.Draining), 10)
+	return append(b, '}')
 }
 
 // countServices returns the counts of each service.

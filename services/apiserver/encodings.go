@@ -1,0 +1,171 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// encoding is an encoded list. All requests that ask for the same list share it. The fields text and err are valid and never change once
+// done is closed, until the last reader has released the encoding.
+type encoding struct {
+	text text
+	err  error
+	done chan struct{}
+
+	generation uint64    // of the membership
+	made       time.Time // when the encoding was begun, by Config.Now
+
+	// encodings.mu guards the fields below.
+	readers int   // number of requests that use the encoding, and one more while encodings.current has it
+	held    int64 // what the encoding adds to encodings.held
+}
+
+// listKey identifies a list.
+type listKey struct {
+	path   string
+	filter string // the query
+	gzip   bool
+}
+
+// encodings has the encodings that are in use or may be used again.
+type encodings struct {
+	mu      sync.Mutex
+	current map[listKey]*encoding
+	held    int64         // bytes of all encodings
+	max     int64         // bound of held: while it is reached, no encoding of a long list is begun
+	freed   chan struct{} // closed and replaced when memory may have become free
+}
+
+func newEncodings(maxHeld int64) *encodings {
+	return &encodings{current: make(map[listKey]*encoding), max: maxHeld, freed: make(chan struct{})}
+}
+
+// wanted says which encoding a request wants.
+type wanted struct {
+	listKey
+	generation uint64        // of the membership
+	now        time.Time     // by Config.Now
+	made       time.Time     // when the encoding is begun if there is none that can be shared
+	keep       time.Duration // how old the encoding may be
+	size       int64         // expected size in bytes
+	limited    bool          // the encoding must wait while the bound of memory is reached
+}
+
+// get returns an encoding with the properties w. If there is none, get calls encode to make it, and other requests share it from then on,
+// also while it is being made. The caller must release the encoding. If the bound of memory is reached, get waits for 2 s at most, and then
+// returns errBusy.
+func (e *encodings) get(ctx context.Context, w wanted, encode func(context.Context, *text) error) (*encoding, error) {
+	wait, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	for {
+		shared, mine, freed := e.reserve(w)
+		switch {
+		case mine:
+			e.make(ctx, w, shared, encode)
+		case shared == nil:
+			select {
+			case <-freed:
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-wait.Done():
+				return nil, fmt.Errorf("%w: clients have not read %d bytes of them yet", errBusy, e.max)
+			}
+		}
+		select {
+		case <-shared.done:
+		case <-ctx.Done():
+			e.release(shared)
+			return nil, ctx.Err()
+		}
+		if err := shared.err; err != nil {
+			e.release(shared)
+			return nil, err
+		}
+		return shared, nil
+	}
+}
+
+// reserve returns the current encoding, or a new encoding that the caller must make. If there is no memory for a new encoding, it returns a
+// channel that is closed when memory may have become free.
+func (e *encodings) reserve(w wanted) (shared *encoding, mine bool, freed <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old := e.current[w.listKey]; old != nil {
+		if age := w.now.Sub(old.made); old.generation == w.generation && age >= 0 && age < w.keep {
+			old.readers++
+			return old, false, nil
+		}
+		e.forget(w.listKey, old)
+	}
+	if w.limited && e.held >= e.max {
+		e.forgetUnread()
+	}
+	if w.limited && e.held >= e.max {
+		return nil, false, e.freed
+	}
+	made := &encoding{done: make(chan struct{}), generation: w.generation, made: w.made, readers: 2, held: w.size}
+	e.held += w.size
+	e.current[w.listKey] = made
+	return made, true, nil
+}
+
+// make makes an encoding. It continues when ctx ends, because other requests wait for the encoding.
+func (e *encodings) make(ctx context.Context, w wanted, c *encoding, encode func(context.Context, *text) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
+	defer cancel()
+	c.err = encode(ctx, &c.text)
+	e.mu.Lock()
+	e.held += c.text.size - c.held
+	c.held = c.text.size
+	if c.err != nil {
+		e.forget(w.listKey, c)
+	} else {
+		time.AfterFunc(w.keep, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.forget(w.listKey, c)
+		})
+	}
+	e.mu.Unlock()
+	close(c.done)
+}
+
+// release says that the caller of get does not use c any more.
+func (e *encodings) release(c *encoding) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leave(c)
+}
+
+// forget takes c out of the current encodings, if it is still there. The caller holds e.mu.
+func (e *encodings) forget(key listKey, c *encoding) {
+	if e.current[key] == c {
+		delete(e.current, key)
+		e.leave(c)
+	}
+}
+
+// forgetUnread forgets the encodings that no request uses. The caller holds e.mu.
+func (e *encodings) forgetUnread() {
+	for key, c := range e.current {
+		if c.readers == 1 {
+			e.forget(key, c)
+		}
+	}
+}
+
+// leave ends one use of c, and frees the memory of c after the last one. The caller holds e.mu.
+func (e *encodings) leave(c *encoding) {
+	c.readers--
+	if c.readers <= 1 && e.held >= e.max { // a request may wait to make room with forgetUnread
+		close(e.freed)
+		e.freed = make(chan struct{})
+	}
+	if c.readers == 0 {
+		c.text.free()
+		e.held -= c.held
+	}
+}
