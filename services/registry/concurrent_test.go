@@ -45,6 +45,31 @@ func TestConcurrentUseAndStop(t *testing.T) {
 		}
 		return nil
 	})
+	repeat(func(t *testing.T, r *registry.Registry) error { // so does this watcher of one service
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w := r.WatchService(ctx, "data")
+		for range 2 {
+			if s, open := <-w; !open {
+				return registry.ErrStopped
+			} else if s.Len() > servers {
+				t.Errorf("%d servers, want at most %d", s.Len(), servers)
+			}
+		}
+		return nil
+	})
+	callers.Go(func() { // this watcher of one service stays until the registry stops
+		generation := uint64(0)
+		for s := range r.WatchService(t.Context(), "data") {
+			if s == nil {
+				continue
+			}
+			if s.Generation <= generation {
+				t.Errorf("generation %d after %d", s.Generation, generation)
+			}
+			generation = s.Generation
+		}
+	})
 	callers.Go(func() { // this watcher stays until the registry stops
 		revision := uint64(0)
 		for s := range r.Watch(t.Context()) {

@@ -114,9 +114,9 @@ func (g *group) show(name string, generation uint64) *Service {
 
 func (b *block) show() *Block {
 	if b.shown == nil {
-		shown := &Block{Servers: make([]*events.Server, len(b.records)), records: b.records}
+		shown := &Block{Servers: make([]*events.Server, len(b.records)), serials: make([]uint64, len(b.records)), records: b.records}
 		for i, r := range b.records {
-			shown.Servers[i] = r.view
+			shown.Servers[i], shown.serials[i] = r.view, r.serial
 			switch r.view.State {
 			case events.StateAlive:
 				shown.Counts.Alive++
@@ -139,7 +139,7 @@ func (s *state) show(r *record) {
 		s.services[r.view.Service] = g
 	}
 	g.insert(r)
-	s.touch(r.view.Service)
+	s.touch(r)
 }
 
 // The method hide takes the server r out of the group of its service.
@@ -148,7 +148,7 @@ func (s *state) hide(r *record) {
 	if g.remove(r.view.ID); len(g.blocks) == 0 {
 		delete(s.services, r.view.Service)
 	}
-	s.touch(r.view.Service)
+	s.touch(r)
 }
 
 // The method changed notes that the server r has a new view, so that the next membership shows it.
@@ -156,13 +156,15 @@ func (s *state) changed(r *record) {
 	if g := s.services[r.view.Service]; g != nil {
 		g.changed(r.view.ID)
 	}
-	s.touch(r.view.Service)
+	s.touch(r)
 }
 
-// The method touch notes that a service has changed.
-func (s *state) touch(service string) {
+// The method touch gives r a new serial, and notes that its service has changed.
+func (s *state) touch(r *record) {
+	s.serial++
+	r.serial = s.serial
 	s.membership = nil
-	s.touched[service] = struct{}{}
+	s.touched[r.view.Service] = struct{}{}
 }
 
 // The method members returns the current membership. It builds a new membership only after a change.
@@ -177,7 +179,7 @@ func (s *state) members() *Membership {
 	return s.membership
 }
 
-// listServices replaces s.listed, in which it replaces the services that have changed.
+// listServices replaces s.listed, in which it replaces the services that have changed. It appends their names to s.relisted.
 func (s *state) listServices() {
 	if len(s.touched) == 0 {
 		return
@@ -193,6 +195,7 @@ func (s *state) listServices() {
 		if g := s.services[name]; g != nil {
 			next = append(next, g.show(name, s.generation))
 		}
+		s.relisted = append(s.relisted, name)
 	}
 	s.listed = append(next, rest...)
 	clear(s.touched)

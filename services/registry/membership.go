@@ -47,6 +47,7 @@ type Block struct {
 	Servers []*events.Server
 	Counts  Counts
 
+	serials []uint64  // for each server, in order, the number of its view; see record.serial
 	records []*record // the records of Servers; only the goroutine of Run reads them
 }
 

@@ -26,6 +26,7 @@ type record struct {
 	suspect     bool
 	arrived     arrived
 	fingerprint uint64 // fingerprint of the heartbeat that the view was made from
+	serial      uint64 // number of the view: the registry gives each view a number of its own
 
 	stamp       leaseTime             // start of the lease: lease time of the newest heartbeat or answer to a probe
 	beat        leaseTime             // lease time when the newest heartbeat was published

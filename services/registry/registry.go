@@ -28,8 +28,7 @@ type Registry struct {
 
 	// Only the goroutine of Run uses the fields below.
 	state    *state
-	watchers map[watcher]struct{}
-	notified *Membership // membership that the watchers received last
+	watchers watchers
 }
 
 // New returns a registry that is not running, or the error of cfg.Validate.
@@ -47,7 +46,7 @@ func New(cfg Config) (*Registry, error) {
 		done:    make(chan struct{}),
 
 		state:    newState(cfg),
-		watchers: make(map[watcher]struct{}),
+		watchers: newWatchers(),
 	}, nil
 }
 
@@ -163,9 +162,7 @@ const batch = 512
 func (r *Registry) Run(ctx context.Context) error {
 	s := r.state
 	defer func() {
-		for w := range r.watchers {
-			close(w)
-		}
+		r.watchers.close()
 		close(r.events)
 		close(r.probes)
 		close(r.done)

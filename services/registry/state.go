@@ -22,6 +22,7 @@ type state struct {
 	services   map[string]*group   // by name; no group is empty
 	touched    map[string]struct{} // names of the services that have changed since the slice listed was made
 	listed     []*Service          // Membership.Services of the last membership; replaced, never changed
+	relisted   []string            // names of the services that listServices has replaced; Run empties it when it has sent them to the watchers
 	wheel      wheel
 	tombstones tombstones
 	ignored    ignoring
@@ -47,6 +48,7 @@ type state struct {
 	revision uint64
 
 	generation uint64
+	serial     uint64      // the last record.serial
 	membership *Membership // last result of the method members; nil after a change
 	counts     counts
 }

@@ -10,8 +10,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive returns the membership that is ready in a channel that Watch returned. It fails the test if no membership is ready.
-func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
+// mustReceive returns the value that is ready in a channel that Watch or WatchService returned. It fails the test if none is ready.
+func mustReceive[T any](t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	synctest.Wait()
 	select {
@@ -23,10 +23,10 @@ func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membe
 	default:
 		t.Fatal("nothing to receive")
 	}
-	return nil
+	return v
 }
 
-func mustReceiveNothing(t *testing.T, from <-chan *registry.Membership) {
+func mustReceiveNothing[T any](t *testing.T, from <-chan T) {
 	t.Helper()
 	synctest.Wait()
 	select {
