@@ -35,7 +35,10 @@ type queryFlags struct {
 	output    output
 }
 
-func addQueryFlags(cmd *cobra.Command) queryFlags { return queryFlags{addClient(cmd), addOutput(cmd)} }
+// addQueryFlags adds the flags. The parameter formats lists formats of the output besides text and json.
+func addQueryFlags(cmd *cobra.Command, formats ...string) queryFlags {
+	return queryFlags{addClient(cmd), addOutput(cmd, formats...)}
+}
 
 // parse returns what the flags select: a client, and whether the output is JSON.
 func (f queryFlags) parse() (client *apiserver.Client, asJSON bool, err error) {

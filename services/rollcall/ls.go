@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ func newLs() *cobra.Command {
 		Short: "List servers",
 		Args:  between(0, 1, "at most one SERVICE"),
 	}
-	flags := addQueryFlags(cmd)
+	flags := addQueryFlags(cmd, formatName, formatAddr)
 	f := cmd.Flags()
 	f.StringVar(&q.Service, "service", "", "list only servers of this service; the same as SERVICE")
 	f.StringVar(&state, "state", "", "list only servers in this state: alive, suspect or draining")
@@ -39,7 +40,7 @@ func newLs() *cobra.Command {
 			}
 			q.Service = args[0]
 		}
-		q.State = events.State(state)
+		q.State, q.Fields = events.State(state), fieldsOf(*flags.output.format)
 		list, err := client.Servers(cmd.Context(), q)
 		if err != nil {
 			return explain(err)
@@ -48,9 +49,40 @@ func newLs() *cobra.Command {
 			return writeJSON(cmd.OutOrStdout(), list)
 		}
 		warn(cmd, list.Mode, list.Complete)
+		switch *flags.output.format {
+		case formatName:
+			return writeLines(cmd, list.Servers, (*events.Server).Key)
+		case formatAddr:
+			return writeLines(cmd, list.Servers, func(s *events.Server) string { return s.Addr })
+		}
 		return writeServers(cmd, list)
 	}
 	return cmd
+}
+
+// Formats with one line for each server.
+const (
+	formatName = "name" // SERVICE/ID
+	formatAddr = "addr" // the address
+)
+
+// fieldsOf returns the members of the servers that a format needs, or nil if it needs all.
+func fieldsOf(format string) []string {
+	switch format {
+	case formatName:
+		return []string{"service", "id"}
+	case formatAddr:
+		return []string{"addr"}
+	}
+	return nil
+}
+
+func writeLines(cmd *cobra.Command, servers []*events.Server, line func(*events.Server) string) error {
+	w := bufio.NewWriter(cmd.OutOrStdout())
+	for _, s := range servers {
+		fmt.Fprintln(w, terminal.Escape(line(s)))
+	}
+	return w.Flush()
 }
 
 func addComplete(cmd *cobra.Command, complete *bool) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -13,20 +15,28 @@ import (
 )
 
 // output is the flag -o.
-type output struct{ format *string }
+type output struct {
+	format  *string
+	formats []string
+}
 
-func addOutput(cmd *cobra.Command) output {
-	return output{cmd.Flags().StringP("output", "o", "text", "output format: text or json")}
+// addOutput adds the flag -o with the formats text and json, and the parameter more.
+func addOutput(cmd *cobra.Command, more ...string) output {
+	o := output{formats: append([]string{"text", "json"}, more...)}
+	o.format = cmd.Flags().StringP("output", "o", "text", "output format: "+o.choices())
+	return o
+}
+
+func (o output) choices() string {
+	last := len(o.formats) - 1
+	return strings.Join(o.formats[:last], ", ") + " or " + o.formats[last]
 }
 
 func (o output) isJSON() (bool, error) {
-	switch *o.format {
-	case "text":
-		return false, nil
-	case "json":
-		return true, nil
+	if !slices.Contains(o.formats, *o.format) {
+		return false, usageError{fmt.Errorf("--output %q: want %s", *o.format, o.choices())}
 	}
-	return false, usageError{fmt.Errorf("--output %q: want text or json", *o.format)}
+	return *o.format == "json", nil
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -53,7 +53,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"pick data -o xml", `--output "xml": want text or json`},
 		{"status api-1", `arguments ["api-1"]: want none`},
 		{"status -o xml", `--output "xml": want text or json`},
-		{"ls -o yaml", `--output "yaml": want text or json`},
+		{"ls -o yaml", `--output "yaml": want text, json, name or addr`},
 		{"ls --api ftp://h", `--api: apiserver: address of the API "ftp://h": want host:port or http://host:port`},
 		{"ls --meta rack", `invalid argument "rack" for "--meta" flag: rack must be formatted as key=value; see rollcall ls --help`},
 		{"get", `arguments []: want SERVICE/ID`},

@@ -51,6 +51,26 @@ func TestPickFlags(t *testing.T) {
 	}
 }
 
+// The short formats of ls request only the members that they print.
+func TestListInShortFormats(t *testing.T) {
+	for format, row := range map[string]struct{ uri, want string }{
+		"name": {"/v1/servers?fields=service%2Cid&service=data", "data/blue\ndata/a\\x1bb\n"},
+		"addr": {"/v1/servers?fields=addr&service=data", "10.0.0.7:8080\n10.0.0.8:8080\n"},
+	} {
+		var asked string
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = r.URL.RequestURI()
+			_, _ = w.Write([]byte(`{"mode":"normal","complete":true,"servers":[
+				{"service":"data","id":"blue","addr":"10.0.0.7:8080"},{"service":"data","id":"a\u001bb","addr":"10.0.0.8:8080"}]}`))
+		}))
+		if got, want := call(t, "ls", "data", "-o", format, "--api", api.URL), (result{0, row.want, ""}); got != want || asked != row.uri {
+			t.Errorf("%s: got %+v of %s, want %+v of %s", format, got, asked, want, row.uri)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		api.Close()
+	}
+}
+
 func TestStatusShowsIDConflict(t *testing.T) {
 	for ready, want := range map[string]string{
 		"true":  "normal: all is well\nid conflict: another has the id (ready here: yes)\n\n",
