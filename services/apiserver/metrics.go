@@ -8,7 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 )
 
 // requestMetrics counts requests and measures their duration.
@@ -38,9 +40,22 @@ func (m *requestMetrics) observe(route string, status int, took time.Duration) {
 	m.seconds.WithLabelValues(route, code).Observe(took.Seconds())
 }
 
+// sharedGatherer gathers once for all scrapes that run at the same time.
+type sharedGatherer struct {
+	source prometheus.Gatherer
+	group  singleflight.Group
+}
+
+// Gather implements prometheus.Gatherer. Several callers can get the same families, so they must not change them.
+func (g *sharedGatherer) Gather() ([]*dto.MetricFamily, error) {
+	all, err, _ := g.group.Do("", func() (any, error) { return g.source.Gather() })
+	families, _ := all.([]*dto.MetricFamily)
+	return families, err
+}
+
 // metrics serves /metrics. If the registry does not give its figures in time, the response lacks them and the Server logs a warning.
 func (s *Server) metrics() handler {
-	show := promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{
+	show := promhttp.HandlerFor(&sharedGatherer{source: s.cfg.Gatherer}, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError,
 		ErrorLog:      scrapeLog{s.cfg.Log},
 	})

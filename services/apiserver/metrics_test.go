@@ -2,6 +2,7 @@ package apiserver_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,32 @@ func TestServiceLabelIsLimited(t *testing.T) {
 	if values, other := count(); values != 1 || other != "" {
 		t.Errorf("%d values of the label service and %q servers in other, want only the registered services", values, other)
 	}
+}
+
+func TestScrapesAtTheSameTimeShareTheirFigures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t)
+		source := &held{open: make(chan struct{})}
+		r.metrics.MustRegister(r.server, source)
+		responses := make(chan *httptest.ResponseRecorder, 5)
+		scrape := func() { responses <- do(r.server, "GET", "/metrics") }
+		for range cap(responses) {
+			go scrape()
+		}
+		synctest.Wait()
+		close(source.open)
+		for range cap(responses) {
+			if w := <-responses; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "rollcall_revision ") {
+				t.Errorf("status %d: %s", w.Code, w.Body)
+			}
+		}
+		if calls := source.calls.Load(); calls != 1 {
+			t.Errorf("collected %d times for 5 scrapes, want once", calls)
+		}
+		if scrape(); source.calls.Load() != 2 {
+			t.Error("a later scrape did not collect again")
+		}
+	})
 }
 
 func TestScrapeWithoutRegistry(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -194,11 +195,14 @@ func (c complete) Stats(context.Context) (registry.Stats, error) {
 	}, c.err
 }
 
-// recursive is a collector that scrapes again while it is being scraped, until the API server refuses a scrape.
-type recursive struct{ scrape func() }
+// held is a collector that waits until the channel held.open is closed.
+type held struct {
+	open  chan struct{}
+	calls atomic.Int64
+}
 
-func (r recursive) Describe(chan<- *prometheus.Desc) {}
-func (r recursive) Collect(chan<- prometheus.Metric) { r.scrape() }
+func (h *held) Describe(chan<- *prometheus.Desc) {}
+func (h *held) Collect(chan<- prometheus.Metric) { h.calls.Add(1); <-h.open }
 
 // The responses in this test have every status and every member of openapi.yaml, and no others. The other tests of this package compare
 // their responses with openapi.yaml too; see harness.do.
@@ -248,9 +252,16 @@ func TestOpenAPIHoldsForEveryResponse(t *testing.T) {
 	get(healthy, "/v1/servers?limit=1", nil)
 	get(unknown, "/v1/servers/data/blue", nil)
 	get(healthy, "/v1/servers", nil, "If-None-Match", do(healthy, "GET", "/v1/servers").Header().Get("ETag"))
-	var busy *apiserver.Server
-	busy = serve(nil, recursive{func() { get(busy, "/metrics", nil) }})
-	get(busy, "/metrics", nil)
+	scrapes := &held{open: make(chan struct{})}
+	busy, responses := serve(nil, scrapes), make(chan *httptest.ResponseRecorder, 11)
+	for range cap(responses) { // the API server refuses one of these scrapes while the others wait
+		go func() { responses <- do(busy, "GET", "/metrics") }()
+	}
+	o.check(t, httptest.NewRequest("GET", "/metrics", nil), <-responses)
+	close(scrapes.open)
+	for range cap(responses) - 1 {
+		<-responses
+	}
 	for _, what := range o.documented() {
 		if !o.seen[what] {
 			t.Errorf("%s is in openapi.yaml, and no response has it", what)
