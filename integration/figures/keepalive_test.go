@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -239,6 +240,6 @@ func startEtcd(b *testing.B) (contender, bool) {
 	}
 	addr := fixture.FreeAddr(b)
 	client, peer := "http://"+addr, "http://"+fixture.FreeAddr(b)
-	return startContender(b, "etcd", addr, exec.Command(path, "--data-dir", b.TempDir(), "--logger", "zap", "--log-level", "error", "--initial-cluster", "default="+peer,
+	return startContender(b, "etcd", addr, exec.Command(path, "--data-dir", filepath.Join(b.TempDir(), "etcd"), "--logger", "zap", "--log-level", "error", "--initial-cluster", "default="+peer,
 		"--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer)), true
 }
