@@ -34,7 +34,7 @@ func (s *state) disclaim(r *record) {
 	if s.latestAt(r.view.Addr) == r {
 		delete(s.latest, addressHash(r.view.Addr))
 	}
-	delete(s.byAddr, key{r.view.Service, r.view.Addr})
+	delete(s.byAddr, placeHash(r.view.Service, r.view.Addr))
 }
 
 // latestAt returns the server that was registered last at an address. It returns nil if there is none.
@@ -48,6 +48,20 @@ func (s *state) latestAt(addr string) *record {
 
 // addressHash returns the key of an address in the index of addresses. A hash needs less memory than the address.
 func addressHash(addr string) uint64 { return maphash.String(hashSeed, addr) }
+
+// The method at returns the server of a service that has an address. It returns nil if there is none.
+func (s *state) at(service, addr string) *record {
+	r := s.byAddr[placeHash(service, addr)]
+	if r == nil || r.view.Service != service || r.view.Addr != addr {
+		return nil
+	}
+	return r
+}
+
+// placeHash returns the key of a service and an address in state.byAddr.
+func placeHash(service, addr string) uint64 {
+	return maphash.Comparable(hashSeed, key{service, addr})
+}
 
 // successor returns the server that was registered at the address of r after the last heartbeat of r. It returns nil if there is none.
 func (s *state) successor(r *record) *record {
@@ -82,7 +96,7 @@ func (s *state) usurped(r *record, now time.Duration) bool {
 		return now-r.sent >= r.overdue()
 	}
 	for service := range s.services {
-		other := s.byAddr[key{service, r.view.Addr}]
+		other := s.at(service, r.view.Addr)
 		if other != nil && other != r && r.sent >= other.claimed && other.sent >= r.claimed {
 			return false
 		}

@@ -27,7 +27,7 @@ const maxLeap = 1 << 20
 
 // leaps reports whether the seq of the heartbeat b is so far above the newest seq of r that b must be damaged: see maxLeap.
 func (r *record) leaps(b *arrival) bool {
-	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.received == 0 { // received is 0: r is from a snapshot, so r.sent is not known
+	if b.ordinal <= r.ordinal || b.ordinal-r.ordinal <= maxLeap || r.kept == 0 { // kept is 0: r is from a snapshot, so r.sent is not known
 		return false
 	}
 	return b.ordinal-r.ordinal-maxLeap > 2*uint64(max(0, b.sent()-r.sent))

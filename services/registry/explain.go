@@ -48,14 +48,13 @@ func (s *state) explain(k key, now time.Duration) (*Explanation, string) {
 	if ignored != nil {
 		e.Summary += "; a heartbeat with its id was ignored " + ignored.words()
 	}
-	r.vitals(s.clock.at(now)).Apply(&e.Server)
-	for i := r.received - min(r.received, keptBeats); i < r.received; i++ {
-		b := r.beats[i%keptBeats]
+	s.vitals(r, s.clock.at(now)).Apply(&e.Server)
+	for _, b := range r.newestBeats() {
 		seq := b.ordinal
 		if r.incarnation == 0 {
 			seq = 0
 		}
-		e.Heartbeats = append(e.Heartbeats, ReceivedHeartbeat{wall(b.at), seq, b.delay.Milliseconds(), b.via.Value()})
+		e.Heartbeats = append(e.Heartbeats, ReceivedHeartbeat{wall(b.at), seq, int64(b.delay), s.vias.addr(b.via)})
 	}
 	if r.inquiry != nil {
 		e.Probes = append(e.Probes, r.inquiry.findings...)
@@ -93,10 +92,10 @@ func (s *state) summary(r *record, now time.Duration) string {
 	if r.view.State == events.StateDraining {
 		words = "draining: its weight is 0, so it gets no new requests: "
 	}
-	if r.received == 0 {
+	if r.kept == 0 {
 		words += "no heartbeat has arrived since this API server started, which restored it from its snapshot"
 	} else {
-		words += fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", ms(silence), r.via.Value())
+		words += fmt.Sprintf("the newest heartbeat was sent %v ago and came through %s", ms(silence), s.vias.addr(r.via))
 	}
 	switch {
 	case r.stamp > r.beat:

@@ -11,7 +11,7 @@ func firstOf(s *state) *record {
 }
 
 // vitalsOf returns the vitals of the first server at the time of the last tick or message.
-func vitalsOf(s *state) Vitals { return firstOf(s).vitals(s.clock.at(s.clock.last)) }
+func vitalsOf(s *state) Vitals { return s.vitals(firstOf(s), s.clock.at(s.clock.last)) }
 
 // snapshotOf returns what Registry.Snapshot returns.
 func snapshotOf(s *state, now time.Time) *Snapshot {

@@ -1,8 +1,8 @@
 package registry
 
 import (
+	"math"
 	"time"
-	"unique"
 
 	"rollcall/events"
 )
@@ -97,7 +97,7 @@ func (s *state) livedBefore(b *arrival) bool {
 
 // holder returns the server of the same service that has the address of b. It returns nil if there is none, or if r has the address.
 func (s *state) holder(b *arrival, r *record) *record {
-	if h := s.byAddr[key{b.Service, b.Addr}]; h != r {
+	if h := s.at(b.Service, b.Addr); h != r {
 		return h
 	}
 	return nil
@@ -153,8 +153,8 @@ func (s *state) renew(b *arrival, r *record) outcome {
 }
 
 func (s *state) receive(b *arrival, r *record) {
-	if r.received == 0 || b.Via != r.via.Value() {
-		r.via = unique.Make(b.Via)
+	if b.Via != s.vias.addr(r.via) {
+		r.via = s.vias.number(b.Via)
 	}
 	at := b.ReceivedAt.UnixNano()
 	if stamp := s.clock.at(b.now).add(-b.Delay); stamp > r.beat {
@@ -169,7 +169,7 @@ func (s *state) receive(b *arrival, r *record) {
 	if r.inquiry != nil {
 		r.inquiry.received(b.sent())
 	}
-	r.addBeat(beat{at: at, ordinal: b.ordinal, delay: b.Delay, via: r.via})
+	r.addBeat(beat{at, b.ordinal, uint32(min(max(0, b.Delay.Milliseconds()), math.MaxUint32)), r.via})
 	s.schedule(r, b.now)
 }
 
@@ -190,7 +190,7 @@ func (s *state) update(b *arrival, r *record) {
 		r.inquiry.evidenceAt, r.inquiry.probe.notBefore = never, 0
 	}
 	r.view, r.fingerprint, r.ttl = view, b.fingerprint, b.TTL()
-	s.byAddr[key{view.Service, view.Addr}] = r
+	s.byAddr[placeHash(view.Service, view.Addr)] = r
 	s.schedule(r, b.now)
 	s.emit(r, stepUpdated, b.moment())
 	if moved {

@@ -93,7 +93,7 @@ func (a *arrived) late(behind uint64) {
 func (l *losses) count(r *record, b *arrival) {
 	switch {
 	case b.Seq == 0:
-	case r.received == 0 || r.ordinal == 0:
+	case r.kept == 0 || r.ordinal == 0:
 		r.arrived = allArrived
 	case b.ordinal > r.ordinal:
 		l.add(r.arrived.advance(b.ordinal - r.ordinal))

@@ -215,7 +215,7 @@ func checkState(t *rapid.T, s *state) {
 		t.Fatal("the servers are out of order")
 	}
 	for _, r := range order {
-		if s.servers[r.key()] != r || s.byAddr[key{r.view.Service, r.view.Addr}] != r {
+		if s.servers[r.key()] != r || s.at(r.view.Service, r.view.Addr) != r {
 			t.Fatalf("%s is not found by its key and address", r.view.Key())
 		}
 	}

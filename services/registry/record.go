@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unique"
 
 	"rollcall/events"
 )
@@ -23,37 +22,39 @@ type record struct {
 	// servers the strings are in no CPU cache: see BenchmarkObserve. incarnation, ttl and suspect are copies of fields of the view.
 	incarnation int64
 	ttl         time.Duration
-	suspect     bool
-	arrived     arrived
 	fingerprint uint64 // fingerprint of the heartbeat that the view was made from
 	serial      uint64 // number of the view: the registry gives each view a number of its own
 
-	stamp       leaseTime             // start of the lease: lease time of the newest heartbeat or answer to a probe
-	beat        leaseTime             // lease time when the newest heartbeat was published
-	sent        time.Duration         // when the newest heartbeat was published, by the time of the state
-	claimed     time.Duration         // when the first heartbeat from the current address was published, by the time of the state
-	lastSeen    int64                 // when the newest heartbeat was published, Unix nanoseconds
-	ordinal     uint64                // number that orders the newest heartbeat; see the function ordinal
-	via         unique.Handle[string] // nsqd through which the newest heartbeat came
-	load        *events.Load
-	inquiry     *inquiry // nil for most servers
-	provisional bool     // the server is suspect only because this process restored it; no event has reported this suspicion
+	suspect     bool
+	provisional bool // the server is suspect only because this process restored it; no event has reported this suspicion
+	arrived     arrived
+	kept        uint8 // number of heartbeats in the field beats; 0 if this process has applied no heartbeat
+	oldest      uint8 // index of the oldest heartbeat in the field beats, if it is full
+	via         via   // nsqd through which the newest heartbeat came
+
+	stamp    leaseTime     // start of the lease: lease time of the newest heartbeat or answer to a probe
+	beat     leaseTime     // lease time when the newest heartbeat was published
+	sent     time.Duration // when the newest heartbeat was published, by the time of the state
+	claimed  time.Duration // when the first heartbeat from the current address was published, by the time of the state
+	lastSeen int64         // when the newest heartbeat was published, Unix nanoseconds
+	ordinal  uint64        // number that orders the newest heartbeat; see the function ordinal
+	load     *events.Load
+	inquiry  *inquiry // nil for most servers
 
 	due        time.Duration // when to judge the server next; the fields due, slot, next and prev belong to the wheel
 	slot       int64
 	next, prev *record
 
-	beats    [keptBeats]beat // ring buffer of the newest heartbeats
-	received uint64          // number of heartbeats that this process has applied
-	changes  []change        // at most keptChanges transitions, the newest last
+	beats   [keptBeats]beat // ring buffer of the newest heartbeats
+	changes []change        // at most keptChanges transitions, the newest last
 }
 
 // beat is a heartbeat as explain shows it. Each record has several beats and changes, so these types are kept small.
 type beat struct {
 	at      int64 // when the heartbeat was received, Unix nanoseconds
 	ordinal uint64
-	delay   time.Duration
-	via     unique.Handle[string]
+	delay   uint32 // how long the heartbeat waited in NSQ, in milliseconds
+	via     via
 }
 
 type change struct {
@@ -125,8 +126,18 @@ func (r *record) advance(ordinal uint64) bool {
 }
 
 func (r *record) addBeat(b beat) {
-	r.beats[r.received%keptBeats] = b
-	r.received++
+	if r.kept < keptBeats {
+		r.beats[r.kept] = b
+		r.kept++
+		return
+	}
+	r.beats[r.oldest] = b
+	r.oldest = (r.oldest + 1) % keptBeats
+}
+
+// newestBeats returns the newest heartbeats, oldest first.
+func (r *record) newestBeats() []beat {
+	return slices.Concat(r.beats[r.oldest:r.kept], r.beats[:r.oldest])
 }
 
 func (r *record) addChange(c change) {
@@ -145,14 +156,14 @@ func (r *record) seq() uint64 {
 }
 
 // The method vitals returns the values that each heartbeat of r renews. The parameter lease is the lease time at which the age is computed.
-func (r *record) vitals(lease leaseTime) Vitals {
+func (s *state) vitals(r *record, lease leaseTime) Vitals {
 	return Vitals{
 		Seq:       r.seq(),
 		LastSeen:  wall(r.lastSeen),
 		LastProbe: r.lastProbe(),
 		Age:       max(0, lease.sub(r.stamp)),
 		Load:      r.load,
-		Via:       r.via.Value(),
+		Via:       s.vias.addr(r.via),
 	}
 }
 
@@ -170,18 +181,24 @@ func (r *record) lastProbe() time.Time {
 }
 
 // newView makes the view of a server from a valid heartbeat. It copies the strings, because the strings of the heartbeat keep
-// the whole message in memory.
+// the whole message in memory. All copies have one allocation, because a view has about ten strings.
 func newView(h *events.Heartbeat) *events.Server {
+	var texts strings.Builder
+	texts.Grow(textSize(h))
+	text := func(of string) string {
+		texts.WriteString(of)
+		return texts.String()[texts.Len()-len(of):]
+	}
 	s := &events.Server{
-		Service:     strings.Clone(h.Service),
-		ID:          strings.Clone(h.ID),
-		Addr:        strings.Clone(h.Addr),
+		Service:     text(h.Service),
+		ID:          text(h.ID),
+		Addr:        text(h.Addr),
 		Incarnation: h.Incarnation,
 		IntervalMS:  h.IntervalMS,
 		TTLMS:       h.TTLMS,
 		Weight:      h.Weight,
-		Zone:        strings.Clone(h.Zone),
-		Version:     strings.Clone(h.Version),
+		Zone:        text(h.Zone),
+		Version:     text(h.Version),
 		Tags:        make([]string, len(h.Tags)),
 		Meta:        make(events.Meta, len(h.Meta)),
 		State:       aliveState(h.Weight),
@@ -190,12 +207,24 @@ func newView(h *events.Heartbeat) *events.Server {
 		s.ID = s.Addr
 	}
 	for i, t := range h.Tags {
-		s.Tags[i] = strings.Clone(t)
+		s.Tags[i] = text(t)
 	}
 	for i, e := range h.Meta {
-		s.Meta[i] = events.MetaEntry{Key: strings.Clone(e.Key), Value: strings.Clone(e.Value)}
+		s.Meta[i] = events.MetaEntry{Key: text(e.Key), Value: text(e.Value)}
 	}
 	return s
+}
+
+// textSize returns the total size of the strings in the view of a server.
+func textSize(h *events.Heartbeat) int {
+	n := len(h.Service) + len(h.ID) + len(h.Addr) + len(h.Zone) + len(h.Version)
+	for _, t := range h.Tags {
+		n += len(t)
+	}
+	for _, e := range h.Meta {
+		n += len(e.Key) + len(e.Value)
+	}
+	return n
 }
 
 func aliveState(weight int) events.State {

@@ -235,7 +235,7 @@ func (sc *scenario) show() {
 	lease := s.clock.at(s.age(sc.start.Add(sc.now)))
 	for r := range s.records() {
 		current := *r.view
-		r.vitals(lease).Apply(&current)
+		s.vitals(r, lease).Apply(&current)
 		sc.printf("%s", serverLine(&current))
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-	"unique"
 
 	"rollcall/events"
 )
@@ -157,7 +156,7 @@ func (s *state) save(b *Block, to *Snapshot, now time.Time) {
 	for i, r := range b.records {
 		view := *b.Servers[i]
 		if r.view == b.Servers[i] { // otherwise the vitals could belong to a newer description than the view
-			r.vitals(lease).Apply(&view)
+			s.vitals(r, lease).Apply(&view)
 		}
 		if r.provisional { // the server is suspect only because this process restored it
 			view.State = aliveState(view.Weight)
@@ -201,7 +200,7 @@ func (s *state) restored(server *events.Server, round uint64) *record {
 	r := &record{
 		view: &view, incarnation: view.Incarnation, ttl: time.Duration(view.TTLMS) * time.Millisecond, suspect: true,
 		provisional: server.State != events.StateSuspect,
-		ordinal:     view.Seq, load: view.Load, via: unique.Make(view.Via), lastSeen: view.LastSeen.UnixNano(),
+		ordinal:     view.Seq, load: view.Load, via: s.vias.number(view.Via), lastSeen: view.LastSeen.UnixNano(),
 	}
 	if view.Incarnation == 0 {
 		r.ordinal = uint64(max(0, r.lastSeen))

@@ -17,12 +17,13 @@ type state struct {
 	losses   losses
 
 	servers    map[key]*record
-	byAddr     map[key]*record     // by service and address: key.id is the address
+	byAddr     map[uint64]*record  // by hash of the service and the address: see state.at
 	latest     map[uint64]*record  // by hash of an address: the server that was registered last at this address
 	services   map[string]*group   // by name; no group is empty
 	touched    map[string]struct{} // names of the services that have changed since the slice listed was made
 	listed     []*Service          // Membership.Services of the last membership; replaced, never changed
 	relisted   []string            // names of the services that listServices has replaced; Run empties it when it has sent them to the watchers
+	vias       vias
 	wheel      wheel
 	tombstones tombstones
 	ignored    ignoring
@@ -81,9 +82,10 @@ func newState(cfg Config) *state {
 		cfg:        cfg,
 		clock:      newLeaseClock(cfg.Interval, cfg.Tick, cfg.CanaryInterval),
 		servers:    make(map[key]*record),
-		byAddr:     make(map[key]*record),
+		byAddr:     make(map[uint64]*record),
 		twins:      make(map[int64]*twin),
 		latest:     make(map[uint64]*record),
+		vias:       newVias(),
 		services:   make(map[string]*group),
 		touched:    make(map[string]struct{}),
 		wheel:      wheel{tick: cfg.Tick},

@@ -51,7 +51,7 @@ func (s *state) setState(r *record, to events.State) {
 // The method insert adds the server r to the registry, but not to the wheel.
 func (s *state) insert(r *record) {
 	s.servers[r.key()] = r
-	s.byAddr[key{r.view.Service, r.view.Addr}] = r
+	s.byAddr[placeHash(r.view.Service, r.view.Addr)] = r
 	s.show(r)
 }
 
@@ -87,7 +87,7 @@ func (s *state) emitAs(r *record, why step, e edition, m moment) {
 	s.revision++
 	s.counts.steps[why]++
 	view := *r.view
-	r.vitals(s.clock.at(m.now)).Apply(&view)
+	s.vitals(r, s.clock.at(m.now)).Apply(&view)
 	r.view = &view
 	s.changed(r)
 	r.addChange(change{m.at.UnixNano(), why})

@@ -113,7 +113,7 @@ func (s *state) verdict(r *record, lease leaseTime, mode Mode) verdict {
 // the nsqd of the last heartbeat of r is silent or too late, the time does not count, because r may know no other nsqd.
 func (s *state) unheard(r *record, lease leaseTime) (unheard, alone time.Duration) {
 	since := r.beat
-	if n := s.clock.nsqds[r.via.Value()]; n != nil {
+	if n := s.clock.nsqds[s.vias.addr(r.via)]; n != nil {
 		since = max(since, min(n.until, r.stamp))
 	}
 	return lease.sub(since), s.clock.withUnreached(max(aloneTime, r.ttl, aloneIntervals*r.interval()))

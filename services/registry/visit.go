@@ -41,7 +41,7 @@ func (r *Registry) Vitals(ctx context.Context, blocks []*Block, now time.Time, i
 	err := r.visit(ctx, blocks, func(s *state, b *Block) {
 		lease := s.clock.at(s.age(now))
 		for _, rec := range b.records {
-			into = append(into, rec.vitals(lease))
+			into = append(into, s.vitals(rec, lease))
 		}
 	})
 	if err != nil {
