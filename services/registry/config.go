@@ -17,7 +17,7 @@ type Config struct {
 	Tick           time.Duration          // time between two calls of Tick; suspicion and expiry are at most one tick late; default 250 ms
 	MaxServers     int                    // maximum number of registered servers; further servers are ignored; default 100 000
 	Outbox         int                    // maximum number of events that wait to be received; a full outbox drops its oldest event; default: two for each of MaxServers, at least 65 536
-	Mailbox        int                    // maximum number of heartbeats that wait; Observe blocks while the mailbox is full; default 4096
+	Mailbox        int                    // maximum number of heartbeats that wait; Observe blocks while the mailbox is full; default 1024
 	Probing        bool                   // the caller reads Probes and passes the results to Report; if false, silence alone expires servers
 	BlindCause     func() string          // says why no message arrives, for the description of mode blind; must not block; if nil, the cause is unknown
 	Reached        func(nsqd string) bool // reports whether this process ever connected to the nsqd, which delivered nothing so far; must not block; if nil, the answer is no
@@ -53,7 +53,7 @@ func (c *Config) setDefaults() {
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	c.MaxServers = cmp.Or(c.MaxServers, 100_000)
 	c.Outbox = cmp.Or(c.Outbox, max(minOutbox, 2*c.MaxServers))
-	c.Mailbox = cmp.Or(c.Mailbox, 1<<12)
+	c.Mailbox = cmp.Or(c.Mailbox, 1<<10)
 }
 
 // Validate returns one error for each field that is out of bounds, joined. A field that is zero counts as its default.

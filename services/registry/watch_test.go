@@ -128,7 +128,7 @@ func TestWatch(t *testing.T) {
 // before Run accepts the call.
 func TestWatchSendsTheFirstMembershipOnce(t *testing.T) {
 	for range 20 {
-		r := mustNew(t, registry.Config{})
+		r := mustNew(t, registry.Config{Mailbox: 2000})
 		for i := range 2000 {
 			mustObserve(t, r, heartbeatOf(i, 1), time.Now())
 		}
