@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -76,9 +77,14 @@ func TestWrongAuthSecret(t *testing.T) {
 			p := mustProducer(t, nsqpubsub.ProducerConfig{Cluster: cluster})
 			if err := p.Publish(t.Context(), "t", []byte("x")); err == nil {
 				t.Error("Publish succeeded without the secret")
+			} else if !errors.Is(err, nsqpubsub.ErrUnauthorized) {
+				t.Errorf("Publish: got %v, want %v", err, nsqpubsub.ErrUnauthorized)
 			}
 			c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: cluster})
 			fixture.Eventually(t, 3*time.Second, "the error is reported", func() bool { return len(c.Nodes()) == 1 && c.Nodes()[0].Err != nil })
+			if err := c.Nodes()[0].Err; !errors.Is(err, nsqpubsub.ErrUnauthorized) {
+				t.Errorf("the consumer: got %v, want %v", err, nsqpubsub.ErrUnauthorized)
+			}
 			if c.connected(n.TCPAddr()) {
 				t.Error("the consumer reports the nsqd as connected")
 			}

@@ -25,8 +25,8 @@ type ConsumerConfig struct {
 	// nsqd if that is more.
 	MaxInFlight int
 
-	// Batch is the maximum number of messages that one goroutine handles together. The goroutine does not wait for a batch to fill.
-	// Default 1. There are MaxInFlight/Batch goroutines, and a slow message delays its batch.
+	// Batch is the maximum number of messages that one goroutine handles together: messages of one nsqd that have arrived together. The
+	// goroutine does not wait for a batch to fill. Default 1. There are MaxInFlight/Batch goroutines, and a slow message delays its batch.
 	Batch int
 
 	// Initialize makes the Consumer subscribe to every nsqd of the cluster, which creates the topic and the channel there. Without
@@ -91,20 +91,26 @@ type Handler func(ctx context.Context, d *Delivery) error
 // finished, except those on which it called Retry; if it returns an error, all messages of the batch are delivered again.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// queueSize is the minimum number of messages that can wait for a handler. go-nsq does not respond to nsqd's heartbeats while the queue
-// is full, so the queue has room for all messages in flight: by default, 64 messages from each of 64 nsqd.
+// queueSize is the minimum number of batches that can wait for a handler. A connection does not respond to nsqd's heartbeats while the
+// queue is full, so the queue has room for all messages in flight: by default, 64 messages from each of 64 nsqd.
 const queueSize = 4096
 
-// Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutine. go-nsq's
-// Consumer, in contrast, waits for one nsqd before it tries to connect to the next.
+// delivered is a batch of messages that arrived together on one connection.
+type delivered struct {
+	session *session
+	batch   []Delivery
+}
+
+// Consumer receives the messages of a topic from the nsqd of a cluster. Each nsqd has its own connection and goroutines, so an nsqd that
+// hangs does not delay the others.
 type Consumer struct {
 	cfg       ConsumerConfig
 	conf      *nsq.Config
 	discovery *discovery
 
 	ran      atomic.Bool
-	queue    chan *nsq.Message
-	running  sync.WaitGroup // counts the goroutines of conns and the open connections; only these send messages to the channel "queue"
+	queue    chan delivered
+	running  sync.WaitGroup // counts the goroutines of conns and of the open connections; only these send batches to the channel "queue"
 	handlers sync.WaitGroup
 	handling int // number of handler goroutines; used only by the method found, whose calls are sequential
 
@@ -131,7 +137,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c := &Consumer{
 		cfg:     cfg,
 		conf:    conf,
-		queue:   make(chan *nsq.Message, max(queueSize, 2*cfg.MaxInFlight)),
+		queue:   make(chan delivered, max(queueSize, 2*cfg.MaxInFlight)),
 		settled: make(chan struct{}),
 		conns:   make(map[string]*consumerConn),
 	}
@@ -144,8 +150,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 
 // Run receives and handles messages until ctx ends. It returns nil when its goroutines and handlers have ended; NSQ then delivers
 // unfinished messages again. If the handler h returns nil, the message is finished. If h returns an error, the message is delivered
-// again after RequeueDelay, and other messages are not delayed. An attempt to connect to a hung nsqd can continue after Run has
-// returned, for at most ReadTimeout and one second to dial. Run can be called once; a second call returns an error.
+// again after RequeueDelay, and other messages are not delayed. Run can be called once; a second call returns an error.
 func (c *Consumer) Run(ctx context.Context, h Handler) error {
 	return c.RunBatches(ctx, func(ctx context.Context, batch []Delivery) error {
 		for i := range batch {
@@ -206,52 +211,22 @@ func (c *Consumer) startConn(ctx context.Context, addr string) *consumerConn {
 	return n
 }
 
-// handle handles the messages in c.queue until that channel is closed. After ctx has ended, it requeues the messages instead.
+// handle handles the batches in c.queue until that channel is closed. After ctx has ended, it requeues the messages instead.
 func (c *Consumer) handle(ctx context.Context, h BatchHandler) {
-	messages := make([]*nsq.Message, 0, c.cfg.Batch)
-	for m := range c.queue {
-		messages = c.fill(append(messages[:0], m))
-		batch := make([]Delivery, len(messages)) // not reused, because a handled Watermill message can still refer to it
-		for i, m := range messages {
-			batch[i] = Delivery{
-				ID:        m.ID,
-				Body:      m.Body,
-				Timestamp: time.Unix(0, m.Timestamp),
-				Attempts:  m.Attempts,
-				NSQD:      m.NSQDAddress,
-			}
-		}
+	for d := range c.queue {
 		err := ctx.Err()
 		if err == nil {
-			err = h(ctx, batch)
+			err = h(ctx, d.batch)
 		}
-		for i, m := range messages {
-			switch {
-			case err == nil && !batch[i].retry:
-				m.Finish()
-			case ctx.Err() != nil:
-				m.RequeueWithoutBackoff(0)
-			default:
-				m.RequeueWithoutBackoff(c.cfg.RequeueDelay)
-			}
+		for i := range d.batch {
+			d.batch[i].retry = d.batch[i].retry || err != nil
 		}
+		delay := c.cfg.RequeueDelay
+		if ctx.Err() != nil {
+			delay = 0
+		}
+		d.session.answer(d.batch, delay)
 	}
-}
-
-// fill appends messages that wait in c.queue, until the batch is full or no message waits.
-func (c *Consumer) fill(messages []*nsq.Message) []*nsq.Message {
-	for len(messages) < c.cfg.Batch {
-		select {
-		case m, open := <-c.queue:
-			if !open {
-				return messages
-			}
-			messages = append(messages, m)
-		default:
-			return messages
-		}
-	}
-	return messages
 }
 
 // awaitConns waits until the Consumer has tried at least once to connect to each known nsqd, or ctx ends.

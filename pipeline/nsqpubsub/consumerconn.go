@@ -2,8 +2,6 @@ package nsqpubsub
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,9 +32,6 @@ type consumerConn struct {
 	tried    chan struct{} // closed when the first attempt to connect has succeeded or failed
 	triedOne sync.Once
 
-	maxInFlight atomic.Int64 // maximum number of unfinished messages that nsqd may have sent on the connection
-	resized     chan struct{}
-
 	reached     atomic.Bool // whether the Consumer was connected to this nsqd at some time
 	created     time.Time
 	received    atomic.Uint64
@@ -44,14 +39,14 @@ type consumerConn struct {
 
 	mu          sync.Mutex
 	cancel      context.CancelFunc // ends the current connection, or the pause before the next connection
-	current     *delegate          // nil while there is no connection
-	connectedAt time.Time          // when the current connection subscribed; zero until then
+	current     *session           // nil while there is no connection
+	maxInFlight int64              // maximum number of unfinished messages that nsqd may have sent
 
 	outage outage.Log
 }
 
 func newConsumerConn(ctx context.Context, c *Consumer, addr string) *consumerConn {
-	n := &consumerConn{c: c, addr: addr, dialer: newDialer(addr, c.conf, c.cfg.Logger), tried: make(chan struct{}), resized: make(chan struct{}, 1), created: time.Now()}
+	n := &consumerConn{c: c, addr: addr, dialer: newDialer(addr, c.conf, c.cfg.Logger), tried: make(chan struct{}), created: time.Now()}
 	n.alive, n.end = context.WithCancel(ctx)
 	n.cancel = func() {}
 	return n
@@ -90,156 +85,64 @@ func (n *consumerConn) reconnect() {
 	n.cancel()
 }
 
-// connect connects and subscribes. It returns when the connection is lost or ctx ends. If ctx ends, handlers can still have messages of
-// the connection; the method retire then closes the connection when these handlers have finished.
+// connect connects and subscribes. It returns the reason when the connection is lost, or when ctx ends. If ctx ends, the session closes the
+// connection in the background: see session.run.
 func (n *consumerConn) connect(ctx context.Context) error {
-	var d *delegate
-	d = newDelegate(n.receive, func(err error) { n.handleResponse(d, err) })
-	n.setCurrent(d)
-	defer n.setCurrent(nil)
-	conn, err := n.dialer.connect(ctx, d)
+	c, err := n.dialer.connect(ctx, nsq.Subscribe(n.c.cfg.Topic, n.c.cfg.Channel))
 	if err != nil {
 		return err
 	}
-	n.c.running.Go(func() { <-d.closed })
-	if err := n.subscribe(ctx, d, conn); err != nil {
-		_ = conn.Close()
-		return err
-	}
-	n.c.running.Go(func() { n.retire(d, conn) })
-	return nil
-}
-
-// subscribe subscribes to the topic and channel. Then it sends RDY, the number of messages that nsqd may send, at once and whenever
-// n.maxInFlight changes. It returns the reason when the connection is lost, or nil when ctx ends.
-func (n *consumerConn) subscribe(ctx context.Context, d *delegate, conn *nsq.Conn) error {
-	if err := conn.WriteCommand(nsq.Subscribe(n.c.cfg.Topic, n.c.cfg.Channel)); err != nil {
-		return fmt.Errorf("subscribe: %w", err)
-	}
-	for {
-		ready := min(n.maxInFlight.Load(), conn.MaxRDY())
-		if err := conn.WriteCommand(nsq.Ready(int(ready))); err != nil {
-			return err
-		}
-		select {
-		case <-n.resized:
-		case err := <-d.lost:
-			return err
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-const (
-	closeWaitTimeout = time.Second
-	closeLinger      = 25 * time.Millisecond
-	retireDelay      = time.Second
-)
-
-// retire closes a connection that is no longer needed. First it makes nsqd send no more messages. Then it waits for 1 s (retireDelay),
-// so that the connection that replaces this one can subscribe first: nsqd deletes an ephemeral channel, with the messages in it, when
-// its last consumer disconnects. It does not wait if the context n.alive has ended, because no connection replaces this one then.
-func (n *consumerConn) retire(d *delegate, conn *nsq.Conn) {
-	defer conn.Close()
-	if err := conn.WriteCommand(nsq.Ready(0)); err != nil {
-		return
-	}
-	timeout := time.NewTimer(retireDelay)
-	defer timeout.Stop()
+	s := newSession(n, c)
+	n.setCurrent(s)
+	defer n.setCurrent(nil)
+	n.reached.Store(true)
+	n.outage.Succeeded()
+	n.markTried()
+	n.log().Info("connected to nsqd", nil)
+	lost := make(chan error, 1)
+	n.c.running.Go(func() { lost <- s.run(ctx) })
 	select {
-	case <-timeout.C:
-	case <-n.alive.Done():
-	case <-d.lost:
-		return
-	}
-	_ = startClose(d, conn)
-}
-
-// startClose makes nsqd stop sending before the connection is closed, because nsqd requeues a message that it sends to a closed
-// connection only after its message timeout of 60 s. nsqd can send one more message right after its response CLOSE_WAIT, so startClose
-// waits for another 25 ms (closeLinger) after the response.
-func startClose(d *delegate, conn *nsq.Conn) error {
-	if err := conn.WriteCommand(nsq.StartClose()); err != nil {
+	case err := <-lost:
 		return err
-	}
-	timeout := time.NewTimer(closeWaitTimeout)
-	defer timeout.Stop()
-	select {
-	case <-d.closeWait:
-		timeout.Reset(closeLinger)
-		<-timeout.C
-		return nil
-	case err := <-d.lost:
-		return err
-	case <-timeout.C:
-		return ErrTimeout
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-// handleResponse handles a response of nsqd. A response without an error is the response to SUB, because nsqd responds to the other
-// commands of a consumer only if they fail. nsqd closes the connection after an error, except after an error about a message that has
-// timed out.
-func (n *consumerConn) handleResponse(d *delegate, err error) {
-	if err == nil {
-		if n.subscribed(d) {
-			n.markTried()
-			n.log().Info("connected to nsqd", nil)
-		}
-		return
-	}
-	for _, harmless := range []string{"E_FIN_FAILED", "E_REQ_FAILED", "E_TOUCH_FAILED"} {
-		if strings.HasPrefix(err.Error(), harmless) {
-			return
-		}
-	}
-	d.fail(err)
-}
-
-func (n *consumerConn) receive(m *nsq.Message) {
-	n.received.Add(1)
+func (n *consumerConn) countReceived(messages int) {
+	n.received.Add(uint64(messages))
 	n.lastMessage.Store(int64(time.Since(n.created)))
-	n.c.queue <- m // does not block forever: handlers drain the queue until all connections are closed
 }
 
 func (n *consumerConn) markTried() { n.triedOne.Do(func() { close(n.tried) }) }
 
 // setMaxInFlight sets how many unfinished messages this nsqd may have sent.
 func (n *consumerConn) setMaxInFlight(max int) {
-	if n.maxInFlight.Swap(int64(max)) == int64(max) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.maxInFlight == int64(max) {
 		return
 	}
-	select {
-	case n.resized <- struct{}{}:
-	default:
+	n.maxInFlight = int64(max)
+	if n.current != nil {
+		n.current.setReady(n.maxInFlight)
 	}
 }
 
-// setCurrent records d as the current connection, which has not subscribed yet. If there is no connection, d is nil.
-func (n *consumerConn) setCurrent(d *delegate) {
+// setCurrent records s as the current connection. If there is no connection, s is nil.
+func (n *consumerConn) setCurrent(s *session) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.current, n.connectedAt = d, time.Time{}
-}
-
-// subscribed records that the connection d has subscribed, and returns true. If d is no longer the current connection, it does nothing
-// and returns false.
-func (n *consumerConn) subscribed(d *delegate) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.current != d {
-		return false
+	n.current = s
+	if s != nil {
+		s.setReady(n.maxInFlight)
 	}
-	n.connectedAt = time.Now()
-	n.reached.Store(true)
-	n.outage.Succeeded()
-	return true
 }
 
 func (n *consumerConn) connected() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.connectedAt.IsZero()
+	return n.current != nil
 }
 
 func (n *consumerConn) state() ConsumerNode {
@@ -247,13 +150,14 @@ func (n *consumerConn) state() ConsumerNode {
 	defer n.mu.Unlock()
 	_, failure := n.outage.Current()
 	node := ConsumerNode{
-		Topic:       n.c.cfg.Topic,
-		Address:     n.addr,
-		Connected:   !n.connectedAt.IsZero(),
-		Reached:     n.reached.Load(),
-		ConnectedAt: n.connectedAt,
-		Received:    n.received.Load(),
-		Err:         failure,
+		Topic:    n.c.cfg.Topic,
+		Address:  n.addr,
+		Reached:  n.reached.Load(),
+		Received: n.received.Load(),
+		Err:      failure,
+	}
+	if n.current != nil {
+		node.Connected, node.ConnectedAt = true, n.current.start
 	}
 	if after := time.Duration(n.lastMessage.Load()); after > 0 {
 		now := time.Now() // not n.created.Add(after), which is wrong if the wall clock was set since n.created

@@ -19,6 +19,10 @@ var (
 	// together, or the topic name is invalid.
 	ErrUnpublishable = errors.New("nsqpubsub: rejected by nsqd")
 
+	// ErrUnauthorized means that nsqd requires a secret, and that none is configured, that it is wrong, or that it does not allow the topic
+	// or channel.
+	ErrUnauthorized = errors.New("nsqpubsub: not authorized")
+
 	// ErrNoTLS is returned if TLS is configured and nsqd does not offer TLS. Only the command IDENTIFY was sent to that nsqd.
 	ErrNoTLS = errors.New("nsqpubsub: nsqd does not offer TLS")
 )
@@ -38,6 +42,9 @@ func Unpublishable(err error) bool {
 func responseError(response string) error {
 	if isUnpublishable(response) {
 		return fmt.Errorf("%w: %s", ErrUnpublishable, response)
+	}
+	if strings.HasPrefix(response, "E_AUTH") || strings.HasPrefix(response, "E_UNAUTHORIZED") {
+		return fmt.Errorf("%w: %s", ErrUnauthorized, response)
 	}
 	return errors.New(response)
 }

@@ -11,10 +11,12 @@ import (
 	"rollcall/integration/fixture"
 )
 
-// fakeNSQD sends a fixed response to the command IDENTIFY and records what it receives afterwards.
+// fakeNSQD sends a fixed response to the command IDENTIFY and records what it receives afterwards. With a script, it does not record, but
+// passes the connection to the script after the response to IDENTIFY.
 type fakeNSQD struct {
 	addr     string
 	identify []byte // the frame that is sent in response to the command IDENTIFY
+	script   func(net.Conn, *bufio.Reader)
 	reject   []byte // if set, this is sent in response to the first command after IDENTIFY, and the connection is closed
 
 	mu       sync.Mutex
@@ -42,6 +44,14 @@ func mustRejectingNSQD(t testing.TB, identify, reject []byte) *fakeNSQD {
 	return f
 }
 
+// mustScriptedNSQD agrees to everything that IDENTIFY asks for, and then runs the script for each connection.
+func mustScriptedNSQD(t testing.TB, script func(net.Conn, *bufio.Reader)) *fakeNSQD {
+	t.Helper()
+	f := &fakeNSQD{identify: frame(responseFrame, `{"max_rdy_count":2500}`), script: script}
+	f.addr = fixture.Serve(t, f.serve)
+	return f
+}
+
 func (f *fakeNSQD) serve(conn net.Conn) {
 	f.mu.Lock()
 	n := len(f.received)
@@ -62,6 +72,10 @@ func (f *fakeNSQD) serve(conn net.Conn) {
 		return
 	}
 	if _, err := conn.Write(f.identify); err != nil {
+		return
+	}
+	if f.script != nil {
+		f.script(conn, r)
 		return
 	}
 	buf := make([]byte, 4096)

@@ -251,9 +251,8 @@ func (p *Producer) found(addrs []string, settled bool) {
 	}
 }
 
-// Close waits for running calls of Publish, PublishAll and PublishTo, but at most for PublishTimeout, and then closes the connections. It returns
-// within PublishTimeout plus a second; goroutines that wait for a hung nsqd can continue for up to four more seconds. Further calls do
-// nothing.
+// Close waits for running calls of Publish, PublishAll and PublishTo, but at most for PublishTimeout, and then closes the connections. It
+// returns when all goroutines have ended. Further calls do nothing.
 func (p *Producer) Close() error {
 	p.closing.Do(func() {
 		p.mu.Lock()
@@ -263,7 +262,7 @@ func (p *Producer) Close() error {
 		p.mu.Lock()
 		p.end() // from here on startConn starts no goroutine
 		p.mu.Unlock()
-		waitFor(&p.tasks, time.Second)
+		p.tasks.Wait()
 	})
 	return nil
 }

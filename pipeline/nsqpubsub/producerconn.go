@@ -29,7 +29,6 @@ type producerConn struct {
 	connected atomic.Bool
 	proven    atomic.Bool // whether this nsqd has accepted a message at some time
 	outage    outage.Log
-	closing   sync.WaitGroup // counts connections that are being closed, which takes go-nsq 100 ms
 
 	mu             sync.Mutex
 	penalizedUntil time.Time
@@ -58,7 +57,6 @@ func newProducerConn(ctx context.Context, addr string, conf *nsq.Config, logger 
 
 // run publishes the messages that arrive on n.requests until the context n.alive ends. It connects when there is a message to publish.
 func (n *producerConn) run() {
-	defer n.closing.Wait()
 	var unsent []publication
 	for {
 		if len(unsent) > 0 {
@@ -78,36 +76,38 @@ func (n *producerConn) run() {
 // It returns the messages to publish on the next connection. If it cannot connect, every message of the slice first fails with the
 // error.
 func (n *producerConn) serve(first []publication) (unsent []publication) {
-	responses := make(chan error, 64)
-	done := make(chan struct{})
-	d := newDelegate(func(*nsq.Message) {}, func(err error) {
-		select {
-		case responses <- err:
-		case <-done:
-		}
-	})
-	conn, err := n.dialer.connect(n.alive, d)
+	conn, err := n.dialer.connect(n.alive)
 	if err != nil {
+		if n.alive.Err() != nil {
+			err = ErrClosed
+		}
 		completeAll(first, err)
 		return nil
 	}
+	defer context.AfterFunc(n.alive, conn.close)() // so that a write to a hung nsqd ends at once
 	n.connected.Store(true)
 	q := sendQueue{conn: conn, waiting: first}
-	err = n.publishAll(&q, d.lost, responses)
+	err = n.publishAll(&q)
 	n.connected.Store(false)
+	if n.alive.Err() != nil {
+		err = ErrClosed
+	}
 	n.logger.Debug("connection to nsqd ended", watermill.LogFields{"nsqd": n.addr, "err": err})
-	close(done)
-	_ = conn.Close()
-	n.closing.Go(func() { <-d.closed })
 	return q.unsent(err)
 }
 
 // publishAll publishes the messages in the queue q and those that arrive on n.requests, until the connection is lost or n.alive ends.
-// It returns the reason of the loss, or ErrClosed.
-func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) error {
+// It closes the connection, and returns the reason of the loss, or ErrClosed.
+func (n *producerConn) publishAll(q *sendQueue) error {
+	replies, done := make(chan reply, maxWaiting), make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() { readReplies(q.conn, replies, done) })
+	defer reading.Wait()
+	defer q.conn.close()
+	defer close(done)
 	for {
 		if err := q.send(); err != nil {
-			return q.reason(responses, err)
+			return q.reason(replies, err)
 		}
 		requests := n.requests
 		if len(q.waiting) > 0 {
@@ -115,17 +115,28 @@ func (n *producerConn) publishAll(q *sendQueue, lost, responses <-chan error) er
 		}
 		select {
 		case p := <-requests:
-			q.waiting = append(q.waiting, p)
-		case response := <-responses:
-			if err := q.complete(response); err != nil {
+			q.waiting = n.collect(append(q.waiting, p))
+		case r := <-replies:
+			if err := q.handle(r); err != nil {
 				return err
 			}
-		case err := <-lost:
-			return q.reason(responses, err)
 		case <-n.alive.Done():
 			return ErrClosed
 		}
 	}
+}
+
+// collect appends the messages that wait to be published, so that they are sent together.
+func (n *producerConn) collect(waiting []publication) []publication {
+	for len(waiting) < maxWaiting {
+		select {
+		case p := <-n.requests:
+			waiting = append(waiting, p)
+		default:
+			return waiting
+		}
+	}
+	return waiting
 }
 
 func (n *producerConn) publish(ctx context.Context, limit time.Duration, topic string, bodies [][]byte) error {

@@ -159,30 +159,12 @@ func subscribeOnce(ctx context.Context, addr, topic string, cfg *ConsumerConfig)
 	if err != nil {
 		return err
 	}
-	responses := make(chan error, 1)
-	d := newDelegate(func(*nsq.Message) {}, func(err error) {
-		select {
-		case responses <- err:
-		default:
-		}
-	})
-	conn, err := newDialer(addr, conf, cfg.Logger).connect(ctx, d)
+	conn, err := newDialer(addr, conf, cfg.Logger).connect(ctx, nsq.Subscribe(topic, cfg.Channel))
 	if err != nil {
 		return err
 	}
-	defer func() { <-d.closed }()
-	defer conn.Close()
-	if err := conn.WriteCommand(nsq.Subscribe(topic, cfg.Channel)); err != nil {
-		return err
-	}
-	select {
-	case err := <-responses:
-		return err
-	case err := <-d.lost:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	conn.close()
+	return nil
 }
 
 // Nodes returns the state of each connection of the running subscriptions, sorted by topic and address of the nsqd.

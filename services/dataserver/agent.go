@@ -74,8 +74,7 @@ func (a *Agent) Addr() string { return a.cfg.Addr }
 
 // Run publishes heartbeats until ctx ends, then publishes the leave and returns. It goes on while no nsqd can be reached. It
 // returns an error if no nsqd accepted the leave: API servers then expire the server after its TTL. After the end of ctx, Run
-// takes at most LeaveTimeout plus two seconds. All its goroutines have ended by then, except that go-nsq may take four more
-// seconds to give up an nsqd that hangs. A second call returns ErrRan.
+// takes at most LeaveTimeout plus two seconds. All its goroutines have ended by then. A second call returns ErrRan.
 func (a *Agent) Run(ctx context.Context) error {
 	if a.ran.Swap(true) {
 		return ErrRan

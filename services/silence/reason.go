@@ -1,6 +1,7 @@
 package silence
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,10 +45,8 @@ func connectError(err error) string {
 	if err == nil {
 		return "not connected yet"
 	}
-	for _, sign := range []string{"E_AUTH", "E_UNAUTHORIZED", "Auth Required"} {
-		if strings.Contains(err.Error(), sign) {
-			return fmt.Sprintf("not authorized, check nsq.auth (%v)", err)
-		}
+	if errors.Is(err, nsqpubsub.ErrUnauthorized) {
+		return fmt.Sprintf("not authorized, check nsq.auth (%v)", err)
 	}
 	return err.Error()
 }

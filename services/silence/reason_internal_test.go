@@ -2,6 +2,7 @@ package silence
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"rollcall/pipeline/nsqpubsub"
@@ -27,12 +28,8 @@ func TestReasonOfSilence(t *testing.T) {
 			"no nsqd is connected (nsqd n:1: not connected yet)"},
 		{"nsqd does not offer TLS", brokers{nodes: []node{{Address: "n:1", Err: nsqpubsub.ErrNoTLS}}},
 			"no nsqd is connected (nsqd n:1: nsqpubsub: nsqd does not offer TLS)"},
-		{"the secret is missing", brokers{nodes: []node{{Address: "n:1", Err: errors.New("Auth Required")}}},
-			"no nsqd is connected (nsqd n:1: not authorized, check nsq.auth (Auth Required))"},
-		{"the secret is wrong", brokers{nodes: []node{{Address: "n:1", Err: errors.New("Error authenticating E_AUTH_FAILED AUTH failed")}}},
-			"no nsqd is connected (nsqd n:1: not authorized, check nsq.auth (Error authenticating E_AUTH_FAILED AUTH failed))"},
-		{"the secret is for another topic", brokers{nodes: []node{{Address: "n:1", Err: errors.New("E_UNAUTHORIZED AUTH failed for SUB")}}},
-			"no nsqd is connected (nsqd n:1: not authorized, check nsq.auth (E_UNAUTHORIZED AUTH failed for SUB))"},
+		{"the secret is missing or wrong", brokers{nodes: []node{{Address: "n:1", Err: fmt.Errorf("AUTH: %w: E_AUTH_FAILED", nsqpubsub.ErrUnauthorized)}}},
+			"no nsqd is connected (nsqd n:1: not authorized, check nsq.auth (AUTH: nsqpubsub: not authorized: E_AUTH_FAILED))"},
 		{"the first three of many nsqd are listed", brokers{nodes: []node{{Address: "n:1"}, {Address: "n:2"}, {Address: "n:3"}, {Address: "n:4"}, {Address: "n:5"}}},
 			"no nsqd is connected (nsqd n:1: not connected yet; nsqd n:2: not connected yet; nsqd n:3: not connected yet; and 2 more)"},
 		{"every nsqd is connected", brokers{topic: "t", channel: "c", nodes: []node{{Address: "n:1", Connected: true}}},
