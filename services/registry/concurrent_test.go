@@ -161,7 +161,7 @@ func TestObserveAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-	}); got > beats {
+	}); got > beats*1.05 { // AllocsPerRun also counts what the runtime allocates meanwhile
 		t.Errorf("%v allocations for %d heartbeats", got, beats)
 	}
 	mustTick(t, r, now)
