@@ -134,7 +134,7 @@ func (w *watcherClients) watch(ctx context.Context, watcher int, addr string) er
 
 // indexOf returns the index of a list. It does not parse the list, which would cost more than the API server spends.
 func indexOf(body []byte) (uint64, error) {
-	_, rest, _ := bytes.Cut(body, []byte(`"revision":`))
+	_, rest, _ := bytes.Cut(body, []byte(`"index":`))
 	digits, _, _ := bytes.Cut(rest, []byte(","))
 	return strconv.ParseUint(string(digits), 10, 64)
 }

@@ -49,8 +49,8 @@ func NewClient(base string, hc *http.Client) (*Client, error) {
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), http: hc, limit: responseLimit}, nil
 }
 
-// Servers lists the servers that q selects. If q.Wait is set, the API server responds when the revision differs from q.Index, or after
-// q.Wait. The list can be the same as before.
+// Servers lists the servers that q selects. If q.Wait is set, the API server responds when the index of the selection differs from
+// q.Index, or after q.Wait. The list can be the same as before.
 func (c *Client) Servers(ctx context.Context, q Query) (*ServerList, error) {
 	path := "/v1/servers"
 	if params := q.values().Encode(); params != "" {

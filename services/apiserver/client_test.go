@@ -63,17 +63,17 @@ func TestClientLongPoll(t *testing.T) {
 		<-watched.entered
 		r.deliver(9*time.Second, heartbeat("data", "red", "10.0.0.1:80", 1))
 	}()
-	list, err := c.Servers(t.Context(), apiserver.Query{Index: 4, Wait: time.Minute})
+	list, err := c.Servers(t.Context(), apiserver.Query{Index: r.index(""), Wait: time.Minute})
 	if err != nil || list.Revision != 5 || len(list.Servers) != 4 {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	list, err = c.Servers(t.Context(), apiserver.Query{Index: 5, Wait: 10 * time.Millisecond})
+	list, err = c.Servers(t.Context(), apiserver.Query{Index: list.Index, Wait: 10 * time.Millisecond})
 	if err != nil || list.Revision != 5 {
 		t.Errorf("at the end of the wait: %+v, %v", list, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err = c.Servers(ctx, apiserver.Query{Index: 5, Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err = c.Servers(ctx, apiserver.Query{Index: list.Index, Wait: time.Minute}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("at the end of its context: %v", err)
 	}
 }

@@ -43,7 +43,7 @@ type batch struct {
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // encodeServers appends a ServerList to t, with the vitals at the time now.
-func (s *Server) encodeServers(ctx context.Context, t *text, p page, now time.Time) error {
+func (s *Server) encodeServers(ctx context.Context, t *text, p page, index uint64, now time.Time) error {
 	e := &pageEncoder{page: p, registry: s.cfg.Registry, turns: s.lists.encoding, now: now, text: t}
 	if len(p.fields) > 0 {
 		e.server = newServerEncoder(p.fields)
@@ -53,7 +53,7 @@ func (s *Server) encodeServers(ctx context.Context, t *text, p page, now time.Ti
 	}
 	e.batch = batches.Get().(*batch)
 	e.clear()
-	t.set(appendListHead(t.last(), p.members, now))
+	t.set(appendListHead(t.last(), p.members, index, now))
 	cut := false
 	for block, first := range p.blocks() {
 		if cut = !e.add(block, first); cut {
@@ -79,8 +79,9 @@ func (s *Server) encodeServers(ctx context.Context, t *text, p page, now time.Ti
 }
 
 // appendListHead appends a ServerList up to its first server.
-func appendListHead(b []byte, members *registry.Membership, now time.Time) []byte {
+func appendListHead(b []byte, members *registry.Membership, index uint64, now time.Time) []byte {
 	b = strconv.AppendUint(append(b, `{"revision":`...), members.Revision, 10)
+	b = strconv.AppendUint(append(b, `,"index":`...), index, 10)
 	b = appendString(append(b, `,"mode":`...), string(members.Mode))
 	b = strconv.AppendBool(append(b, `,"complete":`...), members.Complete)
 	b = appendTime(append(b, `,"time":`...), now.UTC().Truncate(time.Millisecond))

@@ -14,12 +14,6 @@ import (
 	"rollcall/services/registry"
 )
 
-// Bounds of a long poll.
-const (
-	DefaultWait = 30 * time.Second // wait of a long poll that has the parameter "index" but not the parameter "wait"
-	MaxWait     = 5 * time.Minute  // longest wait that a request can have
-)
-
 // Query selects servers. The zero Query selects all servers. Each filter (Service, State, Zone, Tags, Meta) that is set narrows the
 // selection.
 type Query struct {
@@ -35,10 +29,10 @@ type Query struct {
 	Limit  int      // how many servers the response has at most, from 1; 0: all. ServerList.Next says where the next page begins
 	After  string   // the response begins after this server, SERVICE/ID: ServerList.Next of the page before
 
-	// Wait makes the request a long poll: the API server responds when the revision differs from Index, or after Wait. Wait is at most
-	// MaxWait. The revision counts changes of the whole registry, so the selected servers may be unchanged.
+	// Wait makes the request a long poll: the API server responds when the index of the selection differs from Index, or after Wait. Wait is
+	// at most MaxWait.
 	Wait  time.Duration
-	Index uint64 // revision of the list that the client has
+	Index uint64 // ServerList.Index of the list that the client has, with the same filters; 0: the response does not wait
 }
 
 const metaPrefix = "meta."
@@ -118,7 +112,7 @@ func (q *Query) set(name string, values []string) error {
 		return checkAfter(value)
 	case name == "index":
 		if q.Index, err = strconv.ParseUint(value, 10, 64); err != nil {
-			return errors.New("is not a revision: want a whole number")
+			return errors.New("is not an index: want a whole number")
 		}
 	case name == "wait":
 		if q.Wait, err = time.ParseDuration(value); err != nil || q.Wait <= 0 || q.Wait > MaxWait {

@@ -25,8 +25,9 @@ func TestDrainOverSockets(t *testing.T) {
 	base, stop := r.mustRun()
 	c := mustClient(t, base)
 	result := make(chan error, 1)
+	index := r.index("")
 	go func() {
-		list, err := c.Servers(context.Background(), apiserver.Query{Index: 4, Wait: time.Minute})
+		list, err := c.Servers(context.Background(), apiserver.Query{Index: index, Wait: time.Minute})
 		if err == nil && len(list.Servers) != 3 {
 			err = fmt.Errorf("got %d servers, want 3", len(list.Servers))
 		}
@@ -52,10 +53,11 @@ func TestLongPollsEndWithRegistry(t *testing.T) {
 	r.populate()
 	base, _ := r.mustRun()
 	var wg sync.WaitGroup
+	index := r.index("")
 	for range 2 {
 		c := mustClient(t, base)
 		wg.Go(func() {
-			_, err := c.Servers(context.Background(), apiserver.Query{Index: 4, Wait: time.Minute})
+			_, err := c.Servers(context.Background(), apiserver.Query{Index: index, Wait: time.Minute})
 			var p *apiserver.Problem
 			if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable || p.Detail != registry.ErrStopped.Error() {
 				t.Errorf("got %v, want a 503 with the detail of ErrStopped", err)
@@ -245,8 +247,9 @@ func TestLongPollLongerThanReadTimeout(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		l, ran := newPipes(), make(chan error, 1)
 		go func() { ran <- r.server.Run(ctx, l) }()
+		target := r.poll("service=web", "wait=20s")
 		begun := time.Now()
-		c := l.mustDial(t, "GET /v1/servers?index=4&wait=20s HTTP/1.1\r\nHost: api\r\nContent-Length: 2\r\n\r\n{}")
+		c := l.mustDial(t, "GET "+target+" HTTP/1.1\r\nHost: api\r\nContent-Length: 2\r\n\r\n{}")
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			t.Fatal(err)

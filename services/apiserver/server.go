@@ -27,14 +27,15 @@ const (
 // Server serves the API. It is also a prometheus.Collector. It collects metrics of its own requests, the figures of the registry, and the
 // state of each nsqd.
 type Server struct {
-	cfg      Config
-	started  time.Time
-	boot     string // start time; distinguishes the ETags of this process from the ETags of earlier processes
-	handler  http.Handler
-	requests *requestMetrics
-	figures  *figures
-	lists    *lists
-	texts    *blockTexts
+	cfg       Config
+	started   time.Time
+	boot      string // start time; distinguishes the ETags of this process from the ETags of earlier processes
+	indexBase uint64
+	handler   http.Handler
+	requests  *requestMetrics
+	figures   *figures
+	lists     *lists
+	texts     *blockTexts
 
 	draining chan struct{} // closed when the context of Run ends; ends long polls
 	drain    func()        // closes the channel draining; can be called more than once
@@ -47,17 +48,19 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	started := cfg.Now()
+	boot := strconv.FormatInt(started.UnixNano(), 36)
 	draining := make(chan struct{})
 	s := &Server{
-		cfg:      cfg,
-		started:  started,
-		boot:     strconv.FormatInt(started.UnixNano(), 36),
-		requests: newRequestMetrics(),
-		figures:  newFigures(cfg),
-		lists:    newLists(cfg.ListBytes),
-		texts:    &blockTexts{server: newServerEncoder(nil)},
-		draining: draining,
-		drain:    sync.OnceFunc(func() { close(draining) }),
+		cfg:       cfg,
+		started:   started,
+		boot:      boot,
+		indexBase: indexBase(boot, cfg.ID),
+		requests:  newRequestMetrics(),
+		figures:   newFigures(cfg),
+		lists:     newLists(cfg.ListBytes),
+		texts:     &blockTexts{server: newServerEncoder(nil)},
+		draining:  draining,
+		drain:     sync.OnceFunc(func() { close(draining) }),
 	}
 	s.handler = s.router()
 	return s, nil

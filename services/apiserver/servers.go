@@ -15,6 +15,7 @@ import (
 // ServerList is the response of GET /v1/servers.
 type ServerList struct {
 	Revision uint64           `json:"revision"`
+	Index    uint64           `json:"index"` // Query.Index of a long poll that waits for the next change; never 0
 	Mode     registry.Mode    `json:"mode"`
 	Complete bool             `json:"complete"`       // see Status.Complete
 	Time     time.Time        `json:"time"`           // time of the response by the clock of the API server; compare LastSeen and LastProbe with this time
@@ -27,19 +28,16 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q.Wait > 0 {
-		s.await(r.Context(), q.Index, q.Wait)
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
-	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx)
+	members, index, err := s.current(r.Context(), q)
 	if err != nil {
 		return err
 	}
 	if err := s.checkComplete(members, q.Complete); err != nil {
 		return err
 	}
-	if s.unchanged(w, r, members, q) {
+	filter := q.filter()
+	tag := s.etag(members, index, filter)
+	if unchanged(w, r, tag) {
 		return nil
 	}
 	page := newPage(members, q)
@@ -47,41 +45,21 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkEmpty(members, entries); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+	defer cancel()
 	now := s.cfg.Now()
 	return s.respondList(ctx, w, r, list{
-		filter: q.filter(), entries: entries, entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: s.etag(members, q),
-		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, now) },
+		filter: filter, entries: entries, entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: tag,
+		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, index, now) },
 	})
 }
 
-// await waits until the revision differs from the parameter index, until the membership changes without a new revision (as when a restored
-// server answers a probe), until the time wait has passed, or until the process stops. If index is greater than the revision, await returns
-// at once: such an index comes from before a restart of the API server.
-func (s *Server) await(ctx context.Context, index uint64, wait time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	watch := s.cfg.Registry.Watch(ctx)
-	for first := true; ; first = false {
-		select {
-		case membership, ok := <-watch:
-			if !ok || membership.Revision != index || !first {
-				return
-			}
-		case <-ctx.Done():
-			return
-		case <-s.draining:
-			return
-		}
-	}
-}
-
-// unchanged responds with 304 and returns true if the client has the current membership.
-func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *registry.Membership, q Query) bool {
+// unchanged responds with 304 and returns true if the client has the list with this ETag.
+func unchanged(w http.ResponseWriter, r *http.Request, tag string) bool {
 	known := r.Header.Get("If-None-Match")
 	if known == "" {
 		return false
 	}
-	tag := s.etag(members, q)
 	for one := range strings.SplitSeq(known, ",") {
 		if strings.TrimPrefix(strings.TrimSpace(one), "W/") == strings.TrimPrefix(tag, "W/") {
 			w.Header().Set("ETag", tag)
@@ -92,12 +70,12 @@ func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, members *regi
 	return false
 }
 
-// etag identifies a membership by the process, the generation, and the filter. The ETag is weak, because it stays the same when seq,
-// age_ms, last_seen, load and via change. A 304 means that no server registered, changed or ended.
-func (s *Server) etag(of *registry.Membership, q Query) string {
-	filter := fnv.New64a()
-	filter.Write([]byte(q.filter()))
-	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, of.Generation, filter.Sum64())
+// etag identifies a list by the process, its index, the mode, whether it is complete, and the filter. The ETag is weak, because it stays the
+// same when the revision and seq, age_ms, last_seen, load and via change. A 304 means that no selected server registered, changed or ended.
+func (s *Server) etag(of *registry.Membership, index uint64, filter string) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %s %v", filter, of.Mode, of.Complete)
+	return fmt.Sprintf(`W/"%s-%d-%x"`, s.boot, index, h.Sum64())
 }
 
 func (s *Server) explainServer(w http.ResponseWriter, r *http.Request) error {
