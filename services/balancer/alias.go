@@ -5,90 +5,60 @@ import (
 	"math/rand/v2"
 )
 
-// lottery draws candidates in proportion to their weights, in constant time. It uses Walker's alias method; the table is built as in
-// Vose, "A linear algorithm for generating random numbers with a given distribution" (1991). A lottery is immutable.
-type lottery struct {
-	candidates []candidate
-	columns    []column // nil if all weights are equal
-}
+// aliases draws one of n numbers in proportion to their weights, in constant time. It is the table of Walker's alias method, built as in
+// Vose, "A linear algorithm for generating random numbers with a given distribution" (1991). It is nil if all weights are equal.
+type aliases []column
 
-// column is one column of the alias table. Two candidates share column number i: candidate number i and the candidate with the index other.
+// column is one column of the alias table. Two numbers share column i: the number i, and the number other.
 type column struct {
-	own   uint32 // part of column number i that belongs to candidate number i, in units of 2^-32
-	other int32  // index of the candidate that owns the rest of the column
+	own   uint32 // part of column i that belongs to the number i, in units of 2^-32
+	other int32  // owner of the rest of the column
 }
 
-func newLottery(candidates []candidate) lottery {
-	l := lottery{candidates: candidates}
+// newAliases builds the table for the weights weight(0) to weight(n-1). A number with less than the mean weight does not fill its column. The
+// rest of this column goes to a number with more than the mean weight.
+func newAliases(n int, weight func(int) float64) aliases {
 	total, equal := 0.0, true
-	for _, c := range candidates {
-		total += c.weight
-		equal = equal && c.weight == candidates[0].weight
+	for i := range n {
+		total += weight(i)
+		equal = equal && weight(i) == weight(0)
 	}
-	if !equal {
-		l.columns = columns(candidates, total/float64(len(candidates)))
+	if equal {
+		return nil
 	}
-	return l
-}
-
-// columns builds the alias table. A candidate with less than the mean weight does not fill its column. The rest of this column goes to a
-// candidate with more than the mean weight.
-func columns(candidates []candidate, mean float64) []column {
-	columns := make([]column, len(candidates))
-	height := make([]float64, len(candidates)) // for each candidate, its weight that no column contains yet; 1 is a full column
-	var low, high []int32
-	for i, c := range candidates {
+	columns := make(aliases, n)
+	height := make([]float64, n) // for each number, its weight that no column contains yet; 1 is a full column
+	stacks := make([]int32, n)   // from the start: the numbers that do not fill a column; from the end: the numbers that do
+	low, high := 0, n
+	for i := range n {
 		columns[i] = column{own: math.MaxUint32, other: int32(i)}
-		height[i] = c.weight / mean
-		if height[i] < 1 {
-			low = append(low, int32(i))
+		if height[i] = weight(i) * float64(n) / total; height[i] < 1 {
+			stacks[low] = int32(i)
+			low++
 		} else {
-			high = append(high, int32(i))
+			high--
+			stacks[high] = int32(i)
 		}
 	}
-	for len(low) > 0 && len(high) > 0 {
-		i, j := low[len(low)-1], high[len(high)-1]
-		low = low[:len(low)-1]
+	for low > 0 && high < n {
+		low--
+		i, j := stacks[low], stacks[high]
 		columns[i] = column{own: uint32(height[i] * (1 << 32)), other: j}
-		height[j] -= 1 - height[i]
-		if height[j] < 1 {
-			high = high[:len(high)-1]
-			low = append(low, j)
+		if height[j] -= 1 - height[i]; height[j] < 1 {
+			high++
+			stacks[low] = j
+			low++
 		}
 	}
-	return columns // each candidate that remains in the slice low or high fills its own column, apart from rounding errors
+	return columns // each number that remains in a stack fills its own column, apart from rounding errors
 }
 
-// draw draws a candidate with a probability in proportion to its weight, and returns the candidate's index.
-func (l *lottery) draw() int {
+// draw draws one of the numbers 0 to n-1. n is the number of weights with which the table was built.
+func (a aliases) draw(n int) int {
 	r := rand.Uint64()
-	i := int((r >> 32) * uint64(len(l.candidates)) >> 32)
-	if l.columns != nil && uint32(r) > l.columns[i].own {
-		return int(l.columns[i].other)
+	i := int((r >> 32) * uint64(n) >> 32)
+	if a != nil && uint32(r) > a[i].own {
+		return int(a[i].other)
 	}
 	return i
-}
-
-// redraws bounds how often the method pair draws the second candidate: it draws again if the second candidate is the same as the first. The
-// bound matters only if one candidate has most of the weight.
-const redraws = 3
-
-// pair draws two different candidates. If there is only one candidate, it returns this candidate twice.
-func (l *lottery) pair() (first, second *candidate) {
-	n := len(l.candidates)
-	i := l.draw()
-	j := i
-	switch {
-	case n == 1:
-	case n == 2:
-		j = 1 - i
-	default:
-		for try := 0; j == i && try < redraws; try++ {
-			j = l.draw()
-		}
-		if j == i {
-			j = (i + 1 + rand.IntN(n-1)) % n
-		}
-	}
-	return &l.candidates[i], &l.candidates[j]
 }

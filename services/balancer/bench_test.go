@@ -2,6 +2,7 @@ package balancer_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -16,14 +17,33 @@ func BenchmarkPick(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				bal := mustNew(b, balancer.Config{Policy: policy})
 				bal.Update(differing(n), start)
+				for key := range uint64(1 << 16) { // the first pick of a slot computes its owner
+					bal.Pick(key, nil)
+				}
 				b.ReportAllocs()
 				key := uint64(0)
 				for b.Loop() {
-					bal.Pick(key, nil)
+					bal.Pick(key%(1<<16), nil)
 					key++
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkFirstPick measures a pick of the policy hash for a slot whose owner is not known.
+func BenchmarkFirstPick(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint("hash/", n), func(b *testing.B) {
+			bal := mustNew(b, balancer.Config{Policy: balancer.Hash})
+			bal.Update(differing(n), start)
+			first := []*balancer.Endpoint{bal.Pick(0, nil)}
+			key := uint64(0)
+			for b.Loop() {
+				bal.Pick(key, first) // a retry takes as long as a first pick
+				key++
+			}
+		})
 	}
 }
 
@@ -66,42 +86,107 @@ func BenchmarkPickTried(b *testing.B) {
 	}
 }
 
-// BenchmarkBuild measures the first Update of a process, with 1000 servers.
+// BenchmarkBuild measures the first Update of a process and the first Pick.
 func BenchmarkBuild(b *testing.B) {
 	for _, policy := range balancer.Policies() {
-		b.Run(fmt.Sprintf("%s/1000", policy), func(b *testing.B) {
-			all := differing(1000)
-			b.ReportAllocs()
-			for b.Loop() {
-				bal := mustNew(b, balancer.Config{Policy: policy})
-				bal.Update(all, start)
-			}
-		})
-	}
-}
-
-// BenchmarkUpdate measures an Update that removes one of 1000 servers, and an Update that adds a server to 999 servers.
-func BenchmarkUpdate(b *testing.B) {
-	for _, policy := range balancer.Policies() {
-		for _, change := range []string{"remove", "add"} {
-			b.Run(fmt.Sprintf("%s/1000/%s", policy, change), func(b *testing.B) {
-				bal := mustNew(b, balancer.Config{Policy: policy})
-				all := differing(1000)
-				fewer := append(append([]*events.Server{}, all[:500]...), all[501:]...)
-				from, to := all, fewer
-				if change == "add" {
-					from, to = fewer, all
-				}
+		for _, n := range []int{1000, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
+				all := differing(n)
 				b.ReportAllocs()
 				for b.Loop() {
-					b.StopTimer()
-					bal.Update(from, start)
-					b.StartTimer()
-					bal.Update(to, start)
+					bal := mustNew(b, balancer.Config{Policy: policy})
+					bal.Update(all, start)
+					bal.Pick(0, nil)
 				}
 			})
 		}
 	}
+}
+
+// BenchmarkChange measures a change that removes a server, and a change that adds it again.
+func BenchmarkChange(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		for _, n := range []int{1000, 100_000} {
+			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
+				bal := mustNew(b, balancer.Config{Policy: policy, SlowStart: -1})
+				all := differing(n)
+				bal.Update(all, start)
+				for key := range uint64(1000) {
+					bal.Pick(key, nil)
+				}
+				one := all[n/2]
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if i%2 == 0 {
+						bal.Change(changes(one, nil), start)
+					} else {
+						bal.Change(changes(nil, one), start)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkChangeAll measures the longest times that a slice of a change of 100 000 servers, and the first pick after such a change, take. At
+// half of the changes the suspect servers become candidates.
+func BenchmarkChangeAll(b *testing.B) {
+	for _, policy := range balancer.Policies() {
+		b.Run(fmt.Sprintf("%s/100000", policy), func(b *testing.B) {
+			bal := mustNew(b, balancer.Config{Policy: policy})
+			all := differing(100_000)
+			bal.Update(all, start)
+			bal.Pick(0, nil)
+			suspects := suspected(len(all), differing(len(all)))
+			var longest, pick time.Duration
+			for i := 0; b.Loop(); i++ {
+				from, to := all, suspects
+				if i%2 == 1 {
+					from, to = to, from
+				}
+				for first := 0; first < len(all); first += 1024 {
+					last := min(first+1024, len(all))
+					begun := time.Now()
+					bal.Change(pairs(from[first:last], to[first:last]), start)
+					longest = max(longest, time.Since(begun))
+					begun = time.Now()
+					bal.Pick(uint64(i), nil)
+					pick = max(pick, time.Since(begun))
+				}
+			}
+			b.ReportMetric(float64(longest.Microseconds())/1000, "ms-longest-slice")
+			b.ReportMetric(float64(pick.Microseconds())/1000, "ms-longest-pick")
+		})
+	}
+}
+
+// BenchmarkMemory measures the memory for each of 100 000 servers, with and without a pick.
+func BenchmarkMemory(b *testing.B) {
+	for _, picks := range []int{0, 1000} {
+		for _, policy := range balancer.Policies() {
+			b.Run(fmt.Sprintf("%s/picks=%d", policy, picks), func(b *testing.B) {
+				const n = 100_000
+				all := differing(n)
+				for b.Loop() {
+					before := heapInUse()
+					bal := mustNew(b, balancer.Config{Policy: policy})
+					bal.Change(pairs(make([]*events.Server, n), all), start)
+					for key := range picks {
+						bal.Pick(uint64(key), nil)
+					}
+					b.ReportMetric(float64(heapInUse()-before)/n, "bytes/server")
+					runtime.KeepAlive(bal)
+				}
+			})
+		}
+	}
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // BenchmarkUpdateSame measures an Update that does not change the candidates.
@@ -124,7 +209,7 @@ func BenchmarkTick(b *testing.B) {
 			for _, s := range all {
 				s.Load = &events.Load{InFlight: 3}
 			}
-			b.Load(all, start)
+			b.Load(reported(all), start)
 		}},
 		{"slow start", func(b *balancer.Balancer, all []*events.Server) {
 			more := with(all[0], func(s *events.Server) { s.ID = "new" })

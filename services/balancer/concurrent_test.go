@@ -38,8 +38,9 @@ func TestConcurrentUse(t *testing.T) {
 				for i := range 60 {
 					clock.Add(int64(250 * time.Millisecond))
 					b.Update(append(all[i%10:len(all)-1:len(all)-1], drained), now())
+					b.Change(changes(all[15], nil), now())
 					b.Tick(now())
-					b.Load(all, now())
+					b.Load(reported(all), now())
 					b.Stats()
 				}
 				stop.Store(true)

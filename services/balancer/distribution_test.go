@@ -64,8 +64,8 @@ func TestIdleServersShareByWeight(t *testing.T) {
 				b.Update(test.servers, start)
 				if policy == balancer.Hash { // all keys of a slot go to the same server, so the sample consists of slots, not of keys
 					counts := make(map[string]int)
-					for id, c := range picked(b, 10*n) {
-						counts[id] = c * (1 << 16) / (10 * n)
+					for id, c := range picked(b, 5*n) {
+						counts[id] = c * (1 << 16) / (5 * n)
 					}
 					for id, p := range sharesOf(test.servers) {
 						if off := math.Abs(float64(counts[id]) - p*(1<<16)); off > 2+sigmas*math.Sqrt(p*(1-p)*(1<<16)) {

@@ -46,7 +46,7 @@ func (b *Balancer) Done(e *Endpoint, o Outcome, now time.Time) (ejected bool) {
 			e.answered.Store(true)
 		}
 	case Failed:
-		after := int64(b.cfg.Eject.After)
+		after := int32(b.cfg.Eject.After)
 		if failures := e.failures.Add(1); after > 0 && failures >= after {
 			return b.eject(e, now)
 		}
@@ -61,22 +61,31 @@ func (b *Balancer) eject(e *Endpoint, now time.Time) bool {
 	defer b.mu.Unlock()
 	v := b.view.Load()
 	switch {
-	case !e.isMember() || e.ejected || b.endpoints[e.id] != e:
+	case !e.isMember() || e.isEjected():
 		return false
-	case e.failures.Load() < int64(b.cfg.Eject.After): // the server answered before this call got the lock
+	case e.failures.Load() < int32(b.cfg.Eject.After): // the server answered before this call got the lock
 		return false
 	case v.stats.Ejected >= max(1, v.routable*b.cfg.Eject.Percent/100):
 		return false
-	case v.stats.Usable == 1 && b.usability(e) == usable, v.stats.Usable == 0 && len(v.candidates) < 2:
+	case v.stats.Usable == 1 && (e.usability == here || e.usability == elsewhere), v.stats.Usable == 0 && v.candidates.count < 2:
 		return false
 	}
-	if e.answered.Load() && now.Sub(e.until) >= b.cfg.Eject.Longest {
-		e.ejections = 0
+	p := e.recall()
+	if e.answered.Load() && now.Sub(p.until) >= b.cfg.Eject.Longest {
+		p.ejections = 0
 	}
-	e.ejected, e.until = true, now.Add(b.ejection(e.ejections))
-	e.ejections++
+	p.ejected, p.until = true, now.Add(b.ejection(p.ejections))
+	p.ejections++
 	b.ejections.Add(1)
-	b.rebuild(now)
+	if b.ejected == nil {
+		b.ejected = make(map[*Endpoint]struct{})
+	}
+	b.ejected[e] = struct{}{}
+	if b.earliest.IsZero() || p.until.Before(b.earliest) {
+		b.earliest = p.until
+	}
+	b.place(e, now)
+	b.commit(now)
 	return true
 }
 
@@ -92,18 +101,25 @@ func (b *Balancer) ejection(n int) time.Duration {
 	return d
 }
 
-// endEjection ends the ejection of e if its time is over. Otherwise it makes sure that b.earliest is not later than the end of
-// the ejection.
-func (b *Balancer) endEjection(e *Endpoint, now time.Time) {
-	switch {
-	case !e.ejected:
-	case now.Before(e.until):
-		if b.earliest.IsZero() || e.until.Before(b.earliest) {
-			b.earliest = e.until
-		}
-	default:
-		e.ejected = false
-		e.failures.Store(0)
-		e.answered.Store(false)
+// endEjections ends the ejections whose time is over, and reports whether there were any.
+func (b *Balancer) endEjections(now time.Time) bool {
+	if b.earliest.IsZero() || now.Before(b.earliest) {
+		return false
 	}
+	b.earliest = time.Time{}
+	ended := false
+	for e := range b.ejected {
+		switch until := e.past.until; {
+		case !now.Before(until):
+			ended = true
+			delete(b.ejected, e)
+			e.past.ejected = false
+			e.failures.Store(0)
+			e.answered.Store(false)
+			b.place(e, now)
+		case b.earliest.IsZero() || until.Before(b.earliest):
+			b.earliest = until
+		}
+	}
+	return ended
 }

@@ -2,6 +2,7 @@ package balancer_test
 
 import (
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -52,6 +53,33 @@ func repeat(n, weight int) []int {
 		weights[i] = weight
 	}
 	return weights
+}
+
+// changes yields a single change, for Balancer.Change.
+func changes(was, is *events.Server) iter.Seq2[*events.Server, *events.Server] {
+	return pairs([]*events.Server{was}, []*events.Server{is})
+}
+
+// pairs yields a change from each server of the first slice to the server of the second slice with the same index.
+func pairs(was, is []*events.Server) iter.Seq2[*events.Server, *events.Server] {
+	return func(yield func(_, _ *events.Server) bool) {
+		for i := range was {
+			if !yield(was[i], is[i]) {
+				return
+			}
+		}
+	}
+}
+
+// reported returns the loads of the servers that have one. The age of a report is AgeMS of its server.
+func reported(all []*events.Server) []balancer.Report {
+	var reports []balancer.Report
+	for _, s := range all {
+		if s.Load != nil {
+			reports = append(reports, balancer.Report{Server: s, InFlight: s.Load.InFlight, Age: time.Duration(s.AgeMS) * time.Millisecond})
+		}
+	}
+	return reports
 }
 
 // with copies s, applies the function change to the copy, and returns the copy.

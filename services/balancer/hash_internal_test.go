@@ -1,56 +1,73 @@
 package balancer
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"rollcall/events"
 )
 
-// TestDerivedTableEqualsBuiltTable compares a table that was derived change by change with a table that was built at once.
-func TestDerivedTableEqualsBuiltTable(t *testing.T) {
-	const n = 1 << 9
+// TestOwnersAfterChanges compares the owners that a table has after changes with the owners that are computed without a table.
+func TestOwnersAfterChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		weights := make(map[string]int)
-		endpoints := make(map[string]*Endpoint)
-		derived := (*rendezvous)(nil)
+		now := time.Unix(0, 0)
+		b, err := New(Config{Policy: Hash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights := make(map[int]int)
+		for i := range 2*few + 16 {
+			weights[i] = 1 + i*i%100
+		}
+		known := rapid.Uint64Range(1, 3).Draw(t, "keys between changes")
+		key := uint64(0)
 		for range rapid.IntRange(1, 12).Draw(t, "changes") {
-			for range rapid.IntRange(1, 4).Draw(t, "at once") {
-				id := rapid.StringMatching("[a-h]").Draw(t, "id")
-				weights[id] = rapid.SampledFrom([]int{0, 1, 100, 100, 1000}).Draw(t, "weight")
-				if endpoints[id] == nil {
-					endpoints[id] = &Endpoint{id: id, hash: KeyOf(id)}
+			suspects := rapid.IntRange(few+5, few+11).Draw(t, "suspects") // near a half: they become candidates and cease to be
+			var servers []*events.Server
+			for i, w := range weights {
+				s := &events.Server{ID: fmt.Sprint(i), State: events.StateAlive, Weight: w}
+				if i < suspects {
+					s.State = events.StateSuspect
 				}
-				endpoints[id].server.Store(&events.Server{ID: id})
+				servers = append(servers, s)
 			}
-			var bidders []bidder
-			for id, w := range weights {
-				if w > 0 {
-					bidders = append(bidders, bidder{endpoints[id], float64(w)})
+			now = now.Add(time.Second)
+			b.Update(servers, now)
+			c := b.view.Load().candidates
+			for range 100 * known { // some of these keys are new, the others were picked before the change
+				key = (key + 1) % 500
+				if got, want := b.Pick(key, nil), best(c, slotOf(key), nil).server; got != want {
+					t.Fatalf("key %d: %s, want %s, of %d candidates", key, got.Server().ID, want.Server().ID, c.count)
 				}
 			}
-			if len(bidders) == 0 {
-				continue
-			}
-			slices.SortFunc(bidders, func(a, b bidder) int { return int(a.id[0]) - int(b.id[0]) })
-			built, next := &rendezvous{servers: bidders}, &rendezvous{servers: bidders}
-			built.build(n)
-			if derived == nil {
-				next.build(n)
-			} else {
-				next.derive(derived)
-			}
-			derived = next
-			if !slices.Equal(built.owner, derived.owner) || !slices.Equal(built.score, derived.score) {
-				t.Fatalf("the tables differ for %v", weights)
-			}
-			for slot := range built.owner {
-				if b := built.best(uint64(slot), nil); b.server != built.owner[slot] || b.score != built.score[slot] {
-					t.Fatalf("slot %d: the best bid is %v, but the owner is %d", slot, b, built.owner[slot])
-				}
+			for range rapid.SampledFrom([]int{1, 1, 2, 4, many + 1}).Draw(t, "at once") {
+				weights[rapid.IntRange(0, 2*few+20).Draw(t, "server")] = rapid.SampledFrom([]int{0, 1, 100, 100, 1000}).Draw(t, "weight")
 			}
 		}
 	})
+}
+
+// An owner that a request computes during a change must not outlive the change.
+func TestOwnerOfOldCandidatesIsNotKept(t *testing.T) {
+	b, err := New(Config{Policy: Hash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var servers []*events.Server
+	for i := range few + 2 {
+		servers = append(servers, &events.Server{ID: fmt.Sprint(i), State: events.StateAlive, Weight: 100})
+	}
+	now := time.Unix(0, 0)
+	b.Update(servers, now)
+	old := b.view.Load().candidates
+	gone := b.Pick(0, nil)
+	b.Update(slices.DeleteFunc(servers, func(s *events.Server) bool { return s == gone.Server() }), now)
+	b.picker.(*rendezvous).keep(old, slotOf(0), bid{0, gone})
+	if b.Pick(0, nil) == gone {
+		t.Error("a server that was removed is picked")
+	}
 }

@@ -8,9 +8,9 @@ package balancer
 // requests of this process are known at once. A request of this process counts twice once the server has reported it; this holds for all
 // servers alike. If leastLoad compared all candidates instead of two, every API server would choose the same server until that server's
 // next report.
-type leastLoad struct{ lottery }
+type leastLoad struct{}
 
-func (l *leastLoad) pick(uint64) *Endpoint {
-	a, b := l.pair()
+func (leastLoad) pick(c *candidates, _ uint64) *Endpoint {
+	a, b := c.pair()
 	return lighter(a, b, a.Load()+float64(a.InFlight()), b.Load()+float64(b.InFlight()))
 }

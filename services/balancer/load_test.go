@@ -42,10 +42,8 @@ func TestLoadIsDiscountedByAge(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
 			b.Update(test.all, start)
-			b.Load(test.all, start)
-			if test.tick > 0 {
-				b.Tick(start.Add(test.tick))
-			}
+			b.Load(reported(test.all), start)
+			b.Tick(start.Add(test.tick))
 			for i, want := range test.want {
 				if got := endpoint(t, b, test.all[i].ID).Load(); math.Abs(got-want) > 1e-6 {
 					t.Errorf("%s: %v, want %v", test.all[i].ID, got, want)
@@ -69,7 +67,8 @@ func TestLeastLoadPrefersLessLoadedServerByWeight(t *testing.T) {
 			b := mustNew(t, balancer.Config{Policy: balancer.LeastLoad})
 			all := reports(0, test.weights, test.loads...)
 			b.Update(all, start)
-			b.Load(all, start)
+			b.Load(reported(all), start)
+			b.Tick(start)
 			if got := picked(b, 1000); got[test.want] != 1000 {
 				t.Errorf("got %v, want %s only", got, test.want)
 			}
@@ -84,7 +83,8 @@ func TestLoadIgnoresOtherServers(t *testing.T) {
 	load := func(s *events.Server) { s.Load = &events.Load{InFlight: 9} }
 	old := with(with(all[0], load), func(s *events.Server) { s.Incarnation-- })
 	stranger := with(with(all[0], load), func(s *events.Server) { s.ID = "stranger" })
-	b.Load([]*events.Server{nil, old, stranger, all[1]}, start)
+	b.Load(reported([]*events.Server{old, stranger, all[1]}), start)
+	b.Tick(start)
 	for id := range picked(b, 1000) {
 		if got := endpoint(t, b, id).Load(); got != 0 {
 			t.Errorf("%s: got load %v, want 0 without a report", id, got)
@@ -96,7 +96,8 @@ func TestNewServerHasMeanLoad(t *testing.T) {
 	b := mustNew(t, balancer.Config{SlowStart: -1})
 	all := reports(0, []int{100, 100}, 4, 6)
 	b.Update(all, start)
-	b.Load(all, start)
+	b.Load(reported(all), start)
+	b.Tick(start)
 	b.Update(same(3), start)
 	if got := endpoint(t, b, "s0002").Load(); got != 5 {
 		t.Errorf("got %v, want 5", got)
@@ -107,8 +108,10 @@ func TestNewIncarnationResetsLoad(t *testing.T) {
 	b := mustNew(t, balancer.Config{SlowStart: -1})
 	all := reports(0, []int{100, 100}, 4, 6)
 	b.Update(all, start)
-	b.Load(all, start)
+	b.Load(reported(all), start)
+	b.Tick(start)
 	b.Update([]*events.Server{all[0], with(all[1], func(s *events.Server) { s.Incarnation++ })}, start)
+	b.Tick(start)
 	if got := endpoint(t, b, "s0001").Load(); got != 4 {
 		t.Errorf("got %v, want the mean, 4", got)
 	}

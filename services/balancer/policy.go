@@ -41,39 +41,46 @@ func PolicyNames() string {
 	return strings.Join(names, ", ")
 }
 
-// candidate is a server that Pick may return.
-type candidate struct {
-	*Endpoint
-	weight float64 // greater than 0; reduced during the slow start
-	full   float64 // weight from the heartbeat
-}
-
-// picker chooses a candidate. A picker is built for one list of candidates and is safe for concurrent use.
+// picker chooses a server by a policy. It is safe for concurrent use.
 type picker interface {
-	pick(key uint64) *Endpoint
+	// pick returns one of the candidates, of which there is at least one. It may return nil, or a server that was a candidate until a moment
+	// ago, while the candidates change.
+	pick(c *candidates, key uint64) *Endpoint
 }
 
 // ranker is a picker that ranks all candidates for a key. Its method pick returns the candidate of the highest rank.
 type ranker interface {
 	picker
 	// pickNext returns the highest ranked candidate that is not in the slice tried. It returns nil if all candidates are in it.
-	pickNext(key uint64, tried []*Endpoint) *Endpoint
+	pickNext(c *candidates, key uint64, tried []*Endpoint) *Endpoint
 }
 
-// newPicker builds the picker of a known policy. The slice candidates is not empty, is sorted by id, and does not change afterwards. The
-// parameter previous is the picker that newPicker built for the same policy before, or nil. Concurrent calls of Pick may still use that
-// picker.
-func newPicker(p Policy, candidates []candidate, previous picker) picker {
+// follower is a picker that has a state for each candidate. The Balancer calls follow, with Balancer.mu held, whenever the candidates have
+// changed. If the slice changes is nil, all candidates may have changed. Calls of pick with the new candidates may precede the call of
+// follow.
+type follower interface {
+	picker
+	follow(c *candidates, changes []change)
+}
+
+// change is the change of one server: its weights as a candidate before and after.
+type change struct {
+	*Endpoint
+	was, is weights
+}
+
+// newPicker returns the picker of a policy. A picker builds no state before its first pick, so that a policy that is not used costs nothing.
+func newPicker(p Policy) picker {
 	switch p {
 	case Random:
-		return &random{newLottery(candidates)}
+		return random{}
 	case RoundRobin:
-		return newRoundRobin(candidates, previous)
+		return &roundRobin{}
 	case LeastLoad:
-		return &leastLoad{newLottery(candidates)}
+		return leastLoad{}
 	case Hash:
-		return newRendezvous(candidates, previous)
+		return &rendezvous{}
 	default:
-		return &p2c{newLottery(candidates)}
+		return p2c{}
 	}
 }

@@ -56,17 +56,17 @@ func TestPickByUsesAnotherPolicy(t *testing.T) {
 	}
 }
 
-func TestPickerIsRebuiltOnlyWhenCandidatesChange(t *testing.T) {
+func TestCandidatesAreReplacedOnlyWhenTheyChange(t *testing.T) {
 	b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: 10 * time.Second})
 	all := same(3)
-	var previous any
-	built := 0
+	previous := b.CurrentCandidates()
+	replaced := 0
 	for _, step := range []struct {
-		name  string
-		do    func()
-		built int
+		name     string
+		do       func()
+		replaced int
 	}{
-		{"no picker without servers", func() { b.Update(nil, start) }, 0},
+		{"no servers", func() { b.Update(nil, start) }, 0},
 		{"first servers", func() { b.Update(all[:2], start) }, 1},
 		{"same membership again", func() { b.Update(all[:2], start) }, 1},
 		{"tick without a slow start", func() { b.Tick(start.Add(time.Second)) }, 1},
@@ -77,12 +77,12 @@ func TestPickerIsRebuiltOnlyWhenCandidatesChange(t *testing.T) {
 		{"tick after the slow start", func() { b.Tick(start.Add(time.Hour)) }, 4},
 	} {
 		step.do()
-		if p := b.CurrentPicker(); p != previous {
+		if p := b.CurrentCandidates(); p != previous {
 			previous = p
-			built++
+			replaced++
 		}
-		if built != step.built {
-			t.Fatalf("%s: %d pickers built, want %d", step.name, built, step.built)
+		if replaced != step.replaced {
+			t.Fatalf("%s: replaced %d times, want %d", step.name, replaced, step.replaced)
 		}
 	}
 	for i, want := range []string{"s0000", "s0001", "s0002"} {

@@ -1,6 +1,6 @@
 package balancer
 
 // random draws one candidate in proportion to the weights.
-type random struct{ lottery }
+type random struct{}
 
-func (r *random) pick(uint64) *Endpoint { return r.candidates[r.draw()].Endpoint }
+func (random) pick(c *candidates, _ uint64) *Endpoint { return c.draw().Endpoint }

@@ -14,148 +14,162 @@ import (
 // 1996). The bound of one request is the "chairman assignment problem" (Tijdeman, 1980). Stride scheduling without the windows would send a
 // server of weight 100 among 100 servers of weight 1 a hundred requests in a row.
 //
-// Among n servers, a pick takes a time of O(log n) and holds a mutex.
+// A server that is added or whose weight changes gets a new turn; the old turn is dead, and pick drops it when its window comes. This is
+// earliest eligible virtual deadline first (Stoica and Abdel-Wahab, 1995): a turn keeps the lag of the one before, and the lag of a server
+// that was removed is divided among the others, by a shift of the virtual time.
+//
+// Among n servers, a pick and a change of a server take a time of O(log n) and hold the mutex.
 type roundRobin struct {
 	mu      sync.Mutex
-	picks   float64 // number of picks so far
-	total   float64 // sum of the weights
-	servers []turn  // sorted by id
-	waiting heap    // servers whose window is not open, ordered by the time at which the window opens
-	ready   heap    // servers whose window is open, ordered by the time at which the window closes
+	current *candidates // nil before the first follow
+	built   bool        // the rotation has the current candidates; false before the first pick
+	since   float64     // virtual time at which the total weight last changed
+	picks   float64     // number of picks since then
+	total   float64     // sum of the weights
+	turns   []turn      // in the order in which the turns were added; Endpoint.turn is 1 + an index in this slice
+	dead    int         // number of dead turns
+	waiting heap        // turns whose window is not open, ordered by the time at which the window opens
+	ready   heap        // turns whose window is open, ordered by the time at which the window closes
 }
 
 // turn is the state of one server in the rotation.
 type turn struct {
-	candidate
-	served float64 // number of requests so far; it can have a fraction after a new picker has taken over the lag of the previous picker
+	*Endpoint
+	weight float64 // 0: the turn is dead
+	begun  float64 // virtual time at which the turn was added
+	served float64 // number of requests since then; it begins with the negative lag
 }
 
-// lag returns by how many requests t is behind its share. It is negative if t is ahead.
-func (r *roundRobin) lag(t *turn) float64 { return r.picks*t.weight/r.total - t.served }
+// opens and closes return the bounds of the window of the next request.
+func (t *turn) opens() float64  { return t.begun + t.served/t.weight }
+func (t *turn) closes() float64 { return t.begun + (t.served+1)/t.weight }
 
-func newRoundRobin(candidates []candidate, previous picker) picker {
-	r := &roundRobin{servers: make([]turn, len(candidates))}
-	for i, c := range candidates {
-		r.servers[i].candidate = c
-		r.total += c.weight
+func (r *roundRobin) now() float64 {
+	if r.picks == 0 {
+		return r.since
 	}
-	if old, ok := previous.(*roundRobin); ok {
-		r.carry(old)
-	}
-	r.waiting = make(heap, 0, len(candidates))
-	r.ready = make(heap, 0, len(candidates))
-	for i := range r.servers {
-		t := &r.servers[i]
-		r.waiting.push(item{t.served / t.weight, float32(t.weight), int32(i)})
-	}
-	return r
+	return r.since + r.picks/r.total
 }
 
-// carry takes over the lag of each server (the number of requests that it is behind its share) from the previous picker, limited to one
-// request. The lag of servers that were removed is divided among all servers by weight.
-func (r *roundRobin) carry(old *roundRobin) {
-	old.mu.Lock()
-	defer old.mu.Unlock()
-	const grain = 1 << 20 // served is rounded to a multiple of 1/grain, so that equal servers stay equal
-	sum, j := 0.0, 0
-	for i := range r.servers {
-		t := &r.servers[i]
-		for j < len(old.servers) && old.servers[j].id < t.id {
-			j++
-		}
-		if j < len(old.servers) && old.servers[j].Endpoint == t.Endpoint {
-			t.served = -min(1, max(-1, old.lag(&old.servers[j])))
-			sum += t.served
-		}
-	}
-	for i := range r.servers {
-		t := &r.servers[i]
-		t.served = math.Round((t.served-sum*t.weight/r.total)*grain) / grain
-	}
+// grow changes the total weight. The virtual time goes on from where it is.
+func (r *roundRobin) grow(by float64) {
+	r.since, r.picks = r.now(), 0
+	r.total += by
 }
 
-func (r *roundRobin) pick(uint64) *Endpoint {
+// grain is the resolution of a lag that a turn takes over: lags are multiples of 1/grain, so that equal servers stay equal.
+const grain = 1 << 20
+
+// lag returns by how many requests t is behind its share, at least -1 and at most 1. It is negative if t is ahead.
+func (r *roundRobin) lag(t *turn) float64 {
+	lag := (r.now()-t.begun)*t.weight - t.served
+	return math.Round(min(1, max(-1, lag))*grain) / grain
+}
+
+func (r *roundRobin) pick(_ *candidates, _ uint64) *Endpoint {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.built {
+		r.rebuild()
+	}
+	if len(r.turns) == r.dead {
+		return nil
+	}
 	r.picks++
-	now := r.picks / r.total
-	for len(r.waiting) > 0 && (r.waiting[0].at < now || len(r.ready) == 0) {
-		it := r.waiting.pop()
-		t := &r.servers[it.server]
-		r.ready.push(item{(t.served + 1) / t.weight, it.weight, it.server})
-	}
-	it := r.ready.pop()
-	t := &r.servers[it.server]
-	t.served++
-	r.waiting.push(item{t.served / t.weight, it.weight, it.server})
-	return t.Endpoint
-}
-
-// heap is a min-heap. It replaces container/heap, which calls methods through an interface: these calls would take longer than the mutex.
-type heap []item
-
-type item struct {
-	at     float64 // virtual time at which the window opens or closes
-	weight float32 // decides a tie: the server with the smaller weight comes first, because its window is longer
-	server int32   // index in roundRobin.servers; decides a tie of weights
-}
-
-func (a item) before(b item) bool {
-	if a.at != b.at {
-		return a.at < b.at
-	}
-	return a.weight < b.weight || a.weight == b.weight && a.server < b.server
-}
-
-func (h *heap) push(it item) {
-	s := append(*h, it)
-	i := len(s) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !it.before(s[up]) {
-			break
+	now := r.now()
+	for {
+		for len(r.waiting) > 0 && (r.waiting[0].at < now || len(r.ready) == 0) {
+			it := r.waiting.pop()
+			if t := &r.turns[it.turn]; t.weight > 0 {
+				r.ready.push(item{t.closes(), it.weight, it.turn})
+			}
 		}
-		s[i] = s[up]
-		i = up
-	}
-	s[i] = it
-	*h = s
-}
-
-func (h *heap) pop() item {
-	s := *h
-	top, last := s[0], s[len(s)-1]
-	s = s[:len(s)-1]
-	*h = s
-	if len(s) == 0 {
-		return top
-	}
-	i := 0
-	for 2*i+2 < len(s) {
-		down := 2*i + 1 + lesser(&s[2*i+1], &s[2*i+2])
-		if !s[down].before(last) {
-			break
+		it := r.ready.pop()
+		t := &r.turns[it.turn]
+		if t.weight == 0 {
+			continue
 		}
-		s[i] = s[down]
-		i = down
+		t.served++
+		r.waiting.push(item{t.opens(), it.weight, it.turn})
+		return t.Endpoint
 	}
-	if down := 2*i + 1; down == len(s)-1 && s[down].before(last) {
-		s[i] = s[down]
-		i = down
-	}
-	s[i] = last
-	return top
 }
 
-// lesser returns 1 if right is before left, else 0. The processor cannot predict which of two children is the lesser, so the first
-// comparison is written to compile without a jump. This saves a fifth of the time of BenchmarkPick/roundrobin/1000.
-func lesser(left, right *item) int {
-	n := 0
-	if right.at < left.at {
-		n = 1
+// follow applies the changes to the rotation. If they are many, or if many turns are dead, it makes a new rotation: otherwise one pick would
+// have to drop all dead turns.
+func (r *roundRobin) follow(c *candidates, changes []change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = c
+	if !r.built {
+		return
 	}
-	if right.at == left.at && right.before(*left) {
-		n = 1
+	if changes == nil || r.dead+len(changes) > c.count/8+blockSize {
+		r.rebuild()
+		return
 	}
-	return n
+	for _, change := range changes {
+		r.set(change.Endpoint, float64(change.is.weight))
+	}
+}
+
+// set gives a server a turn of the given weight. A weight of 0 removes the server.
+func (r *roundRobin) set(e *Endpoint, weight float64) {
+	lag := 0.0
+	if e.turn > 0 {
+		old := &r.turns[e.turn-1]
+		lag = r.lag(old)
+		r.grow(-old.weight)
+		old.weight = 0
+		r.dead++
+		e.turn = 0
+	}
+	if weight > 0 {
+		r.grow(weight)
+		r.add(e, weight, lag)
+	} else if r.dead < len(r.turns) {
+		r.since += lag / r.total
+	}
+}
+
+func (r *roundRobin) add(e *Endpoint, weight, lag float64) {
+	r.turns = append(r.turns, turn{e, weight, r.since, -lag})
+	e.turn = int32(len(r.turns))
+	t := &r.turns[e.turn-1]
+	if t.opens() <= r.since { // the window is open at the next pick; one pick must not open the windows of 100 000 servers
+		r.ready.push(item{t.closes(), float32(weight), e.turn - 1})
+	} else {
+		r.waiting.push(item{t.opens(), float32(weight), e.turn - 1})
+	}
+}
+
+// rebuild makes a rotation of the current candidates, without dead turns. Each server keeps its lag. The sum of the lags of servers that were
+// removed is divided among all servers by weight.
+func (r *roundRobin) rebuild() {
+	c, old := r.current, r.turns
+	lags := make([]float64, 0, c.count)
+	sum, total := 0.0, 0.0
+	for _, b := range c.blocks {
+		for i := range b.list {
+			lag := 0.0
+			if turn := b.list[i].turn; turn > 0 {
+				lag = r.lag(&old[turn-1])
+			}
+			lags = append(lags, lag)
+			sum += lag
+			total += float64(b.list[i].weight)
+		}
+	}
+	for i := range old {
+		old[i].turn = 0
+	}
+	r.built, r.since, r.picks, r.total, r.dead = true, 0, 0, total, 0
+	r.turns, r.waiting, r.ready = make([]turn, 0, c.count), make(heap, 0, c.count), make(heap, 0, c.count)
+	for _, b := range c.blocks {
+		for i := range b.list {
+			d := &b.list[i]
+			weight := float64(d.weight)
+			r.add(d.Endpoint, weight, math.Round((lags[len(r.turns)]-sum*weight/total)*grain)/grain)
+		}
+	}
 }

@@ -72,3 +72,15 @@ func TestRoundRobinKeepsStateAcrossUpdates(t *testing.T) {
 		}
 	}
 }
+
+// A new server begins at the present virtual time: the requests that the others have had do not count.
+func TestRoundRobinNewServerGetsNoBurst(t *testing.T) {
+	const n = 10
+	b := mustNew(t, balancer.Config{Policy: balancer.RoundRobin, SlowStart: -1})
+	b.Update(same(n), start)
+	picked(b, 1000)
+	b.Update(same(n+1), start)
+	if got := picked(b, 3*(n+1))[same(n + 1)[n].ID]; got != 3 {
+		t.Errorf("the new server got %d of %d requests, want 3", got, 3*(n+1))
+	}
+}

@@ -1,25 +1,20 @@
 package balancer
 
 import (
-	"maps"
-	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"rollcall/events"
 )
 
-// view holds what Pick reads: the candidates and their pickers. A change of the candidates replaces the whole view, because all its fields
-// except the field others are immutable.
+// view holds what Pick reads. It is immutable: a change of the servers replaces it.
 type view struct {
-	stats      Stats // counts of the servers; its field Ejections is not set
-	routable   int   // number of servers that are not excluded (weight 0 or draining)
-	local      bool  // Config.Zone has enough usable servers to be preferred
-	candidates []candidate
-	reserve    []*Endpoint                       // usable servers of other zones, for a request that has tried all candidates
-	picker     picker                            // picker of Config.Policy; nil if there are no candidates
-	others     atomic.Pointer[map[Policy]picker] // pickers of the other policies, built by PickBy
+	stats      Stats             // counts of the servers; its field Ejections is not set
+	routable   int               // number of servers that are not excluded (weight 0 or draining)
+	local      bool              // Config.Zone has enough usable servers to be preferred
+	use        [usabilities]bool // groups whose servers are the candidates
+	candidates *candidates
+	reserve    []*block // usable servers of other zones, for a request that has tried all candidates
 }
 
 // maxPicks bounds how often view.pick calls the picker for one request, while the picker returns servers that were already tried. After
@@ -27,18 +22,19 @@ type view struct {
 const maxPicks = 3
 
 func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
-	if len(v.candidates) == 0 {
+	c := v.candidates
+	if c.count == 0 {
 		return nil
 	}
-	e := p.pick(key)
-	if len(tried) == 0 || !slices.Contains(tried, e) {
+	e := p.pick(c, key)
+	if e != nil && (len(tried) == 0 || !slices.Contains(tried, e)) {
 		return e
 	}
 	if r, ok := p.(ranker); ok {
-		e = r.pickNext(key, slices.Clone(tried)) // a copy, because otherwise the slice tried would escape to the heap in every call of Pick
+		e = r.pickNext(c, key, slices.Clone(tried)) // a copy, because otherwise the slice tried would escape to the heap in every call of Pick
 	} else {
 		for n := 1; n < maxPicks && slices.Contains(tried, e); n++ {
-			e = p.pick(mix(key + uint64(n)))
+			e = p.pick(c, mix(key+uint64(n)))
 		}
 	}
 	if e != nil && !slices.Contains(tried, e) {
@@ -51,10 +47,7 @@ func (v *view) pick(p picker, key uint64, tried []*Endpoint) *Endpoint {
 // nil.
 func (v *view) scan(tried []*Endpoint) *Endpoint {
 	var worse *Endpoint
-	n := len(v.candidates)
-	start := rand.IntN(n)
-	for i := range n {
-		e := v.candidates[(start+i)%n].Endpoint
+	for e := range around(v.candidates.blocks) {
 		switch {
 		case slices.Contains(tried, e):
 		case e.Server().State == events.StateAlive:
@@ -63,62 +56,76 @@ func (v *view) scan(tried []*Endpoint) *Endpoint {
 			worse = e
 		}
 	}
-	if n = len(v.reserve); n > 0 {
-		start = rand.IntN(n)
-		for i := range n {
-			if e := v.reserve[(start+i)%n]; !slices.Contains(tried, e) {
-				return e
-			}
+	for e := range around(v.reserve) {
+		if !slices.Contains(tried, e) {
+			return e
 		}
 	}
 	return worse
 }
 
-// rebuild replaces the view. It builds pickers only if the candidates or their weights have changed. The caller holds b.mu.
-func (b *Balancer) rebuild(now time.Time) {
+// weightsAs returns the weights that a server has as a candidate of a view, or zero if it is no candidate. The view must be the current one,
+// and the server must not have changed since the view was made; or the view must be the next one.
+func (b *Balancer) weightsAs(v *view, e *Endpoint) weights {
+	if !v.use[e.usability] {
+		return weights{}
+	}
+	return b.groups[e.usability].at(e)
+}
+
+// commit replaces the view after changes of servers, and passes the changes of candidates to the pickers. The caller holds b.mu.
+func (b *Balancer) commit(now time.Time) {
 	v, old := b.route(now), b.view.Load()
-	switch {
-	case slices.Equal(v.candidates, old.candidates):
-		v.candidates, v.picker = old.candidates, old.picker
-		v.others.Store(old.others.Load())
-	case len(v.candidates) > 0:
-		v.picker = b.build(b.cfg.Policy, v.candidates)
+	var changes []change // stays nil if other groups are used
+	if v.use == old.use {
+		changes = b.changes(v)
 	}
-	b.estimate(v.candidates, now)
+	for _, t := range b.touched {
+		t.touched = false
+	}
+	clear(b.touched)
+	b.touched = b.touched[:0]
+	for u := range b.groups {
+		b.groups[u].publish()
+	}
+	v.candidates = old.candidates
+	changed := v.use != old.use || len(changes) > 0
+	if changed {
+		v.candidates = b.gather(v)
+	}
+	if !v.use[elsewhere] {
+		v.reserve = slices.Clone(b.groups[elsewhere].blocks)
+	}
 	b.view.Store(v)
+	if !changed {
+		return
+	}
+	for _, p := range b.pickers {
+		if f, ok := p.(follower); ok {
+			f.follow(v.candidates, changes)
+		}
+	}
+	b.loads.follow(v.candidates, changes, now)
 }
 
-// build builds the picker of a policy and stores it in b.previous. The caller holds b.mu.
-func (b *Balancer) build(p Policy, candidates []candidate) picker {
-	picker := newPicker(p, candidates, b.previous[p])
-	b.previous[p] = picker
-	return picker
+// changes returns the servers that became or ceased to be candidates, and the candidates whose weight has changed.
+func (b *Balancer) changes(v *view) []change {
+	changes := make([]change, 0, len(b.touched))
+	for _, t := range b.touched {
+		if t.is = b.weightsAs(v, t.Endpoint); t.is != t.was {
+			changes = append(changes, t)
+		}
+	}
+	return changes
 }
 
-// pickerBy returns the picker of a policy other than the configured policy. It builds the picker if no earlier call has built it. It also
-// returns the view to which the picker belongs: v, or a newer view.
-func (b *Balancer) pickerBy(v *view, policy Policy) (*view, picker) {
-	if p := v.other(policy); p != nil {
-		return v, p
+// gather returns the candidates of the groups that a view uses.
+func (b *Balancer) gather(v *view) *candidates {
+	var used []*group
+	for u := range v.use {
+		if v.use[u] {
+			used = append(used, &b.groups[u])
+		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	v = b.view.Load()
-	if p := v.other(policy); p != nil || len(v.candidates) == 0 {
-		return v, p
-	}
-	more := map[Policy]picker{policy: b.build(policy, v.candidates)}
-	if m := v.others.Load(); m != nil {
-		maps.Copy(more, *m)
-	}
-	v.others.Store(&more)
-	return v, more[policy]
-}
-
-func (v *view) other(policy Policy) picker {
-	m := v.others.Load()
-	if m == nil {
-		return nil
-	}
-	return (*m)[policy]
+	return newCandidates(used...)
 }

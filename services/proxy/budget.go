@@ -39,3 +39,13 @@ func (b *budget) move(second int64) {
 	}
 	b.now.Store(max(second, b.now.Load()))
 }
+
+// unused reports whether no retry was taken in the window.
+func (b *budget) unused() bool {
+	for i := range b.spent {
+		if b.spent[i].Load() != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"testing"
 	"time"
 	"unsafe"
@@ -39,7 +38,7 @@ func TestBudgetAfterWallClockIsSetBack(t *testing.T) {
 	}
 	now = set(now, -time.Hour)
 	for range 60 {
-		p.tick(context.Background(), now)
+		p.tick(now)
 		now = now.Add(time.Second / 4)
 	}
 	if !s.budget.take() {

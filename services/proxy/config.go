@@ -25,7 +25,7 @@ import (
 // Registry is the part of *registry.Registry that the proxy needs: the membership, the reported loads, and a receiver of evidence.
 type Registry interface {
 	Watch(context.Context) <-chan *registry.Membership
-	List(ctx context.Context, q registry.Query, now time.Time) (*registry.Membership, []*events.Server, error)
+	Vitals(ctx context.Context, blocks []*registry.Block, now time.Time, into []registry.Vitals) ([]registry.Vitals, error)
 	Report(context.Context, registry.Evidence) error
 }
 

@@ -60,10 +60,13 @@ func (f *fakeRegistry) membership() *registry.Membership {
 	return m
 }
 
-func (f *fakeRegistry) List(context.Context, registry.Query, time.Time) (*registry.Membership, []*events.Server, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.membership(), slices.Clone(f.servers), nil
+func (f *fakeRegistry) Vitals(_ context.Context, blocks []*registry.Block, _ time.Time, into []registry.Vitals) ([]registry.Vitals, error) {
+	for _, b := range blocks {
+		for _, s := range b.Servers {
+			into = append(into, registry.Vitals{Load: s.Load})
+		}
+	}
+	return into, nil
 }
 
 func (f *fakeRegistry) Report(_ context.Context, e registry.Evidence) error {

@@ -68,8 +68,8 @@ func TestServicesAboveLimitShareLabel(t *testing.T) {
 	}
 
 	update("late")
-	p.tick(context.Background(), now)
-	p.tick(context.Background(), now.Add(2*forgetAfter))
+	p.tick(now)
+	p.tick(now.Add(2 * forgetAfter))
 	if left := slices.Collect(maps.Keys(*p.services.Load())); len(left) != 1 {
 		t.Errorf("%d services are left, want 1", len(left))
 	}

@@ -20,8 +20,9 @@ func (p *Proxy) Pick(ctx context.Context, service string, policy balancer.Policy
 	if s == nil {
 		return nil, ErrNoServer
 	}
-	if policy == balancer.LeastLoad && p.policyOf(service) != policy { // Run refreshes only the loads of services with the policy leastload
-		if err := p.refreshLoad(ctx, s, time.Now()); err != nil {
+	s.wake()
+	if policy == balancer.LeastLoad && p.policyOf(service) != policy { // Run follows only the loads of services with the policy leastload
+		if err := s.refreshLoads(ctx, time.Now()); err != nil {
 			return nil, err
 		}
 	}

@@ -25,10 +25,9 @@ type Proxy struct {
 	evidence chan registry.Evidence
 	upstream *upstream.Transport
 
-	// Only for the goroutine of Run:
-	mode    registry.Mode // mode of the last membership
-	loadsAt time.Time     // when refreshLoads last read the loads
+	membership *registry.Membership // the last one; only for the goroutine of Run
 
+	awake    sweepList
 	services atomic.Pointer[map[string]*service] // by name; a new map replaces the stored map, which never changes
 	closing  atomic.Bool                         // Serve is stopping: each client connection ends with its next response
 	active   sync.WaitGroup                      // requests in flight
@@ -65,10 +64,11 @@ const rest = 2
 // registry stops. Before it returns, it closes all connections to servers; further requests get a 503. Run must be called only once.
 func (p *Proxy) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var reporting sync.WaitGroup
-	defer reporting.Wait()
+	var others sync.WaitGroup
+	defer others.Wait()
 	defer cancel()
-	reporting.Go(func() { p.report(ctx) })
+	others.Go(func() { p.report(ctx) })
+	others.Go(func() { p.followLoads(ctx) })
 	defer p.closeAll()
 
 	watch := p.cfg.Registry.Watch(ctx)
@@ -93,22 +93,20 @@ func (p *Proxy) Run(ctx context.Context) error {
 		case <-rested:
 			rested = nil
 		case <-tick.C:
-			p.tick(ctx, time.Now())
+			p.tick(time.Now())
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// update applies a new membership.
+// update applies the changes between the last membership and a new one. Services that did not change cost nothing but a comparison.
 func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 	services := *p.services.Load()
 	grown := services
-	present := make(map[string]bool, len(services))
-	for _, members := range membership.Services {
-		name := members.Name
-		present[name] = true
-		s := services[name]
+	for was, is := range membership.Changes(p.membership) {
+		name := cmp.Or(is, was).Name
+		s := grown[name]
 		if s == nil {
 			var err error
 			if s, err = p.newService(name); err != nil {
@@ -119,45 +117,20 @@ func (p *Proxy) update(membership *registry.Membership, now time.Time) error {
 			}
 			grown[name] = s
 		}
-		s.update(members, now)
+		s.update(is, now)
 	}
-	for name, s := range services {
-		if !present[name] {
-			s.update(nil, now)
-		}
+	if len(grown) > len(services) {
+		p.services.Store(&grown)
 	}
-	p.services.Store(&grown)
-	if membership.Mode == registry.ModeBlind && p.mode != registry.ModeBlind {
+	if membership.Mode == registry.ModeBlind && (p.membership == nil || p.membership.Mode != registry.ModeBlind) {
 		// The network of this host may have failed and come back with another address. A request on an old connection would then wait for the
 		// whole response timeout.
 		for _, s := range grown {
 			s.eachInstance(func(in *instance) { in.CloseIdle() })
 		}
 	}
-	p.mode = membership.Mode
+	p.membership = membership
 	return nil
-}
-
-// tick advances the clock of timeouts, enforces timeouts, and removes services that were empty for longer than forgetAfter.
-func (p *Proxy) tick(ctx context.Context, now time.Time) {
-	p.upstream.Advance(now)
-	services := *p.services.Load()
-	left := services
-	for name, s := range services {
-		s.sweep(now)
-		if !s.forgettable(now) {
-			continue
-		}
-		if len(left) == len(services) {
-			left = maps.Clone(services)
-		}
-		delete(left, name)
-		p.metrics.forget(s)
-	}
-	if len(left) < len(services) {
-		p.services.Store(&left)
-	}
-	p.refreshLoads(ctx, now)
 }
 
 // second returns the current second of the retry budgets.

@@ -1,8 +1,7 @@
 package proxy
 
 import (
-	"slices"
-	"strings"
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +23,10 @@ type service struct {
 	inFlight  atomic.Int64
 	instances sync.Map // *instance by server id; the first request to a server creates its instance
 
-	// Only for the goroutine of Run:
-	members  *registry.Service // this service in the last membership; nil if it had no servers
-	servers  []*events.Server  // the servers of members, sorted by id
-	neededAt time.Time         // when forgettable last found that the service was not empty
+	members  atomic.Pointer[registry.Service] // this service in the last membership; nil if it had no servers. Only Run replaces it
+	neededAt time.Time                        // when the service was last found not to be empty. Only for the goroutine of Run
 
+	awake   atomic.Bool // the service is in Proxy.awake
 	closed  atomic.Bool // close was called
 	mu      sync.Mutex
 	retired []*instance // instances of servers that have left, moved or restarted, and whose connections are still open
@@ -58,6 +56,7 @@ func (s *service) instance(e *balancer.Endpoint) *instance {
 		known, ok := s.instances.Load(id)
 		if !ok {
 			known, _ = s.instances.LoadOrStore(id, s.newInstance(e.Server()))
+			s.wake()
 		}
 		in := known.(*instance)
 		current := in.is(e.Server()) // a server that was read before the lookup could be older than the instance
@@ -80,71 +79,24 @@ func (s *service) retire(in *instance, now time.Time, dead bool) {
 	}
 }
 
-// update applies the servers of a new membership; nil means that the service has no servers.
+// update applies the changes of the service in a new membership; nil means that the service has no servers. The cost is proportional to the
+// number of changes.
 func (s *service) update(members *registry.Service, now time.Time) {
-	if members == s.members {
-		return
-	}
-	servers, before := slices.Collect(members.All()), s.servers
-	s.members, s.servers = members, servers
-	s.balancer.Update(servers, now)
-	s.eachInstance(func(in *instance) {
-		if m := byID(servers, in.id); m != nil && in.is(m) {
-			return
+	changes := members.Changes(s.members.Load())
+	s.members.Store(members)
+	s.neededAt = now
+	s.wake()
+	s.balancer.Change(changes, now)
+	for was, is := range changes {
+		known, ok := s.instances.Load(cmp.Or(is, was).ID)
+		if !ok {
+			continue
 		}
 		// If the server was suspect before, the registry found it dead. If it was alive, it has left, moved or restarted.
-		was := byID(before, in.id)
-		s.retire(in, now, was != nil && was.State == events.StateSuspect)
-	})
-}
-
-// byID returns the server with an id, or nil. servers must be sorted by id.
-func byID(servers []*events.Server, id string) *events.Server {
-	i, found := slices.BinarySearchFunc(servers, id, func(m *events.Server, id string) int { return strings.Compare(m.ID, id) })
-	if !found {
-		return nil
-	}
-	return servers[i]
-}
-
-// sweep advances the balancer and the retry budget, and enforces the timeouts of connections and requests.
-func (s *service) sweep(now time.Time) {
-	s.balancer.Tick(now)
-	s.budget.move(s.p.second())
-	s.eachInstance(func(in *instance) {
-		m := byID(s.servers, in.id)
-		left := m == nil || !in.is(m) // a request that chose the server before the server left may have created the instance again
-		if !in.Sweep(now) && in.Unused(now) || left {
-			s.retire(in, now, false)
+		if in := known.(*instance); is == nil || !in.is(is) {
+			s.retire(in, now, was != nil && was.State == events.StateSuspect)
 		}
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.retired = slices.DeleteFunc(s.retired, func(in *instance) bool { return !in.Sweep(now) })
-}
-
-// forgetAfter is how long the proxy keeps an empty service. If the only server of the service comes back within this time, its earlier
-// failures still count.
-const forgetAfter = time.Minute
-
-// forgettable reports whether the service has been empty for longer than forgetAfter.
-func (s *service) forgettable(now time.Time) bool {
-	if !s.empty() {
-		s.neededAt = now
 	}
-	return now.Sub(s.neededAt) > forgetAfter
-}
-
-// empty reports whether the service has no servers, requests or connections.
-func (s *service) empty() bool {
-	if len(s.servers) > 0 || s.inFlight.Load() != 0 {
-		return false
-	}
-	instances := 0 // a request that chose a server before the server left may have created an instance
-	s.eachInstance(func(*instance) { instances++ })
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.retired) == 0 && instances == 0
 }
 
 // cut ends all requests in flight, including websockets.

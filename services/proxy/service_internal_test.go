@@ -65,11 +65,11 @@ func TestServiceWithoutServersIsForgotten(t *testing.T) {
 	}
 	p.services.Store(&map[string]*service{"data": s})
 	for _, after := range []time.Duration{0, forgetAfter} {
-		if p.tick(context.Background(), now.Add(after)); len(*p.services.Load()) != 1 {
+		if p.tick(now.Add(after)); len(*p.services.Load()) != 1 {
 			t.Errorf("the service is forgotten after %v", after)
 		}
 	}
-	if p.tick(context.Background(), now.Add(forgetAfter+time.Second)); len(*p.services.Load()) != 0 {
+	if p.tick(now.Add(forgetAfter + time.Second)); len(*p.services.Load()) != 0 {
 		t.Error("the empty service is not forgotten")
 	}
 }
