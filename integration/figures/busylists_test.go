@@ -26,7 +26,7 @@ const (
 func BenchmarkListsUnderHeartbeats(b *testing.B) {
 	n := harness.StartNSQD(b)
 	a := startAPI(b, n)
-	c := startCrowd(b, n.TCP, listedServers, 0)
+	c := startCrowd(b, n.TCP, listedServers)
 	c.awaitRegistered(b, a.APIServer)
 	fixture.Sleep(growthSettle)
 	for b.Loop() {

@@ -30,10 +30,10 @@ const (
 // the same service. To cost little, the crowd prepares the heartbeats, renews the seq in them, and publishes what is due in a millisecond
 // as one MPUB. It can also restart servers.
 type crowd struct {
+	restarts  atomic.Int64                // servers to restart per second; 0 at first
 	restarted [crowdServices]atomic.Int64 // number of restarts of servers of each service
 
 	beats    []crowdBeat
-	restarts float64 // restarts per second
 	producer *nsq.Producer
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -72,9 +72,9 @@ func increment(digits []byte) {
 }
 
 // startCrowd starts a crowd. It publishes until Stop, or until the end of the benchmark.
-func startCrowd(b *testing.B, nsqd string, servers int, restarts float64) *crowd {
+func startCrowd(b *testing.B, nsqd string, servers int) *crowd {
 	b.Helper()
-	c := &crowd{restarts: restarts}
+	c := &crowd{}
 	for i := range servers {
 		c.beats = append(c.beats, newCrowdBeat(i, time.Now().UnixMilli()))
 	}
@@ -107,7 +107,8 @@ func (c *crowd) run(ctx context.Context) error {
 	every := time.NewTicker(crowdBatch)
 	defer every.Stop()
 	var batch [][]byte
-	for sent, restarted := 0, 0; ; {
+	last, restarts, server := 0., 0., 0
+	for sent := 0; ; {
 		select {
 		case <-every.C:
 		case <-ctx.Done():
@@ -120,8 +121,10 @@ func (c *crowd) run(ctx context.Context) error {
 			increment(beat.seq)
 			batch = append(batch, beat.body)
 		}
-		for ; restarted < int((due-restartsFrom.Seconds())*c.restarts); restarted++ {
-			batch = append(batch, c.restart(restarted%len(c.beats)))
+		restarts += (due - last) * float64(c.restarts.Load())
+		for last = due; restarts >= 1; restarts-- {
+			batch = append(batch, c.restart(server%len(c.beats)))
+			server++
 		}
 		if len(batch) == 0 {
 			continue
@@ -131,9 +134,6 @@ func (c *crowd) run(ctx context.Context) error {
 		}
 	}
 }
-
-// restartsFrom is the time before the first restart. By then every server is registered.
-const restartsFrom = 2 * crowdInterval
 
 func (c *crowd) restart(server int) []byte {
 	beat := c.beats[server]

@@ -40,7 +40,7 @@ func measureGrowth(b *testing.B, servers int) {
 	n := harness.StartNSQD(b)
 	a := startAPI(b, n)
 	defer a.Terminate()
-	c := startCrowd(b, n.TCP, servers, 0)
+	c := startCrowd(b, n.TCP, servers)
 	c.awaitRegistered(b, a.APIServer)
 	fixture.Sleep(growthSettle)
 
