@@ -3,6 +3,7 @@ package apiserver_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"rollcall/events"
 	"rollcall/services/apiserver"
+	"rollcall/services/registry"
 )
 
 // index returns the index of the list with a filter.
@@ -141,7 +143,7 @@ func TestIndexOfAnotherProcess(t *testing.T) {
 	r := mustHarness(t)
 	r.populate()
 	later := r.mustServer(r.registry, func(c *apiserver.Config) { c.Now = func() time.Time { return start().Add(time.Hour) } })
-	other := r.mustServer(r.registry, func(c *apiserver.Config) { c.ID = "api-2" })
+	other := r.mustServer(r.registry, func(c *apiserver.Config) { c.ID, c.Now = "api-2", start })
 	for _, filter := range []string{"", "service=data", "service=new", "zone=a"} {
 		for name, s := range map[string]*apiserver.Server{"restarted": later, "other": other} {
 			var list apiserver.ServerList
@@ -176,10 +178,37 @@ func TestLongPollAfterSeveralChanges(t *testing.T) {
 	})
 }
 
+// watchedNames is a registry that counts the watches of each service. The name of the watches of all services is empty.
+type watchedNames struct {
+	apiserver.Registry
+	mu    sync.Mutex
+	names map[string]int
+}
+
+func (w *watchedNames) Watch(ctx context.Context) <-chan *registry.Membership {
+	w.add("")
+	return w.Registry.Watch(ctx)
+}
+
+func (w *watchedNames) WatchService(ctx context.Context, name string) <-chan *registry.Service {
+	w.add(name)
+	return w.Registry.WatchService(ctx, name)
+}
+
+func (w *watchedNames) add(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names[name]++
+}
+
 // Of many clients, a change wakes those that watch the service or the server.
 func TestChangeWakesItsWatchers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustHarness(t)
+		var all *watchedNames
+		r := mustHarness(t, func(cfg *apiserver.Config) {
+			all = &watchedNames{Registry: cfg.Registry, names: make(map[string]int)}
+			cfg.Registry = all
+		})
 		r.populate()
 		filters := map[string]bool{ // whether the change below wakes the clients with the filter
 			"": true, "service=data": true, "service=web": false, "service=new": false, "service=data&zone=z": true, "service=data&zone=a": false,
@@ -201,6 +230,10 @@ func TestChangeWakesItsWatchers(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if want := map[string]int{"": 4 * each, "data": 3 * each, "web": each, "new": each}; !maps.Equal(all.names, want) {
+			t.Errorf("clients watch %v, want %v", all.names, want)
+		}
 		h := heartbeat("data", "red", "10.0.0.1:80", 1)
 		h.Zone = "z"
 		r.deliver(9*time.Second, h)

@@ -81,13 +81,14 @@ func TestETag(t *testing.T) {
 			t.Errorf("%q with %s: status %d, want %d; ETag %q", query, known, w.Code, want, w.Header().Get("ETag"))
 		}
 	}
-	warming := tag("")
+	warming, alive := tag(""), tag("?state=alive")
 	if !strings.HasPrefix(warming, `W/"`) {
 		t.Errorf("ETag %s is not weak, although ages change without it", warming)
 	}
 	matches(304, "", warming)
 	r.tick(6 * time.Second)
 	matches(200, "", warming) // the mode has changed, so the ETag has changed
+	matches(200, "?state=alive", alive)
 
 	first := tag("")
 	matches(304, "", strings.TrimPrefix(first, "W/"))
@@ -98,6 +99,15 @@ func TestETag(t *testing.T) {
 	matches(304, "", first) // renewing a lease does not change the membership
 	r.deliver(6*time.Second, heartbeat("data", "green", "10.0.0.8:8080", 1))
 	matches(200, "", first)
+
+	data, zone := tag("?service=data"), tag("?zone=a")
+	r.deliver(6*time.Second, heartbeat("web", "red", "10.0.0.9:8080", 1))
+	matches(304, "?service=data", data) // a server that is not selected has registered
+	matches(304, "?zone=a", zone)
+	matches(200, "?service=web", data)
+	r.deliver(6*time.Second, heartbeat("data", "red", "10.0.0.9:8081", 1))
+	matches(200, "?service=data", data)
+	matches(304, "?zone=a", zone)
 
 	if a, b := tag("?tag=a&zone=z"), tag("?zone=z&tag=a"); a != b {
 		t.Errorf("different tags for the same filter: %s and %s", a, b)
