@@ -23,6 +23,7 @@ func TestValidateNamesTheInvalidField(t *testing.T) {
 		"topic with a slash":                        {"Topic", func(c *nsqpubsub.ConsumerConfig) { c.Topic = "a/b" }},
 		"no channel":                                {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = "" }},
 		"channel of 65 characters":                  {"Channel", func(c *nsqpubsub.ConsumerConfig) { c.Channel = strings.Repeat("x", 55) + "#ephemeral" }},
+		"topic to create with a slash":              {"CreateTopics", func(c *nsqpubsub.ConsumerConfig) { c.CreateTopics = []string{"u", "a/b"} }},
 		"negative MaxInFlight":                      {"MaxInFlight", func(c *nsqpubsub.ConsumerConfig) { c.MaxInFlight = -1 }},
 		"read timeout below the heartbeat interval": {"ReadTimeout", func(c *nsqpubsub.ConsumerConfig) { c.ReadTimeout = time.Second }},
 		"negative delay":                            {"RequeueDelay", func(c *nsqpubsub.ConsumerConfig) { c.RequeueDelay = -1 }},

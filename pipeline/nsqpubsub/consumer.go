@@ -33,6 +33,11 @@ type ConsumerConfig struct {
 	// Initialize, the Consumer subscribes to the nsqd in Cluster.NSQD and to the nsqd that have the topic according to nsqlookupd.
 	Initialize bool
 
+	// CreateTopics are further topics that exist on every nsqd to which the Consumer connects. The Consumer creates them after it has
+	// connected, and tries again every minute while nsqd does not permit it. So subscribers that look for these topics at nsqlookupd find
+	// all nsqd before the first message. nsqd logs a rejected command for each topic.
+	CreateTopics []string
+
 	// RequeueDelay is the time before a failed message is delivered again, default 100 ms. Every 100 ms, nsqd looks for messages to
 	// deliver again, but in a new channel it begins only after up to 5 s.
 	RequeueDelay time.Duration
@@ -67,6 +72,11 @@ func (c *ConsumerConfig) Validate() error {
 func (c *ConsumerConfig) validateAnyTopic() error {
 	if !nsq.IsValidChannelName(c.Channel) {
 		return fmt.Errorf("nsqpubsub: Channel: invalid name %q", c.Channel)
+	}
+	for _, topic := range c.CreateTopics {
+		if !nsq.IsValidTopicName(topic) {
+			return fmt.Errorf("nsqpubsub: CreateTopics: %w: %q", ErrTopic, topic)
+		}
 	}
 	if c.MaxInFlight < 0 {
 		return errors.New("nsqpubsub: MaxInFlight: negative")

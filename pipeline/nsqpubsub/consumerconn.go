@@ -99,6 +99,7 @@ func (n *consumerConn) connect(ctx context.Context) error {
 	n.outage.Succeeded()
 	n.markTried()
 	n.log().Info("connected to nsqd", nil)
+	n.c.running.Go(func() { n.createTopics(ctx) })
 	lost := make(chan error, 1)
 	n.c.running.Go(func() { lost <- s.run(ctx) })
 	select {

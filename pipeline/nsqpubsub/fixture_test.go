@@ -69,6 +69,11 @@ func mustRun(t testing.TB, cfg nsqpubsub.ConsumerConfig) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, c)
+}
+
+func run(t testing.TB, c *nsqpubsub.Consumer) *running {
+	t.Helper()
 	r := &running{Consumer: c}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

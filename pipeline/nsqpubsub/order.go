@@ -14,7 +14,8 @@ import (
 //	the other nsqd that have never accepted a message
 //	nsqd in the penalty box: Publish failed there less than PenaltyTime ago
 //
-// The order within each group is random, or always the same if Ordered is set. Most nsqd that have never accepted a message come late,
+// The order within each group is random. If Ordered is set, the order is always the same, except that the nsqd that accepted the last
+// message comes first in its group. Most nsqd that have never accepted a message come late,
 // because nsqlookupd can name many nsqd that do not exist, and an attempt to publish to each of them can take PublishTimeout.
 func (p *Producer) publishOrder(now time.Time) []*producerConn {
 	var proven, untried, penalized []*producerConn
@@ -41,7 +42,16 @@ func (p *Producer) publishOrder(now time.Time) []*producerConn {
 
 func (p *Producer) arrange(nodes []*producerConn) {
 	if p.cfg.Ordered {
-		slices.SortFunc(nodes, func(a, b *producerConn) int { return cmp.Compare(p.rank(a.addr), p.rank(b.addr)) })
+		last := p.last.Load()
+		slices.SortFunc(nodes, func(a, b *producerConn) int {
+			switch last {
+			case a:
+				return -1
+			case b:
+				return 1
+			}
+			return cmp.Compare(p.rank(a.addr), p.rank(b.addr))
+		})
 		return
 	}
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })

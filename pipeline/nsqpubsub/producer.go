@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -27,9 +28,9 @@ type ProducerConfig struct {
 	PenaltyTime    time.Duration // how long an nsqd that failed is tried last (is in the penalty box), default 5 s
 	MaxMessageSize int           // maximum size of a body in bytes, at most nsqd's --max-msg-size; default 1 MiB, which is also nsqd's default
 
-	// Ordered makes the Producer publish through one nsqd, which it chooses at random, and through another nsqd only while the chosen
-	// nsqd fails. A consumer with one message in flight receives the messages in the order of Publish, except around a failure, and
-	// when the Producer chooses again because a new nsqd becomes known.
+	// Ordered makes the Producer publish through one nsqd, which it chooses at random, until that nsqd fails. Then it stays with the next
+	// nsqd. A new nsqd does not take over, because subscribers may find it late. A consumer with one message in flight receives the
+	// messages in the order of Publish, except around a failure.
 	Ordered bool
 
 	Logger watermill.LoggerAdapter
@@ -74,6 +75,8 @@ type Producer struct {
 	closing sync.Once
 
 	discovery *discovery
+
+	last atomic.Pointer[producerConn] // the nsqd that accepted the last message of Publish or PublishAll
 
 	mu         sync.Mutex
 	closed     bool
@@ -211,6 +214,7 @@ func (p *Producer) publish(ctx context.Context, topic string, bodies [][]byte) e
 		err := n.publish(ctx, p.cfg.PublishTimeout, topic, bodies)
 		if err == nil {
 			n.succeeded()
+			p.last.Store(n)
 			return nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", n.addr, err))

@@ -60,9 +60,10 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	if a.cluster, err = cfg.NSQ.Cluster(); err != nil {
 		return err
 	}
-	channel := nsqpubsub.EphemeralChannel(cfg.ID)
+	channel, invalid := nsqpubsub.EphemeralChannel(cfg.ID), cfg.NSQ.Topic+events.InvalidSuffix
 	if a.subscriber, err = nsqpubsub.NewSubscriber(nsqpubsub.SubscriberConfig{ConsumerConfig: nsqpubsub.ConsumerConfig{
 		Cluster: a.cluster, Channel: channel, Initialize: true, Batch: batch, Logger: pipeline.NewLogger(log),
+		CreateTopics: []string{cfg.NSQ.Events, invalid},
 	}}); err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (a *APIServer) wire(cfg config.Config, log *zap.Logger) (err error) {
 	a.events = pipeline.NewSource(a.registry.Events(), events.Encode, log)
 	a.events.ID = func(e events.Event) string { return e.Details().ID }
 	a.eventPublisher = a.router.Produce("events", a.events, cfg.NSQ.Events, a.publisher)
-	a.router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), cfg.NSQ.Topic+events.InvalidSuffix, a.publisher)
+	a.router.Produce("rejected", pipeline.NewSource(quarantine.Copies(), pipeline.EncodeRejected, log), invalid, a.publisher)
 
 	// A proxy is created even if it does not listen, because it picks servers for the API.
 	proxyConfig, err := cfg.Proxy.ProxyConfig()
