@@ -22,6 +22,26 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { d.bytes += len(b); return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
+// enroll registers servers that set every field, and ticks until the mode is normal.
+func (r *harness) enroll(servers int) {
+	r.t.Helper()
+	var beats []events.Heartbeat
+	for i := range servers {
+		h := heartbeat("data", fmt.Sprintf("%032x", i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255), 0)
+		h.Zone, h.Version, h.Tags = "a", "1.4.2", []string{"blue"}
+		h.Meta, h.Load = events.NewMeta(map[string]string{"rack": "r7"}), &events.Load{InFlight: 3}
+		beats = append(beats, h)
+	}
+	for seq := range uint64(4) {
+		at := time.Second + time.Duration(seq)*5*time.Second
+		for _, h := range beats {
+			h.Seq = seq + 1
+			r.deliver(at, h)
+		}
+		r.tick(at)
+	}
+}
+
 // processorTime returns the processor time of this process.
 func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
@@ -36,21 +56,7 @@ func processorTime(b *testing.B) time.Duration {
 func BenchmarkLists(b *testing.B) {
 	for _, servers := range []int{10, 1000, 100_000} {
 		r := mustHarness(b)
-		var beats []events.Heartbeat
-		for i := range servers {
-			h := heartbeat("data", fmt.Sprintf("%032x", i), fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&255, i&255), 1)
-			h.Zone, h.Version, h.Tags = "a", "1.4.2", []string{"blue"}
-			h.Meta, h.Load = events.NewMeta(map[string]string{"rack": "r7"}), &events.Load{InFlight: 3}
-			beats = append(beats, h)
-		}
-		for seq := range 4 {
-			at := time.Second + time.Duration(seq)*5*time.Second
-			for _, h := range beats {
-				h.Seq += uint64(seq)
-				r.deliver(at, h)
-			}
-			r.tick(at)
-		}
+		r.enroll(servers)
 		run := func(name, target string, want int, again time.Duration, header ...string) {
 			b.Run(fmt.Sprintf("%s/servers=%d", name, servers), func(b *testing.B) {
 				req := httptest.NewRequest("GET", target, nil)

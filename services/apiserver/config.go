@@ -52,8 +52,8 @@ type Config struct {
 	// registered services, and "other" for all further services.
 	ServiceLabel func(service string) string
 
-	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. While the bound is reached, a
-	// request for a long list gets a 503. Default 128 MiB.
+	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. Clients that have the same list
+	// share its memory. While the bound is reached, a request for another long list waits for 2 s and then gets a 503. Default 128 MiB.
 	ListBytes int64
 
 	// Pick chooses a live server of a service for GET /v1/services/{service}/pick. An empty policy means the policy that is configured for

@@ -15,6 +15,7 @@ type encoding struct {
 	done chan struct{}
 
 	generation uint64    // of the membership
+	etag       string    // header field of the response; may be empty
 	made       time.Time // when the encoding was begun, by Config.Now
 
 	// encodings.mu guards the fields below.
@@ -28,6 +29,9 @@ type listKey struct {
 	filter string // the query
 	gzip   bool
 }
+
+// maxCurrent bounds how many encodings wait for another request, because each filter is a list of its own.
+const maxCurrent = 256
 
 // encodings has the encodings that are in use or may be used again.
 type encodings struct {
@@ -45,7 +49,8 @@ func newEncodings(maxHeld int64) *encodings {
 // wanted says which encoding a request wants.
 type wanted struct {
 	listKey
-	generation uint64        // of the membership
+	generation uint64        // of the membership; an encoding of a newer membership is as good
+	etag       string        // of a new encoding
 	now        time.Time     // by Config.Now
 	made       time.Time     // when the encoding is begun if there is none that can be shared
 	keep       time.Duration // how old the encoding may be
@@ -94,19 +99,19 @@ func (e *encodings) reserve(w wanted) (shared *encoding, mine bool, freed <-chan
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if old := e.current[w.listKey]; old != nil {
-		if age := w.now.Sub(old.made); old.generation == w.generation && age >= 0 && age < w.keep {
+		if age := w.now.Sub(old.made); old.generation >= w.generation && age >= 0 && age < w.keep {
 			old.readers++
 			return old, false, nil
 		}
 		e.forget(w.listKey, old)
 	}
-	if w.limited && e.held >= e.max {
+	if w.limited && e.held >= e.max || len(e.current) >= maxCurrent {
 		e.forgetUnread()
 	}
 	if w.limited && e.held >= e.max {
 		return nil, false, e.freed
 	}
-	made := &encoding{done: make(chan struct{}), generation: w.generation, made: w.made, readers: 2, held: w.size}
+	made := &encoding{done: make(chan struct{}), generation: w.generation, etag: w.etag, made: w.made, readers: 2, held: w.size}
 	e.held += w.size
 	e.current[w.listKey] = made
 	return made, true, nil
@@ -117,6 +122,7 @@ func (e *encodings) make(ctx context.Context, w wanted, c *encoding, encode func
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
 	defer cancel()
 	c.err = encode(ctx, &c.text)
+	c.text.shrink()
 	e.mu.Lock()
 	e.held += c.text.size - c.held
 	c.held = c.text.size

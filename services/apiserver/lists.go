@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	smallList  = 1000             // entries of a list; only longer lists count for maxLong
-	maxLong    = 64               // requests for long lists at once
-	listWait   = 2 * time.Second  // how long a request waits for memory for an encoding
+	smallList  = 1000             // entries of a list; only longer lists have the limits below
+	maxLong    = 64               // requests for long lists that are served at once
+	maxWaiting = 512              // requests for long lists that wait until they are served
+	listWait   = 2 * time.Second  // how long a request waits until it is served, and how long for memory for an encoding
 	heldBytes  = int64(128) << 20 // default of Config.ListBytes
 	maxScrapes = 10               // scrapes of /metrics at once
 
@@ -34,15 +35,44 @@ var errBusy = errors.New("too many long responses are in flight")
 // lists encodes and writes lists. Requests for the same list share its encoding. Limits keep lists from using the processor time that
 // heartbeats need.
 type lists struct {
-	long      chan struct{} // has a value for each request for a long list
+	long      chan struct{} // has a value for each request for a long list that is served
+	waiting   chan struct{} // has a value for each request that waits for room in the channel long
 	encodings *encodings
 	encoding  turns // for encoding and compressing
 	writing   turns // for writing to clients
 }
 
 func newLists(maxHeld int64) *lists {
-	return &lists{make(chan struct{}, maxLong), newEncodings(maxHeld), newTurns(), newTurns()}
+	return &lists{make(chan struct{}, maxLong), make(chan struct{}, maxWaiting), newEncodings(maxHeld), newTurns(), newTurns()}
 }
+
+// enter waits until a request for a long list may be served. The caller calls leave afterwards. If too many requests wait, enter returns
+// errBusy at once.
+func (l *lists) enter(ctx context.Context) error {
+	select {
+	case l.long <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case l.waiting <- struct{}{}:
+		defer func() { <-l.waiting }()
+	default:
+		return fmt.Errorf("%w: %d requests for lists of more than %d entries wait", errBusy, maxWaiting, smallList)
+	}
+	wait := time.NewTimer(listWait)
+	defer wait.Stop()
+	select {
+	case l.long <- struct{}{}:
+		return nil
+	case <-wait.C:
+		return fmt.Errorf("%w: %d lists of more than %d entries have been in flight for %v", errBusy, maxLong, smallList, listWait)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *lists) leave() { <-l.long }
 
 // list describes a list that a handler responds with.
 type list struct {
@@ -61,21 +91,19 @@ type list struct {
 // respondList responds with a list.
 func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http.Request, of list) error {
 	if of.entries > smallList {
-		select {
-		case s.lists.long <- struct{}{}:
-			defer func() { <-s.lists.long }()
-		default:
-			return fmt.Errorf("%w: %d lists of more than %d entries", errBusy, maxLong, smallList)
+		if err := s.lists.enter(ctx); err != nil {
+			return err
 		}
+		defer s.lists.leave()
 	}
-	w.Header().Add("Vary", "Accept-Encoding")
+	w.Header().Set("Vary", "Accept-Encoding")
 	e, zipped, err := s.encoded(ctx, r, of)
 	if err != nil {
 		return err
 	}
 	defer s.lists.encodings.release(e)
-	if of.etag != "" {
-		w.Header().Set("ETag", of.etag)
+	if e.etag != "" {
+		w.Header().Set("ETag", e.etag)
 	}
 	if zipped {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -94,14 +122,14 @@ func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http
 func (s *Server) encoded(ctx context.Context, r *http.Request, of list) (e *encoding, zipped bool, err error) {
 	want := wanted{
 		listKey:    listKey{path: r.Pattern, filter: of.filter},
-		generation: of.generation, now: of.now, made: of.now, keep: of.keep, size: int64(of.entries * of.entrySize), limited: of.entries > smallList,
+		generation: of.generation, etag: of.etag, now: of.now, made: of.now, keep: of.keep, size: int64(of.entries * of.entrySize), limited: of.entries > smallList,
 	}
 	e, err = s.lists.encodings.get(ctx, want, of.encode)
 	if err != nil || e.text.size < gzipFrom || !acceptsGzip(r.Header) {
 		return e, false, err
 	}
 	defer s.lists.encodings.release(e)
-	want.gzip, want.made, want.size = true, e.made, e.text.size/4
+	want.gzip, want.generation, want.etag, want.made, want.size = true, e.generation, e.etag, e.made, e.text.size/4
 	zip, err := s.lists.encodings.get(ctx, want, func(ctx context.Context, to *text) error {
 		return compress(ctx, s.lists.encoding, &e.text, to)
 	})

@@ -153,37 +153,49 @@ func (s *stuck) Vitals(ctx context.Context, blocks []*registry.Block, now time.T
 	}
 }
 
-// The 65th request for a long list gets a 503 at once, while 64 requests wait for the same encoding.
+// While 64 requests for long lists are served, 512 wait for 2 s at most. Further ones get a 503 at once.
 func TestConcurrentLongListsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := mustHarness(t)
 		r.fill(1001)
 		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
 		server := r.mustServer(blocked)
-		codes := make(chan int, 64)
-		for range cap(codes) {
-			go func() { codes <- do(server, "GET", "/v1/servers").Code }()
+		request := func(n int, target string) <-chan int {
+			codes := make(chan int, n)
+			for range n {
+				go func() { codes <- do(server, "GET", target).Code }()
+			}
+			synctest.Wait()
+			return codes
 		}
-		synctest.Wait()
-		begun := time.Now()
+		want := func(codes <-chan int, want int) {
+			t.Helper()
+			for range cap(codes) {
+				if code := <-codes; code != want {
+					t.Errorf("status %d, want %d", code, want)
+				}
+			}
+		}
+		served, begun := request(64, "/v1/servers"), time.Now()
+		waiting := request(511, "/v1/servers?state=alive")
+		time.Sleep(time.Second)
+		late := request(1, "/v1/servers?state=alive")
 		w := do(server, "GET", "/v1/servers?state=alive")
-		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || time.Since(begun) > 0 {
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || time.Since(begun) != time.Second {
 			t.Errorf("status %d after %v, want 503 at once", w.Code, time.Since(begun))
 		}
 		if w := do(server, "GET", "/v1/servers?service=nobody"); w.Code != http.StatusOK {
 			t.Errorf("status %d of a short list, want 200", w.Code)
 		}
+		want(waiting, http.StatusServiceUnavailable)
+		if took := time.Since(begun); took != 2*time.Second {
+			t.Errorf("requests waited for %v, want 2s", took)
+		}
 		close(blocked.open)
-		for range cap(codes) {
-			if code := <-codes; code != http.StatusOK {
-				t.Errorf("status %d of a list that waited, want 200", code)
-			}
-		}
-		if calls := blocked.calls.Load(); calls != 1 {
-			t.Errorf("64 requests for one list read the vitals %d times, want once", calls)
-		}
-		if w := do(server, "GET", "/v1/servers?state=alive"); w.Code != http.StatusOK {
-			t.Errorf("status %d after the other lists, want 200", w.Code)
+		want(served, http.StatusOK)
+		want(late, http.StatusOK)
+		if calls := blocked.calls.Load(); calls != 2 {
+			t.Errorf("the requests for two lists read the vitals %d times, want twice", calls)
 		}
 	})
 }

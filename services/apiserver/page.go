@@ -41,13 +41,10 @@ func (p page) services() []*registry.Service {
 
 // generation returns the generation from which on the servers of the page have been the same, except for their vitals.
 func (p page) generation() uint64 {
-	if p.query.Service == "" {
-		return p.members.Generation
-	}
 	if s := p.members.Service(p.query.Service); s != nil {
 		return s.Generation
 	}
-	return 0
+	return p.members.Generation
 }
 
 func compareService(s *registry.Service, name string) int { return strings.Compare(s.Name, name) }

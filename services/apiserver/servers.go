@@ -35,6 +35,7 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkComplete(members, q.Complete); err != nil {
 		return err
 	}
+	w.Header().Set("Vary", "Accept-Encoding") // also of a 304
 	filter := q.filter()
 	tag := s.etag(members, index, filter)
 	if unchanged(w, r, tag) {

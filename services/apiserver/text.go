@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 )
@@ -41,6 +42,15 @@ func (t *text) Write(b []byte) (int, error) {
 		t.set(append(t.last(), rest...))
 	}
 	return len(b), nil
+}
+
+// shrink gives most of the memory of a short text back.
+func (t *text) shrink() {
+	if len(t.pieces) == 1 && t.size < pieceSize/2 {
+		short := text{[][]byte{bytes.Clone(t.pieces[0])}, t.size}
+		t.free()
+		*t = short
+	}
 }
 
 // free gives the memory back. The text must not be used afterwards.

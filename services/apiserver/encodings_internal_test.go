@@ -1,0 +1,133 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func wants(filter string, generation uint64, at time.Duration) wanted {
+	now := time.Unix(0, 0).Add(at)
+	return wanted{listKey: listKey{filter: filter}, generation: generation, now: now, made: now, keep: time.Second, limited: true}
+}
+
+func write(s string) func(context.Context, *text) error {
+	return func(_ context.Context, t *text) error {
+		_, err := t.Write([]byte(s))
+		return err
+	}
+}
+
+func (t *text) String() string {
+	var b strings.Builder
+	for _, p := range t.pieces {
+		b.Write(p)
+	}
+	return b.String()
+}
+
+func TestWhichEncodingsAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEncodings(1 << 20)
+		get := func(w wanted, encode string) string {
+			t.Helper()
+			c, err := e.get(t.Context(), w, write(encode))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.release(c)
+			return c.text.String()
+		}
+		for _, row := range []struct {
+			name string
+			w    wanted
+			want string
+		}{
+			{"the first", wants("a", 5, 0), "1"},
+			{"the same", wants("a", 5, 999*time.Millisecond), "1"},
+			{"another filter", wants("b", 5, 0), "3"},
+			{"too old", wants("a", 5, time.Second), "4"},
+			{"a newer membership", wants("a", 6, time.Second), "5"},
+			{"an older membership gets the newer list", wants("a", 5, time.Second), "5"},
+			{"a clock that was set back", wants("a", 6, 0), "7"},
+		} {
+			if got := get(row.w, fmt.Sprint(row.want)); got != row.want {
+				t.Errorf("%s: got encoding %s, want %s", row.name, got, row.want)
+			}
+		}
+	})
+}
+
+func TestMemoryOfEncodingsIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEncodings(10)
+		c, err := e.get(t.Context(), wants("a", 1, 0), write("0123456789"))
+		if err != nil || e.held != 10 {
+			t.Fatalf("%v, %d bytes held", err, e.held)
+		}
+		broken := errors.New("broken")
+		unlimited := wants("b", 1, 0)
+		unlimited.limited = false
+		if _, err := e.get(t.Context(), unlimited, func(context.Context, *text) error { return broken }); !errors.Is(err, broken) {
+			t.Errorf("got %v, want the error of the function encode", err)
+		}
+		if _, err := e.get(t.Context(), wants("b", 1, 0), write("x")); !errors.Is(err, errBusy) {
+			t.Errorf("got %v, want errBusy", err)
+		}
+		e.release(c) // no request uses the encoding, so it makes room for another one
+		if c, err = e.get(t.Context(), wants("b", 1, 0), write("x")); err != nil || e.held != 1 {
+			t.Fatalf("%v, %d bytes held", err, e.held)
+		}
+		e.release(c)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if e.held != 0 || len(e.current) != 0 {
+			t.Errorf("%d bytes and %d encodings after the time to keep them", e.held, len(e.current))
+		}
+	})
+}
+
+func TestNumberOfUnusedEncodingsIsLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEncodings(1 << 20)
+		for i := range 10 * maxCurrent {
+			c, err := e.get(t.Context(), wants(fmt.Sprint(i), 1, 0), write("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.release(c)
+			if len(e.current) > maxCurrent {
+				t.Fatalf("%d encodings are kept", len(e.current))
+			}
+		}
+	})
+}
+
+func TestText(t *testing.T) {
+	for _, size := range []int{0, 1, pieceSize - 1, pieceSize, pieceSize + 1, pieceRoom, 3*pieceSize + 7} {
+		want := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		var whole, parts, entry text
+		_, _ = whole.Write([]byte(want))
+		for rest := want; rest != ""; {
+			n := min(1000, len(rest))
+			_, _ = parts.Write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		entry.set(append(entry.last(), want...))
+		for name, text := range map[string]*text{"whole": &whole, "in parts": &parts, "in one entry": &entry} {
+			if got := text.String(); got != want || text.size != int64(size) {
+				t.Errorf("%s: %d bytes and size %d, want %d", name, len(got), text.size, size)
+			}
+			if text.shrink(); text.String() != want || text.size != int64(size) {
+				t.Errorf("%s: not the same after shrink", name)
+			}
+			if text.free(); text.size != 0 || len(text.pieces) != 0 {
+				t.Errorf("%s: not empty after free", name)
+			}
+		}
+	}
+}
