@@ -70,6 +70,9 @@ func TestAcceptEncoding(t *testing.T) {
 func TestHeadOfLists(t *testing.T) {
 	r := mustHarness(t)
 	r.fill(1001)
+	if w := do(r.server, "HEAD", "/v1/servers"); w.Body.Len() > 0 {
+		t.Errorf("wrote a body of %d bytes, which net/http would drop", w.Body.Len())
+	}
 	base, _ := r.mustRun()
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()

@@ -255,11 +255,11 @@ func TestListIsSharedForATick(t *testing.T) {
 	want("/v1/servers", 2, 7)
 }
 
-// deadlined is the ResponseWriter of a client that reads a piece of a list after the time deadlined.pause.
+// deadlined is the ResponseWriter of a client that takes time to read each piece of a list.
 type deadlined struct {
 	*httptest.ResponseRecorder
-	pause time.Duration
-	until time.Time
+	pauses []time.Duration // for each piece; the last one is for all further pieces
+	until  time.Time
 }
 
 func (d *deadlined) SetWriteDeadline(t time.Time) error {
@@ -268,31 +268,36 @@ func (d *deadlined) SetWriteDeadline(t time.Time) error {
 }
 
 func (d *deadlined) Write(b []byte) (int, error) {
-	time.Sleep(min(d.pause, time.Until(d.until)))
+	time.Sleep(min(d.pauses[0], time.Until(d.until)))
 	if !time.Now().Before(d.until) {
 		return 0, os.ErrDeadlineExceeded
+	}
+	if len(d.pauses) > 1 {
+		d.pauses = d.pauses[1:]
 	}
 	return d.ResponseRecorder.Write(b)
 }
 
 func TestSlowReadersOfLongLists(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		pause time.Duration
-		whole bool
+		name   string
+		pauses []time.Duration
+		whole  bool
 	}{
-		{"fast", 0, true},
-		{"a piece in 9 s", 9 * time.Second, true},
-		{"a piece in 10 s", 10 * time.Second, false},
+		{"fast", []time.Duration{0}, true},
+		{"one piece takes 9 s", []time.Duration{9 * time.Second, 0}, true},
+		{"one piece takes 10 s", []time.Duration{10 * time.Second, 0}, false},
+		{"the list takes 28 s", []time.Duration{7 * time.Second}, true},
+		{"the list takes 32 s", []time.Duration{8 * time.Second}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := mustHarness(t)
-				r.fill(1001)
-				w := &deadlined{httptest.NewRecorder(), tt.pause, time.Time{}}
+				r.fill(1400) // four pieces
+				w := &deadlined{httptest.NewRecorder(), tt.pauses, time.Time{}}
 				r.server.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/v1/servers", nil))
 				length, err := strconv.Atoi(w.Header().Get("Content-Length"))
-				if err != nil || length < 300_000 {
+				if err != nil || length < 3*128<<10 || length > 4*128<<10 {
 					t.Fatalf("Content-Length %q", w.Header().Get("Content-Length"))
 				}
 				if whole := w.Body.Len() == length; whole != tt.whole {

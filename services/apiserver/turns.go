@@ -43,7 +43,7 @@ func (t turns) do(ctx context.Context, step func()) error {
 // turnWriter writes to one client in turns. A turn ends early if the client does not read.
 type turnWriter struct {
 	turns turns
-	slow  *time.Timer // ends the turn; nil before the first write and after a write that was slow
+	slow  *time.Timer // ends the turn if a write is slow; nil before the first write
 }
 
 // do waits for a turn and calls write.
@@ -63,8 +63,6 @@ func (w *turnWriter) do(ctx context.Context, write func() error) error {
 	err := write()
 	if w.slow.Stop() {
 		w.turns.end(worked + time.Since(begun))
-	} else {
-		w.slow = nil
 	}
 	return err
 }
