@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,11 +16,12 @@ import (
 // service of a bare address. It ignores unknown fields, and treats a field that is null as absent. It checks syntax and types
 // only; Validate checks the values. The error is an *InvalidError. The result shares no memory with body.
 func DecodeHeartbeat(body []byte) (Heartbeat, error) {
-	h, _, err := DecodeFields(body)
+	h, _, err := DecodeFields(bytes.Clone(body))
 	return h, err
 }
 
-// DecodeFields does what DecodeHeartbeat does and also returns the names of unknown fields, at most eight.
+// DecodeFields does what DecodeHeartbeat does and also returns the names of unknown fields, at most eight. The strings of the result can
+// be parts of body, so body must not change afterwards.
 func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 	if len(body) > MaxBody {
 		return Heartbeat{}, nil, Invalid(ReasonTooLarge, "body of %d bytes, want at most %d", len(body), MaxBody)
@@ -29,7 +31,7 @@ func DecodeFields(body []byte) (h Heartbeat, unknown []string, err error) {
 		return h, nil, err
 	}
 	h = Heartbeat{Type: KindHeartbeat, Weight: DefaultWeight}
-	if p := (plain{text: string(body)}); !p.heartbeat(&h) {
+	if p := (plain{text: unsafe.String(unsafe.SliceData(body), len(body))}); !p.heartbeat(&h) {
 		if h, err = decodeStrict(body); err != nil {
 			return Heartbeat{}, nil, err
 		}

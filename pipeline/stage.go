@@ -13,7 +13,15 @@ import (
 type Envelope struct {
 	Payload   []byte            // set by the router
 	Receipt   events.Receipt    // set by the router; all stages take ReceivedAt as the current time
-	Heartbeat *events.Heartbeat // set by the stage "decode"; the registry owns it after the stage "register"
+	Heartbeat *events.Heartbeat // set by the stage "decode"
+
+	decoded events.Heartbeat // see SetHeartbeat
+}
+
+// SetHeartbeat sets Heartbeat to a copy of h, which is a part of the Envelope. So the router can use the memory for the next message.
+func (e *Envelope) SetHeartbeat(h events.Heartbeat) {
+	e.decoded = h
+	e.Heartbeat = &e.decoded
 }
 
 // Stage is one step of processing a message. It must be safe for concurrent use.

@@ -12,7 +12,8 @@ type UnknownFields interface {
 	Report(h *events.Heartbeat, names []string)
 }
 
-// Decode parses the payload into Envelope.Heartbeat.
+// Decode parses the payload into Envelope.Heartbeat. The strings of the heartbeat are parts of the payload, so nobody may change the payload
+// afterwards.
 type Decode struct {
 	Unknown UnknownFields // may be nil
 }
@@ -22,7 +23,7 @@ func (d Decode) Process(_ context.Context, env *pipeline.Envelope) error {
 	if err != nil {
 		return err
 	}
-	env.Heartbeat = &h
+	env.SetHeartbeat(h)
 	if len(unknown) > 0 && d.Unknown != nil {
 		d.Unknown.Report(env.Heartbeat, unknown)
 	}

@@ -7,8 +7,8 @@ import (
 
 // Delivery is a message that nsqd has delivered.
 type Delivery struct {
-	ID        [16]byte // nsqd's message ID in ASCII, equal for all deliveries of a message
-	Body      []byte
+	ID        [16]byte  // nsqd's message ID in ASCII, equal for all deliveries of a message
+	Body      []byte    // belongs to the handler, which may keep it; no other Delivery uses its memory
 	Timestamp time.Time // when nsqd received the message, by its clock
 	Attempts  uint16    // number of deliveries, including this one
 	NSQD      string    // TCP address of the nsqd that has delivered the message

@@ -9,22 +9,22 @@ import (
 
 // observe applies one heartbeat, leave or canary, and counts the outcome.
 func (s *state) observe(m message) outcome {
-	v := s.apply(m)
+	v := s.apply(&m)
 	s.counts.outcomes[v]++
 	return v
 }
 
-func (s *state) apply(m message) outcome {
-	h, now := m.heartbeat, s.since(m.receipt.ReceivedAt)
-	if h.Type == events.KindHeartbeat && m.receipt.Delay >= h.TTL() { // a heartbeat that waited in NSQ for its TTL does not prove that messages arrive in time
+func (s *state) apply(m *message) outcome {
+	h, now := &m.Heartbeat, s.since(m.Receipt.ReceivedAt)
+	if h.Type == events.KindHeartbeat && m.Receipt.Delay >= h.TTL() { // a heartbeat that waited in NSQ for its TTL does not prove that messages arrive in time
 		s.clock.backlog = true
 		s.ignore(newArrival(m, now), objectionStale)
 		return outcomeStale
 	}
-	s.clock.received(m.receipt.Via, now, m.receipt.Delay)
+	s.clock.received(m.Receipt.Via, now, m.Receipt.Delay)
 	if h.Type == events.KindCanary {
-		s.clock.canary(m.receipt.Via, now, m.receipt.Delay)
-		s.detectTwin(h, m.receipt.Delay, now)
+		s.clock.canary(m.Receipt.Via, now, m.Receipt.Delay)
+		s.detectTwin(h, m.Receipt.Delay, now)
 		return outcomeCanary
 	}
 	b, r := newArrival(m, now), s.servers[key{h.Service, h.ID}]
@@ -42,15 +42,13 @@ func (s *state) apply(m message) outcome {
 
 // arrival is a heartbeat or leave with its receipt.
 type arrival struct {
-	*events.Heartbeat
-	events.Receipt
-	fingerprint uint64
-	now         time.Duration
-	ordinal     uint64
+	*message
+	now     time.Duration
+	ordinal uint64
 }
 
-func newArrival(m message, now time.Duration) *arrival {
-	return &arrival{m.heartbeat, m.receipt, m.fingerprint, now, ordinal(m.heartbeat, m.receipt)}
+func newArrival(m *message, now time.Duration) *arrival {
+	return &arrival{m, now, ordinal(&m.Heartbeat, m.Receipt)}
 }
 
 func (b *arrival) moment() moment { return moment{b.ReceivedAt, b.now} }
@@ -77,7 +75,7 @@ func (s *state) register(b *arrival, older *record, first uint64) outcome {
 	s.replace(older, stepRestarted, b, first)
 	s.replace(holder, stepDisplaced, b, first)
 
-	r := &record{view: newView(b.Heartbeat), fingerprint: b.fingerprint, incarnation: b.Incarnation, ttl: b.TTL(), stamp: never, beat: never, sent: never}
+	r := &record{view: newView(&b.Heartbeat), fingerprint: b.fingerprint, incarnation: b.Incarnation, ttl: b.TTL(), stamp: never, beat: never, sent: never}
 	r.view.RegisteredAt = wall(b.ReceivedAt.UnixNano())
 	if again {
 		r.rewind(b)
@@ -180,7 +178,7 @@ func (s *state) update(b *arrival, r *record) {
 	if moved {
 		s.disclaim(r)
 	}
-	view := newView(b.Heartbeat)
+	view := newView(&b.Heartbeat)
 	view.RegisteredAt = r.view.RegisteredAt
 	if r.suspect {
 		view.State = events.StateSuspect

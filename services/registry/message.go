@@ -7,16 +7,16 @@ import (
 	"rollcall/events"
 )
 
-// message is a heartbeat in the mailbox. The goroutine that calls Observe computes the fingerprint, because many goroutines call
-// Observe, but only the goroutine of Run applies messages.
+// message is a heartbeat in the mailbox. It is a value, so that a renewal allocates nothing. The goroutine that calls Observe computes the
+// fingerprint, because many goroutines call Observe, but only the goroutine of Run applies messages.
 type message struct {
-	heartbeat   *events.Heartbeat
-	receipt     events.Receipt
+	events.Heartbeat
+	events.Receipt
 	fingerprint uint64 // see fingerprintOf
 }
 
 func newMessage(h *events.Heartbeat, r events.Receipt) message {
-	return message{h, r, fingerprintOf(h)}
+	return message{*h, r, fingerprintOf(h)}
 }
 
 var hashSeed = maphash.MakeSeed()

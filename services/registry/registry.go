@@ -50,8 +50,8 @@ func New(cfg Config) (*Registry, error) {
 	}, nil
 }
 
-// Observe puts a heartbeat, a leave or a canary into the mailbox. h must be valid and state its interval and TTL. The caller
-// must not change h afterwards. Observe returns before h is applied. It blocks while the mailbox is full.
+// Observe puts a copy of a heartbeat, a leave or a canary into the mailbox. h must be valid and state its interval and TTL. The caller
+// may use h again, but must not change what its slices and its load refer to. Observe returns before h is applied. It blocks while the mailbox is full.
 func (r *Registry) Observe(ctx context.Context, h *events.Heartbeat, receipt events.Receipt) error {
 	select { // checked first, because the mailbox may have room after Run has returned
 	case <-r.done:
