@@ -87,7 +87,7 @@ func TestDecodeHeartbeatReadsEveryField(t *testing.T) {
 }
 
 func TestDecodeHeartbeatSharesNoMemoryWithBody(t *testing.T) {
-	for _, text := range []string{string(mustJSON(t, full)), required(`"zone":"\u0061","meta":{"k\u0061":"v"}`), "10.0.0.7:8080"} {
+	for _, text := range []string{string(mustJSON(t, full)), required(`"zone":"\u0061","meta":{"k\u0061":"v"}`), "10.0.0.7:8080", required("")} {
 		body := []byte(text)
 		got, want := mustAccept(t, string(body)), mustAcceptBytes(t, body)
 		for i := range body {
