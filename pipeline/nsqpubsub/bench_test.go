@@ -48,9 +48,15 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 func BenchmarkConsumer(b *testing.B) {
+	for name, batch := range map[string]int{"single": 1, "batches of 64": 64} {
+		b.Run(name, func(b *testing.B) { benchmarkConsumer(b, batch) })
+	}
+}
+
+func benchmarkConsumer(b *testing.B, batch int) {
 	benchmark(b, func(addr string, consumed func()) (stop func()) {
 		c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
-			Cluster: nsqpubsub.Cluster{NSQD: []string{addr}}, Topic: "t", Channel: "c", MaxInFlight: benchInFlight,
+			Cluster: nsqpubsub.Cluster{NSQD: []string{addr}}, Topic: "t", Channel: "c", MaxInFlight: benchInFlight, Batch: batch,
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -58,8 +64,10 @@ func BenchmarkConsumer(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- c.Run(ctx, func(context.Context, *nsqpubsub.Delivery) error {
-				consumed()
+			ended <- c.RunBatches(ctx, func(_ context.Context, batch []nsqpubsub.Delivery) error {
+				for range batch {
+					consumed()
+				}
 				return nil
 			})
 		}()
