@@ -19,7 +19,7 @@ type Registry interface {
 	Vitals(ctx context.Context, blocks []*registry.Block, now time.Time, into []registry.Vitals) ([]registry.Vitals, error)
 	Explain(ctx context.Context, service, id string, now time.Time) (*registry.Explanation, error)
 	Watch(context.Context) <-chan *registry.Membership
-	WatchService(ctx context.Context, name string) <-chan *registry.Service
+	WatchService(ctx context.Context, name string) <-chan *registry.Membership
 	Stats(context.Context) (registry.Stats, error)
 }
 

@@ -62,20 +62,22 @@ type wanted struct {
 // also while it is being made. The caller must release the encoding. If the bound of memory is reached, get waits for 2 s at most, and then
 // returns errBusy.
 func (e *encodings) get(ctx context.Context, w wanted, encode func(context.Context, *text) error) (*encoding, error) {
-	wait, cancel := context.WithTimeout(ctx, listWait)
-	defer cancel()
+	var waited <-chan time.Time // nil until the request waits for memory
 	for {
 		shared, mine, freed := e.reserve(w)
 		switch {
 		case mine:
 			e.make(ctx, w, shared, encode)
 		case shared == nil:
+			if waited == nil {
+				waited = time.After(listWait)
+			}
 			select {
 			case <-freed:
 				continue
 			case <-ctx.Done():
 				return nil, ctx.Err()
-			case <-wait.Done():
+			case <-waited:
 				return nil, fmt.Errorf("%w: clients have not read %d bytes of them yet", errBusy, e.max)
 			}
 		}

@@ -186,8 +186,8 @@ func (c complete) Explain(context.Context, string, string, time.Time) (*registry
 	}, c.err
 }
 
-func (c complete) Watch(context.Context) <-chan *registry.Membership             { return nil }
-func (c complete) WatchService(context.Context, string) <-chan *registry.Service { return nil }
+func (c complete) Watch(context.Context) <-chan *registry.Membership                { return nil }
+func (c complete) WatchService(context.Context, string) <-chan *registry.Membership { return nil }
 
 func (c complete) Stats(context.Context) (registry.Stats, error) {
 	return registry.Stats{

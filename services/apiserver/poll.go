@@ -34,53 +34,71 @@ func (s *Server) index(m *registry.Membership, q registry.Query) uint64 {
 // first until the selection has changed, until q.Wait has passed, or until the process stops. The error is that of the registry.
 func (s *Server) current(ctx context.Context, q Query) (*registry.Membership, uint64, error) {
 	selection := q.selection()
-	members, index, err := s.indexed(ctx, selection)
-	if err != nil || q.Wait == 0 || q.Index != index {
-		return members, index, err
+	var members *registry.Membership
+	if q.Wait > 0 && q.Index > 0 {
+		members = s.await(ctx, selection, q.Index, q.Wait)
 	}
-	s.await(ctx, members, selection, q.Wait)
-	return s.indexed(ctx, selection)
-}
-
-// indexed returns the current membership and the index of the selection q.
-func (s *Server) indexed(ctx context.Context, q registry.Query) (*registry.Membership, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	return members, s.index(members, q), nil
-}
-
-// await returns when the selection q differs from that in the membership was, when the time wait has passed, when ctx ends, or when the
-// registry or the process stops.
-func (s *Server) await(ctx context.Context, was *registry.Membership, q registry.Query, wait time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	if q.Service != "" {
-		follow(ctx, s.draining, s.cfg.Registry.WatchService(ctx, q.Service), was.Service(q.Service), q)
-		return
-	}
-	follow(ctx, s.draining, s.cfg.Registry.Watch(ctx), was, q)
-}
-
-// follow reads the changes until the selection q differs, until the channel is closed, or until ctx or the process ends. It keeps no old
-// membership while it waits.
-func follow[T interface {
-	Differs(before T, q registry.Query) bool
-}](ctx context.Context, draining <-chan struct{}, changes <-chan T, was T, q registry.Query) {
-	for {
-		select {
-		case is, open := <-changes:
-			if !open || is.Differs(was, q) {
-				return
-			}
-			was = is
-		case <-ctx.Done():
-			return
-		case <-draining:
-			return
+	if members == nil {
+		ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+		defer cancel()
+		var err error
+		if members, err = s.cfg.Registry.Members(ctx); err != nil {
+			return nil, 0, err
 		}
 	}
+	return members, s.index(members, selection), nil
+}
+
+// await returns the first membership in which the selection q does not have the given index. It returns nil when the time wait has passed, when
+// ctx ends, or when the registry or the process stops.
+func (s *Server) await(ctx context.Context, q registry.Query, index uint64, wait time.Duration) *registry.Membership {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var memberships <-chan *registry.Membership
+	if q.Service != "" {
+		memberships = s.cfg.Registry.WatchService(ctx, q.Service)
+	} else {
+		memberships = s.cfg.Registry.Watch(ctx)
+	}
+	p := poll{query: q}
+	for first := true; ; first = false {
+		select {
+		case is, open := <-memberships:
+			switch {
+			case !open:
+				return nil
+			case first && s.index(is, q) != index, !first && p.differs(is):
+				return is
+			}
+			p.keep(is)
+		case <-ctx.Done():
+			return nil
+		case <-s.draining:
+			return nil
+		}
+	}
+}
+
+// poll has what a long poll keeps of the last membership while it waits. A poll of one service keeps only this service, because the other
+// services change while it waits.
+type poll struct {
+	query      registry.Query
+	membership *registry.Membership
+	service    *registry.Service
+}
+
+func (p *poll) keep(m *registry.Membership) {
+	if p.query.Service != "" {
+		p.service = m.Service(p.query.Service)
+	} else {
+		p.membership = m
+	}
+}
+
+// differs reports whether the selected servers have changed since the membership that keep has kept.
+func (p *poll) differs(m *registry.Membership) bool {
+	if p.query.Service != "" {
+		return m.Service(p.query.Service).Differs(p.service, p.query)
+	}
+	return m.Differs(p.membership, p.query)
 }

@@ -190,7 +190,7 @@ func (w *watchedNames) Watch(ctx context.Context) <-chan *registry.Membership {
 	return w.Registry.Watch(ctx)
 }
 
-func (w *watchedNames) WatchService(ctx context.Context, name string) <-chan *registry.Service {
+func (w *watchedNames) WatchService(ctx context.Context, name string) <-chan *registry.Membership {
 	w.add(name)
 	return w.Registry.WatchService(ctx, name)
 }

@@ -107,7 +107,7 @@ func TestStoppedRegistry(t *testing.T) {
 func TestBlockedRegistry(t *testing.T) {
 	for path, within := range map[string]time.Duration{
 		"/v1/servers":                  5 * time.Second,
-		"/v1/servers?index=1&wait=10s": 5 * time.Second,
+		"/v1/servers?index=1&wait=10s": 15 * time.Second,
 		"/v1/servers/data/blue":        5 * time.Second,
 		"/v1/services":                 5 * time.Second,
 		"/v1/status":                   5 * time.Second,

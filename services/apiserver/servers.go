@@ -46,10 +46,8 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkEmpty(members, entries); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
-	defer cancel()
 	now := s.cfg.Now()
-	return s.respondList(ctx, w, r, list{
+	return s.respondList(r.Context(), w, r, list{
 		filter: filter, entries: entries, entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: tag,
 		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, index, now) },
 	})

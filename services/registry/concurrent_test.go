@@ -52,15 +52,16 @@ func TestConcurrentUseAndStop(t *testing.T) {
 		for range 2 {
 			if s, open := <-w; !open {
 				return registry.ErrStopped
-			} else if s.Len() > servers {
-				t.Errorf("%d servers, want at most %d", s.Len(), servers)
+			} else if n := s.Service("data").Len(); n > servers {
+				t.Errorf("%d servers, want at most %d", n, servers)
 			}
 		}
 		return nil
 	})
 	callers.Go(func() { // this watcher of one service stays until the registry stops
 		generation := uint64(0)
-		for s := range r.WatchService(t.Context(), "data") {
+		for m := range r.WatchService(t.Context(), "data") {
+			s := m.Service("data")
 			if s == nil {
 				continue
 			}

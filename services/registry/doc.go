@@ -4,7 +4,7 @@
 // results. There is no mutex, and the registry reads no clock: it takes the time from receipts and ticks.
 //
 //	Observe ──▶ mailbox ──▶┌───────────┐──▶ Events   every transition and change of mode, in order
-//	Tick    ──▶ calls   ──▶│           │──▶ Watch    each new membership, WatchService each change of one service; the latest wins
+//	Tick    ──▶ calls   ──▶│           │──▶ Watch    each new membership, or the changes of one service; the latest wins
 //	Report  ──▶ calls   ──▶│ Run: state│──▶ Probes   servers to probe; the results go to Report
 //	Members ──▶ calls   ──▶└───────────┘──▶ results  by reply channel, immutable
 //

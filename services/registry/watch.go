@@ -2,89 +2,90 @@ package registry
 
 import "context"
 
-// watchers are the channels that Watch and WatchService returned. Each has capacity 1 and Run is the only sender, so Run makes room for a
-// new value by taking out the old one.
+// watcher receives memberships. The channel has capacity 1 and Run is the only sender, so Run makes room for a new membership by taking out
+// the old one.
+type watcher chan *Membership
+
+func (w watcher) send(m *Membership) {
+	select {
+	case <-w:
+	default:
+	}
+	w <- m
+}
+
+// watchers are the channels that Watch and WatchService returned.
 type watchers struct {
-	all      map[chan *Membership]struct{}
+	all      map[watcher]struct{}
 	notified *Membership                 // the newest membership of which the watchers know
 	services map[string]*serviceWatchers // by name; only services that have a watcher
 }
 
 // serviceWatchers are the channels that WatchService returned for one service.
 type serviceWatchers struct {
-	channels map[chan *Service]struct{}
-	notified *Service // what the channels received last
+	channels map[watcher]struct{}
+	notified *Service // the service in the membership that the channels received last
 }
 
 func newWatchers() watchers {
-	return watchers{all: make(map[chan *Membership]struct{}), services: make(map[string]*serviceWatchers)}
+	return watchers{all: make(map[watcher]struct{}), services: make(map[string]*serviceWatchers)}
 }
 
 // Watch returns a channel with the current membership and then each new one. If the reader is slow it receives only the
 // latest. The channel is closed when ctx ends or the registry stops. Watch blocks until Run accepts the request or ctx ends.
 func (r *Registry) Watch(ctx context.Context) <-chan *Membership {
-	w := make(chan *Membership, 1)
-	enter := func(current *Membership) {
+	w := make(watcher, 1)
+	r.watch(ctx, w, func() {
 		r.watchers.all[w] = struct{}{}
-		w <- current
-	}
-	leave := func() {
+	}, func() {
 		delete(r.watchers.all, w)
-		close(w)
-	}
-	if !r.watch(ctx, enter, leave) {
-		close(w)
-	}
+	})
 	return w
 }
 
-// WatchService does what Watch does, but for one service: the channel has its current Service, and then each new one. A nil Service means
-// that the service has no servers. Changes of other services do not wake the reader.
-func (r *Registry) WatchService(ctx context.Context, name string) <-chan *Service {
-	w := make(chan *Service, 1)
-	enter := func(current *Membership) {
+// WatchService does what Watch does, but for one service: after the current membership, the channel has each new membership in which this
+// service has changed. Changes of other services do not wake the reader.
+func (r *Registry) WatchService(ctx context.Context, name string) <-chan *Membership {
+	w := make(watcher, 1)
+	r.watch(ctx, w, func() {
 		of := r.watchers.services[name]
 		if of == nil {
-			of = &serviceWatchers{make(map[chan *Service]struct{}), current.Service(name)}
+			of = &serviceWatchers{make(map[watcher]struct{}), r.watchers.notified.Service(name)}
 			r.watchers.services[name] = of
 		}
 		of.channels[w] = struct{}{}
-		w <- of.notified
-	}
-	leave := func() {
+	}, func() {
 		of := r.watchers.services[name]
 		if delete(of.channels, w); len(of.channels) == 0 {
 			delete(r.watchers.services, name)
 		}
-		close(w)
-	}
-	if !r.watch(ctx, enter, leave) {
-		close(w)
-	}
+	})
 	return w
 }
 
-// The method watch adds a watcher, and removes it when ctx ends. Run calls enter with the current membership, and later calls leave unless
-// Run has returned. If neither enter nor leave will be called, the result is false.
-func (r *Registry) watch(ctx context.Context, enter func(*Membership), leave func()) bool {
+// The method watch sends the current membership to w. It calls enter, which adds w to the watchers, and when ctx ends leave, which removes w.
+// Both run in the goroutine of Run.
+func (r *Registry) watch(ctx context.Context, w watcher, enter, leave func()) {
 	select {
 	case r.calls <- func(s *state) {
-		r.notifyWatchers() // the new watcher is not in r.watchers yet, so it does not receive this membership twice
+		r.notifyWatchers() // w is not one of the watchers yet, so it does not receive this membership twice
 		r.watchers.notified = s.members()
-		enter(r.watchers.notified)
+		enter()
+		w <- r.watchers.notified
 	}:
 	case <-ctx.Done():
-		return false
+		close(w)
+		return
 	case <-r.done:
-		return false
+		close(w)
+		return
 	}
 	context.AfterFunc(ctx, func() {
 		select {
-		case r.calls <- func(*state) { leave() }:
-		case <-r.done: // Run has closed the channel
+		case r.calls <- func(*state) { leave(); close(w) }:
+		case <-r.done: // Run has closed w
 		}
 	})
-	return true
 }
 
 // notifyWatchers sends the membership to every watcher, if the membership has changed since the last call, and the services that have
@@ -104,8 +105,8 @@ func (w *watchers) notify(latest *Membership, changed []string) {
 		return
 	}
 	w.notified = latest
-	for ch := range w.all {
-		replace(ch, latest)
+	for one := range w.all {
+		one.send(latest)
 	}
 	for _, name := range changed {
 		of := w.services[name]
@@ -117,28 +118,19 @@ func (w *watchers) notify(latest *Membership, changed []string) {
 			continue
 		}
 		of.notified = is
-		for ch := range of.channels {
-			replace(ch, is)
+		for one := range of.channels {
+			one.send(latest)
 		}
 	}
 }
 
-// replace sends v, and takes out the value that the reader has not received.
-func replace[T any](ch chan T, v T) {
-	select {
-	case <-ch:
-	default:
-	}
-	ch <- v
-}
-
 func (w *watchers) close() {
-	for ch := range w.all {
-		close(ch)
+	for one := range w.all {
+		close(one)
 	}
 	for _, of := range w.services {
-		for ch := range of.channels {
-			close(ch)
+		for one := range of.channels {
+			close(one)
 		}
 	}
 }

@@ -17,9 +17,9 @@ func (r *Registry) accept(batch ...*events.Heartbeat) {
 	r.notifyWatchers()
 }
 
-func mustWatchService(t *testing.T, r *Registry, batch ...*events.Heartbeat) <-chan *Service {
+func mustWatchService(t *testing.T, r *Registry, batch ...*events.Heartbeat) <-chan *Membership {
 	t.Helper()
-	entered := make(chan (<-chan *Service))
+	entered := make(chan (<-chan *Membership))
 	go func() { entered <- r.WatchService(t.Context(), "web") }()
 	r.accept(batch...)
 	return <-entered
@@ -37,15 +37,15 @@ func TestChangeBeforeWatchServiceReachesEarlierWatchers(t *testing.T) {
 	}
 	defer close(r.done) // ends the watches
 	earlier := mustWatchService(t, r)
-	if s := <-earlier; s != nil {
+	if s := (<-earlier).Service("web"); s != nil {
 		t.Fatalf("got %+v, want no servers", s)
 	}
 	later := mustWatchService(t, r, watchedServer(events.KindHeartbeat, "1", 1))
-	for name, w := range map[string]<-chan *Service{"earlier": earlier, "later": later} {
+	for name, w := range map[string]<-chan *Membership{"earlier": earlier, "later": later} {
 		if len(w) != 1 {
 			t.Fatalf("the %s watcher has nothing to receive", name)
 		}
-		if s := <-w; s.Len() != 1 {
+		if s := (<-w).Service("web"); s.Len() != 1 {
 			t.Errorf("the %s watcher received %d servers, want 1", name, s.Len())
 		}
 	}

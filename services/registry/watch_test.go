@@ -10,8 +10,8 @@ import (
 	"rollcall/services/registry"
 )
 
-// mustReceive returns the value that is ready in a channel that Watch or WatchService returned. It fails the test if none is ready.
-func mustReceive[T any](t *testing.T, from <-chan T) (v T) {
+// mustReceive returns the membership that is ready in a channel that Watch or WatchService returned. It fails the test if none is ready.
+func mustReceive(t *testing.T, from <-chan *registry.Membership) *registry.Membership {
 	t.Helper()
 	synctest.Wait()
 	select {
@@ -23,10 +23,10 @@ func mustReceive[T any](t *testing.T, from <-chan T) (v T) {
 	default:
 		t.Fatal("nothing to receive")
 	}
-	return v
+	return nil
 }
 
-func mustReceiveNothing[T any](t *testing.T, from <-chan T) {
+func mustReceiveNothing(t *testing.T, from <-chan *registry.Membership) {
 	t.Helper()
 	synctest.Wait()
 	select {

@@ -27,16 +27,15 @@ func mustLeave(t *testing.T, r *registry.Registry, h *events.Heartbeat) {
 
 func TestWatchService(t *testing.T) {
 	for name, play := range map[string]func(*testing.T, *registry.Registry){
-		"the first value is the current service": func(t *testing.T, r *registry.Registry) {
+		"the first membership is the current one": func(t *testing.T, r *registry.Registry) {
 			mustObserve(t, r, serviceHeartbeat("web", 1), time.Now())
-			if s := mustReceive(t, r.WatchService(t.Context(), "web")); s.Len() != 1 || s != mustMembers(t, r).Service("web") {
-				t.Errorf("got %+v", s)
-			}
-			if s := mustReceive(t, r.WatchService(t.Context(), "none")); s != nil {
-				t.Errorf("got %+v for a service without servers, want nil", s)
+			for _, service := range []string{"web", "none"} {
+				if m := mustReceive(t, r.WatchService(t.Context(), service)); m != mustMembers(t, r) {
+					t.Errorf("%s: got %+v, want the current membership", service, m)
+				}
 			}
 		},
-		"no value is sent twice": func(t *testing.T, r *registry.Registry) {
+		"no membership is sent twice": func(t *testing.T, r *registry.Registry) {
 			first := r.WatchService(t.Context(), "web")
 			mustReceive(t, first)
 			mustObserve(t, r, serviceHeartbeat("web", 1), time.Now())
@@ -50,11 +49,11 @@ func TestWatchService(t *testing.T) {
 		"only changes of the service are sent": func(t *testing.T, r *registry.Registry) {
 			mustObserve(t, r, serviceHeartbeat("web", 1), time.Now())
 			web, data, none := r.WatchService(t.Context(), "web"), r.WatchService(t.Context(), "data"), r.WatchService(t.Context(), "none")
-			for _, w := range []<-chan *registry.Service{web, data, none} {
+			for _, w := range []<-chan *registry.Membership{web, data, none} {
 				mustReceive(t, w)
 			}
 			mustObserve(t, r, serviceHeartbeat("data", 1), time.Now())
-			if s := mustReceive(t, data); s.Len() != 1 {
+			if s := mustReceive(t, data).Service("data"); s.Len() != 1 {
 				t.Errorf("%d servers, want 1", s.Len())
 			}
 			mustReceiveNothing(t, web)
@@ -64,9 +63,9 @@ func TestWatchService(t *testing.T) {
 			web := r.WatchService(t.Context(), "web")
 			mustReceive(t, web)
 			mustObserve(t, r, serviceHeartbeat("web", 1), time.Now())
-			want := mustMembers(t, r).Service("web")
-			if s := mustReceive(t, web); s != want {
-				t.Errorf("got %+v, want the service that Members has", s)
+			want := mustMembers(t, r)
+			if m := mustReceive(t, web); m != want {
+				t.Errorf("got %+v, want what Members returned", m)
 			}
 		},
 		"a service appears and vanishes": func(t *testing.T, r *registry.Registry) {
@@ -74,11 +73,11 @@ func TestWatchService(t *testing.T) {
 			mustReceive(t, web)
 			h := serviceHeartbeat("web", 1)
 			mustObserve(t, r, h, time.Now())
-			if s := mustReceive(t, web); s.Len() != 1 {
+			if s := mustReceive(t, web).Service("web"); s.Len() != 1 {
 				t.Errorf("%d servers, want 1", s.Len())
 			}
 			mustLeave(t, r, h)
-			if s := mustReceive(t, web); s != nil {
+			if s := mustReceive(t, web).Service("web"); s != nil {
 				t.Errorf("got %+v after the last server has left, want nil", s)
 			}
 		},
@@ -88,23 +87,23 @@ func TestWatchService(t *testing.T) {
 				mustObserve(t, r, serviceHeartbeat("web", i), time.Now())
 				mustTick(t, r, time.Now())
 			}
-			if s := mustReceive(t, web); s.Len() != 5 {
+			if s := mustReceive(t, web).Service("web"); s.Len() != 5 {
 				t.Errorf("%d servers, want 5", s.Len())
 			}
 			mustReceiveNothing(t, web)
 		},
 		"many watchers of one service": func(t *testing.T, r *registry.Registry) {
-			var all []<-chan *registry.Service
+			var all []<-chan *registry.Membership
 			for range 100 {
 				w := r.WatchService(t.Context(), "web")
 				mustReceive(t, w)
 				all = append(all, w)
 			}
 			mustObserve(t, r, serviceHeartbeat("web", 1), time.Now())
-			want := mustMembers(t, r).Service("web")
+			want := mustMembers(t, r)
 			for _, w := range all {
-				if s := mustReceive(t, w); s != want {
-					t.Fatalf("got %+v, want the same service for all", s)
+				if m := mustReceive(t, w); m != want {
+					t.Fatalf("got %+v, want the same membership for all", m)
 				}
 			}
 		},
@@ -125,7 +124,7 @@ func TestWatchService(t *testing.T) {
 			for i := range 3 {
 				ctx, cancel := context.WithCancel(t.Context())
 				w := r.WatchService(ctx, "web")
-				if s := mustReceive(t, w); s.Len() != i {
+				if s := mustReceive(t, w).Service("web"); s.Len() != i {
 					t.Errorf("%d servers, want %d", s.Len(), i)
 				}
 				cancel()
@@ -139,7 +138,7 @@ func TestWatchService(t *testing.T) {
 			w := stopped.WatchService(t.Context(), "web")
 			mustReceive(t, w)
 			stop()
-			for _, w := range []<-chan *registry.Service{w, stopped.WatchService(t.Context(), "web")} {
+			for _, w := range []<-chan *registry.Membership{w, stopped.WatchService(t.Context(), "web")} {
 				if s, open := <-w; open {
 					t.Errorf("received %+v", s)
 				}
