@@ -15,26 +15,34 @@ const (
 	headerRequestID = "X-Request-Id"
 )
 
-// hopByHop has the fields that concern a single connection (RFC 9110, 7.6.1).
-var hopByHop = map[string]bool{
-	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
-	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Http2-Settings": true,
+// isHopByHop reports whether a field concerns a single connection (RFC 9110, 7.6.1).
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
+	}
+	return false
 }
 
-// ours has the request fields that the proxy sets or handles itself, and the fields in which a client could claim another IP address.
-var ours = map[string]bool{
-	"Host": true, "Content-Length": true, "Expect": true, "Forwarded": true, "X-Real-Ip": true, headerRequestID: true,
+// isOurs reports whether the proxy sets or handles a request field itself, or whether a client could claim another IP address in it.
+func isOurs(name string) bool {
+	switch name {
+	case "Host", "Content-Length", "Expect", "Forwarded", "X-Real-Ip", headerRequestID:
+		return true
+	}
+	return false
 }
 
 // endsHere reports whether a field concerns a single connection, by its name or because the field Connection lists it.
 func endsHere(name string, connection []string) bool {
-	return hopByHop[name] || connection != nil && httpguts.HeaderValuesContainsToken(connection, name)
+	return isHopByHop(name) || connection != nil && httpguts.HeaderValuesContainsToken(connection, name)
 }
 
 // passed reports whether a request field is passed to the server. It returns false for a name with an underscore: many servers treat an
 // underscore as a dash, so a client could forge X-Forwarded-For with X_Forwarded_For.
 func passed(name string, connection []string) bool {
-	return !endsHere(name, connection) && !ours[name] && !strings.HasPrefix(name, "X-Forwarded-") && strings.IndexByte(name, '_') < 0
+	return !endsHere(name, connection) && !isOurs(name) && !strings.HasPrefix(name, "X-Forwarded-") && strings.IndexByte(name, '_') < 0
 }
 
 // returned reports whether a response field is passed to the client.
