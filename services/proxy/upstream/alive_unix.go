@@ -12,12 +12,16 @@ func (c *conn) alive() bool {
 	if c.raw == nil {
 		return true
 	}
-	open := false
-	err := c.raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		open = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
-		return true
-	})
-	return err == nil && open
+	if c.reading.peek == nil {
+		c.reading.peek = c.peek // set only once per connection, because a method value allocates
+	}
+	c.reading.quiet = false
+	return c.raw.Control(c.reading.peek) == nil && c.reading.quiet
+}
+
+// peek sets reading.quiet, which tells whether a read would have to wait.
+func (c *conn) peek(fd uintptr) {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	c.reading.quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
 }

@@ -34,13 +34,16 @@ func (c *conn) receive(p []byte) (int, error) {
 	return c.reading.n, nil
 }
 
-// reading is the state of one call of receive.
+// reading is the state of one call of receive or alive.
 type reading struct {
 	p      []byte
 	n      int
 	err    error
 	waited bool // tryRead has flushed the client
 	try    func(fd uintptr) bool
+
+	peek  func(fd uintptr) // for alive
+	quiet bool             // result of peek
 }
 
 // tryRead tries to read, and reports whether receive is done. If it returns false, the runtime calls it again when the socket is readable.
