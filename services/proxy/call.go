@@ -94,7 +94,9 @@ func isIdempotent(method string) bool {
 // request that timed out is not sent again: the first server may be executing it, and another server would probably take as long.
 func (x *call) again(f *upstream.Error) bool {
 	switch {
-	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts || x.body.r.Context().Err() != nil:
+	case x.reply.status != 0 || f.Fault == upstream.FaultClient || len(x.attempts) > x.p.cfg.Retry.Attempts:
+		return false
+	case x.body.r.Context().Err() != nil || x.reply.Gone():
 		return false
 	case f.Sent && (errors.Is(f.Err, upstream.ErrLate) || f.Received || !x.sent.Repeatable):
 		return false

@@ -165,7 +165,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil && to.handler != nil:
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // no deadline of http.Server, because the handler sets its own
-		to.handler.ServeHTTP(w, r)
+		ctx, unwatch := clientconn.Watch(r, p.cfg.Tick)
+		defer unwatch()
+		to.handler.ServeHTTP(w, r.WithContext(ctx))
 	case err == nil && s != nil && p.lacksSlash(r, &to, path):
 		p.addSlash(w, r, &to, s, id)
 	case err == nil && s != nil:

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"rollcall/services/proxy/clientconn"
 	"rollcall/services/proxy/upstream"
 )
 
@@ -25,7 +27,11 @@ type reply struct {
 	status  int           // status of the response whose header was sent; 0: no header was sent yet
 	taken   int64         // bytes of a streamed body that were written to the client, at most maxTaken
 	waited  time.Duration // total time of writing a streamed body to the client
+	pieces  []byte        // part of a streamed body that was received but not written to the client
 }
+
+// largeWrite is the size in bytes of a part of a body from which reply.write sends it at once. Smaller parts fit into net/http's buffer.
+const largeWrite = 2 << 10
 
 // takesInterim reports whether interim responses may be sent to the client. In HTTP/2, if the client resets the stream, WriteHeader may
 // return while net/http still reads the header map; a change of the map would then crash the process. If a request has Expect, its upload
@@ -74,10 +80,7 @@ func (y *reply) send(resp *upstream.Response) error {
 		if y.r.ProtoMajor > 1 {
 			y.limitWrite()
 		}
-		if _, err := y.w.Write(whole); err != nil {
-			return upstream.ErrClientGone
-		}
-		return nil
+		return y.write(whole)
 	}
 	if err := y.stream(resp); err != nil {
 		return err
@@ -101,21 +104,23 @@ func (y *reply) send(resp *upstream.Response) error {
 func mayTrail(name string) bool { return httpguts.ValidTrailerHeader(name) && returned(name, nil) }
 
 // stream copies the body to the client as it is received. The server may pause for any time, but each write to the client has a deadline
-// (see patience). resp.Read flushes the client before it waits for the server, so the pieces of a body that were received together are sent
+// (see patience). resp.Read calls Flush before it waits for the server, so the pieces of a body that were received together are sent
 // together.
 func (y *reply) stream(resp *upstream.Response) error {
 	buffer := buffers.Get().(*[wholeLimit]byte)
 	defer buffers.Put(buffer)
 	for {
+		if len(y.pieces) == 0 {
+			y.pieces = buffer[:0]
+		}
 		y.unlimitWrite()
-		n, err := resp.Read(buffer[:])
-		begun := y.limitWrite()
-		if n > 0 {
-			if _, err := y.w.Write(buffer[:n]); err != nil {
-				return upstream.ErrClientGone
-			}
-			y.taken += min(int64(n), maxTaken-y.taken)
-			y.waited += time.Since(begun)
+		n, err := resp.Read(y.pieces[len(y.pieces):cap(y.pieces)])
+		y.pieces = y.pieces[:len(y.pieces)+n]
+		if err == nil && len(y.pieces) < cap(y.pieces) {
+			continue
+		}
+		if sent := y.sendPieces(); sent != nil {
+			return sent
 		}
 		if err == io.EOF {
 			return nil
@@ -126,8 +131,39 @@ func (y *reply) stream(resp *upstream.Response) error {
 	}
 }
 
+// sendPieces writes reply.pieces to the client. Even if there are none, it sets the deadline, which net/http needs to write the end of the
+// body. It leaves an empty slice in front of the space into which stream reads, because stream may be in resp.Read, which calls Flush.
+func (y *reply) sendPieces() error {
+	n, begun := len(y.pieces), y.limitWrite()
+	if n == 0 {
+		return nil
+	}
+	err := y.write(y.pieces)
+	y.pieces = y.pieces[n:]
+	y.taken += min(int64(n), maxTaken-y.taken)
+	y.waited += time.Since(begun)
+	return err
+}
+
+// write writes a part of the body to the client. A large part is sent by one system call with what net/http has buffered, such as the
+// header. The error is upstream.ErrClientGone.
+func (y *reply) write(p []byte) error {
+	corked := len(p) >= largeWrite && clientconn.Cork(y.r)
+	_, err := y.w.Write(p)
+	if corked {
+		err = errors.Join(err, http.NewResponseController(y.w).Flush(), clientconn.Uncork(y.r))
+	}
+	if err != nil {
+		return upstream.ErrClientGone
+	}
+	return nil
+}
+
 // Flush implements upstream.Client. The error is upstream.ErrClientGone.
 func (y *reply) Flush() error {
+	if err := y.sendPieces(); err != nil {
+		return err
+	}
 	begun := y.limitWrite()
 	defer y.unlimitWrite()
 	if http.NewResponseController(y.w).Flush() != nil {
@@ -136,6 +172,9 @@ func (y *reply) Flush() error {
 	y.waited += time.Since(begun)
 	return nil
 }
+
+// Gone implements upstream.Client.
+func (y *reply) Gone() bool { return clientconn.Gone(y.r) }
 
 // switchProtocols writes a response of 101 to a hijacked connection, with the header fields that are set in reply.w.
 func (y *reply) switchProtocols(client net.Conn) error {

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -150,4 +151,34 @@ func TestClientDoesNotReadStream(t *testing.T) {
 	_, _ = io.WriteString(c, "GET /data/x HTTP/1.1\r\nHost: h\r\n\r\n")
 	fixture.Eventually(t, 5*time.Second, "it is cut off", func() bool { return f.metric("rollcall_proxy_attempts_total") == 1 })
 	f.checkNoFailures()
+}
+
+// The server pauses for longer than the stall timeout of the client, before the rest of the body and before its end. Pieces that were
+// received before a pause are sent before it, and the deadline of an earlier write must not end a later one.
+func TestServerPausesInResponse(t *testing.T) {
+	t.Parallel()
+	const stall = 200 * time.Millisecond
+	pieces := []string{"first", "second", "third"}
+	f := start(t, func(c *proxy.Config) { c.StallTimeout = stall }, server("slow", responding(t, func(c net.Conn, _ *http.Request) {
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+		for _, piece := range pieces {
+			fixture.Sleep(2 * stall)
+			half := len(piece) / 2
+			_, _ = fmt.Fprintf(c, "%x\r\n%s\r\n%x\r\n%s\r\n", half, piece[:half], len(piece)-half, piece[half:])
+		}
+		fixture.Sleep(2 * stall)
+		_, _ = io.WriteString(c, "0\r\n\r\n")
+	})))
+	resp, err := client(t).Get(f.url("/data/"))
+	fixture.Must(t, err)
+	defer resp.Body.Close()
+	for _, piece := range pieces {
+		got := make([]byte, len(piece))
+		if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != piece {
+			t.Fatalf("got %q, %v, want %q", got, err, piece)
+		}
+	}
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("got %q, %v after the last piece", rest, err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // conn is a connection of a client that speaks HTTP/1. It finds Content-Length and Transfer-Encoding in the bytes that Read returns,
@@ -20,6 +21,7 @@ import (
 // net/http calls Read from one goroutine at a time, and never during beginBody or endRequest.
 type conn struct {
 	net.Conn
+	socket  syscall.RawConn // nil if the connection is not a plain socket
 	lines   headerLines
 	inBody  bool   // a request with a body is being handled
 	ended   bool   // the end of a header was found since the last call of beginBody
@@ -32,10 +34,19 @@ type conn struct {
 
 	coding  atomic.Bool                 // a request on the connection had Transfer-Encoding
 	lingers atomic.Pointer[atomic.Bool] // points to a flag that is true while the proxy is stopping; nil: the connection does not linger
+
+	cork cork
+
+	unwatched atomic.Bool // net/http will not notice that the client closes the connection (see isWatch)
 }
 
-// rests is the pool of the buffers for conn.rest. A buffer has the size of net/http's reads, 4 KiB.
-var rests = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+func newConn(c net.Conn) *conn { return &conn{Conn: c, socket: socketOf(c)} }
+
+// bufferSize is the size in bytes of net/http's reads and short writes.
+const bufferSize = 4 << 10
+
+// rests is the pool of the buffers for conn.rest and cork.held.
+var rests = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
 
 // withConn is for http.Server.ConnContext: it stores the connection in the context, where connOf finds it.
 func withConn(ctx context.Context, c net.Conn) context.Context {
@@ -47,6 +58,9 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 
 func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.isWatch(p) {
 		return 0, nil
 	}
 	if c.buffer != nil {
@@ -115,8 +129,11 @@ func (c *conn) beginBody() fields {
 // sawCoding reports whether any request on the connection had Transfer-Encoding.
 func (c *conn) sawCoding() bool { return c.coding.Load() }
 
-// endRequest records that the request has ended, so that Read looks for the end of a header again.
-func (c *conn) endRequest() { c.inBody = false }
+// endRequest records that net/http does not handle a request any more. Read then looks for the end of a header again.
+func (c *conn) endRequest() {
+	c.inBody, c.ended = false, false
+	c.unwatched.Store(false)
+}
 
 // NetConn returns the underlying connection, like tls.Conn.NetConn.
 func (c *conn) NetConn() net.Conn { return c.Conn }

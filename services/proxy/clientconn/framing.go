@@ -11,6 +11,9 @@ type watched interface {
 	sawCoding() bool
 	endRequest()
 	linger(stopping *atomic.Bool)
+	gone() bool
+	setCork() bool
+	uncork() error
 }
 
 type connKey struct{}

@@ -94,11 +94,12 @@ func (l *Listener) state(c net.Conn, to http.ConnState) {
 		l.open.Add(1)
 		l.unused.Store(c, true)
 		return
-	case http.StateIdle:
+	case http.StateIdle, http.StateHijacked: // a hijacked connection is a websocket, which counts as a request in flight
 		if w, ok := c.(watched); ok {
 			w.endRequest()
 		}
-	case http.StateClosed, http.StateHijacked: // a hijacked connection is a websocket, which counts as a request in flight
+	}
+	if to == http.StateClosed || to == http.StateHijacked {
 		l.open.Add(-1)
 	}
 	l.unused.Delete(c)
@@ -133,5 +134,5 @@ func (p plain) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return newConn(c), nil
 }

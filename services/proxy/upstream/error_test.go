@@ -158,6 +158,11 @@ func TestErrors(t *testing.T) {
 			during: func(_ *upstream.Transport, p *upstream.Pool, cancel func()) { cancel(); p.Sweep(time.Now()) },
 			want:   want{err: upstream.ErrClientGone, fault: upstream.FaultClient, sent: true},
 		},
+		{
+			name: "the client is gone, and the context does not end", handle: waits, req: upstream.Request{Client: goneClient{}},
+			during: func(_ *upstream.Transport, p *upstream.Pool, _ func()) { p.Sweep(time.Now()) },
+			want:   want{err: upstream.ErrClientGone, fault: upstream.FaultClient, sent: true},
+		},
 		{name: "the header of the request is malformed", handle: waits, req: upstream.Request{Header: header("")}, want: want{err: errTest, fault: upstream.FaultClient, sent: true}},
 		{
 			name: "the body of the request breaks off", handle: waits, req: upstream.Request{Header: header("POST / HTTP/1.1\r\nHost: h\r\n"), Stream: brokenStream{}, Length: 1 << 20},
@@ -200,7 +205,10 @@ func TestErrors(t *testing.T) {
 				}()
 			}
 			req := row.req
-			req.Method, req.Client, req.Since = http.MethodGet, noClient{}, tr.Now()
+			req.Method, req.Since = http.MethodGet, tr.Now()
+			if req.Client == nil {
+				req.Client = noClient{}
+			}
 			if req.Header == nil {
 				req.Header = get
 			}
@@ -234,6 +242,12 @@ type noClient struct{}
 
 func (noClient) Interim(int, http.Header) {}
 func (noClient) Flush() error             { return nil }
+func (noClient) Gone() bool               { return false }
+
+// goneClient is a client that has closed its connection.
+type goneClient struct{ noClient }
+
+func (goneClient) Gone() bool { return true }
 
 // mustDo sends a request and reads the whole response.
 func mustDo(t *testing.T, p *upstream.Pool) {

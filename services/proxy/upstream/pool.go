@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,23 +33,23 @@ func (t *Transport) Pool(addr string) *Pool {
 	return &Pool{t: t, addr: addr, open: make(map[*conn]struct{}), usedAt: time.Now()}
 }
 
-// Do sends a request and blocks until the header of the response is received. The error is an *Error. After the end of ctx, Do returns at
-// the next Sweep.
+// Do sends a request and blocks until the header of the response is received. The error is an *Error. After the end of ctx, and after the
+// client has closed its connection, Do returns at the next Sweep.
 func (p *Pool) Do(ctx context.Context, req *Request) (*Response, error) {
 	c := p.take()
 	if c == nil {
 		began := time.Now()
 		var err error
 		if c, err = p.dial(ctx); err != nil {
-			return nil, p.unconnected(ctx, err, began)
+			return nil, p.unconnected(ctx, req.Client, err, began)
 		}
 	}
 	return c.do(ctx, req)
 }
 
 // unconnected returns the Error for a dial that failed with err.
-func (p *Pool) unconnected(ctx context.Context, err error, began time.Time) *Error {
-	if ctx.Err() != nil {
+func (p *Pool) unconnected(ctx context.Context, client Client, err error, began time.Time) *Error {
+	if ctx.Err() != nil || client.Gone() {
 		return &Error{Err: ErrClientGone, Fault: FaultClient}
 	}
 	e := &Error{Err: fmt.Errorf("%w: %w", ErrConnect, err)}
@@ -166,9 +167,20 @@ func (p *Pool) dropIdle() {
 	p.idle = nil
 }
 
-// Sweep closes connections that have been idle for longer than the idle timeout, and ends requests that exceed a timeout or whose context
-// has ended. It reports whether any connection is open.
+// Sweep closes connections that have been idle for longer than the idle timeout, and ends requests that exceed a timeout, whose context has
+// ended, or whose client is gone. It reports whether any connection is open.
 func (p *Pool) Sweep(now time.Time) bool {
+	retired, inUse, open := p.dropOld(now)
+	for _, c := range inUse {
+		c.abortIf(func(u *use) error { return u.overdue(p.t, now, retired) })
+	}
+	return open
+}
+
+// dropOld closes connections that have been idle for longer than the idle timeout. It returns when the pool was retired, the connections
+// that may be in use, and whether any connection is open. The caller must look at the connections in use without holding p.mu, because
+// Client.Gone needs a system call.
+func (p *Pool) dropOld(now time.Time) (retired time.Time, inUse []*conn, open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := 0
@@ -178,10 +190,10 @@ func (p *Pool) Sweep(now time.Time) bool {
 		old++
 	}
 	p.idle = slices.Delete(p.idle, 0, old)
-	for c := range p.open {
-		c.abortIf(func(u *use) error { return u.overdue(p.t, now, p.retired) })
+	if len(p.open) > len(p.idle) {
+		inUse = slices.Collect(maps.Keys(p.open))
 	}
-	return len(p.open) > 0
+	return p.retired, inUse, len(p.open) > 0
 }
 
 // Cut ends all requests in flight with ErrDrained.

@@ -27,12 +27,15 @@ type Header interface {
 	WriteHeader(w *bufio.Writer) error
 }
 
-// Client is the receiver of a response. Its methods are called by the goroutine that uses the Response.
+// Client is the receiver of a response. Its methods are called by the goroutine that uses the Response, except Gone.
 type Client interface {
 	// Interim is called for each response with a status from 102 to 199.
 	Interim(status int, header http.Header)
 	// Flush sends the client everything that was written so far. Response.Read calls it before it waits for the server.
 	Flush() error
+	// Gone reports whether the client has closed its connection. It is for clients whose requests have a context that does not end then. Gone
+	// must not block. Sweep calls it.
+	Gone() bool
 }
 
 // Stream is a request body that is sent while it is read. A goroutine reads it until Do has failed or the Response is closed.

@@ -28,7 +28,7 @@ type Response struct {
 // do sends req and reads the header of the response.
 func (c *conn) do(ctx context.Context, req *Request) (*Response, error) {
 	c.budget, c.received, c.doubtful = headerLimit, false, false
-	c.use.begin(ctx, req.Repeatable)
+	c.use.begin(ctx, req)
 	r := &c.response
 	*r = Response{c: c, ctx: ctx, req: req}
 	if err := r.open(); err != nil {
@@ -134,7 +134,7 @@ func (r *Response) Close(err error) error {
 // finish stops the upload, puts the connection back into its pool or closes it, and converts err to an *Error.
 func (r *Response) finish(err error) error {
 	c := r.c
-	if err != nil && r.ctx.Err() != nil { // checked before upload.stop, because upload.stop may end the context too
+	if err != nil && (r.ctx.Err() != nil || c.use.reason() == ErrClientGone) { // checked before upload.stop, because upload.stop may end the context too
 		err = clientError{ErrClientGone}
 	}
 	whole := r.complete && err == nil

@@ -36,7 +36,7 @@ func TestTimeoutsIgnoreClockChangesAndPauses(t *testing.T) {
 		now := begun
 		tr.Advance(now)
 		var u use
-		u.begin(t.Context(), true)
+		u.begin(t.Context(), &Request{Client: presentClient{}, Repeatable: true})
 		u.await(tr.Now())
 		now = set(now, row.set)
 		for _, d := range row.ticks {
@@ -48,3 +48,7 @@ func TestTimeoutsIgnoreClockChangesAndPauses(t *testing.T) {
 		}
 	}
 }
+
+type presentClient struct{ Client }
+
+func (presentClient) Gone() bool { return false }

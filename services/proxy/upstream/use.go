@@ -11,6 +11,7 @@ import (
 type use struct {
 	mu         sync.Mutex
 	ctx        context.Context // context of the request; nil: no request uses the connection, or abort was called
+	client     Client          // Request.Client
 	repeatable bool            // Request.Repeatable
 	responded  bool            // reading of the response header has ended
 	awaited    int64           // start of the response timeout
@@ -18,10 +19,10 @@ type use struct {
 	ended      error           // why the request was aborted, or nil
 }
 
-func (u *use) begin(ctx context.Context, repeatable bool) {
+func (u *use) begin(ctx context.Context, req *Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.ctx, u.repeatable, u.responded, u.awaited, u.writing = ctx, repeatable, false, 0, 0
+	u.ctx, u.client, u.repeatable, u.responded, u.awaited, u.writing = ctx, req.Client, req.Repeatable, false, 0, 0
 }
 
 // await ends the stall timeout. It also starts the response timeout at the given time, unless reading of the response header has ended.
@@ -53,7 +54,7 @@ func (u *use) release() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	used := u.ctx != nil
-	u.ctx = nil
+	u.ctx, u.client = nil, nil
 	return used
 }
 
@@ -67,7 +68,7 @@ func (u *use) reason() error {
 // overdue returns why the request must end, or nil. retired is the time when the server left, or zero. The caller must hold use.mu.
 func (u *use) overdue(t *Transport, now, retired time.Time) error {
 	switch {
-	case u.ctx.Err() != nil:
+	case u.ctx.Err() != nil, u.client.Gone():
 		return ErrClientGone
 	case t.since(u.awaited) > t.ResponseTimeout, t.since(u.writing) > t.StallTimeout:
 		return ErrLate
