@@ -52,7 +52,7 @@ type Config struct {
 	// registered services, and "other" for all further services.
 	ServiceLabel func(service string) string
 
-	// ListBytes bounds the memory of long lists (more than 1000 entries) that clients have not read yet. Clients that have the same list
+	// ListBytes bounds the memory of long lists (for which more than 1000 servers or services must be read) that clients have not read yet. Clients that have the same list
 	// share its memory. While the bound is reached, a request for another long list waits for 2 s and then gets a 503. Default 128 MiB.
 	ListBytes int64
 

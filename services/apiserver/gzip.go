@@ -25,6 +25,7 @@ func compress(ctx context.Context, t turns, from, to *text) error {
 	w := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(w)
 	w.Reset(to)
+	to.entries = from.entries
 	for _, piece := range from.pieces {
 		if err := t.do(ctx, func() { _, _ = w.Write(piece) }); err != nil {
 			return err

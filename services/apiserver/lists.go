@@ -38,7 +38,7 @@ type lists struct {
 	long      chan struct{} // has a value for each request for a long list that is served
 	waiting   chan struct{} // has a value for each request that waits for room in the channel long
 	encodings *encodings
-	encoding  turns // for encoding and compressing
+	encoding  turns // for reading, encoding and compressing
 	writing   turns // for writing to clients
 }
 
@@ -77,12 +77,15 @@ func (l *lists) leave() { <-l.long }
 // list describes a list that a handler responds with.
 type list struct {
 	filter     string        // the query; two lists of the same path and filter are the same
-	entries    int           // number of entries; for long lists, any number above smallList
+	entries    int           // how many servers or services must be read at most; if it is above smallList, the list is long
 	entrySize  int           // approximate bytes of an entry
 	generation uint64        // of the membership
 	now        time.Time     // by Config.Now
 	etag       string        // header field of the response; may be empty
 	keep       time.Duration // how old an encoding may be
+
+	// check returns an error if the client must not get a list with this number of entries.
+	check func(entries int) error
 
 	// encode appends the list to the text. It works in steps that take turns of lists.encoding.
 	encode func(context.Context, *text) error
@@ -102,6 +105,9 @@ func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http
 		return err
 	}
 	defer s.lists.encodings.release(e)
+	if err := of.check(e.text.entries); err != nil {
+		return err
+	}
 	if e.etag != "" {
 		w.Header().Set("ETag", e.etag)
 	}

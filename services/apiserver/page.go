@@ -70,20 +70,18 @@ func (p page) blocks() iter.Seq2[*registry.Block, int] {
 	}
 }
 
-// count counts the servers of the page, and stops counting at enough.
-func (p page) count(enough int) (n int) {
-	if p.limit > 0 {
-		enough = min(enough, p.limit)
+// whole reports whether the page has no filter besides a service.
+func (p page) whole() bool {
+	return p.query.State == "" && p.query.Zone == "" && len(p.query.Tags) == 0 && len(p.query.Meta) == 0
+}
+
+// size returns how many servers must be read for the page at most.
+func (p page) size() (n int) {
+	for _, s := range p.services() {
+		n += s.Len()
 	}
-	for b, first := range p.blocks() {
-		for _, srv := range b.Servers[first:] {
-			if n == enough {
-				return n
-			}
-			if p.query.Matches(srv) {
-				n++
-			}
-		}
+	if p.limit > 0 && p.whole() {
+		n = min(n, p.limit)
 	}
 	return n
 }

@@ -29,11 +29,13 @@ type pageEncoder struct {
 	current events.Server  // the server that appendServer appends; a local variable would be an allocation for each server
 	count   int            // number of servers that the page has so far
 	last    *events.Server // last server that the page has so far
+	cut     bool           // the limit of the page cuts off servers
 }
 
 // batch is a part of a page for which the vitals are read together. Its memory is used again.
 type batch struct {
 	blocks []*registry.Block
+	first  []int             // for each of blocks: the index of the first server that can be one of the page
 	picked []int             // for each of blocks: how many servers of the block and of the blocks before it the page selects
 	size   int               // number of servers in blocks
 	at     []int             // for each server that the page selects: its index in its block
@@ -54,23 +56,24 @@ func (s *Server) encodeServers(ctx context.Context, t *text, p page, index uint6
 	e.batch = batches.Get().(*batch)
 	e.clear()
 	t.set(appendListHead(t.last(), p.members, index, now))
-	cut := false
 	for block, first := range p.blocks() {
-		if cut = !e.add(block, first); cut {
-			break
-		}
+		e.blocks, e.first, e.size = append(e.blocks, block), append(e.first, first), e.size+len(block.Servers)
 		if e.size < batchSize {
 			continue
 		}
 		if err := e.flush(ctx); err != nil {
 			return err
 		}
+		if e.cut {
+			break
+		}
 	}
 	if err := e.flush(ctx); err != nil {
 		return err
 	}
+	t.entries = e.count
 	end := append(t.last(), ']')
-	if cut {
+	if e.cut {
 		end = appendString(append(end, `,"next":`...), e.last.Key())
 	}
 	t.set(append(end, "}\n"...))
@@ -88,47 +91,51 @@ func appendListHead(b []byte, members *registry.Membership, index uint64, now ti
 	return append(b, `,"servers":[`...)
 }
 
-// add adds the servers of a block that the page selects to the batch, from the server with the index first. It returns false if the limit
-// of the page cuts off servers.
-func (e *pageEncoder) add(block *registry.Block, first int) bool {
-	before, cut := len(e.at), false
-	for i := first; i < len(block.Servers); i++ {
-		srv := block.Servers[i]
-		if !e.page.query.Matches(srv) {
-			continue
-		}
-		if cut = e.page.limit > 0 && e.count == e.page.limit; cut {
-			break
-		}
-		e.at = append(e.at, i)
-		e.last = srv
-		e.count++
-	}
-	if len(e.at) > before {
-		e.blocks, e.picked = append(e.blocks, block), append(e.picked, len(e.at))
-		e.size += len(block.Servers)
-	}
-	return !cut
-}
-
 // flush encodes the batch.
 func (e *pageEncoder) flush(ctx context.Context) (err error) {
-	if len(e.at) == 0 {
-		return nil
+	if err := e.turns.do(ctx, e.pick); err != nil || len(e.at) == 0 {
+		e.clear()
+		return err
 	}
 	if e.server.vital {
 		if e.vitals, err = e.registry.Vitals(ctx, e.blocks, e.now, e.vitals[:0]); err != nil {
 			return err
 		}
 	}
-	if err := e.turns.do(ctx, e.encode); err != nil {
-		return err
-	}
+	err = e.turns.do(ctx, e.encode)
 	e.clear()
-	return nil
+	return err
 }
 
-func (b *batch) clear() { b.blocks, b.picked, b.size, b.at = b.blocks[:0], b.picked[:0], 0, b.at[:0] }
+func (b *batch) clear() {
+	b.blocks, b.first, b.picked, b.size, b.at = b.blocks[:0], b.first[:0], b.picked[:0], 0, b.at[:0]
+}
+
+// pick selects the servers of the batch, and drops the blocks that have none. It sets e.cut if the limit of the page cuts off servers.
+func (e *pageEncoder) pick() {
+	kept := e.blocks[:0]
+	for i, block := range e.blocks {
+		before := len(e.at)
+		e.pickFrom(block, e.first[i])
+		if len(e.at) > before {
+			kept, e.picked = append(kept, block), append(e.picked, len(e.at))
+		}
+	}
+	e.blocks = kept
+}
+
+func (e *pageEncoder) pickFrom(block *registry.Block, first int) {
+	for i := first; i < len(block.Servers) && !e.cut; i++ {
+		srv := block.Servers[i]
+		if !e.page.query.Matches(srv) {
+			continue
+		}
+		if e.cut = e.page.limit > 0 && e.count == e.page.limit; !e.cut {
+			e.at, e.last = append(e.at, i), srv
+			e.count++
+		}
+	}
+}
 
 // encode appends the servers of the batch.
 func (e *pageEncoder) encode() {

@@ -25,18 +25,18 @@ func indexBase(boot, id string) uint64 {
 	return h.Sum64()
 }
 
-// index returns the index of the selection q. It is between 1 and maxIndex, so no list has the index 0.
-func (s *Server) index(m *registry.Membership, q registry.Query) uint64 {
-	return max(1, (s.indexBase+m.Index(q))&maxIndex)
+// index returns the index of the selection of q. It is between 1 and maxIndex, so no list has the index 0. The error is that of ctx.
+func (s *Server) index(ctx context.Context, m *registry.Membership, q Query) (uint64, error) {
+	index, err := s.indexes.of(ctx, m, q)
+	return max(1, (s.indexBase+index)&maxIndex), err
 }
 
 // current returns the current membership and the index of the selection q. If q is a long poll and the client has the current list, it waits
 // first until the selection has changed, until q.Wait has passed, or until the process stops. The error is that of the registry.
 func (s *Server) current(ctx context.Context, q Query) (*registry.Membership, uint64, error) {
-	selection := q.selection()
 	var members *registry.Membership
 	if q.Wait > 0 && q.Index > 0 {
-		members = s.await(ctx, selection, q.Index, q.Wait)
+		members = s.await(ctx, q)
 	}
 	if members == nil {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout)
@@ -46,13 +46,14 @@ func (s *Server) current(ctx context.Context, q Query) (*registry.Membership, ui
 			return nil, 0, err
 		}
 	}
-	return members, s.index(members, selection), nil
+	index, err := s.index(ctx, members, q)
+	return members, index, err
 }
 
-// await returns the first membership in which the selection q does not have the given index. It returns nil when the time wait has passed, when
+// await returns the first membership in which the selection of q does not have the index q.Index. It returns nil when q.Wait has passed, when
 // ctx ends, or when the registry or the process stops.
-func (s *Server) await(ctx context.Context, q registry.Query, index uint64, wait time.Duration) *registry.Membership {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+func (s *Server) await(ctx context.Context, q Query) *registry.Membership {
+	ctx, cancel := context.WithTimeout(ctx, q.Wait)
 	defer cancel()
 	var memberships <-chan *registry.Membership
 	if q.Service != "" {
@@ -60,14 +61,18 @@ func (s *Server) await(ctx context.Context, q registry.Query, index uint64, wait
 	} else {
 		memberships = s.cfg.Registry.Watch(ctx)
 	}
-	p := poll{query: q}
+	p := poll{query: q.selection()}
 	for first := true; ; first = false {
 		select {
 		case is, open := <-memberships:
-			switch {
-			case !open:
+			if !open {
 				return nil
-			case first && s.index(is, q) != index, !first && p.differs(is):
+			}
+			if first {
+				if index, err := s.index(ctx, is, q); err != nil || index != q.Index {
+					return is
+				}
+			} else if p.differs(is) {
 				return is
 			}
 			p.keep(is)

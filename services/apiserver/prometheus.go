@@ -21,24 +21,21 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := newPage(members, q)
-	entries := p.count(smallList + 1)
-	if err := s.checkTargets(members, entries); err != nil {
+	if err := s.checkTargets(members); err != nil {
 		return err
 	}
+	p := newPage(members, q)
 	return s.respondList(ctx, w, r, list{
-		filter: q.filter(), entries: entries, entrySize: serverSize, generation: p.generation(), now: s.cfg.Now(), keep: keepMembership,
+		filter: q.filter(), entries: p.size(), entrySize: serverSize, generation: p.generation(), now: s.cfg.Now(), keep: keepMembership,
+		check:  func(entries int) error { return s.checkEmpty(members, entries) },
 		encode: func(ctx context.Context, t *text) error { return s.encodeTargets(ctx, t, p) },
 	})
 }
 
 // checkTargets returns an error if servers may be missing in the list.
-func (s *Server) checkTargets(list *registry.Membership, servers int) error {
+func (s *Server) checkTargets(list *registry.Membership) error {
 	if list.Mode == registry.ModeWarming {
 		return fmt.Errorf("%w: the mode is warming, so servers may be missing", errNotReady)
-	}
-	if err := s.checkEmpty(list, servers); err != nil {
-		return err
 	}
 	return s.ready(list.Complete)
 }

@@ -36,6 +36,7 @@ type Server struct {
 	figures   *figures
 	lists     *lists
 	texts     *blockTexts
+	indexes   *indexes
 
 	draining chan struct{} // closed when the context of Run ends; ends long polls
 	drain    func()        // closes the channel draining; can be called more than once
@@ -50,6 +51,7 @@ func New(cfg Config) (*Server, error) {
 	started := cfg.Now()
 	boot := strconv.FormatInt(started.UnixNano(), 36)
 	draining := make(chan struct{})
+	lists := newLists(cfg.ListBytes)
 	s := &Server{
 		cfg:       cfg,
 		started:   started,
@@ -57,8 +59,9 @@ func New(cfg Config) (*Server, error) {
 		indexBase: indexBase(boot, cfg.ID),
 		requests:  newRequestMetrics(),
 		figures:   newFigures(cfg),
-		lists:     newLists(cfg.ListBytes),
+		lists:     lists,
 		texts:     &blockTexts{server: newServerEncoder(nil)},
+		indexes:   &indexes{turns: lists.encoding},
 		draining:  draining,
 		drain:     sync.OnceFunc(func() { close(draining) }),
 	}

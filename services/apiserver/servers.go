@@ -42,13 +42,10 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	page := newPage(members, q)
-	entries := page.count(smallList + 1)
-	if err := s.checkEmpty(members, entries); err != nil {
-		return err
-	}
 	now := s.cfg.Now()
 	return s.respondList(r.Context(), w, r, list{
-		filter: filter, entries: entries, entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: tag,
+		filter: filter, entries: page.size(), entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: tag,
+		check:  func(entries int) error { return s.checkEmpty(members, entries) },
 		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, index, now) },
 	})
 }

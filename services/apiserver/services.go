@@ -43,11 +43,9 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkComplete(members, complete); err != nil {
 		return err
 	}
-	if err := s.checkEmpty(members, len(members.Services)); err != nil {
-		return err
-	}
 	return s.respondList(ctx, w, r, list{
 		entries: len(members.Services), entrySize: serviceSize, generation: members.Generation, now: s.cfg.Now(), keep: keepMembership,
+		check:  func(entries int) error { return s.checkEmpty(members, entries) },
 		encode: func(ctx context.Context, t *text) error { return s.encodeServices(ctx, t, members) },
 	})
 }
@@ -75,6 +73,7 @@ func (s *Server) encodeServices(ctx context.Context, t *text, members *registry.
 		}
 	}
 	t.set(append(t.last(), "]}\n"...))
+	t.entries = len(members.Services)
 	return nil
 }
 

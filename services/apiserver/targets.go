@@ -17,7 +17,6 @@ const metaLabel = "__meta_rollcall_"
 func (s *Server) encodeTargets(ctx context.Context, t *text, p page) error {
 	t.set(append(t.last(), '['))
 	var e targetEncoder
-	separate := false
 	for block, first := range p.blocks() {
 		err := s.lists.encoding.do(ctx, func() {
 			for _, srv := range block.Servers[first:] {
@@ -25,10 +24,10 @@ func (s *Server) encodeTargets(ctx context.Context, t *text, p page) error {
 					continue
 				}
 				b := t.last()
-				if separate {
+				if t.entries > 0 {
 					b = append(b, ',')
 				}
-				separate = true
+				t.entries++
 				t.set(e.append(b, srv))
 			}
 		})

@@ -16,6 +16,8 @@ const pieceRoom = pieceSize + 4<<10
 type text struct {
 	pieces [][]byte
 	size   int64
+
+	entries int // number of servers or services in the text; the encoder sets it
 }
 
 var pieceMemory = sync.Pool{New: func() any { return (*[pieceRoom]byte)(make([]byte, pieceRoom)) }}
@@ -47,7 +49,7 @@ func (t *text) Write(b []byte) (int, error) {
 // shrink gives most of the memory of a short text back.
 func (t *text) shrink() {
 	if len(t.pieces) == 1 && t.size < pieceSize/2 {
-		short := text{[][]byte{bytes.Clone(t.pieces[0])}, t.size}
+		short := text{[][]byte{bytes.Clone(t.pieces[0])}, t.size, t.entries}
 		t.free()
 		*t = short
 	}
