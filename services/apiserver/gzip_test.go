@@ -40,6 +40,7 @@ func TestLongResponsesAreCompressed(t *testing.T) {
 func TestAcceptEncoding(t *testing.T) {
 	r := mustHarness(t)
 	r.fill(10)
+	r.ready = errNoNSQD // a list that is not empty does not depend on it
 	for accepted, want := range map[string]string{
 		"":                          "",
 		"gzip":                      "gzip",

@@ -41,6 +41,9 @@ func TestIndexOfAFilterIsComputedOnceForAMembership(t *testing.T) {
 	if got := of(members(8), a); got == of(first, a) || of(first, b) != first.Index(b.selection()) {
 		t.Errorf("index %d of a newer membership", got)
 	}
+	if got := of(members(8), b); got != members(8).Index(b.selection()) {
+		t.Errorf("index %d, which is that of an older membership", got)
+	}
 	for i := range 3 * keptIndexes {
 		of(first, Query{Zone: fmt.Sprint(i)})
 		of(members(8, "a"), Query{Zone: fmt.Sprint(i)})
