@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ type listKey struct {
 
 // maxCurrent bounds how many encodings wait for another request, because each filter is a list of its own.
 const maxCurrent = 256
+
+var errEncode = errors.New("apiserver: a list could not be encoded")
 
 // encodings has the encodings that are in use or may be used again.
 type encodings struct {
@@ -123,22 +126,31 @@ func (e *encodings) reserve(w wanted) (shared *encoding, mine bool, freed <-chan
 func (e *encodings) make(ctx context.Context, w wanted, c *encoding, encode func(context.Context, *text) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
 	defer cancel()
+	defer close(c.done)
+	c.err = errEncode // stays if encode panics
+	defer e.made(w, c)
 	c.err = encode(ctx, &c.text)
 	c.text.shrink()
+}
+
+// made accounts for the memory of c. If c has no error, it is current until it is too old.
+func (e *encodings) made(w wanted, c *encoding) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.held += c.text.size - c.held
 	c.held = c.text.size
 	if c.err != nil {
 		e.forget(w.listKey, c)
-	} else {
-		time.AfterFunc(w.keep, func() {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			e.forget(w.listKey, c)
-		})
+		if errors.Is(c.err, errEncode) {
+			e.leave(c) // encode has panicked, so the caller of make does not release c
+		}
+		return
 	}
-	e.mu.Unlock()
-	close(c.done)
+	time.AfterFunc(w.keep, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.forget(w.listKey, c)
+	})
 }
 
 // release says that the caller of get does not use c any more.

@@ -91,6 +91,37 @@ func TestMemoryOfEncodingsIsGivenBack(t *testing.T) {
 	})
 }
 
+func TestPanicWhileEncodingEndsTheWaitOfOtherRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEncodings(10)
+		fail, others := make(chan struct{}), make(chan error, 3)
+		go func() {
+			defer func() { _ = recover() }()
+			_, _ = e.get(t.Context(), wants("a", 1, 0), func(_ context.Context, t *text) error { _, _ = t.Write([]byte("half")); <-fail; panic("broken") })
+		}()
+		synctest.Wait()
+		for range cap(others) {
+			go func() {
+				_, err := e.get(t.Context(), wants("a", 1, 0), write("x"))
+				others <- err
+			}()
+		}
+		synctest.Wait()
+		close(fail)
+		for range cap(others) {
+			if err := <-others; !errors.Is(err, errEncode) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if c, err := e.get(t.Context(), wants("a", 1, 0), write("x")); err != nil || c.text.String() != "x" {
+			t.Errorf("got %v after the panic", err)
+		}
+		if e.held != 1 {
+			t.Errorf("%d bytes held, want 1", e.held)
+		}
+	})
+}
+
 func TestNumberOfUnusedEncodingsIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEncodings(1 << 20)
