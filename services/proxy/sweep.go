@@ -43,13 +43,15 @@ func (p *Proxy) tick(now time.Time) {
 	for _, s := range p.awake.take() {
 		s.awake.Store(false) // before the sweep, so that a request that needs another sweep wakes the service again
 		s.sweep(now)
-		if s.forgettable(now) {
+		known := services[s.name] == s // a request may have looked the service up before it was forgotten
+		switch {
+		case known && s.forgettable(now):
 			if len(left) == len(services) {
 				left = maps.Clone(services)
 			}
 			delete(left, s.name)
 			p.metrics.forget(s)
-		} else if !s.quiet() {
+		case known && !s.quiet(), s.connected():
 			s.wake()
 		}
 	}
