@@ -26,8 +26,9 @@ type service struct {
 	members  atomic.Pointer[registry.Service] // this service in the last membership; nil if it had no servers. Only Run replaces it
 	neededAt time.Time                        // when the service was last found not to be empty. Only for the goroutine of Run
 
-	awake   atomic.Bool // the service is in Proxy.awake
-	closed  atomic.Bool // close was called
+	loadsAt atomic.Int64 // when a Pick last read the loads from the registry, as a value of Transport.Now; 0 means never
+	awake   atomic.Bool  // the service is in Proxy.awake
+	closed  atomic.Bool  // close was called
 	mu      sync.Mutex
 	retired []*instance // instances of servers that have left, moved or restarted, and whose connections are still open
 }
