@@ -79,6 +79,7 @@ func (a measuredAPI) use(b *testing.B, span time.Duration) (cores, memory float6
 // list requests lists of all servers, one after the other. It returns the mean CPU time and the mean time of a list in milliseconds.
 func (a measuredAPI) list(b *testing.B) (cpu, wall float64) {
 	b.Helper()
+	a.GetBody(b, "/v1/servers") // the first list encodes all servers; it is not measured
 	begun, before, lists := time.Now(), a.cpu(b), 0.
 	for time.Since(begun) < listSpan {
 		a.GetBody(b, "/v1/servers")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,10 @@ func BenchmarkWatchers(b *testing.B) {
 	c := startCrowd(b, n.TCP, watchedServers)
 	c.awaitRegistered(b, a.APIServer)
 	w := startWatchers(b, a.Addr)
+	fixture.Eventually(b, time.Minute, "every watcher has a list, and waits for the next one", func() bool {
+		woken := w.woken()
+		return !slices.Contains(woken[:], 0)
+	})
 	for b.Loop() {
 		fixture.Sleep(watchedSettle)
 		woken, restarted := w.woken(), c.restartsByService()
