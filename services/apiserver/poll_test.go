@@ -1,7 +1,9 @@
 package apiserver_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -248,6 +250,45 @@ func TestChangeWakesItsWatchers(t *testing.T) {
 					t.Fatalf("%q: client %d waited %v, want %v", filter, i, got, want)
 				}
 			}
+		}
+	})
+}
+
+// A client that does not read its response delays no other client.
+func TestLongPollBesideSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t)
+		r.populate()
+		const servers = 100 // enough that net/http does not buffer the list
+		for i := range servers - 2 {
+			r.deliver(9*time.Second, heartbeat("data", fmt.Sprint(i), fmt.Sprintf("10.0.1.1:%d", i+1), 1))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		l, ran := newPipes(), make(chan error, 1)
+		go func() { ran <- r.server.Run(ctx, l) }()
+		request := "GET " + r.poll("service=data", "wait=5m") + " HTTP/1.1\r\nHost: api\r\n\r\n"
+		slow, other := l.mustDial(t, request), l.mustDial(t, request)
+		for round := range 3 {
+			synctest.Wait()
+			r.deliver(9*time.Second, heartbeat("data", fmt.Sprint("red-", round), fmt.Sprintf("10.0.0.1:%d", round+1), 1))
+			begun := time.Now()
+			resp, err := http.ReadResponse(bufio.NewReader(other), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var list apiserver.ServerList
+			if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took > 0 || len(list.Servers) != servers+1+round {
+				t.Errorf("%d servers after %v, want %d at once", len(list.Servers), took, servers+1+round)
+			}
+			fmt.Fprintf(other, "GET /v1/servers?service=data&index=%d&wait=5m HTTP/1.1\r\nHost: api\r\n\r\n", list.Index)
+		}
+		cancel()
+		_, _ = slow.Close(), other.Close()
+		if err := <-ran; err != nil {
+			t.Error(err)
 		}
 	})
 }
