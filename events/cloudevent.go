@@ -13,17 +13,20 @@ var ErrUnknownType = errors.New("events: unknown event type")
 
 const sourcePrefix = "/rollcall/apiserver/"
 
-// cloudEvent is a CloudEvents 1.0 event in structured JSON, with the fields that all types of events have.
-type cloudEvent struct {
-	SpecVersion     string          `json:"specversion"`
-	ID              string          `json:"id"`
-	Source          string          `json:"source"`
-	Type            Type            `json:"type"`
-	Subject         string          `json:"subject"`
-	Time            time.Time       `json:"time"`
-	DataContentType string          `json:"datacontenttype"`
-	Data            json.RawMessage `json:"data"`
+// cloudEvent is a CloudEvents 1.0 event in structured JSON, with the fields that all types of events have. Its data is of the type D.
+type cloudEvent[D any] struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            Type      `json:"type"`
+	Subject         string    `json:"subject"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            D         `json:"data"`
 }
+
+// decodedEvent is a CloudEvent whose data is not decoded yet, because its type depends on the type of the event.
+type decodedEvent cloudEvent[json.RawMessage]
 
 // modeData is the data of a ModeChanged.
 type modeData struct {
@@ -57,18 +60,14 @@ type eventData struct {
 // Encode encodes e as one line of CloudEvents JSON.
 func Encode(e Event) ([]byte, error) {
 	t := e.Details()
-	subject, content := t.Server.Key(), any(eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
+	subject, content := t.Server.Key(), any(&eventData{t.Server, t.Cause, t.Revision, t.LastSeen, t.Observer})
 	switch e := e.(type) {
 	case ModeChanged:
 		subject, content = t.Observer, modeData{e.Mode, e.Previous, e.Detail, t.Cause, t.Revision, t.Observer}
 	case ConflictChanged:
 		subject, content = t.Observer, conflictData{e.Conflict, e.Started, e.Detail, t.Cause, t.Revision, t.Observer}
 	}
-	data, err := json.Marshal(content)
-	if err != nil {
-		return nil, fmt.Errorf("events: encode data of %s: %w", e.Type(), err)
-	}
-	b, err := json.Marshal(cloudEvent{
+	b, err := json.Marshal(&cloudEvent[any]{
 		SpecVersion:     "1.0",
 		ID:              t.ID,
 		Source:          sourcePrefix + t.Observer,
@@ -76,7 +75,7 @@ func Encode(e Event) ([]byte, error) {
 		Subject:         subject,
 		Time:            t.Time,
 		DataContentType: "application/json",
-		Data:            data,
+		Data:            content,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("events: encode %s: %w", e.Type(), err)
@@ -87,7 +86,7 @@ func Encode(e Event) ([]byte, error) {
 // Decode decodes an event that Encode has encoded. It ignores unknown fields. The error wraps ErrUnknownType if body is a
 // CloudEvent of an unknown type, whatever its data is. Any other error is an *InvalidError.
 func Decode(body []byte) (Event, error) {
-	var ce cloudEvent
+	var ce decodedEvent
 	if err := json.Unmarshal(body, &ce); err != nil {
 		return nil, Invalid(ReasonMalformed, "%.200v", err)
 	}
@@ -114,7 +113,7 @@ func Decode(body []byte) (Event, error) {
 	return e, nil
 }
 
-func (ce *cloudEvent) modeChanged() (Event, error) {
+func (ce *decodedEvent) modeChanged() (Event, error) {
 	var data modeData
 	if err := json.Unmarshal(ce.Data, &data); err != nil {
 		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
@@ -128,7 +127,7 @@ func (ce *cloudEvent) modeChanged() (Event, error) {
 	}, nil
 }
 
-func (ce *cloudEvent) conflictChanged() (Event, error) {
+func (ce *decodedEvent) conflictChanged() (Event, error) {
 	var data conflictData
 	if err := json.Unmarshal(ce.Data, &data); err != nil {
 		return nil, Invalid(ReasonMalformed, "data: %.200v", err)
@@ -143,7 +142,7 @@ func (ce *cloudEvent) conflictChanged() (Event, error) {
 }
 
 // transition decodes the data of an event about a server.
-func (ce *cloudEvent) transition() (Transition, error) {
+func (ce *decodedEvent) transition() (Transition, error) {
 	var data eventData
 	if err := json.Unmarshal(ce.Data, &data); err != nil {
 		return Transition{}, Invalid(ReasonMalformed, "data: %.200v", err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/events"
 )
@@ -147,5 +148,23 @@ func TestEventIDDependsOnEachArgument(t *testing.T) {
 			t.Errorf("%s: %q, want 32 hexadecimal digits", name, id)
 		}
 		seen = append(seen, id)
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 125e6, time.UTC)
+	e, _ := events.New(events.TypeRegistered, events.Transition{
+		ID: "fc6591bca110c3bbcc16c35fd4471ec3", Time: at, Cause: events.CauseHeartbeat, Revision: 118, LastSeen: at, Observer: "api-1",
+		Server: events.Server{
+			Service: "data", ID: "9f0c2c5e", Addr: "10.0.0.7:8080", State: events.StateAlive, Incarnation: 1763812345678, Seq: 42,
+			IntervalMS: 5000, TTLMS: 10000, Weight: 100, Zone: "a", Version: "1.4.2", Tags: []string{"blue"}, Meta: events.Meta{{Key: "rack", Value: "r7"}},
+			Load: &events.Load{InFlight: 3}, RegisteredAt: at, LastSeen: at, Via: "127.0.0.1:4150",
+		},
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := events.Encode(e); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

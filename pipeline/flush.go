@@ -21,38 +21,40 @@ const flushBatch = 256
 // batch fails, Flush tries the batches behind it and then tries the failed batch again, until ctx ends. The error states how many messages
 // are lost.
 func Flush[T any](ctx context.Context, p *TopicPublisher, s *Source[T], rest []T) error {
-	messages, errs := s.messages(append(s.Unacked(), rest...))
-	for i, err := range errs {
-		errs[i] = fmt.Errorf("lost: %w", err)
-	}
-	for _, msg := range messages {
-		msg.SetContext(ctx)
-	}
+	var errs []error
+	var failed [][]*message.Message
 	var cause error
-	for pending := slices.Collect(slices.Chunk(messages, flushBatch)); len(pending) > 0; {
-		failed, err := publishEach(ctx, p, pending)
-		pending, cause = failed, cmp.Or(err, cause)
-		if len(pending) > 0 && !sleep(ctx, flushPause) {
-			errs = append(errs, fmt.Errorf("%d %s are lost, not published in time: %w", len(slices.Concat(pending...)), p.kind, cause))
-			break
+	lost := 0
+	for values := range slices.Chunk(append(s.Unacked(), rest...), flushBatch) {
+		if ctx.Err() != nil {
+			lost += len(values)
+			continue
 		}
+		batch, invalid := s.messages(values)
+		for _, err := range invalid {
+			errs = append(errs, fmt.Errorf("lost: %w", err))
+		}
+		for _, msg := range batch {
+			msg.SetContext(ctx)
+		}
+		if err := p.Publish(batch...); err != nil {
+			failed, cause = append(failed, batch), err
+		}
+	}
+	for len(failed) > 0 && sleep(ctx, flushPause) {
+		failed = slices.DeleteFunc(failed, func(batch []*message.Message) bool {
+			if ctx.Err() != nil {
+				return false
+			}
+			err := p.Publish(batch...)
+			cause = cmp.Or(err, cause)
+			return err == nil
+		})
+	}
+	if lost += len(slices.Concat(failed...)); lost > 0 {
+		errs = append(errs, fmt.Errorf("%d %s are lost, not published in time: %w", lost, p.kind, cmp.Or(cause, ctx.Err())))
 	}
 	return errors.Join(errs...)
-}
-
-// publishEach tries to publish each batch once, until ctx ends. It returns the batches that are not published, and the last error.
-func publishEach(ctx context.Context, p *TopicPublisher, batches [][]*message.Message) (failed [][]*message.Message, cause error) {
-	for _, batch := range batches {
-		if ctx.Err() == nil {
-			err := p.Publish(batch...)
-			if err == nil {
-				continue
-			}
-			cause = err
-		}
-		failed = append(failed, batch)
-	}
-	return failed, cause
 }
 
 // sleep waits for d. It reports false if ctx ends first.

@@ -46,6 +46,9 @@ func newTopicPublisher(kind, topic string, to message.Publisher, m *Metrics, log
 // counts and logs such a message, because the message would block the messages behind it forever. After an error the caller may publish
 // the messages again; some of them can be published already. All messages must have the same context.
 func (p *TopicPublisher) Publish(messages ...*message.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
 	err := p.publish(messages)
 	if err != nil && messages[0].Context().Err() == nil { // if the context has ended, the caller has stopped waiting, and the error is no failure
 		if p.outage.Failed(time.Now(), err) {

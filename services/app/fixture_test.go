@@ -97,11 +97,17 @@ type ears struct {
 	bodies [][]byte
 }
 
-// mustListen consumes a topic of one nsqd until stop is called or the test ends.
+// mustListen consumes a topic of one nsqd, in order, until stop is called or the test ends.
 func mustListen(t testing.TB, nsqd, topic string) (e *ears, stop func()) {
 	t.Helper()
+	return mustListenWith(t, nsqd, topic, 1)
+}
+
+// mustListenWith is like mustListen for a consumer with more messages in flight, which is faster and keeps no order.
+func mustListenWith(t testing.TB, nsqd, topic string, inFlight int) (e *ears, stop func()) {
+	t.Helper()
 	c, err := nsqpubsub.NewConsumer(nsqpubsub.ConsumerConfig{
-		Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd}}, Topic: topic, Channel: "test#ephemeral", MaxInFlight: 1,
+		Cluster: nsqpubsub.Cluster{NSQD: []string{nsqd}}, Topic: topic, Channel: "test#ephemeral", MaxInFlight: inFlight,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +137,12 @@ func (e *ears) heard() [][]byte {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.bodies)
+}
+
+func (e *ears) len() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.bodies)
 }
 
 // revisions returns the revisions of the received events, in the order in which each arrived first: a batch of events that fails is
