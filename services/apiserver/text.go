@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"bytes"
-	"slices"
 	"sync"
 )
 
@@ -40,8 +39,11 @@ func (t *text) set(piece []byte) {
 
 // Write appends b. It returns no error.
 func (t *text) Write(b []byte) (int, error) {
-	for rest := range slices.Chunk(b, pieceSize) {
-		t.set(append(t.last(), rest...))
+	for rest := b; len(rest) > 0; {
+		piece := t.last()
+		n := min(len(rest), pieceSize-len(piece))
+		t.set(append(piece, rest[:n]...))
+		rest = rest[n:]
 	}
 	return len(b), nil
 }
