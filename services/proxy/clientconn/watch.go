@@ -7,9 +7,8 @@ import (
 )
 
 // While a handler runs, net/http waits for a byte from the client in a goroutine of its own, and ends the context of the request when the
-// client closes the connection. To start, wait and stop takes a twentieth of the CPU time of a small request, most of it for system calls.
-// Most requests end within milliseconds, so Read ends the wait of net/http at once, and the proxy asks Gone about the requests that take
-// longer.
+// client closes the connection. For each request this costs a goroutine, a read that fails, and three deadlines. Most requests end within
+// milliseconds, so Read ends the wait of net/http at once, and the proxy asks Gone about the requests that take longer.
 
 // isWatch reports whether Read is called by the goroutine of net/http that waits for the client to close the connection. It reports true
 // once for a request, and only for a request without a body. If it were wrong, nothing would be lost: whoever called Read would get no byte
