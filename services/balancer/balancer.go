@@ -23,7 +23,6 @@ type Balancer struct {
 	groups    [usabilities]group   // the servers by usability; the group of excluded servers is empty
 	zone      zone
 	touched   []change               // servers that have changed since the last commit; the field is of each change is not set yet
-	starting  map[*Endpoint]struct{} // servers in their slow start, and possibly servers whose slow start has ended or that left
 	ejected   map[*Endpoint]struct{} // servers that are ejected
 	left      []departure            // servers that left and whose endpoint is kept, in the order in which they left
 	earliest  time.Time              // earliest end of the current ejections; zero if no server is ejected
@@ -47,14 +46,14 @@ func New(cfg Config) (*Balancer, error) {
 }
 
 // Tick advances slow starts, ejections and the age of reported loads to the time now. Call it about four times a second. Its time depends on
-// the number of servers in their slow start. Where servers report their loads, it depends on the number of candidates once a second.
+// the number of servers only during a slow start and, where servers report their loads, once a second.
 func (b *Balancer) Tick(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.sweptAt) >= sweepEvery {
 		b.sweep(now)
 	}
-	if len(b.starting) > 0 || b.endEjections(now) || b.cfg.Zone != "" && b.zone.preferred(now) != b.view.Load().local {
+	if b.isStarting() || b.endEjections(now) || b.cfg.Zone != "" && b.zone.preferred(now) != b.view.Load().local {
 		b.grow(now)
 		b.commit(now)
 	}

@@ -206,6 +206,22 @@ func BenchmarkUpdateSame(b *testing.B) {
 	}
 }
 
+// BenchmarkTickSlowStart measures a Tick while 100 000 servers are in their slow start and their weights take a step.
+func BenchmarkTickSlowStart(b *testing.B) {
+	bal := mustNew(b, balancer.Config{SlowStart: 24 * time.Hour})
+	all := differing(100_001)
+	bal.Update(all[:1], start)
+	now := start.Add(24 * time.Hour)
+	bal.Update(all, now)
+	for b.Loop() {
+		now = now.Add(24 * time.Hour / 40)
+		bal.Tick(now)
+		if bal.Stats().Starting == 0 {
+			b.Fatal("no server is in its slow start")
+		}
+	}
+}
+
 func BenchmarkTick(b *testing.B) {
 	for _, test := range []struct {
 		name  string

@@ -19,6 +19,14 @@ type weights struct {
 	full   float32 // weight from the heartbeat
 }
 
+// starting returns 1 if the weight is reduced, and otherwise 0.
+func (w weights) starting() int {
+	if w.weight < w.full {
+		return 1
+	}
+	return 0
+}
+
 // candidates are the servers that Pick chooses from. They are immutable, and share the blocks of unchanged servers with the candidates
 // before them.
 type candidates struct {

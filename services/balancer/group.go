@@ -17,9 +17,10 @@ type block struct {
 // group is the set of servers of one usability. The zero value is an empty group. Its methods are for the holder of Balancer.mu. Endpoint.block
 // and Endpoint.index say where in its group a server is, so that no method searches for a server.
 type group struct {
-	blocks []*block // none of them is empty
-	count  int
-	room   int // number of a block that probably has room for another server
+	blocks   []*block // none of them is empty
+	count    int      // number of servers
+	starting int      // number of servers with a reduced weight
+	room     int      // number of a block that probably has room for another server
 }
 
 // own returns a block that may be changed. It replaces a block that is published by a copy.
@@ -35,7 +36,10 @@ func (g *group) own(i int32) *block {
 // at returns the weights of a server in the group.
 func (g *group) at(e *Endpoint) weights { return g.blocks[e.block].list[e.index].weights }
 
-func (g *group) set(e *Endpoint, w weights) { g.own(e.block).list[e.index].weights = w }
+func (g *group) set(e *Endpoint, w weights) {
+	g.starting += w.starting() - g.at(e).starting()
+	g.own(e.block).list[e.index].weights = w
+}
 
 func (g *group) add(e *Endpoint, w weights) {
 	i := g.vacancy()
@@ -43,6 +47,7 @@ func (g *group) add(e *Endpoint, w weights) {
 	e.block, e.index = i, int32(len(b.list))
 	b.list = append(b.list, candidate{e, KeyOf(e.Server().ID), w})
 	g.count++
+	g.starting += w.starting()
 }
 
 // vacancy returns the number of a block that has room for another server.
@@ -61,6 +66,7 @@ func (g *group) vacancy() int32 {
 
 // remove moves the last server of the block to the place of the removed server.
 func (g *group) remove(e *Endpoint) {
+	g.starting -= g.at(e).starting()
 	b := g.own(e.block)
 	last := len(b.list) - 1
 	b.list[e.index] = b.list[last]

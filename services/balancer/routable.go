@@ -66,11 +66,7 @@ func (b *Balancer) route(now time.Time) *view {
 	for u, used := range v.use {
 		if used {
 			v.stats.Candidates += b.groups[u].count
-		}
-	}
-	for e := range b.starting {
-		if v.use[e.usability] && b.isStarting(e) {
-			v.stats.Starting++
+			v.stats.Starting += b.groups[u].starting
 		}
 	}
 	return v

@@ -26,36 +26,43 @@ func share(elapsed, slowStart time.Duration) float64 {
 // weightsOf returns the weights of a server at the time now.
 func (b *Balancer) weightsOf(e *Endpoint, now time.Time) weights {
 	full := float32(e.Server().Weight)
-	w := weights{full, full}
-	if e.past != nil && !e.past.startedAt.IsZero() {
-		w.weight *= float32(share(now.Sub(e.past.startedAt), b.cfg.SlowStart))
-	}
-	return w
+	return weights{b.grown(full, e, now), full}
 }
 
-// isStarting reports whether the server has a reduced weight. The server must not be excluded.
-func (b *Balancer) isStarting(e *Endpoint) bool {
-	w := b.groups[e.usability].at(e)
-	return w.weight < w.full
+// grown returns the weight that a server has at the time now, if it has the given weight after the slow start.
+func (b *Balancer) grown(full float32, e *Endpoint, now time.Time) float32 {
+	if e.past == nil || e.past.startedAt.IsZero() {
+		return full
+	}
+	return full * float32(share(now.Sub(e.past.startedAt), b.cfg.SlowStart))
 }
 
-// start begins the slow start of a server.
-func (b *Balancer) start(e *Endpoint) {
-	if b.cfg.SlowStart <= 0 {
-		return
-	}
-	if b.starting == nil {
-		b.starting = make(map[*Endpoint]struct{})
-	}
-	b.starting[e] = struct{}{}
-}
-
-// grow adapts the weights of servers in their slow start to the time now.
+// grow adapts the weights of servers in their slow start to the time now. Like Change, it works in slices. It reads the servers block by
+// block, because 100 000 servers in another order would take ten times as long to read from memory.
 func (b *Balancer) grow(now time.Time) {
-	for e := range b.starting {
-		b.place(e, now)
-		if now.Sub(e.past.startedAt) >= b.cfg.SlowStart {
-			delete(b.starting, e)
+	for u := range b.groups {
+		g := &b.groups[u]
+		for i := 0; i < len(g.blocks) && g.starting > 0; i++ {
+			for _, c := range g.blocks[i].list {
+				if c.starting() == 0 {
+					continue
+				}
+				if w := (weights{b.grown(c.full, c.Endpoint, now), c.full}); w != c.weights {
+					b.touch(c.Endpoint)
+					g.set(c.Endpoint, w)
+				}
+			}
+			b.pause(now)
 		}
 	}
+}
+
+// isStarting reports whether a server has a reduced weight.
+func (b *Balancer) isStarting() bool {
+	for u := range b.groups {
+		if b.groups[u].starting > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -34,8 +34,8 @@ func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.commit(now)
 }
 
-// slice is the number of changes that Change applies in one go. Then it lets a waiting Done, Tick or Load take the lock. It takes a few
-// milliseconds.
+// slice is the number of changed servers after which Change and Tick let a waiting Done, Update or Load take the lock. A slice takes a few
+// milliseconds at most.
 const slice = 1024
 
 // Change applies changes to the membership. Each change is a pair of what the server was and what it is at the time now: the first is nil for
@@ -49,7 +49,6 @@ func (b *Balancer) Change(changes iter.Seq2[*events.Server, *events.Server], now
 	defer b.mu.Unlock()
 	b.sweep(now)
 	b.endEjections(now)
-	n := 0
 	for was, is := range changes {
 		switch {
 		case is != nil:
@@ -59,13 +58,19 @@ func (b *Balancer) Change(changes iter.Seq2[*events.Server, *events.Server], now
 				b.remove(e, now)
 			}
 		}
-		if n++; n%slice == 0 {
-			b.commit(now)
-			b.mu.Unlock()
-			b.mu.Lock()
-		}
+		b.pause(now)
 	}
 	b.commit(now)
+}
+
+// pause commits the changes if they are a whole slice, and then releases the lock for a moment. Meanwhile everything that b.mu protects may
+// change.
+func (b *Balancer) pause(now time.Time) {
+	if len(b.touched) >= slice {
+		b.commit(now)
+		b.mu.Unlock()
+		b.mu.Lock()
+	}
 }
 
 // set adds a server to the membership, or replaces its description.
@@ -78,7 +83,6 @@ func (b *Balancer) set(s *events.Server, now time.Time) *Endpoint {
 		b.members++
 		if !b.started.IsZero() && now.Sub(b.started) >= b.cfg.SlowStart {
 			e.recall().startedAt = now
-			b.start(e)
 		}
 	case e.Server() == s && e.isMember():
 		return e
@@ -91,7 +95,6 @@ func (b *Balancer) set(s *events.Server, now time.Time) *Endpoint {
 			b.loads.remove(e)
 			delete(b.ejected, e)
 			e.restart(now)
-			b.start(e)
 		}
 	}
 	if b.started.IsZero() {
@@ -194,7 +197,6 @@ func (b *Balancer) sweep(now time.Time) {
 
 // forget deletes the endpoint of a server that left.
 func (b *Balancer) forget(e *Endpoint) {
-	delete(b.starting, e)
 	delete(b.ejected, e)
 	b.loads.remove(e)
 	delete(b.endpoints, e.Server().ID)
