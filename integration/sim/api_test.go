@@ -27,7 +27,6 @@ type apiServer struct {
 	chain    pipeline.Chain
 	skew     *pipeline.ClockSkew
 	stop     func() // stops the process and waits for its goroutines; nil while the process does not run
-	buf      []byte
 
 	inbox      []message     // messages that have arrived and are not yet read
 	rate       int           // number of messages read in a step; 0 means all
@@ -270,8 +269,7 @@ func (a *apiServer) payload(m message) []byte {
 		fixture.Must(a.w.t, err)
 		return body
 	}
-	a.buf = a.w.servers[m.server].body(a.buf[:0], m)
-	return a.buf
+	return a.w.servers[m.server].body(m)
 }
 
 func (a *apiServer) receipt(m message) events.Receipt {

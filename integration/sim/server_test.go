@@ -166,8 +166,10 @@ func (s *dataServer) heartbeat() message {
 	return message{server: s.index, kind: heartbeatMessage, incarnation: s.incarnation, seq: s.seq}
 }
 
-// body appends the JSON of the given message, a heartbeat or a leave, to the slice buf.
-func (s *dataServer) body(buf []byte, m message) []byte {
+// body returns the JSON of the given message, a heartbeat or a leave. Each body has memory of its own, because the strings of a decoded
+// heartbeat are parts of it.
+func (s *dataServer) body(m message) []byte {
+	buf := make([]byte, 0, len(s.prefix)+64)
 	buf = strconv.AppendInt(append(buf, s.prefix...), m.incarnation, 10)
 	buf = strconv.AppendUint(append(buf, `,"seq":`...), m.seq, 10)
 	if m.kind == leaveMessage {
