@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -72,45 +73,51 @@ func TestStopPublishesWaitingEvents(t *testing.T) {
 	}
 }
 
-// BenchmarkStop measures the stop of an API server while 50 000 events wait. It fails unless all of them are published within the 2 s that
-// the API server has for them.
+// BenchmarkStop measures the stop of an API server while 50 000 events wait, and how many of them are lost because they were not published within
+// the 2 s that the API server has for them. On a machine that is busy otherwise, some are lost.
 func BenchmarkStop(b *testing.B) {
 	for b.Loop() {
-		took := stopWithEvents(b, 50_000)
+		took, lost := stopWithEvents(b, 50_000)
 		b.ReportMetric(float64(took.Milliseconds()), "stop-ms")
+		b.ReportMetric(float64(lost), "lost-events")
 	}
 	b.ReportMetric(0, "ns/op") // do not report ns/op, which would include the registrations
 }
 
-// stopWithEvents stops an API server while this number of events wait, and fails if one of them is lost. It returns how long the stop took.
-func stopWithEvents(t testing.TB, emitted uint64) (took time.Duration) {
-	t.Helper()
-	nsqd := fixture.NSQD(t, embednsq.NSQDConfig{MemQueueSize: int64(emitted)})
-	link := fixture.NewLink(t, nsqd.TCPAddr())
+// stopWithEvents stops an API server while this number of events wait. It returns how long the stop took, and how many events the API server
+// reports as lost. It fails if an event is missing that the API server does not report.
+func stopWithEvents(b *testing.B, emitted uint64) (took time.Duration, lost int) {
+	b.Helper()
+	nsqd := fixture.NSQD(b, embednsq.NSQDConfig{MemQueueSize: int64(emitted)})
+	link := fixture.NewLink(b, nsqd.TCPAddr())
 	cfg := quick(link.Addr)
 	cfg.Registry.TTL = time.Minute // the API server stays in the mode "warming": the end of warming would be another event
-	a := mustRun(t, cfg)
-	heard, _ := mustListenWith(t, nsqd.TCPAddr(), events.EventTopic, 1000)
+	a := mustRun(b, cfg)
+	heard, _ := mustListenWith(b, nsqd.TCPAddr(), events.EventTopic, 1000)
 	link.Refuse()
 	for i := range int(emitted / 2) {
 		a.observe(events.KindHeartbeat, i, 1)
 		a.observe(events.KindLeave, i, 2)
 	}
-	fixture.Eventually(t, 20*time.Second, "all came and went", func() bool { return a.stats().Revision >= emitted })
+	fixture.Eventually(b, 20*time.Second, "all came and went", func() bool { return a.stats().Revision >= emitted })
 	if left := a.stats().Outbox; left < int(emitted)-batch {
-		t.Errorf("%d events wait at the stop, want nearly all of %d", left, emitted)
+		b.Errorf("%d events wait at the stop, want nearly all of %d", left, emitted)
 	}
-	link.Accept(t)
+	link.Accept(b)
 	begun := time.Now()
-	if err := a.stop(); err != nil {
-		t.Fatal(err)
-	}
+	err := a.stop()
 	took = time.Since(begun)
-	fixture.Eventually(t, 60*time.Second, "all events", func() bool { return heard.len() >= int(emitted) })
-	if got := slices.Sorted(slices.Values(heard.revisions(t))); !slices.Equal(got, upTo(emitted)) {
-		t.Errorf("got %d revisions, want 1 to %d", len(got), emitted)
+	if err != nil {
+		if _, scan := fmt.Sscanf(err.Error(), "outbox: %d events are lost", &lost); scan != nil {
+			b.Fatal(err)
+		}
 	}
-	return took
+	published := func() []uint64 { return slices.Compact(slices.Sorted(slices.Values(heard.revisions(b)))) }
+	fixture.Eventually(b, 60*time.Second, "all published events", func() bool { return heard.len() >= int(emitted)-lost && len(published()) >= int(emitted)-lost })
+	if lost == 0 && !slices.Equal(published(), upTo(emitted)) {
+		b.Errorf("got %d revisions, want 1 to %d", len(published()), emitted)
+	}
+	return took, lost
 }
 
 func TestStopWithoutBrokerReportsLostEvents(t *testing.T) {
