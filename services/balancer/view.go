@@ -64,8 +64,7 @@ func (v *view) scan(tried []*Endpoint) *Endpoint {
 	return worse
 }
 
-// weightsAs returns the weights that a server has as a candidate of a view, or zero if it is no candidate. The view must be the current one,
-// and the server must not have changed since the view was made; or the view must be the next one.
+// weightsAs returns the weights of a server as it is in the groups now, or zero if the view does not use the server's group.
 func (b *Balancer) weightsAs(v *view, e *Endpoint) weights {
 	if !v.use[e.usability] {
 		return weights{}
@@ -83,8 +82,7 @@ func (b *Balancer) commit(now time.Time) {
 	for _, t := range b.touched {
 		t.touched = false
 	}
-	clear(b.touched)
-	b.touched = b.touched[:0]
+	b.touched = nil
 	for u := range b.groups {
 		b.groups[u].publish()
 	}
