@@ -20,7 +20,7 @@ const (
 // conn is a connection to one nsqd. It is made of go-nsq's protocol primitives and not of go-nsq's Conn, which writes each FIN with a system
 // call of its own. One goroutine may read while another goroutine writes.
 type conn struct {
-	socket net.Conn // the TCP connection; each read and each write on it has a time limit
+	socket *timedConn // the TCP connection
 	r      *bufio.Reader
 	buffer *bufio.Writer
 	w      interface { // buffer, or a compressor that writes to buffer
@@ -45,6 +45,14 @@ func (c *conn) use(rw io.ReadWriter) {
 
 // close closes the TCP connection, which ends reads and writes in other goroutines.
 func (c *conn) close() { _ = c.socket.Close() }
+
+// closeWrite tells nsqd that nothing more is sent. If nsqd sent data to a connection that is closed altogether, it could be reset before
+// nsqd has read everything.
+func (c *conn) closeWrite() {
+	if tcp, ok := c.socket.Conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+}
 
 // write sends p at once.
 func (c *conn) write(p []byte) error {

@@ -68,6 +68,7 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add(frame(6, nsq.FrameTypeResponse, []byte("OK")))
 	f.Add(append(frame(4, nsq.FrameTypeError, nil), frame(15, nsq.FrameTypeResponse, []byte("_heartbeat_"))...))
 	f.Add(frame(1<<31, nsq.FrameTypeMessage, []byte("x")))
+	f.Add(append(frame(6, nsq.FrameTypeResponse, []byte("OK")), frame(10, nsq.FrameTypeResponse, []byte("part"))...))
 	f.Add(frame(40, nsq.FrameTypeMessage, make([]byte, 36)))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		const buffer = 64 // small, so that frames larger than the buffer occur

@@ -21,24 +21,28 @@ func hugeFrame(size uint32) string {
 }
 
 // misbehaviour is what an nsqd sends instead of what it should: each row leads to a new connection after a pause, and to nothing else.
-var misbehaviour = map[string]string{
-	"nothing":                  "",
-	"garbage":                  "\x17\x03\x03 garbage, of which nothing is a frame",
-	"a frame without type":     "\x00\x00\x00\x02xx",
-	"a frame of negative size": hugeFrame(1 << 31),
-	"the largest frame, of which few bytes arrive": hugeFrame(64 << 20),
-	"half a frame":                     string(frame(2, strings.Repeat("x", 100))[:50]),
-	"half a size":                      "\x00\x00",
-	"a frame of unknown type":          string(frame(7, "x")),
-	"a message without ID":             string(frame(2, "too short")),
-	"an error":                         string(frame(errorFrame, "E_INVALID no reason")),
-	"a response that nobody asked for": string(frame(responseFrame, "OK")) + string(frame(responseFrame, "OK")),
-	"a close that nobody asked for":    string(frame(responseFrame, "CLOSE_WAIT")),
-	"an empty response":                string(frame(responseFrame, "")),
+// Where an nsqd only stops sending, that takes the read timeout.
+var misbehaviour = map[string]struct {
+	sent  string
+	stops bool
+}{
+	"nothing":      {"", true},
+	"half a size":  {"\x00\x00", true},
+	"half a frame": {string(frame(2, strings.Repeat("x", 100))[:50]), true},
+	"the largest frame, of which few bytes arrive": {hugeFrame(64 << 20), true},
+	"garbage":                          {"\x17\x03\x03 garbage, of which nothing is a frame", false},
+	"a frame without type":             {"\x00\x00\x00\x02xx", false},
+	"a frame of negative size":         {hugeFrame(1 << 31), false},
+	"a frame of unknown type":          {string(frame(7, "x")), false},
+	"a message without ID":             {string(frame(2, "too short")), false},
+	"an error":                         {string(frame(errorFrame, "E_INVALID no reason")), false},
+	"a response that nobody asked for": {string(frame(responseFrame, "OK")) + string(frame(responseFrame, "OK")), false},
+	"a close that nobody asked for":    {string(frame(responseFrame, "CLOSE_WAIT")), false},
+	"an empty response":                {string(frame(responseFrame, "")), false},
 }
 
 func TestConsumerOfMisbehavingNSQD(t *testing.T) {
-	for name, sent := range misbehaviour {
+	for name, row := range misbehaviour {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := mustScriptedNSQD(t, func(conn net.Conn, r *bufio.Reader) {
@@ -46,15 +50,16 @@ func TestConsumerOfMisbehavingNSQD(t *testing.T) {
 					return
 				}
 				_, _ = conn.Write(frame(responseFrame, "OK"))
-				_, _ = io.WriteString(conn, sent)
+				_, _ = io.WriteString(conn, row.sent)
 				_, _ = io.Copy(io.Discard, r) // until the consumer closes the connection
 			})
 			healthy := fixture.NSQD(t, embednsq.NSQDConfig{})
 			start := time.Now()
-			c := mustRun(t, nsqpubsub.ConsumerConfig{
-				Cluster:           nsqpubsub.Cluster{NSQD: []string{f.addr, healthy.TCPAddr()}},
-				HeartbeatInterval: time.Second, ReadTimeout: 1500 * time.Millisecond,
-			})
+			cfg := nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{f.addr, healthy.TCPAddr()}}}
+			if row.stops {
+				cfg.HeartbeatInterval, cfg.ReadTimeout = time.Second, 1500*time.Millisecond
+			}
+			c := mustRun(t, cfg)
 			fixture.Eventually(t, 10*time.Second, "three connections", func() bool { n, _ := f.connections(); return n >= 3 })
 			if took := time.Since(start); took < 2*400*time.Millisecond {
 				t.Errorf("three connections within %v: there is no pause between them", took)
@@ -79,14 +84,14 @@ func TestConsumerOfMisbehavingNSQD(t *testing.T) {
 }
 
 func TestPublishToMisbehavingNSQD(t *testing.T) {
-	for name, sent := range misbehaviour {
+	for name, row := range misbehaviour {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := mustScriptedNSQD(t, func(conn net.Conn, r *bufio.Reader) {
 				if _, err := r.ReadString('\n'); err != nil { // PUB
 					return
 				}
-				_, _ = io.WriteString(conn, sent)
+				_, _ = io.WriteString(conn, row.sent)
 				_, _ = io.Copy(io.Discard, r)
 			})
 			healthy := fixture.NSQD(t, embednsq.NSQDConfig{})
@@ -103,6 +108,26 @@ func TestPublishToMisbehavingNSQD(t *testing.T) {
 			}
 		})
 	}
+}
+
+// nsqd can send a heartbeat before it responds to a command, and waits for NOP.
+func TestHeartbeatBeforeResponse(t *testing.T) {
+	answered := make(chan string, 1)
+	f := mustScriptedNSQD(t, func(conn net.Conn, r *bufio.Reader) {
+		if _, err := r.ReadString('\n'); err != nil { // SUB
+			return
+		}
+		_, _ = conn.Write(frame(responseFrame, "_heartbeat_"))
+		line, _ := r.ReadString('\n')
+		_, _ = conn.Write(frame(responseFrame, "OK"))
+		answered <- line
+		_, _ = io.Copy(io.Discard, r)
+	})
+	c := mustRun(t, nsqpubsub.ConsumerConfig{Cluster: nsqpubsub.Cluster{NSQD: []string{f.addr}}})
+	if got := <-answered; got != "NOP\n" {
+		t.Errorf("got %q, want NOP", got)
+	}
+	fixture.Eventually(t, 5*time.Second, "subscribed", func() bool { return c.connected(f.addr) })
 }
 
 // An nsqd that claims large frames on many connections takes no memory.

@@ -120,7 +120,11 @@ func (s *session) retire() error {
 	if err := s.writeUntil(s.whenAnswered(), nil); err != nil {
 		return err
 	}
-	return s.flush()
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.conn.closeWrite()
+	return s.writeUntil(nil, time.After(closeLinger)) // until nsqd has read everything and closes the connection too
 }
 
 // whenAnswered returns a channel that is closed when all messages that have arrived until now are answered.

@@ -222,6 +222,7 @@ func TestSessionEndsAfterTheLastAnswer(t *testing.T) {
 		if got := p.commands(); !slices.Equal(got, []string{req(0)}) {
 			t.Errorf("got %q when the handler has returned", got)
 		}
+		time.Sleep(2 * closeLinger)
 		select {
 		case err := <-p.ended:
 			if err != nil {
@@ -241,7 +242,7 @@ func TestSessionEndsWithoutResponseToClose(t *testing.T) {
 		if err := <-p.ended; err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(start); took != closeWaitTimeout+closeLinger {
+		if took := time.Since(start); took != closeWaitTimeout+2*closeLinger {
 			t.Errorf("took %v", took)
 		}
 	})
