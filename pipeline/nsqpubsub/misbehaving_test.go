@@ -76,7 +76,7 @@ func TestConsumerOfMisbehavingNSQD(t *testing.T) {
 			if err := c.stop(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 5*time.Second { // 1 s, and what a loaded machine adds
 				t.Errorf("the stop took %v", took)
 			}
 		})
