@@ -29,7 +29,7 @@ const (
 // the servers, without the reduction of a slow start: with growing weights, keys would move to a new server in many steps, and each key that
 // moves finds a cold cache. An owner depends only on ids and weights, so that all processes with the same candidates agree.
 type rendezvous struct {
-	table atomic.Pointer[table] // nil before the first pick, and after changes of many servers
+	table atomic.Pointer[table] // nil before the first pick
 
 	mu      sync.Mutex  // protects the field below, and writes of the table; a pick only tries to lock it
 	current *candidates // candidates to which the table applies
@@ -44,7 +44,7 @@ type table struct {
 // few is the number of candidates up to which every pick computes the owner. This takes about 0.1 us, and no table is needed.
 const few = 32
 
-// many is the number of changed servers above which the table is discarded. Fewer changes are applied to the table, which takes up to 0.2 ms
+// many is the number of changed servers above which the table is cleared. Fewer changes are applied to the table, which takes up to 0.2 ms
 // for each.
 const many = 32
 
@@ -139,8 +139,12 @@ func (r *rendezvous) follow(c *candidates, changes []change) {
 		return
 	}
 	moved := slices.DeleteFunc(slices.Clone(changes), func(c change) bool { return c.was.full == c.is.full })
-	if changes == nil || len(moved) > many || c.count <= few {
+	switch {
+	case c.count <= few:
 		r.table.Store(nil)
+		return
+	case changes == nil || len(moved) > many:
+		t.clear()
 		return
 	}
 	for _, change := range moved {
@@ -149,6 +153,15 @@ func (r *rendezvous) follow(c *candidates, changes []change) {
 		}
 		if change.is.full > 0 {
 			t.bid(change.Endpoint, KeyOf(change.Server().ID), float64(change.is.full))
+		}
+	}
+}
+
+// clear makes all owners unknown. A new table for each change of many servers would be a lot of garbage.
+func (t *table) clear() {
+	for slot := range t.owner {
+		if t.owner[slot].Load() != nil {
+			t.owner[slot].Store(nil)
 		}
 	}
 }
