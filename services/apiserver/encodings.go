@@ -137,6 +137,9 @@ func (e *encodings) make(ctx context.Context, w wanted, c *encoding, encode func
 func (e *encodings) made(w wanted, c *encoding) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if c.text.size < c.held { // the list is smaller than expected
+		e.wake()
+	}
 	e.held += c.text.size - c.held
 	c.held = c.text.size
 	if c.err != nil {
@@ -180,12 +183,19 @@ func (e *encodings) forgetUnread() {
 // leave ends one use of c, and frees the memory of c after the last one. The caller holds e.mu.
 func (e *encodings) leave(c *encoding) {
 	c.readers--
-	if c.readers <= 1 && e.held >= e.max { // a request may wait to make room with forgetUnread
-		close(e.freed)
-		e.freed = make(chan struct{})
+	if c.readers <= 1 { // a request may wait to make room with forgetUnread
+		e.wake()
 	}
 	if c.readers == 0 {
 		c.text.free()
 		e.held -= c.held
+	}
+}
+
+// wake wakes the requests that wait for memory, if there can be such requests. The caller holds e.mu, and has not changed e.held yet.
+func (e *encodings) wake() {
+	if e.held >= e.max {
+		close(e.freed)
+		e.freed = make(chan struct{})
 	}
 }

@@ -91,6 +91,38 @@ func TestMemoryOfEncodingsIsGivenBack(t *testing.T) {
 	})
 }
 
+// A request that waits for memory continues when a list turns out to be smaller than expected.
+func TestMemoryIsFreeWhenAListIsSmallerThanExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEncodings(10)
+		done, second := make(chan struct{}), make(chan error, 1)
+		go func() {
+			large := wants("a", 1, 0)
+			large.size = 10
+			c, err := e.get(t.Context(), large, func(ctx context.Context, t *text) error { <-done; return write("x")(ctx, t) })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(time.Minute) // the client does not read
+			e.release(c)
+		}()
+		synctest.Wait()
+		go func() {
+			c, err := e.get(t.Context(), wants("b", 1, 0), write("y"))
+			if err == nil {
+				e.release(c)
+			}
+			second <- err
+		}()
+		synctest.Wait()
+		close(done)
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPanicWhileEncodingEndsTheWaitOfOtherRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEncodings(10)

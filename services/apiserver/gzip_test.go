@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"rollcall/services/apiserver"
 )
 
 func TestLongResponsesAreCompressed(t *testing.T) {
@@ -107,4 +110,17 @@ func TestHeadOfLists(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A request for a compressed list uses the plain list meanwhile, so it must not wait for memory.
+func TestCompressedListNeedsNoFurtherRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t, func(c *apiserver.Config) { c.ListBytes = 1 })
+		r.fill(1001)
+		begun := time.Now()
+		w := do(r.server, "GET", "/v1/servers", "Accept-Encoding", "gzip")
+		if w.Code != http.StatusOK || time.Since(begun) > time.Second {
+			t.Errorf("status %d after %v", w.Code, time.Since(begun))
+		}
+	})
 }

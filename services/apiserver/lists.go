@@ -136,6 +136,7 @@ func (s *Server) encoded(ctx context.Context, r *http.Request, of list) (e *enco
 	}
 	defer s.lists.encodings.release(e)
 	want.gzip, want.generation, want.etag, want.made, want.size = true, e.generation, e.etag, e.made, e.text.size/4
+	want.limited = false // it must not wait for memory while it uses e, or such requests would wait for each other
 	zip, err := s.lists.encodings.get(ctx, want, func(ctx context.Context, to *text) error {
 		return compress(ctx, s.lists.encoding, &e.text, to)
 	})
