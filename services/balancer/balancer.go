@@ -53,7 +53,8 @@ func (b *Balancer) Tick(now time.Time) {
 	if now.Sub(b.sweptAt) >= sweepEvery {
 		b.sweep(now)
 	}
-	if b.isStarting() || b.endEjections(now) || b.cfg.Zone != "" && b.zone.preferred(now) != b.view.Load().local {
+	ended := b.endEjections(now) // called in every Tick, also while servers are in their slow start
+	if ended || b.isStarting() || b.cfg.Zone != "" && b.zone.preferred(now) != b.view.Load().local {
 		b.grow(now)
 		b.commit(now)
 	}

@@ -230,3 +230,23 @@ func TestNewIncarnationEndsEjection(t *testing.T) {
 		})
 	}
 }
+
+// A service whose servers restart all the time always has a server in its slow start.
+func TestEjectionEndsDuringSlowStartOfAnotherServer(t *testing.T) {
+	cfg := balancer.Config{SlowStart: time.Hour, Eject: balancer.Ejection{For: 10 * time.Second}}
+	b, all := mustNew(t, cfg), same(4)
+	b.Update(all, start)
+	restarted := with(all[3], func(s *events.Server) { s.Incarnation = 2 })
+	b.Change(changes(all[3], restarted), start)
+	if !fail(b, endpoint(t, b, "s0001"), 5, start) {
+		t.Fatal("s0001 was not ejected")
+	}
+	b.Tick(start.Add(9 * time.Second))
+	if s := b.Stats(); s.Ejected != 1 || s.Starting != 1 {
+		t.Fatalf("%d ejected, %d starting before the end of the ejection; want 1 and 1", s.Ejected, s.Starting)
+	}
+	b.Tick(start.Add(10 * time.Second))
+	if s := b.Stats(); s.Ejected != 0 || s.Starting != 1 {
+		t.Errorf("%d ejected, %d starting after the end of the ejection; want 0 and 1", s.Ejected, s.Starting)
+	}
+}

@@ -75,7 +75,7 @@ func newPicker(p Policy) picker {
 	case Random:
 		return random{}
 	case RoundRobin:
-		return &roundRobin{}
+		return &roundRobin{current: &candidates{}}
 	case LeastLoad:
 		return leastLoad{}
 	case Hash:

@@ -21,7 +21,7 @@ import (
 // Among n servers, a pick and a change of a server take a time of O(log n) and hold the mutex.
 type roundRobin struct {
 	mu      sync.Mutex
-	current *candidates // nil before the first follow
+	current *candidates // empty before the first follow
 	built   bool        // the rotation has the current candidates; false before the first pick
 	since   float64     // virtual time at which the total weight last changed
 	picks   float64     // number of picks since then
