@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,7 +97,9 @@ func TestMemoryIsFreeWhenAListIsSmallerThanExpected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEncodings(10)
 		done, second := make(chan struct{}), make(chan error, 1)
-		go func() {
+		var slow sync.WaitGroup
+		defer slow.Wait()
+		slow.Go(func() {
 			large := wants("a", 1, 0)
 			large.size = 10
 			c, err := e.get(t.Context(), large, func(ctx context.Context, t *text) error { <-done; return write("x")(ctx, t) })
@@ -106,7 +109,7 @@ func TestMemoryIsFreeWhenAListIsSmallerThanExpected(t *testing.T) {
 			}
 			time.Sleep(time.Minute) // the client does not read
 			e.release(c)
-		}()
+		})
 		synctest.Wait()
 		go func() {
 			c, err := e.get(t.Context(), wants("b", 1, 0), write("y"))
