@@ -59,7 +59,7 @@ type blockTexts struct {
 	server *serverEncoder
 
 	mu    sync.Mutex
-	texts map[weak.Pointer[registry.Block]]*blockText
+	texts map[weak.Pointer[registry.Block]]*blockText // nil after release; a block that is in memory keeps its key, because it has a cleanup
 	idle  *time.Timer
 }
 
@@ -81,7 +81,7 @@ func (t *blockTexts) of(b *registry.Block) *blockText {
 	if t.texts == nil {
 		t.texts = make(map[weak.Pointer[registry.Block]]*blockText)
 	}
-	if t.texts[key] == nil {
+	if _, known := t.texts[key]; !known {
 		runtime.AddCleanup(b, t.drop, key)
 	}
 	t.texts[key] = made
@@ -108,5 +108,7 @@ func (t *blockTexts) use() {
 func (t *blockTexts) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.texts = nil
+	for key := range t.texts {
+		t.texts[key] = nil
+	}
 }

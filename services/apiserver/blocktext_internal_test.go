@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,13 @@ func block(servers int) *registry.Block {
 func (t *blockTexts) len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.texts)
+	n := 0
+	for _, text := range t.texts {
+		if text != nil {
+			n++
+		}
+	}
+	return n
 }
 
 func TestTextOfABlockIsEncodedOnce(t *testing.T) {
@@ -51,6 +58,35 @@ func TestTextEndsWithItsBlock(t *testing.T) {
 		return texts.len() == 1
 	})
 	runtime.KeepAlive(kept)
+}
+
+func cleanups() uint64 {
+	executed := []metrics.Sample{{Name: "/gc/cleanups/executed:cleanups"}}
+	metrics.Read(executed)
+	return executed[0].Value.Uint64()
+}
+
+// A block that stays in memory costs no more each time its text is released and encoded again.
+func TestBlockHasOneCleanup(t *testing.T) {
+	const blocks, releases = 3, 100
+	texts := &blockTexts{server: newServerEncoder(nil)}
+	before := cleanups()
+	for range blocks {
+		b := block(blockTextFrom)
+		for range releases {
+			texts.of(b)
+			texts.release()
+		}
+	}
+	fixture.Eventually(t, 10*time.Second, "the cleanups of the blocks have run", func() bool {
+		runtime.GC()
+		texts.mu.Lock()
+		defer texts.mu.Unlock()
+		return len(texts.texts) == 0
+	})
+	if got := cleanups() - before; got > releases {
+		t.Errorf("%d cleanups for %d blocks", got, blocks)
+	}
 }
 
 func TestTextsAreReleasedAfterAMinuteWithoutLists(t *testing.T) {
