@@ -3,16 +3,21 @@ package nsqpubsub_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"rollcall/integration/fixture"
 )
 
 // nsqdProcess is an nsqd in another process, which can be stopped, started again on the same port with the same data, and paused. It
@@ -108,9 +113,28 @@ func (p *nsqdProcess) mustHang(t testing.TB) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	pid := p.cmd.Process.Pid
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	fixture.Eventually(t, 2*time.Second, "every thread of nsqd is stopped", func() bool { return stopped(t, pid) })
+}
+
+// stopped reports whether every thread of the process is stopped. Until then, a thread can respond. Where /proc does not list threads, it
+// is true.
+func stopped(t testing.TB, pid int) bool {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if _, state, _ := strings.Cut(string(text), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *nsqdProcess) mustResume(t testing.TB) {
