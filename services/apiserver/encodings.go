@@ -75,8 +75,11 @@ func (e *encodings) get(ctx context.Context, w wanted, encode func(context.Conte
 			if waited == nil {
 				waited = time.After(listWait)
 			}
+			begun := time.Now()
 			select {
 			case <-freed:
+				passed := time.Since(begun)
+				w.now, w.made = w.now.Add(passed), w.made.Add(passed)
 				continue
 			case <-ctx.Done():
 				return nil, ctx.Err()
@@ -104,7 +107,8 @@ func (e *encodings) reserve(w wanted) (shared *encoding, mine bool, freed <-chan
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if old := e.current[w.listKey]; old != nil {
-		if age := w.now.Sub(old.made); old.generation >= w.generation && age >= 0 && age < w.keep {
+		// The age is negative if the request began before the encoding, or if the clock was set back.
+		if age := w.now.Sub(old.made).Abs(); old.generation >= w.generation && age < w.keep {
 			old.readers++
 			return old, false, nil
 		}

@@ -50,11 +50,12 @@ func TestWhichEncodingsAreShared(t *testing.T) {
 		}{
 			{"the first", wants("a", 5, 0), "1"},
 			{"the same", wants("a", 5, 999*time.Millisecond), "1"},
-			{"another filter", wants("b", 5, 0), "3"},
-			{"too old", wants("a", 5, time.Second), "4"},
-			{"a newer membership", wants("a", 6, time.Second), "5"},
-			{"an older membership gets the newer list", wants("a", 5, time.Second), "5"},
-			{"a clock that was set back", wants("a", 6, 0), "7"},
+			{"a request that began before the encoding", wants("a", 5, -time.Millisecond), "1"},
+			{"another filter", wants("b", 5, 0), "4"},
+			{"too old", wants("a", 5, time.Second), "5"},
+			{"a newer membership", wants("a", 6, time.Second), "6"},
+			{"an older membership gets the newer list", wants("a", 5, time.Second), "6"},
+			{"a clock that was set back", wants("a", 6, 0), "8"},
 		} {
 			if got := get(row.w, fmt.Sprint(i+1)); got != row.want {
 				t.Errorf("%s: got encoding %s, want %s", row.name, got, row.want)

@@ -46,29 +46,29 @@ func newLists(maxHeld int64) *lists {
 	return &lists{make(chan struct{}, maxLong), make(chan struct{}, maxWaiting), newEncodings(maxHeld), newTurns(), newTurns()}
 }
 
-// enter waits until a request for a long list may be served. The caller calls leave afterwards. If too many requests wait, enter returns
-// errBusy at once.
-func (l *lists) enter(ctx context.Context) error {
+// enter waits until a request for a long list may be served, and reports whether it had to wait. Unless it returns an error, the caller calls
+// leave afterwards. If too many requests wait, enter returns errBusy at once.
+func (l *lists) enter(ctx context.Context) (waited bool, err error) {
 	select {
 	case l.long <- struct{}{}:
-		return nil
+		return false, nil
 	default:
 	}
 	select {
 	case l.waiting <- struct{}{}:
 		defer func() { <-l.waiting }()
 	default:
-		return fmt.Errorf("%w: %d requests for lists of more than %d entries wait", errBusy, maxWaiting, smallList)
+		return false, fmt.Errorf("%w: %d requests for lists of more than %d entries wait", errBusy, maxWaiting, smallList)
 	}
 	wait := time.NewTimer(listWait)
 	defer wait.Stop()
 	select {
 	case l.long <- struct{}{}:
-		return nil
+		return true, nil
 	case <-wait.C:
-		return fmt.Errorf("%w: %d lists of more than %d entries have been in flight for %v", errBusy, maxLong, smallList, listWait)
+		return true, fmt.Errorf("%w: %d lists of more than %d entries have been in flight for %v", errBusy, maxLong, smallList, listWait)
 	case <-ctx.Done():
-		return ctx.Err()
+		return true, ctx.Err()
 	}
 }
 
@@ -91,15 +91,29 @@ type list struct {
 	encode func(context.Context, *text) error
 }
 
-// respondList responds with a list.
-func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http.Request, of list) error {
+// respondList responds with the list that current returns. If the request must wait before it is served, respondList calls current again
+// after the wait, because the membership may have changed.
+func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http.Request, current func() (list, error)) error {
+	of, err := current()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Vary", "Accept-Encoding") // also of a 304
+	if of.etag != "" && unchanged(w, r, of.etag) {
+		return nil
+	}
 	if of.entries > smallList {
-		if err := s.lists.enter(ctx); err != nil {
+		waited, err := s.lists.enter(ctx)
+		if err != nil {
 			return err
 		}
 		defer s.lists.leave()
+		if waited {
+			if of, err = current(); err != nil {
+				return err
+			}
+		}
 	}
-	w.Header().Set("Vary", "Accept-Encoding")
 	e, zipped, err := s.encoded(ctx, r, of)
 	if err != nil {
 		return err

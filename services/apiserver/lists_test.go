@@ -200,6 +200,31 @@ func TestConcurrentLongListsAreLimited(t *testing.T) {
 	})
 }
 
+// A request that has waited for other long lists gets the list of the time when it is served, not of the time when it began.
+func TestLongListIsCurrentAfterAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := mustHarness(t)
+		r.fill(1001)
+		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
+		server := r.mustServer(blocked)
+		for range 64 {
+			go do(server, "GET", "/v1/servers")
+		}
+		synctest.Wait()
+		body := make(chan []byte, 1)
+		go func() { body <- do(server, "GET", "/v1/servers?state=alive").Body.Bytes() }()
+		synctest.Wait()
+		r.deliver(17*time.Second, heartbeat("data", "red", "10.0.0.9:8080", 1))
+		r.now.Store(int64(17 * time.Second))
+		close(blocked.open)
+		var list apiserver.ServerList
+		mustDecode(t, <-body, &list)
+		if want := start().Add(17 * time.Second); len(list.Servers) != 1003 || !list.Time.Equal(want) {
+			t.Errorf("%d servers at %v, want 1003 at %v", len(list.Servers), list.Time, want)
+		}
+	})
+}
+
 // The client that makes other clients wait for its list may go away.
 func TestSharedListSurvivesItsFirstClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,18 +17,20 @@ func (s *Server) listTargets(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.checkTargets(members); err != nil {
-		return err
-	}
-	p := newPage(members, q)
-	return s.respondList(ctx, w, r, list{
-		filter: q.filter(), entries: p.size(), entrySize: serverSize, generation: p.generation(), now: s.cfg.Now(), keep: keepMembership,
-		check:  func(entries int) error { return s.checkEmpty(members, entries) },
-		encode: func(ctx context.Context, t *text) error { return s.encodeTargets(ctx, t, p) },
+	return s.respondList(ctx, w, r, func() (list, error) {
+		members, err := s.cfg.Registry.Members(ctx)
+		if err != nil {
+			return list{}, err
+		}
+		if err := s.checkTargets(members); err != nil {
+			return list{}, err
+		}
+		p := newPage(members, q)
+		return list{
+			filter: q.filter(), entries: p.size(), entrySize: serverSize, generation: p.generation(), now: s.cfg.Now(), keep: keepMembership,
+			check:  func(entries int) error { return s.checkEmpty(members, entries) },
+			encode: func(ctx context.Context, t *text) error { return s.encodeTargets(ctx, t, p) },
+		}, nil
 	})
 }
 

@@ -28,25 +28,22 @@ func (s *Server) listServers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	members, index, err := s.current(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	if err := s.checkComplete(members, q.Complete); err != nil {
-		return err
-	}
-	w.Header().Set("Vary", "Accept-Encoding") // also of a 304
-	filter := q.filter()
-	tag := s.etag(members, index, filter)
-	if unchanged(w, r, tag) {
-		return nil
-	}
-	page := newPage(members, q)
-	now := s.cfg.Now()
-	return s.respondList(r.Context(), w, r, list{
-		filter: filter, entries: page.size(), entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals, etag: tag,
-		check:  func(entries int) error { return s.checkEmpty(members, entries) },
-		encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, index, now) },
+	return s.respondList(r.Context(), w, r, func() (list, error) {
+		members, index, err := s.current(r.Context(), q)
+		if err != nil {
+			return list{}, err
+		}
+		q.Wait = 0 // a long poll waits once
+		if err := s.checkComplete(members, q.Complete); err != nil {
+			return list{}, err
+		}
+		page, now, filter := newPage(members, q), s.cfg.Now(), q.filter()
+		return list{
+			filter: filter, entries: page.size(), entrySize: serverSize, generation: members.Generation, now: now, keep: keepVitals,
+			etag:   s.etag(members, index, filter),
+			check:  func(entries int) error { return s.checkEmpty(members, entries) },
+			encode: func(ctx context.Context, t *text) error { return s.encodeServers(ctx, t, page, index, now) },
+		}, nil
 	})
 }
 

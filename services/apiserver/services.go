@@ -36,17 +36,19 @@ func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 	defer cancel()
-	members, err := s.cfg.Registry.Members(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.checkComplete(members, complete); err != nil {
-		return err
-	}
-	return s.respondList(ctx, w, r, list{
-		entries: len(members.Services), entrySize: serviceSize, generation: members.Generation, now: s.cfg.Now(), keep: keepMembership,
-		check:  func(entries int) error { return s.checkEmpty(members, entries) },
-		encode: func(ctx context.Context, t *text) error { return s.encodeServices(ctx, t, members) },
+	return s.respondList(ctx, w, r, func() (list, error) {
+		members, err := s.cfg.Registry.Members(ctx)
+		if err != nil {
+			return list{}, err
+		}
+		if err := s.checkComplete(members, complete); err != nil {
+			return list{}, err
+		}
+		return list{
+			entries: len(members.Services), entrySize: serviceSize, generation: members.Generation, now: s.cfg.Now(), keep: keepMembership,
+			check:  func(entries int) error { return s.checkEmpty(members, entries) },
+			encode: func(ctx context.Context, t *text) error { return s.encodeServices(ctx, t, members) },
+		}, nil
 	})
 }
 
