@@ -18,8 +18,7 @@ import (
 func (b *Balancer) Update(servers []*events.Server, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sweep(now)
-	b.endEjections(now)
+	b.begin(now)
 	sorted := slices.DeleteFunc(slices.Clone(servers), func(s *events.Server) bool { return s == nil })
 	slices.SortStableFunc(sorted, func(a, b *events.Server) int { return strings.Compare(a.ID, b.ID) }) // so that RoundRobin takes new servers in the order of their ids
 	for _, s := range sorted {
@@ -47,8 +46,7 @@ const slice = 1024
 func (b *Balancer) Change(changes iter.Seq2[*events.Server, *events.Server], now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sweep(now)
-	b.endEjections(now)
+	b.begin(now)
 	for was, is := range changes {
 		switch {
 		case is != nil:
@@ -61,6 +59,15 @@ func (b *Balancer) Change(changes iter.Seq2[*events.Server, *events.Server], now
 		b.pause(now)
 	}
 	b.commit(now)
+}
+
+// begin prepares a change of the membership at the time now.
+func (b *Balancer) begin(now time.Time) {
+	b.sweep(now)
+	b.endEjections(now)
+	if b.cfg.Zone != "" {
+		b.zone.preferred(now) // notes for the peak how many servers the zone had until now: a service without requests has no ticks
+	}
 }
 
 // pause commits the changes if they are a whole slice, and then releases the lock for a moment. Meanwhile everything that b.mu protects may

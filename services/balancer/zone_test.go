@@ -59,6 +59,7 @@ func TestZoneIsPreferredWhileHalfIsUsable(t *testing.T) {
 		{"all are usable, but in panic", []at{{0, panicking}}, false},
 		{"half of the zone expired", []at{{0, zoned(4, 9)}, {time.Minute, zoned(2, 9)}}, true},
 		{"most of the zone expired", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)}}, false},
+		{"most expired after a long time without a call", []at{{0, zoned(5, 9)}, {time.Hour, zoned(2, 9)}}, false},
 		{"most expired within a minute", []at{{0, zoned(5, 9)}, {30 * time.Second, zoned(2, 9)}}, false},
 		{"most expired more than a minute ago", []at{{0, zoned(5, 9)}, {time.Minute, zoned(2, 9)},
 			{2 * time.Minute, zoned(2, 8)}, {4*time.Minute + 50*time.Second, zoned(2, 9)}}, false},
