@@ -20,7 +20,7 @@ type indexes struct {
 	known      map[string]uint64
 }
 
-// of returns Membership.Index of the selection of q.
+// of returns Membership.Index of the selection of q. It waits for its turn for at most 5 s. The error is that of the wait.
 func (x *indexes) of(ctx context.Context, m *registry.Membership, q Query) (index uint64, err error) {
 	selection := q.selection()
 	if (page{query: selection}).whole() {
@@ -31,6 +31,8 @@ func (x *indexes) of(ctx context.Context, m *registry.Membership, q Query) (inde
 	if found {
 		return index, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	err = x.turns.do(ctx, func() {
 		if index, found = x.get(m.Generation, key); !found { // another request may have computed it meanwhile
 			index = m.Index(selection)

@@ -1,8 +1,12 @@
 package apiserver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rollcall/events"
 	"rollcall/services/registry"
@@ -51,4 +55,14 @@ func TestIndexOfAFilterIsComputedOnceForAMembership(t *testing.T) {
 	if len(x.known) > keptIndexes {
 		t.Errorf("%d indexes are kept", len(x.known))
 	}
+}
+
+func TestIndexDoesNotWaitForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, begun := &indexes{turns: make(turns)}, time.Now() // no turn becomes free
+		_, err := x.of(t.Context(), registry.NewMembership(nil), Query{Zone: "a"})
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took != queryTimeout {
+			t.Errorf("got %v after %v", err, took)
+		}
+	})
 }

@@ -25,7 +25,7 @@ func indexBase(boot, id string) uint64 {
 	return h.Sum64()
 }
 
-// index returns the index of the selection of q. It is between 1 and maxIndex, so no list has the index 0. The error is that of ctx.
+// index returns the index of the selection of q. It is between 1 and maxIndex, so no list has the index 0. The error is that of the wait for a turn.
 func (s *Server) index(ctx context.Context, m *registry.Membership, q Query) (uint64, error) {
 	index, err := s.indexes.of(ctx, m, q)
 	return max(1, (s.indexBase+index)&maxIndex), err
