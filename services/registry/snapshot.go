@@ -158,7 +158,7 @@ func (s *state) save(b *Block, to *Snapshot, now time.Time) {
 		if r.view == b.Servers[i] { // otherwise the vitals could belong to a newer description than the view
 			s.vitals(r, lease).Apply(&view)
 		}
-		if r.provisional { // the server is suspect only because this process restored it
+		if r.provisional || b.serials[i] <= s.restoredSerial { // the view is suspect only because this process restored it
 			view.State = aliveState(view.Weight)
 		}
 		to.Servers = append(to.Servers, &view)
@@ -184,6 +184,12 @@ func (s *state) restore(saved *Snapshot) {
 		r := s.restored(server, saved.Rounds[server.Key()])
 		s.insert(r)
 		s.latest[addressHash(server.Addr)] = r
+	}
+	s.restoredSerial = s.serial
+	for _, r := range s.servers {
+		if !r.provisional {
+			s.touch(r) // gives the view a serial above restoredSerial
+		}
 	}
 }
 

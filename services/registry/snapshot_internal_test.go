@@ -204,3 +204,25 @@ func TestTwoObserversEmitTheSameEventIDs(t *testing.T) {
 		t.Error("two events have the same id")
 	}
 }
+
+// Run saves a snapshot in steps. A restored server that recovers between two steps was not suspect for the subscribers before.
+func TestServerThatRecoversDuringSnapshotIsNotSavedAsSuspect(t *testing.T) {
+	saved, at := snapshotBefore(t)
+	s := mustState(t, Config{Probing: true, Restore: saved})
+	at = at.Add(2 * time.Second)
+	s.tick(at, nil)
+	next, blocks := s.snapshotHead(at), blocksOf(s.members().Services)
+	for _, i := range []int{1, 2} {
+		s.observe(newMessage(plainBeat(i, 3), events.Receipt{Via: "nsqd-1", PublishedAt: at, ReceivedAt: at}))
+	}
+	for _, b := range blocks {
+		s.save(b, next, at)
+	}
+	var states []events.State
+	for _, server := range next.Servers {
+		states = append(states, server.State)
+	}
+	if !slices.Equal(states, []events.State{"alive", "alive", "suspect"}) {
+		t.Errorf("saved %v, want only server 2 suspect, as in the snapshot before", states)
+	}
+}

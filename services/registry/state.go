@@ -48,10 +48,11 @@ type state struct {
 	outbox   outbox
 	revision uint64
 
-	generation uint64
-	serial     uint64      // the last record.serial
-	membership *Membership // last result of the method members; nil after a change
-	counts     counts
+	generation     uint64
+	restoredSerial uint64      // views with at most this serial are of restored servers whose suspicion is provisional
+	serial         uint64      // the last record.serial
+	membership     *Membership // last result of the method members; nil after a change
+	counts         counts
 }
 
 // outcome is the result of applying a message.
