@@ -34,7 +34,10 @@ type listKey struct {
 // maxCurrent bounds how many encodings wait for another request, because each filter is a list of its own.
 const maxCurrent = 256
 
-var errEncode = errors.New("apiserver: a list could not be encoded")
+var (
+	errEncode = errors.New("apiserver: a list could not be encoded")
+	errFreed  = errors.New("apiserver: the request waited for memory, and must be made again")
+)
 
 // encodings has the encodings that are in use or may be used again.
 type encodings struct {
@@ -59,45 +62,44 @@ type wanted struct {
 	keep       time.Duration // how old the encoding may be
 	size       int64         // expected size in bytes
 	limited    bool          // the encoding must wait while the bound of memory is reached
+	until      time.Time     // end of this wait
 }
 
 // get returns an encoding with the properties w. If there is none, get calls encode to make it, and other requests share it from then on,
-// also while it is being made. The caller must release the encoding. If the bound of memory is reached, get waits for 2 s at most, and then
-// returns errBusy.
+// also while it is being made. The caller must release the encoding. If the bound of memory is reached, get waits until memory may have become
+// free, and returns errFreed, or waits until w.until, and returns errBusy.
 func (e *encodings) get(ctx context.Context, w wanted, encode func(context.Context, *text) error) (*encoding, error) {
-	var waited <-chan time.Time // nil until the request waits for memory
-	for {
-		shared, mine, freed := e.reserve(w)
-		switch {
-		case mine:
-			e.make(ctx, w, shared, encode)
-		case shared == nil:
-			if waited == nil {
-				waited = time.After(listWait)
-			}
-			begun := time.Now()
-			select {
-			case <-freed:
-				passed := time.Since(begun)
-				w.now, w.made = w.now.Add(passed), w.made.Add(passed)
-				continue
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-waited:
-				return nil, fmt.Errorf("%w: clients have not read %d bytes of them yet", errBusy, e.max)
-			}
-		}
-		select {
-		case <-shared.done:
-		case <-ctx.Done():
-			e.release(shared)
-			return nil, ctx.Err()
-		}
-		if err := shared.err; err != nil {
-			e.release(shared)
-			return nil, err
-		}
-		return shared, nil
+	shared, mine, freed := e.reserve(w)
+	if shared == nil {
+		return nil, e.wait(ctx, w, freed)
+	}
+	if mine {
+		e.make(ctx, w, shared, encode)
+	}
+	select {
+	case <-shared.done:
+	case <-ctx.Done():
+		e.release(shared)
+		return nil, ctx.Err()
+	}
+	if err := shared.err; err != nil {
+		e.release(shared)
+		return nil, err
+	}
+	return shared, nil
+}
+
+// wait waits for memory. It always returns an error.
+func (e *encodings) wait(ctx context.Context, w wanted, freed <-chan struct{}) error {
+	end := time.NewTimer(time.Until(w.until))
+	defer end.Stop()
+	select {
+	case <-freed:
+		return errFreed
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-end.C:
+		return fmt.Errorf("%w: clients have not read %d bytes of them yet", errBusy, e.max)
 	}
 }
 

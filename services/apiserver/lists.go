@@ -91,7 +91,7 @@ type list struct {
 	encode func(context.Context, *text) error
 }
 
-// respondList responds with the list that current returns. If the request must wait before it is served, respondList calls current again
+// respondList responds with the list that current returns. If the request must wait before its list is encoded, respondList calls current again
 // after the wait, because the membership may have changed.
 func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http.Request, current func() (list, error)) error {
 	of, err := current()
@@ -114,7 +114,13 @@ func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http
 			}
 		}
 	}
-	e, zipped, err := s.encoded(ctx, r, of)
+	until := time.Now().Add(listWait)
+	e, zipped, err := s.encoded(ctx, r, of, until)
+	for errors.Is(err, errFreed) {
+		if of, err = current(); err == nil {
+			e, zipped, err = s.encoded(ctx, r, of, until)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -138,11 +144,13 @@ func (s *Server) respondList(ctx context.Context, w http.ResponseWriter, r *http
 	return nil
 }
 
-// encoded returns the encoding of a list that the client accepts. The caller must release the encoding.
-func (s *Server) encoded(ctx context.Context, r *http.Request, of list) (e *encoding, zipped bool, err error) {
+// encoded returns the encoding of a list that the client accepts. The caller must release the encoding. The errors of waits for memory are
+// those of encodings.get.
+func (s *Server) encoded(ctx context.Context, r *http.Request, of list, until time.Time) (e *encoding, zipped bool, err error) {
 	want := wanted{
 		listKey:    listKey{path: r.Pattern, filter: of.filter},
-		generation: of.generation, etag: of.etag, now: of.now, made: of.now, keep: of.keep, size: int64(of.entries * of.entrySize), limited: of.entries > smallList,
+		generation: of.generation, etag: of.etag, now: of.now, made: of.now, keep: of.keep, size: int64(of.entries * of.entrySize),
+		limited: of.entries > smallList, until: until,
 	}
 	e, err = s.lists.encodings.get(ctx, want, of.encode)
 	if err != nil || e.text.size < gzipFrom || !acceptsGzip(r.Header) {
