@@ -36,7 +36,8 @@ func (r *Registry) visit(ctx context.Context, blocks []*Block, f func(*state, *B
 
 // Vitals appends the current vitals of the servers in the blocks to the parameter into, in order, and returns the longer slice. The blocks come
 // from a Membership of this registry. A server that has ended since has the vitals that it had at its end. Run reads the servers in
-// steps, so heartbeats do not wait for long. After an error the memory of the parameter into must not be used again.
+// steps, so heartbeats do not wait for long. After an error the memory of the parameters blocks and into must not be used again, because Run
+// can still read the one and write the other.
 func (r *Registry) Vitals(ctx context.Context, blocks []*Block, now time.Time, into []Vitals) ([]Vitals, error) {
 	err := r.visit(ctx, blocks, func(s *state, b *Block) {
 		lease := s.clock.at(s.age(now))
