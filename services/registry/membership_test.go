@@ -77,16 +77,19 @@ func TestMembersReturnsTheSameMembershipUntilItChanges(t *testing.T) {
 	}
 }
 
-func TestListHasTheCurrentVitals(t *testing.T) {
+func TestVitalsAreCurrent(t *testing.T) {
 	r, _ := mustRun(t, registry.Config{})
 	now := time.Now()
 	list := func() events.Server {
 		t.Helper()
-		_, servers, err := r.List(t.Context(), registry.Query{Service: "data"}, now)
-		if err != nil || len(servers) != 1 {
-			t.Fatalf("got %+v, %v", servers, err)
+		service := mustMembers(t, r).Service("data")
+		vitals, err := r.Vitals(t.Context(), service.Blocks, now, nil)
+		if err != nil || len(vitals) != 1 {
+			t.Fatalf("got %+v, %v", vitals, err)
 		}
-		return *servers[0]
+		current := *service.Blocks[0].Servers[0]
+		vitals[0].Apply(&current)
+		return current
 	}
 	mustObserve(t, r, heartbeatOf(1, 1), now)
 	mustTicks(t, r, now, now.Add(1500*time.Millisecond))
@@ -109,13 +112,13 @@ func TestListHasTheCurrentVitals(t *testing.T) {
 		t.Errorf("Members has seq %d and load %d, want 1 and 3, as at the last transition", old.Seq, old.Load.InFlight)
 	}
 
-	_, mine, err := r.List(t.Context(), registry.Query{}, now)
+	mine, err := r.Vitals(t.Context(), mustMembers(t, r).Service("data").Blocks, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine[0].Addr = "mine"
-	if got := list(); got.Addr == "mine" {
-		t.Error("a change to the result of List is visible in another result")
+	mine[0].Via = "mine"
+	if got := list(); got.Via == "mine" {
+		t.Error("a change to the result of Vitals is visible in another result")
 	}
 }
 

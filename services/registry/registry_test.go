@@ -22,9 +22,17 @@ var methods = map[string]func(context.Context, *registry.Registry) error{
 		_, err := r.Members(ctx)
 		return err
 	},
-	"List": func(ctx context.Context, r *registry.Registry) error {
-		_, _, err := r.List(ctx, registry.Query{}, time.Now())
-		return err
+	"Vitals": func(ctx context.Context, r *registry.Registry) error {
+		membership, err := r.Members(ctx)
+		if err != nil {
+			return err
+		}
+		for _, service := range membership.Services {
+			if _, err := r.Vitals(ctx, service.Blocks, time.Now(), nil); err != nil {
+				return err
+			}
+		}
+		return nil
 	},
 	"Explain": func(ctx context.Context, r *registry.Registry) error {
 		_, err := r.Explain(ctx, "data", "a", time.Now())

@@ -3,8 +3,6 @@ package registry
 import (
 	"context"
 	"time"
-
-	"rollcall/events"
 )
 
 // visitStep is the largest number of servers that Run reads for one call, so that heartbeats wait for at most about a millisecond. It is a
@@ -49,31 +47,6 @@ func (r *Registry) Vitals(ctx context.Context, blocks []*Block, now time.Time, i
 		return nil, err
 	}
 	return into, nil
-}
-
-// List returns the membership and the servers that q selects, sorted by service and id, with their current vitals. The caller owns the slice and the servers.
-func (r *Registry) List(ctx context.Context, q Query, now time.Time) (*Membership, []*events.Server, error) {
-	membership, err := r.Members(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	services := membership.selected(q)
-	vitals, err := r.Vitals(ctx, blocksOf(services), now, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	var servers []*events.Server
-	for _, service := range services {
-		for srv := range service.All() {
-			if q.Matches(srv) {
-				current := *srv
-				vitals[0].Apply(&current)
-				servers = append(servers, &current)
-			}
-			vitals = vitals[1:]
-		}
-	}
-	return membership, servers, nil
 }
 
 func blocksOf(services []*Service) []*Block {
