@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +105,7 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(f.servers, err)
 		return
 	}
-	for value, n := range f.byLabel(countServices(members)) {
+	for value, n := range f.byLabel(members) {
 		ch <- gauge(f.servers, float64(n.Alive), value, "alive")
 		ch <- gauge(f.servers, float64(n.Suspect), value, "suspect")
 		ch <- gauge(f.servers, float64(n.Draining), value, "draining")
@@ -114,24 +113,19 @@ func (f *figures) Collect(ch chan<- prometheus.Metric) {
 }
 
 // byLabel adds up the counts of all services for which the label "service" has the same value.
-func (f *figures) byLabel(services []Service) map[string]*Counts {
+func (f *figures) byLabel(members *registry.Membership) map[string]*Counts {
 	valueOf := f.label
 	if valueOf == nil {
-		f.labels.Retain(func(name string) bool {
-			_, found := slices.BinarySearchFunc(services, name, func(s Service, name string) int { return strings.Compare(s.Name, name) })
-			return found
-		})
+		f.labels.Retain(func(name string) bool { return members.Service(name) != nil })
 		valueOf = f.labels.Of
 	}
 	sums := make(map[string]*Counts)
-	for _, s := range services {
+	for _, s := range members.Services {
 		value := valueOf(s.Name)
 		if sums[value] == nil {
 			sums[value] = new(Counts)
 		}
-		sums[value].Alive += s.Alive
-		sums[value].Suspect += s.Suspect
-		sums[value].Draining += s.Draining
+		sums[value].Add(s.Counts)
 	}
 	return sums
 }

@@ -23,7 +23,7 @@ type indexes struct {
 // of returns Membership.Index of the selection of q. It waits for its turn for at most 5 s. The error is that of the wait.
 func (x *indexes) of(ctx context.Context, m *registry.Membership, q Query) (index uint64, err error) {
 	selection := q.selection()
-	if (page{query: selection}).whole() {
+	if selection.Whole() {
 		return m.Index(selection), nil
 	}
 	key := Query{Service: q.Service, State: q.State, Zone: q.Zone, Tags: q.Tags, Meta: q.Meta}.values().Encode()

@@ -70,17 +70,12 @@ func (p page) blocks() iter.Seq2[*registry.Block, int] {
 	}
 }
 
-// whole reports whether the page has no filter besides a service.
-func (p page) whole() bool {
-	return p.query.State == "" && p.query.Zone == "" && len(p.query.Tags) == 0 && len(p.query.Meta) == 0
-}
-
 // size returns how many servers must be read for the page at most.
 func (p page) size() (n int) {
 	for _, s := range p.services() {
 		n += s.Len()
 	}
-	if p.limit > 0 && p.whole() {
+	if p.limit > 0 && p.query.Whole() {
 		n = min(n, p.limit)
 	}
 	return n

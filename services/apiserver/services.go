@@ -86,12 +86,3 @@ func appendService(b []byte, s *registry.Service) []byte {
 	b = strconv.AppendInt(append(b, `,"draining":`...), int64(s.Counts.Draining), 10)
 	return append(b, '}')
 }
-
-// countServices returns the counts of each service.
-func countServices(members *registry.Membership) []Service {
-	services := make([]Service, 0, len(members.Services))
-	for _, s := range members.Services {
-		services = append(services, Service{s.Name, s.Counts})
-	}
-	return services
-}

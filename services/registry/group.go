@@ -105,7 +105,7 @@ func (g *group) show(name string, generation uint64) *Service {
 		s := &Service{Name: name, Generation: generation, Blocks: make([]*Block, len(g.blocks))}
 		for i, b := range g.blocks {
 			s.Blocks[i] = b.show()
-			s.Counts.add(s.Blocks[i].Counts)
+			s.Counts.Add(s.Blocks[i].Counts)
 		}
 		g.shown = s
 	}

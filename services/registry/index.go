@@ -7,9 +7,9 @@ package registry
 // registry, has.
 func (m *Membership) Index(q Query) uint64 {
 	switch {
-	case q.Service == "" && q.whole():
+	case q.Service == "" && q.Whole():
 		return m.Generation
-	case q.whole():
+	case q.Whole():
 		return m.Service(q.Service).generation()
 	}
 	var sum uint64
@@ -25,8 +25,8 @@ func (m *Membership) Index(q Query) uint64 {
 	return sum
 }
 
-// The method whole reports whether q selects all servers of the service, or of the registry.
-func (q *Query) whole() bool {
+// Whole reports whether q selects all servers of the service, or of the registry.
+func (q *Query) Whole() bool {
 	return q.State == "" && q.Zone == "" && len(q.Tags) == 0 && len(q.Meta) == 0
 }
 
@@ -51,7 +51,7 @@ func (m *Membership) Differs(before *Membership, q Query) bool {
 	if q.Service != "" {
 		return m.Service(q.Service).Differs(before.Service(q.Service), q)
 	}
-	if q.whole() {
+	if q.Whole() {
 		return m != before
 	}
 	for was, is := range m.Changes(before) {
@@ -65,7 +65,7 @@ func (m *Membership) Differs(before *Membership, q Query) bool {
 // Differs reports whether the servers that q selects differ between two states of one service. s and before may be nil. The cost is that of
 // Changes.
 func (s *Service) Differs(before *Service, q Query) bool {
-	if s == before || q.whole() {
+	if s == before || q.Whole() {
 		return s != before
 	}
 	for was, is := range s.Changes(before) {

@@ -47,12 +47,12 @@ func TestIndex(t *testing.T) {
 			for _, was := range memberships[:i] {
 				for _, q := range queries {
 					same := slices.Equal(was.Select(q), is.Select(q))
-					if q.Service == "" && q.whole() {
+					if q.Service == "" && q.Whole() {
 						same = false
 					}
 					indexes := was.Index(q) == is.Index(q)
 					// A whole service that changed and changed back, for example because a server came and left, has a new index.
-					if indexes != same && !(same && q.whole()) {
+					if indexes != same && !(same && q.Whole()) {
 						t.Fatalf("%+v: the indexes are equal: %v, the servers: %v", q, indexes, same)
 					}
 					if differs := is.Differs(was, q); differs == indexes {

@@ -58,7 +58,8 @@ type Counts struct {
 	Draining int `json:"draining"`
 }
 
-func (c *Counts) add(d Counts) {
+// Add adds the numbers of d.
+func (c *Counts) Add(d Counts) {
 	c.Alive += d.Alive
 	c.Suspect += d.Suspect
 	c.Draining += d.Draining
@@ -66,19 +67,6 @@ func (c *Counts) add(d Counts) {
 
 // Total returns the number of servers in all states.
 func (c Counts) Total() int { return c.Alive + c.Suspect + c.Draining }
-
-// Of returns the number of servers in one state.
-func (c Counts) Of(state events.State) int {
-	switch state {
-	case events.StateAlive:
-		return c.Alive
-	case events.StateSuspect:
-		return c.Suspect
-	case events.StateDraining:
-		return c.Draining
-	}
-	return 0
-}
 
 // NewMembership returns a Membership of servers that belong to no Registry, for tests of code that reads memberships. The servers must
 // be sorted by service and id.
@@ -104,7 +92,7 @@ func (s *Service) compareName(name string) int { return strings.Compare(s.Name, 
 // Counts returns the sums over all services. The cost is proportional to the number of services.
 func (m *Membership) Counts() (sum Counts) {
 	for _, s := range m.Services {
-		sum.add(s.Counts)
+		sum.Add(s.Counts)
 	}
 	return sum
 }
