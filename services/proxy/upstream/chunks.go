@@ -21,6 +21,7 @@ type chunks struct {
 
 // Limits of the overhead, which is every byte of a chunked body that is not data. net/http has the same limits.
 const (
+	maxChunkLine  = 4095     // bytes of the line with the size of a chunk, without its CRLF
 	chunkOverhead = 16       // bytes of overhead allowed for each chunk
 	byteOverhead  = 2        // bytes of overhead allowed for each byte of data
 	maxExcess     = 16 << 10 // additional bytes of overhead allowed for the whole body
@@ -96,7 +97,7 @@ func (k *chunks) peekLine() ([]byte, error) {
 // chunkSize parses the line with the size of a chunk.
 func chunkSize(line []byte) (size uint64, ok bool) {
 	line, ok = bytes.CutSuffix(line, []byte("\r\n"))
-	if !ok || bytes.IndexByte(line, '\r') >= 0 {
+	if !ok || len(line) > maxChunkLine || bytes.IndexByte(line, '\r') >= 0 {
 		return 0, false
 	}
 	line, _, _ = bytes.Cut(bytes.TrimRight(line, " \t"), []byte(";"))

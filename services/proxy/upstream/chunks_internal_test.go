@@ -14,7 +14,8 @@ func FuzzChunks(f *testing.F) {
 	for _, seed := range []string{
 		"4\r\nbody\r\n0\r\n", "4;a=b\r\nbody\r\n1 \r\na\r\n0\r\n", "A\r\n0123456789\r\n00;x\r\n", "4\nbody\n0\n", "4\r\nbodyx\r\n0\r\n", "4\r\nbody\r\n",
 		"-1\r\n", "\r\n", "0x4\r\nbody\r\n0\r\n", "fffffffffffffffff\r\n", "4\r\r\nbody\r\n0\r\n", "4 ;a\r\nbody\r\n0\r\n", "1_0\r\n", strings.Repeat("1;aaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\na\r\n", 600) + "0\r\n",
-		"4;" + strings.Repeat("a", readSize) + "\r\nbody\r\n0\r\n",
+		"4;" + strings.Repeat("a", readSize) + "\r\nbody\r\n0\r\n", "4;" + strings.Repeat("a", readSize-4) + "\r\nbody\r\n0\r\n",
+		"4;" + strings.Repeat("a", maxChunkLine-2) + "\r\nbody\r\n0\r\n", "4;" + strings.Repeat("a", maxChunkLine-1) + "\r\nbody\r\n0\r\n",
 	} {
 		for _, size := range []uint8{0, 1, 3} {
 			f.Add([]byte(seed), size)
