@@ -158,13 +158,19 @@ func (s *stuck) Vitals(ctx context.Context, blocks []*registry.Block, now time.T
 	}
 }
 
+// mustStuck returns a harness that has enough servers for a long list, and an API server that reads their vitals through blocked.
+func mustStuck(t *testing.T) (r *harness, blocked *stuck, server *apiserver.Server) {
+	t.Helper()
+	r = mustHarness(t)
+	r.fill(1001)
+	blocked = &stuck{Registry: r.registry, open: make(chan struct{})}
+	return r, blocked, r.mustServer(blocked)
+}
+
 // While 64 requests for long lists are served, 512 wait for 2 s at most. Further ones get a 503 at once.
 func TestConcurrentLongListsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustHarness(t)
-		r.fill(1001)
-		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
-		server := r.mustServer(blocked)
+		_, blocked, server := mustStuck(t)
 		request := func(n int, target string) <-chan int {
 			codes := make(chan int, n)
 			for range n {
@@ -208,10 +214,7 @@ func TestConcurrentLongListsAreLimited(t *testing.T) {
 // A request that has waited for other long lists gets the list of the time when it is served, not of the time when it began.
 func TestLongListIsCurrentAfterAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustHarness(t)
-		r.fill(1001)
-		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
-		server := r.mustServer(blocked)
+		r, blocked, server := mustStuck(t)
 		for range 64 {
 			go do(server, "GET", "/v1/servers")
 		}
@@ -233,10 +236,7 @@ func TestLongListIsCurrentAfterAWait(t *testing.T) {
 // The client that makes other clients wait for its list may go away.
 func TestSharedListSurvivesItsFirstClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := mustHarness(t)
-		r.fill(1001)
-		blocked := &stuck{Registry: r.registry, open: make(chan struct{})}
-		server := r.mustServer(blocked)
+		_, blocked, server := mustStuck(t)
 		ctx, leave := context.WithCancel(t.Context())
 		first, second := make(chan struct{}), make(chan int, 1)
 		go func() {
